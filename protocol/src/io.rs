@@ -1,0 +1,283 @@
+//! Frames over any byte stream.
+//!
+//! There is deliberately no read buffer: a TLS stream holds the current record decrypted already, a second copy costs
+//! throughput, and a thousand idle connections would each hold one.
+
+use std::io;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::frame::HEADER;
+use crate::message::{MessageError, encode};
+use crate::{FrameError, FrameKind, Header};
+
+/// Buffers of control messages that grew beyond this are given back, so that an idle connection stays small.
+const KEEP: usize = 2 * 1024;
+
+/// Why a conversation cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Io(#[from] io::Error),
+    /// The other end closed the connection in the middle of something.
+    #[error("the other end closed the connection")]
+    Closed,
+    /// No byte moved for this long.
+    #[error("nothing moved for {} seconds", .0.as_secs())]
+    Stalled(Duration),
+    /// The other end does not keep to the protocol.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A message cannot be written or understood.
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    /// A frame of the other kind was due.
+    #[error("a {0:?} frame came where it has no place")]
+    Unexpected(FrameKind),
+}
+
+/// Reads frames.
+#[derive(Debug)]
+pub struct FrameReader<R> {
+    stream: R,
+    stall: Duration,
+    control: Vec<u8>,
+    header: [u8; HEADER],
+    have: usize,
+    bytes: u64,
+}
+
+impl<R: AsyncRead + Unpin> FrameReader<R> {
+    /// Reads from `stream`; a wait of more than `stall` in the middle of a frame is an error.
+    pub fn new(stream: R, stall: Duration) -> Self {
+        Self { stream, stall, control: Vec::new(), header: [0; HEADER], have: 0, bytes: 0 }
+    }
+
+    /// The bytes of all frames read so far, headers included.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The next frame's header; `None` when the other end closed the connection between two frames.
+    ///
+    /// Waits up to `idle` for its first byte. Can be cancelled and called again.
+    pub async fn header(&mut self, idle: Duration) -> Result<Option<Header>, StreamError> {
+        while self.have < HEADER {
+            let patience = if self.have == 0 { idle } else { self.stall };
+            let read = timeout(patience, self.stream.read(&mut self.header[self.have..]))
+                .await
+                .map_err(|_| StreamError::Stalled(patience))?;
+            match read {
+                Ok(0) if self.have == 0 => return Ok(None),
+                Ok(0) => return Err(StreamError::Closed),
+                Ok(count) => self.have += count,
+                // A peer that goes away without TLS's goodbye has closed the connection all the same.
+                Err(error) if self.have == 0 && error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.have = 0;
+        let header = Header::decode(self.header)?;
+        self.bytes += (HEADER + header.length()) as u64;
+        Ok(Some(header))
+    }
+
+    /// The payload of a control frame whose header was just read.
+    pub async fn control(&mut self, header: Header) -> Result<&[u8], StreamError> {
+        if header.kind() != FrameKind::Control {
+            return Err(StreamError::Unexpected(header.kind()));
+        }
+        if self.control.capacity() > KEEP {
+            self.control = Vec::new();
+        }
+        self.control.resize(header.length(), 0);
+        fill(&mut self.stream, &mut self.control, self.stall).await?;
+        Ok(&self.control)
+    }
+
+    /// Reads the payload of a data frame whose header was just read into `buffer`, of exactly its length.
+    pub async fn data(&mut self, header: Header, buffer: &mut [u8]) -> Result<(), StreamError> {
+        if header.kind() != FrameKind::Data {
+            return Err(StreamError::Unexpected(header.kind()));
+        }
+        debug_assert_eq!(buffer.len(), header.length());
+        fill(&mut self.stream, buffer, self.stall).await
+    }
+
+    /// Reads and drops a payload.
+    pub async fn skip(&mut self, header: Header) -> Result<(), StreamError> {
+        // On the heap: an array would be part of every connection's future, idle ones included.
+        let mut scratch = vec![0; header.length().min(8 * 1024)];
+        let mut left = header.length();
+        while left > 0 {
+            let piece = left.min(scratch.len());
+            fill(&mut self.stream, &mut scratch[..piece], self.stall).await?;
+            left -= piece;
+        }
+        Ok(())
+    }
+}
+
+async fn fill<R: AsyncRead + Unpin>(
+    stream: &mut R,
+    mut buffer: &mut [u8],
+    stall: Duration,
+) -> Result<(), StreamError> {
+    while !buffer.is_empty() {
+        let count = timeout(stall, stream.read(buffer)).await.map_err(|_| StreamError::Stalled(stall))??;
+        if count == 0 {
+            return Err(StreamError::Closed);
+        }
+        buffer = &mut buffer[count..];
+    }
+    Ok(())
+}
+
+/// Writes frames.
+///
+/// Control messages gather until [`flush`](Self::flush), so that many small ones share one TLS record and one packet.
+#[derive(Debug)]
+pub struct FrameWriter<W> {
+    stream: W,
+    stall: Duration,
+    pending: Vec<u8>,
+    bytes: u64,
+}
+
+impl<W: AsyncWrite + Unpin> FrameWriter<W> {
+    /// Writes to `stream`; a wait of more than `stall` for the other end to take something is an error.
+    pub fn new(stream: W, stall: Duration) -> Self {
+        Self { stream, stall, pending: Vec::new(), bytes: 0 }
+    }
+
+    /// The bytes of all frames written so far, headers included, unsent ones too.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Bytes that wait for a [`flush`](Self::flush).
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Appends a control frame to what waits.
+    pub fn push(&mut self, message: &impl Serialize) -> Result<(), StreamError> {
+        let before = self.pending.len();
+        encode(message, &mut self.pending)?;
+        self.bytes += (self.pending.len() - before) as u64;
+        Ok(())
+    }
+
+    /// Appends a data frame to what waits: for small ones, which are cheaper copied than sent apart.
+    pub fn push_data(&mut self, payload: &[u8]) -> Result<(), StreamError> {
+        let header = Header::new(FrameKind::Data, payload.len())?;
+        self.pending.extend_from_slice(&header.encode());
+        self.pending.extend_from_slice(payload);
+        self.bytes += (HEADER + payload.len()) as u64;
+        Ok(())
+    }
+
+    /// Writes what waits, then a whole frame that was built elsewhere, header included.
+    pub async fn write_frame(&mut self, frame: &[u8]) -> Result<(), StreamError> {
+        self.write_pending().await?;
+        self.bytes += frame.len() as u64;
+        drain(&mut self.stream, frame, self.stall).await
+    }
+
+    /// Writes what waits, and sees it to the socket.
+    pub async fn flush(&mut self) -> Result<(), StreamError> {
+        self.write_pending().await?;
+        timeout(self.stall, self.stream.flush()).await.map_err(|_| StreamError::Stalled(self.stall))??;
+        Ok(())
+    }
+
+    /// Flushes, then says goodbye.
+    pub async fn close(&mut self) -> Result<(), StreamError> {
+        self.flush().await?;
+        timeout(self.stall, self.stream.shutdown()).await.map_err(|_| StreamError::Stalled(self.stall))??;
+        Ok(())
+    }
+
+    async fn write_pending(&mut self) -> Result<(), StreamError> {
+        drain(&mut self.stream, &self.pending, self.stall).await?;
+        self.pending.clear();
+        if self.pending.capacity() > KEEP {
+            self.pending = Vec::new();
+        }
+        Ok(())
+    }
+}
+
+async fn drain<W: AsyncWrite + Unpin>(
+    stream: &mut W,
+    mut bytes: &[u8],
+    stall: Duration,
+) -> Result<(), StreamError> {
+    while !bytes.is_empty() {
+        let count = timeout(stall, stream.write(bytes)).await.map_err(|_| StreamError::Stalled(stall))??;
+        if count == 0 {
+            return Err(StreamError::Closed);
+        }
+        bytes = &bytes[count..];
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Reply, decode};
+
+    const SOON: Duration = Duration::from_millis(20);
+    const LATER: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn frames_cross_in_order_and_are_counted() {
+        let (near, far) = tokio::io::duplex(16);
+        let mut writer = FrameWriter::new(near, LATER);
+        let mut reader = FrameReader::new(far, LATER);
+        let writing = async {
+            writer.push(&Reply::Done {}).unwrap();
+            writer.push_data(b"abc").unwrap();
+            writer.close().await.unwrap();
+            writer.bytes()
+        };
+        let reading = async {
+            let header = reader.header(LATER).await.unwrap().unwrap();
+            assert_eq!(decode::<Reply>(reader.control(header).await.unwrap()).unwrap(), Reply::Done {});
+            let header = reader.header(LATER).await.unwrap().unwrap();
+            let mut data = vec![0; header.length()];
+            reader.data(header, &mut data).await.unwrap();
+            assert_eq!(data, b"abc");
+            assert!(reader.header(LATER).await.unwrap().is_none());
+            reader.bytes()
+        };
+        let (written, read) = tokio::join!(writing, reading);
+        assert_eq!(written, read);
+    }
+
+    #[tokio::test]
+    async fn a_frame_cut_short_and_a_silent_peer_are_told_apart() {
+        let (near, far) = tokio::io::duplex(64);
+        let mut reader = FrameReader::new(far, SOON);
+        assert!(matches!(reader.header(SOON).await, Err(StreamError::Stalled(_))));
+        let mut near = near;
+        near.write_all(b"J\0\0").await.unwrap();
+        assert!(matches!(reader.header(LATER).await, Err(StreamError::Stalled(_))));
+        drop(near);
+        assert!(matches!(reader.header(LATER).await, Err(StreamError::Closed)));
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_stops_reading_stalls_the_writer() {
+        let (near, _far) = tokio::io::duplex(8);
+        let mut writer = FrameWriter::new(near, SOON);
+        assert!(matches!(writer.write_frame(&[0; 64]).await, Err(StreamError::Stalled(_))));
+    }
+}

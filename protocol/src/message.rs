@@ -1,0 +1,621 @@
+//! Control messages: the JSON objects that control frames carry.
+//!
+//! Unknown fields are ignored, so that a later version can add some. A request whose `type` is unknown gets the error
+//! [`UnknownRequest`](crate::ErrorCode::UnknownRequest) and the conversation goes on. Times are whole nanoseconds
+//! since 1970-01-01 00:00 UTC, sizes are bytes.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{HEADER, MAX_CONTROL};
+use crate::path::PathError;
+use crate::{Digest, ErrorCode, FrameError, FrameKind, Header, Name, RemotePath, WireError};
+
+/// The most bytes of a content that may travel as [`Body::Inline`]: 64 KiB.
+pub const MAX_INLINE: u64 = 64 * 1024;
+
+/// The most files that one [`Request::Plan`] may name.
+pub const MAX_PLAN: usize = 256;
+
+/// A moment, in nanoseconds since 1970-01-01 00:00 UTC; negative before it.
+pub type Nanoseconds = i64;
+
+/// What a client asks. Requests are answered in the order in which they were sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Request {
+    /// The first request of a connection.
+    Hello(Hello),
+    /// What to do about files before their contents are sent.
+    Plan(Plan),
+    /// Stores a file.
+    Put(Put),
+    /// Fetches a file's content.
+    Get(Get),
+    /// Lists a directory, a file or the spaces.
+    List(List),
+    /// Describes one path.
+    Info(Info),
+    /// Deletes an entry.
+    Remove(Remove),
+    /// Renames or moves an entry.
+    Move(Transplant),
+    /// Copies a file.
+    Copy(Transplant),
+    /// Reads the transfer log, newest first.
+    Log(LogQuery),
+    /// Who is asking, and what may they do?
+    Whoami(Whoami),
+    /// Asks for a new certificate before the present one expires.
+    Renew(Renew),
+    /// Tells the server that a download did not verify, so that its log and its administrator know.
+    Report(Report),
+}
+
+/// Opens a connection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The versions that the client speaks.
+    pub versions: Vec<u32>,
+    /// The client's name and version, for the server's log; at most 100 bytes are kept.
+    #[serde(default)]
+    pub agent: String,
+    /// Optional features that the client knows; none are defined in version 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+}
+
+/// Asks what to do about files of known sizes, at most [`MAX_PLAN`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The files, in the order of the answers.
+    pub files: Vec<PlannedFile>,
+}
+
+/// One file that is about to be stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedFile {
+    /// Where it is going.
+    pub path: RemotePath,
+    /// Its size.
+    pub size: u64,
+}
+
+/// Stores a file; parent directories come into being.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Put {
+    /// Where to.
+    pub path: RemotePath,
+    /// How the content reaches the server.
+    pub body: Body,
+    /// The content's size, where it is known beforehand. Required for [`Body::Inline`] and [`Body::Claim`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// The content's digest, where it is known beforehand. Required for [`Body::Inline`] and [`Body::Claim`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+    /// When the content was last modified; the server's time of arrival if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtime: Option<Nanoseconds>,
+    /// Whether the file may be executed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub executable: bool,
+}
+
+/// How the content of a [`Put`] travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Body {
+    /// Exactly one data frame follows, of at most [`MAX_INLINE`] bytes.
+    Inline,
+    /// Data frames follow, then a [`Trailer`].
+    Stream,
+    /// Nothing follows: the content is said to be within the caller's reach already.
+    Claim,
+}
+
+/// Fetches a file's content.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Get {
+    /// Which file.
+    pub path: RemotePath,
+    /// The first byte to send; beyond the end is an error.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub offset: u64,
+}
+
+/// Lists entries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct List {
+    /// A directory lists what is in it, a file itself, `/` the spaces that the caller may read.
+    pub path: RemotePath,
+}
+
+/// Describes a path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Info {
+    /// Which one.
+    pub path: RemotePath,
+}
+
+/// Deletes a file or an empty directory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Remove {
+    /// Which one.
+    pub path: RemotePath,
+}
+
+/// From where to where; nothing is moved but names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transplant {
+    /// What to move or copy.
+    pub from: RemotePath,
+    /// Its new path. A directory receives the entry under its old name; a file is replaced.
+    pub to: RemotePath,
+}
+
+/// Reads the transfer log.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LogQuery {
+    /// The most records to return; the server returns at most 1,000 in one answer.
+    #[serde(default)]
+    pub limit: u32,
+    /// Only records older than this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<i64>,
+    /// Only this direction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
+    /// Only what failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
+    /// Only this path, or what is below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<RemotePath>,
+}
+
+/// Asks who the caller is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Whoami {}
+
+/// Asks for a new certificate of the same identity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Renew {
+    /// A PKCS #10 certificate request, PEM.
+    pub csr: String,
+}
+
+/// A download that did not verify.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Which file; it must have been fetched over this connection.
+    pub path: RemotePath,
+    /// The digest that the server announced.
+    pub sha256: Digest,
+}
+
+/// What follows the last data frame of a streamed content, in either direction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Trailer {
+    /// The content is complete.
+    End {
+        /// Its size, the part before a download's offset included.
+        size: u64,
+        /// Its digest, likewise.
+        sha256: Digest,
+    },
+    /// The sender gives up; nothing was transferred. The connection goes on.
+    Error(WireError),
+}
+
+/// What the server answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Reply {
+    /// To a hello.
+    Welcome(Welcome),
+    /// To a plan.
+    Plan {
+        /// One for each planned file, in their order.
+        files: Vec<Verdict>,
+    },
+    /// To a put: the content and its name are durable.
+    Stored(Stored),
+    /// To a get: data frames follow, then a [`Trailer`].
+    Content(Content),
+    /// To a list; more such replies follow while `more` is set.
+    Entries {
+        /// In the order of their names' normalized bytes.
+        entries: Vec<Entry>,
+        /// Whether another reply to the same request follows.
+        #[serde(default)]
+        more: bool,
+    },
+    /// To an info.
+    Info(Description),
+    /// To a remove, a move, a copy and a report.
+    Done {},
+    /// To a log query; more such replies follow while `more` is set.
+    Log {
+        /// Newest first.
+        transfers: Vec<Transfer>,
+        /// Whether another reply to the same request follows.
+        #[serde(default)]
+        more: bool,
+    },
+    /// To a whoami.
+    Identity(Account),
+    /// To a renew.
+    Certificate {
+        /// The new certificate, PEM.
+        certificate: String,
+    },
+    /// To anything.
+    Error(WireError),
+}
+
+/// The server's side of the opening.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The version that is spoken from here on.
+    pub version: u32,
+    /// The server's name and version.
+    pub server: String,
+    /// The name in the caller's certificate.
+    pub identity: Name,
+    /// Optional features that both ends know; none are defined in version 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+}
+
+/// What to do about one planned file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Stream it: nothing of this size is within the caller's reach.
+    Send,
+    /// Hash it and claim it: a content of this size is.
+    Hash,
+    /// Do not send it.
+    Refuse(WireError),
+}
+
+/// A stored file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stored {
+    /// The content's size.
+    pub size: u64,
+    /// The content's digest, as the server computed it.
+    pub sha256: Digest,
+}
+
+/// What a download is going to be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Content {
+    /// The whole content's size.
+    pub size: u64,
+    /// The whole content's digest.
+    pub sha256: Digest,
+    /// When it was last modified.
+    pub mtime: Nanoseconds,
+    /// Whether it may be executed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub executable: bool,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryKind {
+    /// A file.
+    File,
+    /// A directory.
+    Directory,
+    /// A space, in the list of spaces.
+    Space,
+}
+
+/// One line of a listing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The name in its directory.
+    pub name: String,
+    /// What it is.
+    pub kind: EntryKind,
+    /// A file's size; 0 for everything else.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub size: u64,
+    /// When it was last modified.
+    pub mtime: Nanoseconds,
+    /// Whether a file may be executed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub executable: bool,
+    /// A file's digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+    /// Who stored it; the owner of a space.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Name>,
+}
+
+/// Everything about one path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// The whole path, `/` and space first.
+    pub path: RemotePath,
+    /// What it is.
+    pub kind: EntryKind,
+    /// A file's size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// A file's digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+    /// When it was last modified.
+    pub mtime: Nanoseconds,
+    /// Whether a file may be executed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub executable: bool,
+    /// When it was stored.
+    pub stored_at: Nanoseconds,
+    /// Who stored it; the owner of a space.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Name>,
+    /// Bytes that hold a file's content on the server. Equal contents share them, whoever stored them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_bytes: Option<u64>,
+}
+
+/// Which way a transfer went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// To the server.
+    Put,
+    /// From the server.
+    Get,
+}
+
+/// One record of the transfer log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// Counts up with time.
+    pub id: i64,
+    /// When it began.
+    pub started: Nanoseconds,
+    /// How long it took, in microseconds.
+    pub duration_us: u64,
+    /// Who.
+    pub identity: Name,
+    /// From which address, `ADDR:PORT`.
+    pub address: String,
+    /// Which way.
+    pub direction: Direction,
+    /// The whole path, `/` and space first.
+    pub path: RemotePath,
+    /// Bytes of the content; what had arrived of it when it failed.
+    pub bytes: u64,
+    /// Bytes of frames that crossed for it, headers and messages included, TLS records not.
+    pub wire_bytes: u64,
+    /// The content's digest, where it was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+    /// How it ended: absent means well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorCode>,
+}
+
+/// Who the caller is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Account {
+    /// The name.
+    pub identity: Name,
+    /// The identity as a SPIFFE ID.
+    pub uri: String,
+    /// When the certificate of this connection expires.
+    pub expires: Nanoseconds,
+    /// The server's name and version.
+    pub server: String,
+    /// Every space that the caller has a right on.
+    pub spaces: Vec<SpaceRights>,
+}
+
+/// The caller's rights on a space.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpaceRights {
+    /// The space.
+    pub space: Name,
+    /// Of `read`, `create`, `replace` and `delete`.
+    pub rights: Vec<String>,
+}
+
+/// A message could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageError {
+    /// The frame would be or is too long.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// Not the JSON that was expected.
+    #[error("a control message is not understood: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Appends `message` to `out` as one control frame. On an error `out` is as it was.
+pub fn encode(message: &impl Serialize, out: &mut Vec<u8>) -> Result<(), MessageError> {
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER]);
+    let written = serde_json::to_writer(&mut *out, message).map_err(MessageError::from).and_then(|()| {
+        Header::new(FrameKind::Control, out.len() - start - HEADER).map_err(MessageError::from)
+    });
+    match written {
+        Ok(header) => out[start..start + HEADER].copy_from_slice(&header.encode()),
+        Err(error) => {
+            out.truncate(start);
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Reads the payload of a control frame.
+pub fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, MessageError> {
+    Ok(serde_json::from_slice(payload)?)
+}
+
+/// Reads a request; the error is what the client is to be told.
+pub fn decode_request(payload: &[u8]) -> Result<Request, WireError> {
+    #[derive(Deserialize)]
+    struct Tag<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: std::borrow::Cow<'a, str>,
+    }
+    serde_json::from_slice(payload).map_err(|error| {
+        let kind = serde_json::from_slice::<Tag<'_>>(payload).map(|tag| tag.kind);
+        match kind {
+            Ok(kind) if !REQUESTS.contains(&kind.as_ref()) => WireError::new(
+                ErrorCode::UnknownRequest,
+                format!("this server does not know the request {kind:?}: update the server"),
+            ),
+            _ => match refused_path(payload) {
+                Some(error) => WireError::new(ErrorCode::NameNotAllowed, error.to_string()),
+                None => {
+                    WireError::new(ErrorCode::BadRequest, format!("the request is not understood: {error}"))
+                }
+            },
+        }
+    })
+}
+
+/// Why a path in an otherwise readable request is refused.
+fn refused_path(payload: &[u8]) -> Option<PathError> {
+    #[derive(Deserialize)]
+    struct Paths {
+        path: Option<String>,
+        from: Option<String>,
+        to: Option<String>,
+    }
+    let Paths { path, from, to } = serde_json::from_slice(payload).ok()?;
+    [path, from, to].into_iter().flatten().find_map(|path| path.parse::<RemotePath>().err())
+}
+
+/// The `type` of every [`Request`].
+const REQUESTS: [&str; 13] = [
+    "hello", "plan", "put", "get", "list", "info", "remove", "move", "copy", "log", "whoami", "renew",
+    "report",
+];
+
+/// The longest payload that [`encode`] accepts, for those who fill a message until it is full.
+pub const MAX_MESSAGE: usize = MAX_CONTROL;
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes the field by reference
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frame(message: &impl Serialize) -> Vec<u8> {
+        let mut out = Vec::new();
+        encode(message, &mut out).unwrap();
+        out
+    }
+
+    /// Golden bytes: what a version 1 client sends and understands for ever.
+    #[test]
+    fn frames_are_pinned() {
+        let hello = Request::Hello(Hello { versions: vec![1], agent: "t".into(), features: vec![] });
+        assert_eq!(frame(&hello), b"J\0\0\x2b{\"type\":\"hello\",\"versions\":[1],\"agent\":\"t\"}");
+        let put = Request::Put(Put {
+            path: "a/b".parse().unwrap(),
+            body: Body::Inline,
+            size: Some(3),
+            sha256: Some(Digest::of(b"abc")),
+            mtime: Some(-1),
+            executable: true,
+        });
+        let json = br#"{"type":"put","path":"a/b","body":"inline","size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","mtime":-1,"executable":true}"#;
+        assert_eq!(frame(&put)[HEADER..], json[..]);
+        let end = Trailer::End { size: 3, sha256: Digest::of(b"abc") };
+        assert_eq!(
+            frame(&end)[HEADER..],
+            br#"{"type":"end","size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}"#[..]
+        );
+        let refuse = Reply::Plan {
+            files: vec![
+                Verdict::Send,
+                Verdict::Hash,
+                Verdict::Refuse(WireError::new(ErrorCode::NotAllowed, "no")),
+            ],
+        };
+        assert_eq!(
+            frame(&refuse)[HEADER..],
+            br#"{"type":"plan","files":[{"do":"send"},{"do":"hash"},{"do":"refuse","code":"not-allowed","message":"no","retry":false}]}"#[..]
+        );
+        let get = Request::Get(Get { path: "/bob/x".parse().unwrap(), offset: 0 });
+        assert_eq!(frame(&get)[HEADER..], br#"{"type":"get","path":"/bob/x"}"#[..]);
+    }
+
+    #[test]
+    fn every_request_type_is_known_to_the_decoder() {
+        for kind in REQUESTS {
+            let error = decode_request(
+                format!(r#"{{"type":"{kind}","path":5,"csr":5,"versions":5,"files":5,"from":5}}"#).as_bytes(),
+            );
+            if let Err(error) = error {
+                assert_eq!(error.code, ErrorCode::BadRequest, "{kind}");
+            }
+        }
+        let unknown = decode_request(br#"{"type":"teleport"}"#).unwrap_err();
+        assert_eq!(unknown.code, ErrorCode::UnknownRequest);
+        assert_eq!(decode_request(b"{").unwrap_err().code, ErrorCode::BadRequest);
+        let hostile = decode_request(br#"{"type":"get","path":"../x"}"#).unwrap_err();
+        assert_eq!(hostile.code, ErrorCode::NameNotAllowed);
+        assert_eq!(decode_request(b"[]").unwrap_err().code, ErrorCode::BadRequest);
+    }
+
+    #[test]
+    fn unknown_fields_and_codes_are_tolerated() {
+        assert_eq!(
+            decode_request(br#"{"type":"whoami","later":{"x":1}}"#).unwrap(),
+            Request::Whoami(Whoami {})
+        );
+        let reply: Reply =
+            decode(br#"{"type":"error","code":"too-hot","message":"m","retry":true}"#).unwrap();
+        assert_eq!(
+            reply,
+            Reply::Error(WireError { code: ErrorCode::Unknown, message: "m".into(), retry: true })
+        );
+    }
+
+    #[test]
+    fn a_message_over_the_limit_is_refused_and_leaves_no_trace() {
+        let mut out = b"before".to_vec();
+        let renew = Request::Renew(Renew { csr: "x".repeat(MAX_CONTROL) });
+        assert!(matches!(encode(&renew, &mut out), Err(MessageError::Frame(_))));
+        assert_eq!(out, b"before");
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_an_error_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode_request(&bytes);
+            let _ = decode::<Reply>(&bytes);
+            let _ = decode::<Trailer>(&bytes);
+        }
+
+        #[test]
+        fn requests_with_any_text_survive_the_wire(csr in ".*") {
+            let request = Request::Renew(Renew { csr });
+            if let Ok(()) = encode(&request, &mut Vec::new()) {
+                let bytes = frame(&request);
+                let header = Header::decode(bytes[..HEADER].try_into().unwrap()).unwrap();
+                prop_assert_eq!(header.length(), bytes.len() - HEADER);
+                prop_assert_eq!(decode_request(&bytes[HEADER..]).unwrap(), request);
+            }
+        }
+    }
+}
