@@ -34,6 +34,8 @@ pub enum ErrorCode {
     Absent,
     /// The source changed or could not be read to its end.
     SourceFailed,
+    /// The connection broke before the end: only in the transfer log.
+    Interrupted,
     /// The server's disk is full.
     NoSpace,
     /// The space's quota is exhausted.

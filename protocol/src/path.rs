@@ -90,10 +90,18 @@ impl RemotePath {
     }
 
     /// Where the path leads for a caller whose own space is `own`.
+    ///
+    /// The whole path, space included, has at most [`MAX_PATH`] bytes, so that it can be written absolutely.
     pub fn locate(&self, own: &Name) -> Result<Location, PathError> {
         let below = |text: &str| text.split('/').filter(|n| !n.is_empty()).map(str::to_owned).collect();
         match self.text.strip_prefix('/') {
-            None => Ok(Location::In { space: own.clone(), names: below(&self.text) }),
+            None => {
+                let whole = self.text.len() + own.as_str().len() + 2;
+                if whole > MAX_PATH {
+                    return Err(PathError::PathTooLong(whole));
+                }
+                Ok(Location::In { space: own.clone(), names: below(&self.text) })
+            }
             Some("") => Ok(Location::Spaces),
             Some(absolute) => {
                 let (space, rest) = absolute.split_once('/').unwrap_or((absolute, ""));

@@ -1,0 +1,137 @@
+//! `sealiftd invite`
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use sealift_certs::pem::certificate_from_pem;
+use sealift_certs::{JoinToken, Secret, TrustDomain, fingerprint};
+use sealift_protocol::Name;
+
+use super::{Common, transact};
+use crate::config::Config;
+use crate::listener::split_host;
+use crate::store::{facts, identities};
+use crate::{clock, pki};
+
+/// Invites a machine: prints a token that `sealift join TOKEN` takes there, once, until it expires.
+///
+/// Several machines of one person get one token each under the same name. An identity that was revoked comes back
+/// when it is invited again.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sealiftd invite alice --ttl 15m --address files.example.org")]
+pub(super) struct Invite {
+    /// Whom: the name of the identity and of its space.
+    name: Name,
+    /// How long the token can be used: a number with s, m, h or d.
+    #[arg(long, default_value = "1h", value_name = "TIME", value_parser = duration)]
+    ttl: Duration,
+    /// A name or address under which that machine reaches this server [default: as the server found out]. Repeatable.
+    #[arg(long, env = "SEALIFTD_ADDRESS", value_name = "HOST[:PORT]", value_delimiter = ',')]
+    address: Vec<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Invite {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let (config, data, mut connection) = self.common.open()?;
+        let listening = facts::read(&connection, facts::LISTENING)?;
+        let listening = listening.and_then(|address| address.parse().ok()).unwrap_or(config.listen);
+        let addresses = addresses(&self.address, &config, listening)?;
+        let path = data.pki("ca.pem");
+        let pem = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let authority = certificate_from_pem(&pem)?;
+        let secret = Secret::random();
+        let digest = secret.digest();
+        let token = JoinToken {
+            fingerprint: fingerprint(&authority),
+            secret,
+            trust_domain: TrustDomain::of_authority(&authority)?,
+            addresses: addresses.try_into()?,
+        };
+        let now = SystemTime::now();
+        let (moment, expires) = (clock::nanoseconds(now), clock::nanoseconds(now + self.ttl));
+        transact(&mut connection, |connection| {
+            identities::invite(connection, &self.name, &digest, moment, expires)
+        })?;
+        writeln!(std::io::stdout(), "{token}")?;
+        Ok(())
+    }
+}
+
+/// Where the one who joins will look for the server.
+fn addresses(given: &[String], config: &Config, listening: SocketAddr) -> anyhow::Result<Vec<String>> {
+    let port = listening.port();
+    if port == 0 {
+        bail!(
+            "the server chooses its port and has not run yet: start it first, or name the port with --address"
+        );
+    }
+    let given = if given.is_empty() { config.addresses.as_slice() } else { given };
+    let hosts = if given.is_empty() {
+        let mut hosts = pki::hosts(listening);
+        // The last three mean this machine itself. They serve when there is nothing else to name.
+        let others = hosts.len().saturating_sub(3);
+        if others > 0 || listening.ip().is_loopback() {
+            hosts.truncate(others.max(1));
+        }
+        hosts
+    } else {
+        given.to_vec()
+    };
+    Ok(hosts
+        .iter()
+        .map(|address| {
+            let (host, own) = split_host(address);
+            let port = own.unwrap_or(port);
+            if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+        })
+        .collect())
+}
+
+/// Parses `90s`, `15m`, `1h` or `7d`, from a second to a year.
+fn duration(text: &str) -> Result<Duration, String> {
+    const SHAPE: &str = "write a number with s, m, h or d, as in 15m, up to 365d";
+    let unit = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3600,
+        Some('d') => 86400,
+        _ => return Err(SHAPE.into()),
+    };
+    let seconds = text[..text.len() - 1].parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    match seconds {
+        Some(seconds) if (1..=365 * 86400).contains(&seconds) => Ok(Duration::from_secs(seconds)),
+        _ => Err(SHAPE.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_to_live() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 86400)));
+        for bad in ["", "1", "h", "-1h", "0m", "366d", "1.5h", "99999999999999999999d", "1ü"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tokens_name_where_others_reach_the_server() {
+        let config = Config::default();
+        let local = addresses(&[], &config, "127.0.0.1:4000".parse().unwrap()).unwrap();
+        assert_eq!(local, ["127.0.0.1:4000"]);
+        let given = ["files.example.org".to_owned(), "::1".to_owned(), "h:9".to_owned()];
+        let named = addresses(&given, &config, "0.0.0.0:8888".parse().unwrap()).unwrap();
+        assert_eq!(named, ["files.example.org:8888", "[::1]:8888", "h:9"]);
+        assert!(!addresses(&[], &config, "0.0.0.0:8888".parse().unwrap()).unwrap().is_empty());
+        assert!(addresses(&[], &config, "0.0.0.0:0".parse().unwrap()).is_err());
+    }
+}

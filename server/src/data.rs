@@ -1,0 +1,195 @@
+//! The data directory: made at the first start, held by one server at a time.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sealift_certs::files::{create_private_dir, write_private};
+use sealift_certs::{Authority, CertError, TrustDomain};
+
+use crate::store::schema::{self, OpenError};
+
+/// A data directory that has been initialised.
+#[derive(Debug, Clone)]
+pub struct DataDirectory(PathBuf);
+
+/// Held by the server that uses a data directory.
+#[derive(Debug)]
+pub struct Lock(#[allow(dead_code)] File);
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// It was never initialised.
+    #[error("{} is no Sealift data directory: start `sealiftd serve --data DIR` or run `sealiftd init --data DIR` first", .0.display())]
+    Uninitialised(PathBuf),
+    /// It holds something else.
+    #[error("{} is not empty and no Sealift data directory: name an empty or a new one", .0.display())]
+    Foreign(PathBuf),
+    /// A part is gone.
+    #[error("{} is missing: restore it from a backup; nothing is made anew, so that nothing is lost", .0.display())]
+    Missing(PathBuf),
+    /// Another server uses it.
+    #[error("another sealiftd uses {}: stop it first, or name another directory", .0.display())]
+    InUse(PathBuf),
+    /// The system refuses.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The catalog cannot be used.
+    #[error(transparent)]
+    Catalog(#[from] OpenError),
+    /// The authority could not be made or read.
+    #[error("the authority in {}: {source}", path.display())]
+    Authority {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: CertError,
+    },
+}
+
+impl DataDirectory {
+    /// The directory at `path`, which must have been initialised.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let here = Self(path.to_owned());
+        if !here.is_initialised() {
+            return Err(DataError::Uninitialised(path.to_owned()));
+        }
+        let parts = [here.catalog(), here.pki("ca.key"), path.join("blobs"), path.join("incoming")];
+        match parts.into_iter().find(|part| !part.exists()) {
+            Some(missing) => Err(DataError::Missing(missing)),
+            None => Ok(here),
+        }
+    }
+
+    /// The same; a directory that does not exist or is empty is initialised first. The flag tells whether it was.
+    pub fn open_or_initialise(path: &Path, now: SystemTime) -> Result<(Self, bool), DataError> {
+        let here = Self(path.to_owned());
+        if here.is_initialised() {
+            return Self::open(path).map(|here| (here, false));
+        }
+        here.refuse_strangers()?;
+        for directory in [path.to_owned(), path.join("blobs"), path.join("incoming"), path.join("pki")] {
+            create_private_dir(&directory).map_err(file(&directory))?;
+        }
+        drop(schema::open(&here.catalog())?);
+        let pki = path.join("pki");
+        let authority = Authority::generate(TrustDomain::random(), now)
+            .map_err(|source| DataError::Authority { path: pki, source })?;
+        // The certificate comes last: it is what says that the directory is complete.
+        let key = here.pki("ca.key");
+        write_private(&key, authority.key_pem().as_str().as_bytes()).map_err(file(&key))?;
+        let certificate = here.pki("ca.pem");
+        write_private(&certificate, authority.certificate_pem().as_bytes()).map_err(file(&certificate))?;
+        Ok((here, true))
+    }
+
+    /// Keeps other servers away until the lock is dropped.
+    pub fn lock(&self) -> Result<Lock, DataError> {
+        let path = self.0.join("lock");
+        let lock =
+            File::options().create(true).truncate(false).write(true).open(&path).map_err(file(&path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Lock(lock)),
+            Err(fs::TryLockError::WouldBlock) => Err(DataError::InUse(self.0.clone())),
+            Err(fs::TryLockError::Error(source)) => Err(file(&path)(source)),
+        }
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The catalog's file.
+    pub fn catalog(&self) -> PathBuf {
+        self.0.join("catalog.db")
+    }
+
+    /// A file of the PKI.
+    pub fn pki(&self, name: &str) -> PathBuf {
+        self.0.join("pki").join(name)
+    }
+
+    fn is_initialised(&self) -> bool {
+        self.pki("ca.pem").exists()
+    }
+
+    /// Refuses a directory that holds anything that an interrupted initialisation would not have left.
+    fn refuse_strangers(&self) -> Result<(), DataError> {
+        let entries = match fs::read_dir(&self.0) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(file(&self.0)(error)),
+        };
+        for entry in entries {
+            let name = entry.map_err(file(&self.0))?.file_name();
+            let name = name.to_string_lossy();
+            if !(name == "lost+found"
+                || name == "pki"
+                || name == "blobs"
+                || name == "incoming"
+                || name.starts_with("catalog.db"))
+            {
+                return Err(DataError::Foreign(self.0.clone()));
+            }
+        }
+        let blobs = self.0.join("blobs");
+        let used = fs::read_dir(&blobs).is_ok_and(|mut entries| entries.next().is_some());
+        if used { Err(DataError::Missing(self.pki("ca.pem"))) } else { Ok(()) }
+    }
+}
+
+fn file(path: &Path) -> impl FnOnce(io::Error) -> DataError + '_ {
+    move |source| DataError::File { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_directory_is_initialised_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new");
+        assert!(matches!(DataDirectory::open(&path), Err(DataError::Uninitialised(_))));
+        let (data, first) = DataDirectory::open_or_initialise(&path, SystemTime::now()).unwrap();
+        assert!(first);
+        let authority = fs::read(data.pki("ca.pem")).unwrap();
+        assert!(!DataDirectory::open_or_initialise(&path, SystemTime::now()).unwrap().1);
+        assert_eq!(fs::read(data.pki("ca.pem")).unwrap(), authority);
+    }
+
+    #[test]
+    fn what_is_not_ours_or_incomplete_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("thesis.txt"), "x").unwrap();
+        let refused = DataDirectory::open_or_initialise(dir.path(), SystemTime::now());
+        assert!(matches!(refused, Err(DataError::Foreign(_))));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+
+        let path = dir.path().join("data");
+        let (data, _) = DataDirectory::open_or_initialise(&path, SystemTime::now()).unwrap();
+        fs::remove_file(data.catalog()).unwrap();
+        let refused = DataDirectory::open_or_initialise(&path, SystemTime::now());
+        assert!(matches!(refused, Err(DataError::Missing(_))));
+        assert!(!data.catalog().exists());
+    }
+
+    #[test]
+    fn a_second_server_is_kept_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let (data, _) =
+            DataDirectory::open_or_initialise(&dir.path().join("data"), SystemTime::now()).unwrap();
+        let lock = data.lock().unwrap();
+        assert!(matches!(data.lock(), Err(DataError::InUse(_))));
+        drop(lock);
+        data.lock().unwrap();
+    }
+}

@@ -1,0 +1,98 @@
+//! What can go wrong while a request is served, by cause.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sealift_protocol::io::StreamError;
+use sealift_protocol::path::PathError;
+use sealift_protocol::{ErrorCode, WireError};
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller asked for what cannot be had; they are told so.
+    #[error(transparent)]
+    Refused(#[from] WireError),
+    /// The connection is of no further use.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// The catalog failed.
+    #[error("the catalog failed: {0}")]
+    Catalog(#[from] rusqlite::Error),
+    /// A file of the data directory failed.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A certificate could not be made.
+    #[error("a certificate could not be made: {0}")]
+    Certificate(#[from] sealift_certs::CertError),
+    /// A part of the server has ended, which happens only while it stops or after a panic.
+    #[error("the server is stopping")]
+    Stopped,
+}
+
+impl Error {
+    /// A refusal.
+    pub fn refused(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self::Refused(WireError::new(code, message))
+    }
+
+    /// For `map_err` on an operation on `path`.
+    pub fn file(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self::File { path: path.to_owned(), source }
+    }
+
+    /// What the caller is told. Causes inside the server stay in its log.
+    pub fn to_wire(&self) -> WireError {
+        match self {
+            Self::Refused(error) => error.clone(),
+            _ if self.is_disk_full() => WireError::new(
+                ErrorCode::NoSpace,
+                "the server's disk is full and nothing was stored: ask its administrator to make room",
+            ),
+            Self::Stream(StreamError::Stalled(_)) => {
+                WireError::new(ErrorCode::Timeout, format!("{self}: the server closes the connection"))
+            }
+            Self::Stream(error) => WireError::new(ErrorCode::BadRequest, error.to_string()),
+            Self::Stopped => {
+                WireError::new(ErrorCode::ShuttingDown, "the server is stopping: try again in a moment")
+            }
+            Self::Catalog(_) | Self::File { .. } | Self::Certificate(_) => WireError::new(
+                ErrorCode::Internal,
+                "the server failed and nothing was changed: its log has the cause, ask its administrator",
+            ),
+        }
+    }
+
+    /// Whether an administrator should hear of it.
+    pub fn is_internal(&self) -> bool {
+        matches!(self, Self::Catalog(_) | Self::File { .. } | Self::Certificate(_))
+    }
+
+    fn is_disk_full(&self) -> bool {
+        match self {
+            Self::File { source, .. } => matches!(
+                source.kind(),
+                // A file over the process's size limit is a full disk to the one who uploads.
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+            ),
+            Self::Catalog(rusqlite::Error::SqliteFailure(error, _)) => {
+                error.code == rusqlite::ErrorCode::DiskFull
+            }
+            _ => false,
+        }
+    }
+}
+
+impl From<PathError> for Error {
+    fn from(error: PathError) -> Self {
+        Self::refused(ErrorCode::NameNotAllowed, error.to_string())
+    }
+}
+
+/// The result of serving.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

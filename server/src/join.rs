@@ -1,0 +1,70 @@
+//! The `sealift-join/1` conversation: a token and a certificate request come in, a certificate goes out.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use sealift_certs::Secret;
+use sealift_protocol::ErrorCode;
+use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
+use sealift_protocol::join::{JoinReply, JoinRequest, Joined};
+use sealift_protocol::message::decode;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::{error, info};
+
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::state::State;
+use crate::store::identities;
+
+/// Serves one machine that joins. The caller bounds how long it may take.
+pub async fn serve(state: &Arc<State>, stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
+    let timeouts = state.config.timeouts;
+    let (read, write) = tokio::io::split(stream);
+    let mut reader = FrameReader::new(read, timeouts.handshake());
+    let mut writer = FrameWriter::new(write, timeouts.handshake());
+    let header = reader.header(timeouts.first_request()).await?.ok_or(StreamError::Closed)?;
+    let joined = match decode::<JoinRequest>(reader.control(header).await?) {
+        Ok(request) => enrol(state, request).await,
+        Err(error) => Err(Error::refused(ErrorCode::BadRequest, error.to_string())),
+    };
+    let reply = match joined {
+        Ok(joined) => {
+            info!(identity = %joined.identity, "a machine joined");
+            JoinReply::Joined(joined)
+        }
+        Err(error) => {
+            if error.is_internal() {
+                error!(%error, "a machine could not join");
+            } else {
+                info!(%error, "a machine was refused");
+            }
+            JoinReply::Error(error.to_wire())
+        }
+    };
+    writer.push(&reply)?;
+    Ok(writer.close().await?)
+}
+
+async fn enrol(state: &Arc<State>, request: JoinRequest) -> Result<Joined> {
+    let secret = Secret::from_text(&request.secret)
+        .map_err(|error| Error::refused(ErrorCode::TokenRefused, error.to_string()))?;
+    let here = state.clone();
+    let enrolled = state.catalog.write(move |connection| {
+        let now = SystemTime::now();
+        let moment = clock::nanoseconds(now);
+        let (identity, name) = identities::redeem(connection, &secret.digest(), moment)?;
+        // A request that is no good gives an error, and so leaves the token unused.
+        let issued = here
+            .pki
+            .issue_user(&request.csr, &name, now)
+            .map_err(|error| Error::refused(ErrorCode::BadRequest, error.to_string()))?;
+        let expires = clock::nanoseconds(issued.validity.not_after);
+        identities::add_certificate(connection, identity, &issued.fingerprint, moment, expires)?;
+        Ok(Joined {
+            identity: name,
+            certificate: issued.pem,
+            authority: here.pki.authority().certificate_pem().to_owned(),
+        })
+    });
+    enrolled.await
+}

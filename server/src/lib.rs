@@ -1,0 +1,24 @@
+//! The Sealift server.
+//!
+//! [`serve`] is all of it; the program around it reads the settings, opens the socket and waits for signals.
+
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod data;
+pub mod error;
+pub mod join;
+pub mod listener;
+pub mod pki;
+pub mod policy;
+pub mod request;
+pub mod session;
+pub mod state;
+pub mod store;
+pub mod ticket;
+
+pub use config::Config;
+pub use listener::serve;
+
+/// The server's name and version, as clients are told.
+pub const SERVER: &str = concat!("sealiftd/", env!("CARGO_PKG_VERSION"));

@@ -1,0 +1,276 @@
+//! The server: accepts connections, gives each a task, watches for revocations, and stops in order.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use rusqlite::OptionalExtension;
+use rustls::pki_types::CertificateDer;
+use sealift_certs::tls::{Protocol, negotiated};
+use sealift_certs::{Identity, fingerprint};
+use sealift_protocol::{ErrorCode, JOIN_ALPN};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug, error, info, info_span, warn};
+
+use crate::config::Config;
+use crate::data::DataDirectory;
+use crate::error::{Error, Result};
+use crate::pki::{self, Pki};
+use crate::session::{self, Caller, Signals};
+use crate::state::State;
+use crate::store::{Blobs, Catalog, facts, gc, identities, schema};
+use crate::{clock, join};
+
+/// Connections that may be in their handshake at once. They hold no slot of `max_connections`, so that strangers who
+/// connect and say nothing keep nobody out.
+const HANDSHAKES: usize = 256;
+
+/// How often the catalog is asked whether another process has changed it.
+const WATCH: Duration = Duration::from_millis(100);
+
+/// Runs a server on `listener` until `shutdown` completes and what was under way has ended.
+///
+/// The data directory named by `config` is initialised if it is empty. Requests under way when `shutdown` completes
+/// have `config.timeouts.drain()` to end.
+pub async fn serve(
+    config: Config,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let address = listener.local_addr().context("the listening socket has no address")?;
+    let (data, first) = DataDirectory::open_or_initialise(&config.data, SystemTime::now())?;
+    let _lock = data.lock()?;
+    if first {
+        info!(data = %data.path().display(), "initialised a new data directory");
+    }
+    let (catalog, writer) = Catalog::open(&data.catalog())?;
+    let pki = Pki::open(&data, certificate_hosts(&config, address), SystemTime::now())?;
+    let blobs = Blobs::open(data.path())?;
+    let listening = address.to_string();
+    catalog.write(move |connection| facts::set(connection, facts::LISTENING, &listening)).await?;
+    let state = Arc::new(State::new(config, catalog, blobs, pki));
+    info!(%address, "listening");
+
+    let stop = CancellationToken::new();
+    let background = TaskTracker::new();
+    for task in [
+        tokio::spawn(gc::run(state.catalog.clone(), state.blobs.clone(), state.garbage.clone())),
+        tokio::spawn(watch_revocations(state.clone())),
+        tokio::spawn({
+            let state = state.clone();
+            async move { state.pki.keep_current().await }
+        }),
+    ] {
+        let stop = stop.clone();
+        background.spawn(async move {
+            let abort = task.abort_handle();
+            tokio::select! {
+                () = stop.cancelled() => abort.abort(),
+                ended = task => if let Err(error) = ended { error!(%error, "a background task ended") },
+            }
+        });
+    }
+    let connections = TaskTracker::new();
+    tokio::select! {
+        () = accept(&state, &listener, &connections, &stop) => {}
+        () = shutdown => {}
+    }
+    drop(listener);
+    info!(connections = connections.len(), "stopping: no new connections, requests under way may end");
+    stop.cancel();
+    connections.close();
+    if tokio::time::timeout(state.config.timeouts.drain(), connections.wait()).await.is_err() {
+        warn!(connections = connections.len(), "not all requests ended in time");
+    }
+    background.close();
+    background.wait().await;
+    // The writer ends when the last handle of the catalog is gone; sessions past the deadline may still hold one.
+    if let Ok(state) = Arc::try_unwrap(state).map_err(|_| ()) {
+        drop(state);
+        let _ = tokio::task::spawn_blocking(move || writer.join()).await;
+    }
+    info!("stopped");
+    Ok(())
+}
+
+async fn accept(
+    state: &Arc<State>,
+    listener: &TcpListener,
+    connections: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    loop {
+        // The semaphore is never closed.
+        let Ok(permit) = handshakes.clone().acquire_owned().await else { return };
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, or a connection that went away at once: others must not suffer.
+                warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+        };
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let (state, stop) = (state.clone(), stop.clone());
+        let connection = async move {
+            let handshaken = {
+                let _permit = permit;
+                // Boxed: what a handshake needs is freed before the long life of the connection.
+                Box::pin(tokio::time::timeout(state.config.timeouts.handshake(), handshake(&state, stream)))
+                    .await
+            };
+            match handshaken {
+                Ok(Ok(Some(stream))) => transfer(state, stream, peer, stop).await,
+                Ok(Ok(None)) => {}
+                Ok(Err(error)) => debug!(%error, "the handshake failed"),
+                Err(_) => debug!("the handshake took too long"),
+            }
+        };
+        connections.spawn(connection.instrument(info_span!("connection", %peer)));
+    }
+}
+
+/// Leads a connection to where its application protocol wants it; one that joins is served right here, within the
+/// time of a handshake.
+async fn handshake(state: &Arc<State>, stream: TcpStream) -> anyhow::Result<Option<TlsStream<TcpStream>>> {
+    stream.set_nodelay(true)?;
+    let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
+    let joins = start.client_hello().alpn().is_some_and(|mut offered| offered.any(|alpn| alpn == JOIN_ALPN));
+    let config = if joins { state.pki.join_config() } else { state.pki.transfer_config() };
+    let stream = start.into_stream(config).await?;
+    match negotiated(stream.get_ref().1.alpn_protocol()) {
+        Some(Protocol::Transfer) => Ok(Some(stream)),
+        Some(Protocol::Join) => {
+            join::serve(state, stream).await?;
+            Ok(None)
+        }
+        None => anyhow::bail!("the client offers no application protocol"),
+    }
+}
+
+async fn transfer(
+    state: Arc<State>,
+    stream: TlsStream<TcpStream>,
+    peer: SocketAddr,
+    shutdown: CancellationToken,
+) {
+    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).cloned();
+    let Some(certificate) = certificate else { return };
+    let session = state.sessions.enter(fingerprint(&certificate));
+    let signals = Signals { shutdown, revoked: session.revoked.clone() };
+    let caller = if state.sessions.count() > state.config.max_connections {
+        Err(Error::refused(
+            ErrorCode::Busy,
+            "the server has as many connections as it may: try again in a moment",
+        ))
+    } else {
+        // After entering: a revocation from here on finds the session, one before is seen in the catalog.
+        identify(&state, &certificate, peer).await
+    };
+    let name = caller.as_ref().map_or_else(|_| String::from("?"), |caller| caller.name.to_string());
+    session::run(state, stream, caller, signals, peer)
+        .instrument(info_span!("session", identity = name))
+        .await;
+}
+
+/// Who the certificate names, if the catalog agrees.
+async fn identify(state: &Arc<State>, certificate: &CertificateDer<'_>, peer: SocketAddr) -> Result<Caller> {
+    let refused = |message: String| Error::refused(ErrorCode::CertificateRefused, message);
+    let identity = Identity::of_certificate(certificate).map_err(|error| refused(error.to_string()))?;
+    let print = fingerprint(certificate);
+    let (row, name, expires) = state
+        .catalog
+        .read(move |connection| identities::of_certificate(connection, &print, clock::now()))
+        .await?;
+    if identity.user() != Some(&name) || identity.trust_domain != *state.pki.authority().trust_domain() {
+        return Err(refused(format!("the certificate names {identity}, which is nobody here: join again")));
+    }
+    let uri = identity.to_string();
+    Ok(Caller { identity: row, name, uri, fingerprint: print, expires, address: peer.to_string() })
+}
+
+/// Ends the connections of certificates that another process revokes.
+async fn watch_revocations(state: Arc<State>) {
+    let watch = || -> rusqlite::Result<rusqlite::Connection> { schema::open_reader(state.catalog.path()) };
+    let connection = match watch() {
+        Ok(connection) => connection,
+        Err(error) => {
+            return error!(%error, "revocations cannot be watched: they take effect at the next request");
+        }
+    };
+    let mut version = None;
+    let mut since = clock::now();
+    loop {
+        // A look at the shared memory of the catalog, no system call and no lock.
+        let now = connection
+            .pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0))
+            .optional()
+            .ok()
+            .flatten();
+        if now != version || now.is_none() {
+            version = now;
+            match identities::revoked_since(&connection, since) {
+                Ok(revoked) => {
+                    for (fingerprint, at) in revoked {
+                        since = since.max(at);
+                        let connections = state.sessions.revoke(&fingerprint);
+                        info!(%fingerprint, connections, "a certificate was revoked");
+                    }
+                }
+                Err(error) => error!(%error, "revocations could not be read"),
+            }
+        }
+        tokio::time::sleep(WATCH).await;
+    }
+}
+
+/// What the server's certificate names: the configured addresses and the machine's own.
+fn certificate_hosts(config: &Config, address: SocketAddr) -> Vec<String> {
+    let mut hosts: Vec<String> =
+        config.addresses.iter().map(|address| split_host(address).0.to_owned()).collect();
+    for host in pki::hosts(address) {
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
+    }
+    hosts
+}
+
+/// Host and port of `HOST`, `HOST:PORT`, `ADDRESS` or `[ADDRESS]:PORT`.
+pub fn split_host(address: &str) -> (&str, Option<u16>) {
+    if let Some((host, rest)) = address.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
+        return (host, rest.strip_prefix(':').and_then(|port| port.parse().ok()));
+    }
+    match address.split_once(':') {
+        Some((host, port)) if !port.contains(':') => (host, port.parse().ok()),
+        _ => (address, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split_host;
+
+    #[test]
+    fn addresses_are_split() {
+        for (address, host, port) in [
+            ("example.org", "example.org", None),
+            ("example.org:1", "example.org", Some(1)),
+            ("10.0.0.1:8888", "10.0.0.1", Some(8888)),
+            ("::1", "::1", None),
+            ("[::1]:8888", "::1", Some(8888)),
+            ("[::1]", "::1", None),
+        ] {
+            assert_eq!(split_host(address), (host, port));
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The authority at work: it issues certificates for those who join, and renews the server's own.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rustls::ServerConfig;
+use sealift_certs::files::write_private;
+use sealift_certs::tls::{self, CurrentCertificate, ServerIdentity};
+use sealift_certs::{Authority, CertError, Issued, SERVER_VALIDITY, USER_VALIDITY, Validity};
+use sealift_protocol::Name;
+use tracing::{error, info};
+
+use crate::data::{DataDirectory, DataError};
+
+/// How often the server looks whether its certificate is to be renewed.
+const INTERVAL: Duration = Duration::from_secs(3600);
+
+/// The authority and the server's current certificate.
+#[derive(Debug)]
+pub struct Pki {
+    data: DataDirectory,
+    authority: Authority,
+    hosts: Vec<String>,
+    current: Arc<CurrentCertificate>,
+    transfer: Arc<ServerConfig>,
+    join: Arc<ServerConfig>,
+}
+
+impl Pki {
+    /// Reads the authority, and the server's certificate, which is made anew when it does not name all of `hosts` or
+    /// has little of its life left.
+    pub fn open(data: &DataDirectory, hosts: Vec<String>, now: SystemTime) -> Result<Self, DataError> {
+        let failed = |source| DataError::Authority { path: data.pki(""), source };
+        let read = |name| {
+            let path = data.pki(name);
+            fs::read_to_string(&path).map_err(|source| DataError::File { path, source })
+        };
+        let authority = Authority::from_pem(&read("ca.pem")?, &read("ca.key")?).map_err(failed)?;
+        let identity = match reusable(data, &authority, &hosts, now) {
+            Some(identity) => identity,
+            None => renew(data, &authority, &hosts, now)?,
+        };
+        let current = Arc::new(CurrentCertificate::new(identity));
+        let transfer = tls::server_config(authority.certificate_der(), current.clone()).map_err(failed)?;
+        let join = tls::join_server_config(current.clone()).map_err(failed)?;
+        Ok(Self { data: data.clone(), authority, hosts, current, transfer, join })
+    }
+
+    /// The authority.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// For connections that transfer.
+    pub fn transfer_config(&self) -> Arc<ServerConfig> {
+        self.transfer.clone()
+    }
+
+    /// For connections that join.
+    pub fn join_config(&self) -> Arc<ServerConfig> {
+        self.join.clone()
+    }
+
+    /// Issues a client certificate.
+    pub fn issue_user(&self, csr: &str, name: &Name, now: SystemTime) -> Result<Issued, CertError> {
+        self.authority.issue_user(csr, name, Validity::starting(now, USER_VALIDITY))
+    }
+
+    /// Renews the server's certificate whenever that is due, for ever.
+    pub async fn keep_current(&self) {
+        loop {
+            tokio::time::sleep(INTERVAL).await;
+            let now = SystemTime::now();
+            if self.current.current().validity().should_renew(now) {
+                match renew(&self.data, &self.authority, &self.hosts, now) {
+                    Ok(identity) => {
+                        info!(fingerprint = %identity.fingerprint(), "renewed the server's certificate");
+                        self.current.replace(identity);
+                    }
+                    Err(error) => error!(%error, "the server's certificate could not be renewed"),
+                }
+            }
+        }
+    }
+}
+
+/// The certificate of an earlier run, if it still serves.
+fn reusable(
+    data: &DataDirectory,
+    authority: &Authority,
+    hosts: &[String],
+    now: SystemTime,
+) -> Option<ServerIdentity> {
+    let read = |name| fs::read_to_string(data.pki(name)).ok();
+    if read("server.hosts")?.lines().ne(hosts.iter().map(String::as_str)) {
+        return None;
+    }
+    let identity =
+        ServerIdentity::from_pem(&read("server.pem")?, &read("server.key")?, authority.certificate_der())
+            .ok()?;
+    let validity = identity.validity();
+    (validity.contains(now) && !validity.should_renew(now)).then_some(identity)
+}
+
+fn renew(
+    data: &DataDirectory,
+    authority: &Authority,
+    hosts: &[String],
+    now: SystemTime,
+) -> Result<ServerIdentity, DataError> {
+    let failed = |source| DataError::Authority { path: data.pki(""), source };
+    let (issued, key) =
+        authority.issue_server(hosts, Validity::starting(now, SERVER_VALIDITY)).map_err(failed)?;
+    let identity =
+        ServerIdentity::from_pem(&issued.pem, key.as_str(), authority.certificate_der()).map_err(failed)?;
+    let files =
+        [("server.key", key.as_str()), ("server.pem", &issued.pem), ("server.hosts", &hosts.join("\n"))];
+    for (name, contents) in files {
+        let path = data.pki(name);
+        write_private(&path, contents.as_bytes()).map_err(|source| DataError::File { path, source })?;
+    }
+    Ok(identity)
+}
+
+/// The names and addresses under which this machine is reached through `listen`, the likeliest for others first, this
+/// machine's own last.
+pub fn hosts(listen: SocketAddr) -> Vec<String> {
+    let mut hosts = Vec::new();
+    let ip = listen.ip().to_canonical();
+    if ip.is_unspecified() {
+        hosts.extend(outward_addresses(ip).iter().map(ToString::to_string));
+        hosts.extend(host_name());
+    } else {
+        hosts.push(ip.to_string());
+    }
+    for own in ["localhost", "127.0.0.1", "::1"] {
+        if !hosts.iter().any(|host| host == own) {
+            hosts.push(own.to_owned());
+        }
+    }
+    hosts
+}
+
+/// The addresses from which this machine would reach others. No packet is sent: connecting a UDP socket only looks
+/// into the routing table. The destinations are reserved for documentation (RFC 5737, RFC 3849).
+fn outward_addresses(listen: IpAddr) -> Vec<IpAddr> {
+    let mut addresses = Vec::new();
+    let probes: [(IpAddr, IpAddr); 2] = [
+        (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()),
+        (Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()),
+    ];
+    for (local, remote) in probes {
+        if listen.is_ipv4() && local.is_ipv6() {
+            continue;
+        }
+        let found = UdpSocket::bind((local, 0)).and_then(|socket| {
+            socket.connect((remote, 9))?;
+            socket.local_addr()
+        });
+        addresses.extend(
+            found.ok().map(|address| address.ip()).filter(|ip| !ip.is_unspecified() && !ip.is_loopback()),
+        );
+    }
+    addresses
+}
+
+/// The machine's name, where it is one that a certificate can hold.
+fn host_name() -> Option<String> {
+    let name = rustix::system::uname().nodename().to_str().ok()?.to_ascii_lowercase();
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    (name.len() <= 253 && name.split('.').all(label)).then_some(name)
+}

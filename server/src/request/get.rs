@@ -1,0 +1,145 @@
+//! `get`: sends a file's content.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use sealift_protocol::content;
+use sealift_protocol::message::{Content, Direction, Get, Reply, Trailer};
+use sealift_protocol::{Digest, ErrorCode, RemotePath, WireError};
+use tracing::error;
+
+use super::{enter_with, to_reply};
+use crate::error::{Error, Result};
+use crate::policy::Rights;
+use crate::session::{Caller, Writer};
+use crate::state::State;
+use crate::store::blobs::ExtentReader;
+use crate::store::entries::{self, Place};
+use crate::store::objects::{self, Bytes};
+use crate::ticket::Ticket;
+
+/// Sends the content from the offset on, then its digest.
+pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, get: Get) -> Result<()> {
+    let before = writer.bytes();
+    let mut ticket = Ticket::new(&state.catalog, caller, Direction::Get, &get.path);
+    let guard = state.blobs.guard().await;
+    let (here, path) = (caller.clone(), get.path.clone());
+    let found =
+        state.catalog.read(move |connection| find(connection, &here, &path)).await.and_then(|found| {
+            if get.offset <= found.0.size {
+                return Ok(found);
+            }
+            let message = format!("the file has {} bytes, so none at {}", found.0.size, get.offset);
+            Err(Error::refused(ErrorCode::BadRequest, message))
+        });
+    let opened = match found {
+        Ok((content, Bytes::Inline(data))) => Ok((content, Source::Memory(data))),
+        Ok((content, Bytes::Extents(extents))) => {
+            state.blobs.read(&extents, get.offset, &guard).map(|reader| (content, Source::Files(reader)))
+        }
+        Err(error) => Err(error),
+    };
+    drop(guard);
+    let (content, source) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            let reply = to_reply(Err(error));
+            if let Reply::Error(error) = &reply {
+                ticket.finish(Some(error.code));
+            }
+            return Ok(writer.push(&reply)?);
+        }
+    };
+    let (size, sha256) = (content.size, content.sha256);
+    ticket.identify(sha256);
+    writer.push(&Reply::Content(content))?;
+    let rest = size - get.offset;
+    let trailer = match source {
+        Source::Memory(data) => {
+            let start = usize::try_from(get.offset).unwrap_or(data.len()).min(data.len());
+            if data[start..].len() as u64 == rest {
+                send_small(writer, &data[start..])?;
+                Trailer::End { size, sha256 }
+            } else {
+                damaged(&sha256)
+            }
+        }
+        Source::Files(reader) => send_files(writer, reader, rest, size, sha256, before, &mut ticket).await?,
+    };
+    writer.push(&trailer)?;
+    let error = match trailer {
+        Trailer::End { .. } => None,
+        Trailer::Error(error) => Some(error.code),
+    };
+    if error.is_none() {
+        ticket.progress(rest, writer.bytes() - before);
+    }
+    ticket.finish(error);
+    Ok(())
+}
+
+enum Source {
+    Memory(Vec<u8>),
+    Files(ExtentReader),
+}
+
+fn find(connection: &Connection, caller: &Caller, path: &RemotePath) -> Result<(Content, Bytes)> {
+    let (permit, names) = enter_with(connection, caller, path, Rights::READ)?;
+    match entries::find(connection, &permit, &names)? {
+        Place::File(node, file) => {
+            let bytes = objects::bytes(connection, file.object)?;
+            let content = Content {
+                size: file.size,
+                sha256: file.digest,
+                mtime: node.mtime,
+                executable: file.executable,
+            };
+            Ok((content, bytes))
+        }
+        Place::Root | Place::Directory(_) => Err(entries::is_a_directory(&permit, &names)),
+    }
+}
+
+fn send_small(writer: &mut Writer, data: &[u8]) -> Result<()> {
+    if !data.is_empty() {
+        writer.push_data(data)?;
+    }
+    Ok(())
+}
+
+/// Reads on a thread of its own while this one encrypts and sends.
+async fn send_files(
+    writer: &mut Writer,
+    reader: ExtentReader,
+    rest: u64,
+    size: u64,
+    sha256: Digest,
+    before: u64,
+    ticket: &mut Ticket,
+) -> Result<Trailer> {
+    let (filler, mut frames) = content::sender();
+    let filling = tokio::task::spawn_blocking(move || filler.run(reader, Some(rest), None));
+    let mut sent = 0;
+    while let Some(frame) = frames.next().await {
+        writer.write_frame(frame.bytes()).await?;
+        sent += frame.payload().len() as u64;
+        ticket.progress(sent, writer.bytes() - before);
+        frames.recycle(frame);
+    }
+    Ok(match filling.await.map_err(|_| Error::Stopped)? {
+        Ok((read, _)) if read == rest => Trailer::End { size, sha256 },
+        Ok(_) => damaged(&sha256),
+        Err(error) => {
+            error!(%error, %sha256, "a blob could not be read");
+            damaged(&sha256)
+        }
+    })
+}
+
+fn damaged(sha256: &Digest) -> Trailer {
+    error!(%sha256, "a stored content is damaged: restore it from a backup, or put the file again");
+    Trailer::Error(WireError::new(
+        ErrorCode::Integrity,
+        "the server's copy is damaged: put the file again, or ask the administrator to restore it from a backup",
+    ))
+}

@@ -1,0 +1,69 @@
+//! `move` and `copy`: new names for what is there; no content moves.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use sealift_protocol::message::{Reply, Transplant};
+use sealift_protocol::{ErrorCode, RemotePath};
+
+use super::enter_with;
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::policy::{Permit, Rights};
+use crate::session::Caller;
+use crate::state::State;
+use crate::store::entries::{self, NewFile, Place};
+
+/// Moves a file or a directory.
+pub async fn serve_move(state: &Arc<State>, caller: &Caller, paths: Transplant) -> Result<Reply> {
+    let caller = caller.clone();
+    let moved = state.catalog.write(move |connection| {
+        let (from, from_names) = enter_with(connection, &caller, &paths.from, Rights::DELETE)?;
+        let (to, to_names) = enter_target(connection, &caller, &paths.to)?;
+        let now = clock::now();
+        let directories = NewFile { mtime: now, executable: false, by: caller.identity, now };
+        entries::rename(connection, (&from, &from_names), (&to, &to_names), &directories).map(drop)
+    });
+    moved.await?;
+    // What was replaced may have been the last name of its content.
+    state.garbage.notify_one();
+    Ok(Reply::Done {})
+}
+
+/// Copies a file.
+pub async fn serve_copy(state: &Arc<State>, caller: &Caller, paths: Transplant) -> Result<Reply> {
+    let caller = caller.clone();
+    let copied = state.catalog.write(move |connection| {
+        let (from, from_names) = enter_with(connection, &caller, &paths.from, Rights::READ)?;
+        let (to, to_names) = enter_target(connection, &caller, &paths.to)?;
+        entries::copy(connection, (&from, &from_names), (&to, &to_names), caller.identity, clock::now())
+            .map(drop)
+    });
+    copied.await?;
+    state.garbage.notify_one();
+    Ok(Reply::Done {})
+}
+
+/// A target with a trailing slash has to be a directory that exists.
+fn enter_target(
+    connection: &Connection,
+    caller: &Caller,
+    path: &RemotePath,
+) -> Result<(Permit, Vec<String>)> {
+    let (permit, names) = enter_with(connection, caller, path, Rights::CREATE.union(Rights::REPLACE))?;
+    if path.means_directory() {
+        let refused = |code, what| {
+            let path = entries::display(permit.name(), &names);
+            Err(Error::refused(
+                code,
+                format!("{path} {what}: to give a new name, leave out the trailing slash"),
+            ))
+        };
+        match entries::find(connection, &permit, &names) {
+            Ok(Place::Root | Place::Directory(_)) => {}
+            Ok(Place::File(..)) => return refused(ErrorCode::NotADirectory, "is a file, not a directory"),
+            Err(_) => return refused(ErrorCode::NotFound, "is no directory on the server"),
+        }
+    }
+    Ok((permit, names))
+}

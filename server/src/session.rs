@@ -1,0 +1,357 @@
+//! One connection: requests come in, replies go out in the same order.
+//!
+//! Two loops share the connection. The reading one takes requests and the bodies of uploads, and queues a [`Slot`] for
+//! each reply; the replying one works through the queue. So a hundred small uploads can wait for one commit together,
+//! and a request that only reads is served when its turn comes, after everything before it has been answered.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
+use sealift_protocol::message::{Hello, Reply, Request, Trailer, Welcome, decode, decode_request};
+use sealift_protocol::{Digest, ErrorCode, FrameKind, Header, Name, VERSION, WireError};
+use tokio::io::{ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, info, info_span, warn};
+
+use crate::error::{Error, Result};
+use crate::request;
+use crate::request::put::{Acceptance, Committed};
+use crate::state::State;
+use crate::store::catalog::Pending;
+use crate::store::identities;
+use crate::{SERVER, clock};
+
+/// Replies that may wait for their turn.
+const QUEUE: usize = 256;
+
+/// Bytes of replies that are gathered before they are sent although more are ready.
+const GATHER: usize = 32 * 1024;
+
+/// How long a connection that the server ends is read from, so that the client can read why.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Who is at the other end.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The row in the catalog.
+    pub identity: i64,
+    /// The name, which is also that of the own space.
+    pub name: Name,
+    /// The identity as a URI.
+    pub uri: String,
+    /// The certificate.
+    pub fingerprint: Digest,
+    /// When the certificate expires.
+    pub expires: i64,
+    /// From where, `ADDR:PORT`.
+    pub address: String,
+}
+
+impl Caller {
+    /// Refuses a caller whose certificate is no longer good.
+    pub fn verify(&self, connection: &rusqlite::Connection) -> Result<()> {
+        identities::of_certificate(connection, &self.fingerprint, clock::now()).map(drop)
+    }
+}
+
+/// Why a connection is to end.
+#[derive(Debug, Clone)]
+pub struct Signals {
+    /// The server stops: finish what is under way.
+    pub shutdown: CancellationToken,
+    /// The certificate was revoked: finish nothing.
+    pub revoked: CancellationToken,
+}
+
+/// The reading half of a connection.
+pub type Reader = FrameReader<ReadHalf<TlsStream<TcpStream>>>;
+/// The writing half of a connection.
+pub type Writer = FrameWriter<WriteHalf<TlsStream<TcpStream>>>;
+
+/// A reply in the making.
+enum Slot {
+    /// It is known.
+    Ready(Box<Reply>),
+    /// An upload that waits for its commit.
+    Stored(Pending<Committed>),
+    /// A request that is served in its turn.
+    Serve(Box<Request>),
+    /// The last words.
+    Close(WireError),
+}
+
+/// Serves a connection whose client has shown a certificate, until either end has had enough.
+pub async fn run(
+    state: Arc<State>,
+    stream: TlsStream<TcpStream>,
+    caller: Result<Caller>,
+    signals: Signals,
+    peer: SocketAddr,
+) {
+    let timeouts = state.config.timeouts;
+    let (read, write) = tokio::io::split(stream);
+    let mut reader = FrameReader::new(read, timeouts.stall());
+    let mut writer = FrameWriter::new(write, timeouts.stall());
+    let ended = match caller {
+        Ok(caller) => converse(&state, &caller, &signals, &mut reader, &mut writer).await,
+        Err(error) => {
+            info!(%peer, %error, "refused");
+            say_goodbye(&mut writer, error.to_wire()).await
+        }
+    };
+    match ended {
+        Ok(true) => linger(&mut reader).await,
+        Ok(false) => {}
+        Err(error) => debug!(%error, "the connection ended"),
+    }
+}
+
+/// Both loops. Returns whether the server was the one who ended it.
+async fn converse(
+    state: &Arc<State>,
+    caller: &Caller,
+    signals: &Signals,
+    reader: &mut Reader,
+    writer: &mut Writer,
+) -> Result<bool> {
+    let (queue, slots) = mpsc::channel(QUEUE);
+    let (served, serves) = watch::channel(0);
+    let busy = AtomicUsize::new(0);
+    let reading = Reading { state, caller, signals, reader, queue, serves, asked: 0, busy: &busy };
+    let replying = Replying { state, caller, writer, slots, served, busy: &busy };
+    let both = async { tokio::try_join!(reading.run(), replying.run()).map(|((), closed)| closed) };
+    let cut = async {
+        signals.revoked.cancelled().await;
+        // An idle connection is told why it ends, by the reading loop; one in the middle of something just ends.
+        if busy.load(Ordering::Relaxed) == 0 {
+            tokio::time::sleep(LINGER).await;
+        }
+    };
+    tokio::select! {
+        ended = both => ended,
+        () = cut => {
+            warn!("the certificate was revoked in the middle of a request");
+            Ok(false)
+        }
+    }
+}
+
+struct Reading<'a> {
+    state: &'a Arc<State>,
+    caller: &'a Caller,
+    signals: &'a Signals,
+    reader: &'a mut Reader,
+    queue: mpsc::Sender<Slot>,
+    serves: watch::Receiver<u64>,
+    /// Requests queued as [`Slot::Serve`].
+    asked: u64,
+    busy: &'a AtomicUsize,
+}
+
+impl Reading<'_> {
+    async fn run(mut self) -> Result<()> {
+        if let Err(error) = self.requests().await {
+            debug!(%error, "reading ended");
+            self.push(Slot::Close(error.to_wire())).await?;
+        }
+        Ok(())
+    }
+
+    async fn requests(&mut self) -> Result<()> {
+        let mut greeted = false;
+        // Set after a put was refused whose body is still on its way.
+        let mut discarding = false;
+        while let Some(header) = self.next_header(greeted).await? {
+            if header.kind() == FrameKind::Data {
+                if !discarding {
+                    return Err(StreamError::Unexpected(FrameKind::Data).into());
+                }
+                self.reader.skip(header).await?;
+                continue;
+            }
+            let payload = self.reader.control(header).await?;
+            if std::mem::take(&mut discarding) && decode::<Trailer>(payload).is_ok() {
+                continue;
+            }
+            let request = decode_request(payload);
+            self.busy.fetch_add(1, Ordering::Relaxed);
+            match request {
+                Ok(Request::Hello(hello)) if !greeted => {
+                    let welcome = welcome(self.caller, &hello)?;
+                    greeted = true;
+                    self.push(Slot::Ready(Box::new(welcome))).await?;
+                }
+                Ok(Request::Hello(_)) => return Err(bad_request("a second hello is not expected")),
+                Ok(_) if !greeted => return Err(bad_request("the first request has to be a hello")),
+                Ok(Request::Put(put)) => {
+                    // What was asked before has to see the tree as it was then.
+                    let asked = self.asked;
+                    let _ = self.serves.wait_for(|served| *served == asked).await;
+                    let span = info_span!("put", path = %put.path);
+                    let before =
+                        self.reader.bytes() - (header.length() + sealift_protocol::frame::HEADER) as u64;
+                    let accepted = request::put::accept(self.state, self.caller, self.reader, put, before)
+                        .instrument(span)
+                        .await?;
+                    match accepted {
+                        Acceptance::Committing(pending) => self.push(Slot::Stored(pending)).await?,
+                        Acceptance::Refused { error, body_follows } => {
+                            discarding = body_follows;
+                            self.push(Slot::Ready(Box::new(Reply::Error(error)))).await?;
+                        }
+                    }
+                }
+                Ok(request) => {
+                    self.asked += 1;
+                    self.push(Slot::Serve(Box::new(request))).await?;
+                }
+                Err(error) => {
+                    // Should it have been a put, its body follows; for everything else this changes nothing.
+                    discarding = true;
+                    self.push(Slot::Ready(Box::new(Reply::Error(error)))).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the next frame, as long as the connection may live.
+    async fn next_header(&mut self, greeted: bool) -> Result<Option<Header>> {
+        let timeouts = self.state.config.timeouts;
+        let patience = if greeted { timeouts.idle() } else { timeouts.first_request() };
+        loop {
+            let header = tokio::select! {
+                biased;
+                () = self.signals.revoked.cancelled() => return Err(Error::refused(
+                    ErrorCode::CertificateRefused,
+                    "this certificate is revoked: ask the server's administrator for a new token",
+                )),
+                header = self.reader.header(patience) => header,
+                () = self.signals.shutdown.cancelled() => return Err(Error::Stopped),
+            };
+            return match header {
+                Ok(header) => Ok(header),
+                // Not idle: it waits for a reply that takes its time.
+                Err(StreamError::Stalled(_)) if self.busy.load(Ordering::Relaxed) > 0 => continue,
+                Err(error) => Err(error.into()),
+            };
+        }
+    }
+
+    async fn push(&self, slot: Slot) -> Result<()> {
+        self.queue.send(slot).await.map_err(|_| Error::Stopped)
+    }
+}
+
+struct Replying<'a> {
+    state: &'a Arc<State>,
+    caller: &'a Caller,
+    writer: &'a mut Writer,
+    slots: mpsc::Receiver<Slot>,
+    served: watch::Sender<u64>,
+    busy: &'a AtomicUsize,
+}
+
+impl Replying<'_> {
+    /// Returns whether the server ended the conversation.
+    async fn run(mut self) -> Result<bool> {
+        while let Some(slot) = self.next_slot().await? {
+            match slot {
+                Slot::Ready(reply) => self.writer.push(&*reply)?,
+                Slot::Stored(pending) => {
+                    let pending = match pending.try_now() {
+                        Ok(result) => {
+                            self.reply(result.map(stored))?;
+                            None
+                        }
+                        Err(pending) => Some(pending),
+                    };
+                    if let Some(pending) = pending {
+                        self.writer.flush().await?;
+                        self.reply(pending.wait().await.map(stored))?;
+                    }
+                }
+                Slot::Serve(request) => {
+                    request::serve(self.state, self.caller, self.writer, *request).await?;
+                    self.served.send_modify(|served| *served += 1);
+                }
+                Slot::Close(error) => {
+                    say_goodbye(self.writer, error).await?;
+                    return Ok(true);
+                }
+            }
+            self.busy.fetch_sub(1, Ordering::Relaxed);
+            if self.writer.pending() > GATHER {
+                self.writer.flush().await?;
+            }
+        }
+        self.writer.close().await?;
+        Ok(false)
+    }
+
+    /// The next reply to be; what is gathered is sent before waiting for one.
+    async fn next_slot(&mut self) -> Result<Option<Slot>> {
+        if let Ok(slot) = self.slots.try_recv() {
+            return Ok(Some(slot));
+        }
+        self.writer.flush().await?;
+        Ok(self.slots.recv().await)
+    }
+
+    fn reply(&mut self, result: Result<Reply>) -> Result<()> {
+        Ok(self.writer.push(&request::to_reply(result))?)
+    }
+}
+
+fn welcome(caller: &Caller, hello: &Hello) -> Result<Reply> {
+    if !hello.versions.contains(&VERSION) {
+        return Err(Error::refused(
+            ErrorCode::UnsupportedVersion,
+            format!(
+                "this server speaks version {VERSION} only, the client {:?}: update the older of the two",
+                hello.versions
+            ),
+        ));
+    }
+    let agent: String = hello.agent.chars().filter(|c| !c.is_control()).take(100).collect();
+    debug!(agent, "hello");
+    Ok(Reply::Welcome(Welcome {
+        version: VERSION,
+        server: SERVER.into(),
+        identity: caller.name.clone(),
+        features: Vec::new(),
+    }))
+}
+
+fn stored(committed: Committed) -> Reply {
+    Reply::Stored(committed.stored)
+}
+
+fn bad_request(message: &str) -> Error {
+    Error::refused(ErrorCode::BadRequest, message)
+}
+
+async fn say_goodbye(writer: &mut Writer, error: WireError) -> Result<bool> {
+    writer.push(&Reply::Error(error))?;
+    writer.close().await?;
+    Ok(true)
+}
+
+/// Reads what the client still sends. Closing a socket with unread data resets the connection, and the client would
+/// lose the reply that says why.
+async fn linger(reader: &mut Reader) {
+    let drain = async {
+        while let Ok(Some(header)) = reader.header(LINGER).await {
+            if reader.skip(header).await.is_err() {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, drain).await;
+}

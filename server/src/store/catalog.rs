@@ -1,0 +1,263 @@
+//! Access to the catalog: one writer that groups commits, and readers that never wait for it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+use tracing::error;
+
+use super::schema::{self, OpenError};
+use crate::error::{Error, Result};
+
+/// Changes that may wait for the writer before those who bring more have to wait, too.
+const QUEUE: usize = 1024;
+
+/// Changes that share one transaction at most, so that the first one's answer does not wait for ever.
+const GROUP: usize = 512;
+
+/// Reading connections that are kept for the next reader.
+const READERS: usize = 4;
+
+/// The catalog of a running server. Clones share it.
+#[derive(Clone)]
+pub struct Catalog {
+    path: Arc<PathBuf>,
+    writer: mpsc::Sender<Box<dyn Change>>,
+    readers: Arc<Mutex<Vec<Connection>>>,
+}
+
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Catalog").field(&self.path).finish()
+    }
+}
+
+/// A change that waits for its turn in a transaction.
+trait Change: Send {
+    /// Runs inside the transaction; `false` takes back what it did.
+    fn apply(&mut self, transaction: &Connection) -> bool;
+    /// Tells the one who asked, after the commit or its failure.
+    fn conclude(self: Box<Self>, commit: std::result::Result<(), &rusqlite::Error>);
+}
+
+struct Job<T, F> {
+    work: Option<F>,
+    result: Option<Result<T>>,
+    answer: oneshot::Sender<Result<T>>,
+}
+
+impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Change for Job<T, F> {
+    fn apply(&mut self, transaction: &Connection) -> bool {
+        self.result = self.work.take().map(|work| work(transaction));
+        matches!(self.result, Some(Ok(_)))
+    }
+
+    fn conclude(self: Box<Self>, commit: std::result::Result<(), &rusqlite::Error>) {
+        let result = match (self.result, commit) {
+            (Some(Err(error)), _) => Err(error),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (_, Err(error)) => Err(copy(error).into()),
+            (None, Ok(())) => Err(Error::Stopped),
+        };
+        // Whoever asked may have gone; the change stands all the same.
+        let _ = self.answer.send(result);
+    }
+}
+
+impl Catalog {
+    /// Opens the catalog at `path` and starts its writer, a thread that ends with the last clone.
+    pub fn open(path: &Path) -> Result<(Self, JoinHandle<()>), OpenError> {
+        let connection = schema::open(path)?;
+        let (writer, changes) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("catalog".into())
+            .spawn(move || write(connection, changes))
+            .map_err(|error| OpenError::Sqlite {
+                path: path.to_owned(),
+                source: rusqlite::Error::ToSqlConversionFailure(Box::new(error)),
+            })?;
+        Ok((Self { path: Arc::new(path.to_owned()), writer, readers: Arc::default() }, thread))
+    }
+
+    /// Queues a change and returns at once with what will tell its result, after it is durable.
+    ///
+    /// Changes are made in the order in which they are queued. One that returns an error leaves nothing behind; the
+    /// others of its group stand.
+    pub async fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Pending<T> {
+        let (answer, result) = oneshot::channel();
+        let job = Job { work: Some(work), result: None, answer };
+        // A writer that has ended drops the job, and with it the answer: `Pending` says so.
+        let _ = self.writer.send(Box::new(job)).await;
+        Pending(result)
+    }
+
+    /// Queues a change whose result nobody waits for, from anywhere.
+    pub fn post(&self, work: impl FnOnce(&Connection) -> Result<()> + Send + 'static) {
+        let (answer, _) = oneshot::channel();
+        let job: Box<dyn Change> = Box::new(Job { work: Some(work), result: None, answer });
+        if let Err(mpsc::error::TrySendError::Full(job)) = self.writer.try_send(job) {
+            let writer = self.writer.clone();
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(async move { writer.send(job).await });
+            }
+        }
+    }
+
+    /// Makes a change and waits until it is durable.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.submit(work).await.wait().await
+    }
+
+    /// Reads a consistent state of the catalog.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let catalog = self.clone();
+        tokio::task::spawn_blocking(move || catalog.read_here(work)).await.map_err(|_| Error::Stopped)?
+    }
+
+    /// The same on this thread, which must be one that may block.
+    pub fn read_here<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => schema::open_reader(&self.path)?,
+        };
+        let transaction = connection.unchecked_transaction()?;
+        let result = work(&transaction);
+        drop(transaction);
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < READERS {
+            readers.push(connection);
+        }
+        result
+    }
+
+    /// The file, for a reader that watches it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The result of a change to come.
+#[derive(Debug)]
+pub struct Pending<T>(oneshot::Receiver<Result<T>>);
+
+impl<T> Pending<T> {
+    /// The result, if there is one already.
+    pub fn try_now(mut self) -> std::result::Result<Result<T>, Self> {
+        match self.0.try_recv() {
+            Ok(result) => Ok(result),
+            Err(oneshot::error::TryRecvError::Closed) => Ok(Err(Error::Stopped)),
+            Err(oneshot::error::TryRecvError::Empty) => Err(self),
+        }
+    }
+
+    /// Waits until the change is durable or has failed.
+    pub async fn wait(self) -> Result<T> {
+        self.0.await.map_err(|_| Error::Stopped)?
+    }
+}
+
+fn write(mut connection: Connection, mut changes: mpsc::Receiver<Box<dyn Change>>) {
+    let mut group = Vec::new();
+    while changes.blocking_recv_many(&mut group, GROUP) > 0 {
+        let committed = commit(&mut connection, &mut group);
+        if let Err(error) = &committed {
+            error!(%error, changes = group.len(), "a commit failed");
+        }
+        for change in group.drain(..) {
+            change.conclude(committed.as_ref().copied());
+        }
+    }
+}
+
+fn commit(connection: &mut Connection, group: &mut [Box<dyn Change>]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for change in group {
+        apply(&transaction, change.as_mut())?;
+    }
+    transaction.commit()
+}
+
+/// One change, fenced off from the others of its group.
+fn apply(transaction: &Transaction<'_>, change: &mut dyn Change) -> rusqlite::Result<()> {
+    transaction.prepare_cached("SAVEPOINT change")?.execute([])?;
+    if !change.apply(transaction) {
+        transaction.prepare_cached("ROLLBACK TO change")?.execute([])?;
+    }
+    transaction.prepare_cached("RELEASE change")?.execute([])?;
+    Ok(())
+}
+
+/// An error for each of those who share a failed commit.
+fn copy(error: &rusqlite::Error) -> rusqlite::Error {
+    match error {
+        rusqlite::Error::SqliteFailure(code, message) => {
+            rusqlite::Error::SqliteFailure(*code, message.clone())
+        }
+        other => rusqlite::Error::ToSqlConversionFailure(other.to_string().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sealift_protocol::ErrorCode;
+
+    fn insert(name: &'static str) -> impl FnOnce(&Connection) -> Result<()> + Send + 'static {
+        move |connection| {
+            connection.execute("INSERT INTO facts (key, value) VALUES (?1, '')", [name])?;
+            Ok(())
+        }
+    }
+
+    async fn names(catalog: &Catalog) -> Vec<String> {
+        let read = |connection: &Connection| {
+            let mut statement = connection.prepare("SELECT key FROM facts ORDER BY key")?;
+            Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+        };
+        catalog.read(read).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_change_that_fails_leaves_the_others_of_its_group() {
+        let dir = tempfile::tempdir().unwrap();
+        let (catalog, thread) = Catalog::open(&dir.path().join("catalog.db")).unwrap();
+        // The first one holds the writer until the others are queued behind it, as one group.
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let first = catalog
+            .submit(move |_| {
+                let _ = held.recv();
+                Ok(())
+            })
+            .await;
+        let good = catalog.submit(insert("a")).await;
+        let bad = catalog
+            .submit(|connection| {
+                insert("lost")(connection)?;
+                Err::<(), _>(Error::refused(ErrorCode::NotFound, "no"))
+            })
+            .await;
+        let broken = catalog.submit(insert("a")).await;
+        let last = catalog.submit(insert("b")).await;
+        release.send(()).unwrap();
+        first.wait().await.unwrap();
+        good.wait().await.unwrap();
+        assert!(matches!(bad.wait().await, Err(Error::Refused(_))));
+        assert!(matches!(broken.wait().await, Err(Error::Catalog(_))));
+        last.wait().await.unwrap();
+        assert_eq!(names(&catalog).await, ["a", "b"]);
+        drop(catalog);
+        thread.join().unwrap();
+    }
+}

@@ -1,0 +1,612 @@
+//! The trees of files: what a path points to.
+
+use rusqlite::{Connection, Row, params};
+use sealift_protocol::message::{Entry, EntryKind, Nanoseconds};
+use sealift_protocol::path::name_key;
+use sealift_protocol::{Digest, ErrorCode, Name};
+
+use super::objects::{self, ObjectId};
+use crate::error::{Error, Result};
+use crate::policy::{Permit, Rights, SpaceId};
+
+/// The parent of what lies in a space's root.
+const ROOT: i64 = 0;
+
+/// A file or directory as the catalog has it.
+#[derive(Debug, Clone)]
+pub struct Node {
+    id: i64,
+    /// The name, as it was given.
+    pub name: String,
+    /// What it holds; a directory holds nothing.
+    pub file: Option<FileNode>,
+    /// When it was last modified.
+    pub mtime: Nanoseconds,
+    /// When it was stored.
+    pub stored_at: Nanoseconds,
+    /// Who stored it.
+    pub by: Name,
+}
+
+/// What only files have.
+#[derive(Debug, Clone)]
+pub struct FileNode {
+    /// The content.
+    pub object: ObjectId,
+    /// Its size.
+    pub size: u64,
+    /// Its digest.
+    pub digest: Digest,
+    /// Whether it may be executed.
+    pub executable: bool,
+}
+
+/// What a path leads to.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// The root of the space.
+    Root,
+    /// A directory.
+    Directory(Node),
+    /// A file.
+    File(Node, FileNode),
+}
+
+/// A file's name and properties, about to be stored.
+#[derive(Debug, Clone)]
+pub struct NewFile {
+    /// When the content was last modified.
+    pub mtime: Nanoseconds,
+    /// Whether it may be executed.
+    pub executable: bool,
+    /// Who stores it.
+    pub by: i64,
+    /// When.
+    pub now: Nanoseconds,
+}
+
+const NODE: &str =
+    "SELECT entries.id, entries.name, entries.object, objects.size, objects.digest, executable, mtime,
+        stored_at, identities.name, entries.key
+    FROM entries JOIN identities ON identities.id = entries.identity
+    LEFT JOIN objects ON objects.id = entries.object";
+
+/// The path of `names` as people write it.
+pub fn display(space: &Name, names: &[String]) -> String {
+    names.iter().fold(format!("/{space}"), |path, name| path + "/" + name)
+}
+
+/// What `names` lead to.
+pub fn find(connection: &Connection, permit: &Permit, names: &[String]) -> Result<Place> {
+    walk(connection, permit.space(), names)?.ok_or_else(|| not_found(permit, names))
+}
+
+/// One page of a directory, in the order of the names' keys: those after `after`, at most `limit`.
+///
+/// Returns the entries and the key to go on from, if there may be more.
+pub fn list(
+    connection: &Connection,
+    permit: &Permit,
+    directory: &Place,
+    after: &str,
+    limit: usize,
+) -> Result<(Vec<Entry>, Option<String>)> {
+    let sql = format!(
+        "{NODE} WHERE entries.space = ?1 AND entries.parent = ?2 AND entries.key > ?3 ORDER BY entries.key LIMIT ?4"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let limit_row = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![permit.space().0, directory.id(), after, limit_row])?;
+    let mut entries = Vec::new();
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        entries.push(node(row)?.to_entry());
+        last = Some(row.get(9)?);
+    }
+    Ok(if entries.len() < limit { (entries, None) } else { (entries, last) })
+}
+
+/// Refuses what [`store`] would refuse, before anything is sent.
+pub fn check(connection: &Connection, permit: &Permit, names: &[String]) -> Result<()> {
+    if names.is_empty() {
+        return Err(is_a_directory(permit, names));
+    }
+    for depth in 1..=names.len() {
+        match walk(connection, permit.space(), &names[..depth])? {
+            None => return Ok(permit.demand(Rights::CREATE)?),
+            Some(Place::File(..)) if depth < names.len() => {
+                return Err(not_a_directory(permit, &names[..depth]));
+            }
+            Some(Place::File(..)) => return Ok(permit.demand(Rights::REPLACE)?),
+            Some(Place::Directory(_)) if depth == names.len() => return Err(is_a_directory(permit, names)),
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Makes `names` point to `object`; missing directories come into being, a file of that name is replaced.
+pub fn store(
+    connection: &Connection,
+    permit: &Permit,
+    names: &[String],
+    object: ObjectId,
+    file: &NewFile,
+) -> Result<()> {
+    let Some((name, directories)) = names.split_last() else { return Err(is_a_directory(permit, names)) };
+    let parent = make_directories(connection, permit, directories, file)?;
+    match child(connection, permit.space(), parent, name)? {
+        None => {
+            permit.demand(Rights::CREATE)?;
+            insert(connection, permit.space(), parent, name, Some(object), file)
+        }
+        Some(Node { id, file: Some(old), .. }) => {
+            permit.demand(Rights::REPLACE)?;
+            connection
+                .prepare_cached(
+                    "UPDATE entries SET name = ?2, object = ?3, mtime = ?4, executable = ?5, stored_at = ?6, identity = ?7
+                     WHERE id = ?1",
+                )?
+                .execute(params![id, name, object.0, file.mtime, file.executable, file.now, file.by])?;
+            if old.object == object { Ok(()) } else { objects::release(connection, old.object) }
+        }
+        Some(_) => Err(is_a_directory(permit, names)),
+    }
+}
+
+/// Deletes a file or an empty directory.
+pub fn remove(connection: &Connection, permit: &Permit, names: &[String]) -> Result<()> {
+    permit.demand(Rights::DELETE)?;
+    match find(connection, permit, names)? {
+        Place::Root => Err(Error::refused(
+            ErrorCode::IsADirectory,
+            format!("{} is a whole space: name what to delete in it", display(permit.name(), names)),
+        )),
+        Place::Directory(node) if has_children(connection, permit.space(), node.id)? => Err(Error::refused(
+            ErrorCode::IsADirectory,
+            format!(
+                "{} is a directory that is not empty: delete what is in it first",
+                display(permit.name(), names)
+            ),
+        )),
+        Place::Directory(node) => delete_row(connection, node.id),
+        Place::File(node, file) => {
+            delete_row(connection, node.id)?;
+            objects::release(connection, file.object)
+        }
+    }
+}
+
+/// Gives an entry another path. Returns the names of its new place.
+pub fn rename(
+    connection: &Connection,
+    from: (&Permit, &[String]),
+    to: (&Permit, &[String]),
+    file: &NewFile,
+) -> Result<Vec<String>> {
+    let (source, source_names) = from;
+    let (target, target_names) = to;
+    source.demand(Rights::DELETE)?;
+    let place = find(connection, source, source_names)?;
+    let (Place::Directory(node) | Place::File(node, _)) = &place else {
+        return Err(Error::refused(
+            ErrorCode::IsADirectory,
+            format!("{} is a whole space and cannot be moved", display(source.name(), source_names)),
+        ));
+    };
+    let target_names = into_directory(connection, target, target_names, &node.name)?;
+    if source.space() == target.space() && is_within(&target_names, source_names) {
+        if target_names.len() == source_names.len() {
+            // The same name: at most its spelling changes.
+            let name = target_names.last().unwrap_or(&node.name);
+            connection
+                .prepare_cached("UPDATE entries SET name = ?2 WHERE id = ?1")?
+                .execute(params![node.id, name])?;
+            return Ok(target_names);
+        }
+        return Err(Error::refused(
+            ErrorCode::Exists,
+            format!("{} cannot be moved into itself", display(source.name(), source_names)),
+        ));
+    }
+    let Some((name, directories)) = target_names.split_last() else {
+        return Err(is_a_directory(target, &target_names));
+    };
+    let parent = make_directories(connection, target, directories, file)?;
+    match child(connection, target.space(), parent, name)? {
+        None => target.demand(Rights::CREATE)?,
+        Some(Node { id, file: Some(old), .. }) if matches!(place, Place::File(..)) => {
+            target.demand(Rights::REPLACE)?;
+            delete_row(connection, id)?;
+            objects::release(connection, old.object)?;
+        }
+        Some(_) => return Err(taken(target, &target_names)),
+    }
+    connection
+        .prepare_cached("UPDATE entries SET space = ?2, parent = ?3, name = ?4, key = ?5 WHERE id = ?1")?
+        .execute(params![node.id, target.space().0, parent, name, name_key(name)])?;
+    if source.space() != target.space() {
+        connection
+            .prepare_cached(
+                "WITH RECURSIVE below (id) AS (
+                     SELECT id FROM entries WHERE space = ?2 AND parent = ?1
+                     UNION ALL SELECT entries.id FROM below JOIN entries ON space = ?2 AND parent = below.id)
+                 UPDATE entries SET space = ?3 WHERE id IN (SELECT id FROM below)",
+            )?
+            .execute(params![node.id, source.space().0, target.space().0])?;
+    }
+    Ok(target_names)
+}
+
+/// Gives a file's content a second path. Returns the names of the copy.
+pub fn copy(
+    connection: &Connection,
+    from: (&Permit, &[String]),
+    to: (&Permit, &[String]),
+    by: i64,
+    now: Nanoseconds,
+) -> Result<Vec<String>> {
+    let (source, source_names) = from;
+    source.demand(Rights::READ)?;
+    let Place::File(node, content) = find(connection, source, source_names)? else {
+        return Err(is_a_directory(source, source_names));
+    };
+    let target_names = into_directory(connection, to.0, to.1, &node.name)?;
+    let file = NewFile { mtime: node.mtime, executable: content.executable, by, now };
+    store(connection, to.0, &target_names, content.object, &file)?;
+    Ok(target_names)
+}
+
+impl Place {
+    fn id(&self) -> i64 {
+        match self {
+            Self::Root => ROOT,
+            Self::Directory(node) | Self::File(node, _) => node.id,
+        }
+    }
+}
+
+impl Node {
+    /// As a line of a listing.
+    pub fn to_entry(&self) -> Entry {
+        Entry {
+            name: self.name.clone(),
+            kind: if self.file.is_some() { EntryKind::File } else { EntryKind::Directory },
+            size: self.file.as_ref().map_or(0, |file| file.size),
+            mtime: self.mtime,
+            executable: self.file.as_ref().is_some_and(|file| file.executable),
+            sha256: self.file.as_ref().map(|file| file.digest),
+            by: Some(self.by.clone()),
+        }
+    }
+}
+
+/// The refusal of a path at which a file was wanted.
+pub fn is_a_directory(permit: &Permit, names: &[String]) -> Error {
+    Error::refused(
+        ErrorCode::IsADirectory,
+        format!("{} is a directory: name a file in it", display(permit.name(), names)),
+    )
+}
+
+fn not_a_directory(permit: &Permit, names: &[String]) -> Error {
+    Error::refused(
+        ErrorCode::NotADirectory,
+        format!(
+            "{} is a file, so nothing can be inside it: choose another path",
+            display(permit.name(), names)
+        ),
+    )
+}
+
+fn not_found(permit: &Permit, names: &[String]) -> Error {
+    let path = display(permit.name(), names);
+    let parent = display(permit.name(), names.split_last().map_or(names, |(_, parent)| parent));
+    Error::refused(
+        ErrorCode::NotFound,
+        format!("{path} does not exist: `sealift ls {parent}` shows what does"),
+    )
+}
+
+fn taken(permit: &Permit, names: &[String]) -> Error {
+    Error::refused(
+        ErrorCode::Exists,
+        format!("{} exists already: delete it first or choose another name", display(permit.name(), names)),
+    )
+}
+
+fn walk(connection: &Connection, space: SpaceId, names: &[String]) -> Result<Option<Place>> {
+    let mut place = Place::Root;
+    for name in names {
+        if matches!(place, Place::File(..)) {
+            return Ok(None);
+        }
+        place = match child(connection, space, place.id(), name)? {
+            None => return Ok(None),
+            Some(node) => match node.file.clone() {
+                Some(file) => Place::File(node, file),
+                None => Place::Directory(node),
+            },
+        };
+    }
+    Ok(Some(place))
+}
+
+fn child(connection: &Connection, space: SpaceId, parent: i64, name: &str) -> Result<Option<Node>> {
+    let sql = format!("{NODE} WHERE entries.space = ?1 AND entries.parent = ?2 AND entries.key = ?3");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![space.0, parent, name_key(name)])?;
+    rows.next()?.map(node).transpose()
+}
+
+fn has_children(connection: &Connection, space: SpaceId, parent: i64) -> Result<bool> {
+    let sql = "SELECT 1 FROM entries WHERE space = ?1 AND parent = ?2 LIMIT 1";
+    Ok(connection.prepare_cached(sql)?.exists(params![space.0, parent])?)
+}
+
+fn make_directories(
+    connection: &Connection,
+    permit: &Permit,
+    names: &[String],
+    file: &NewFile,
+) -> Result<i64> {
+    let mut parent = ROOT;
+    for (depth, name) in names.iter().enumerate() {
+        parent = match child(connection, permit.space(), parent, name)? {
+            Some(node) if node.file.is_none() => node.id,
+            Some(_) => return Err(not_a_directory(permit, &names[..=depth])),
+            None => {
+                permit.demand(Rights::CREATE)?;
+                let directory = NewFile { mtime: file.now, executable: false, ..*file };
+                insert(connection, permit.space(), parent, name, None, &directory)?;
+                connection.last_insert_rowid()
+            }
+        };
+    }
+    Ok(parent)
+}
+
+fn insert(
+    connection: &Connection,
+    space: SpaceId,
+    parent: i64,
+    name: &str,
+    object: Option<ObjectId>,
+    file: &NewFile,
+) -> Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO entries (space, parent, name, key, object, mtime, executable, stored_at, identity)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            space.0,
+            parent,
+            name,
+            name_key(name),
+            object.map(|object| object.0),
+            file.mtime,
+            file.executable,
+            file.now,
+            file.by
+        ])?;
+    Ok(())
+}
+
+fn delete_row(connection: &Connection, id: i64) -> Result<()> {
+    connection.prepare_cached("DELETE FROM entries WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}
+
+/// A target that is a directory receives the entry under its old name.
+fn into_directory(
+    connection: &Connection,
+    permit: &Permit,
+    names: &[String],
+    name: &str,
+) -> Result<Vec<String>> {
+    Ok(match walk(connection, permit.space(), names)? {
+        Some(Place::Root | Place::Directory(_)) => [names, &[name.to_owned()]].concat(),
+        _ => names.to_vec(),
+    })
+}
+
+/// Whether `inner` is `outer` or below it.
+fn is_within(inner: &[String], outer: &[String]) -> bool {
+    inner.len() >= outer.len() && inner.iter().zip(outer).all(|(a, b)| name_key(a) == name_key(b))
+}
+
+fn node(row: &Row<'_>) -> Result<Node> {
+    let file = match row.get::<_, Option<i64>>(2)? {
+        None => None,
+        Some(object) => Some(FileNode {
+            object: ObjectId(object),
+            size: row.get::<_, i64>(3)?.cast_unsigned(),
+            digest: Digest::from_bytes(row.get(4)?),
+            executable: row.get(5)?,
+        }),
+    };
+    Ok(Node {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        file,
+        mtime: row.get(6)?,
+        stored_at: row.get(7)?,
+        by: super::identities::name_of(row, 8)?,
+    })
+}
+
+/// Rows of a table, for tests that look behind the curtain.
+#[cfg(test)]
+fn count(connection: &Connection, table: &str) -> i64 {
+    connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Access;
+    use crate::store::{identities, schema, spaces};
+
+    struct Tree {
+        connection: Connection,
+        identity: i64,
+        now: i64,
+        _dir: tempfile::TempDir,
+    }
+
+    fn names(path: &str) -> Vec<String> {
+        path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    }
+
+    impl Tree {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let connection = schema::open(&dir.path().join("catalog.db")).unwrap();
+            let identity = identities::ensure(&connection, &"alice".parse().unwrap(), 1).unwrap();
+            spaces::ensure(&connection, &"alice".parse().unwrap(), Some(identity), 1).unwrap();
+            spaces::ensure(&connection, &"shared".parse().unwrap(), Some(identity), 1).unwrap();
+            Self { connection, identity, now: 2, _dir: dir }
+        }
+
+        fn access(&self, space: &str) -> Access {
+            spaces::access(&self.connection, self.identity, &space.parse().unwrap()).unwrap()
+        }
+
+        fn permit(&self, space: &str) -> Permit {
+            self.access(space).permit(Rights::ALL).unwrap()
+        }
+
+        fn put(&self, path: &str, content: &str) -> Result<()> {
+            let object =
+                objects::keep_inline(&self.connection, &Digest::of(content.as_bytes()), content.as_bytes())?;
+            let file = NewFile { mtime: 7, executable: false, by: self.identity, now: self.now };
+            store(&self.connection, &self.permit("alice"), &names(path), object, &file)
+        }
+
+        fn file(&self) -> NewFile {
+            NewFile { mtime: 7, executable: false, by: self.identity, now: self.now }
+        }
+
+        fn read(&self, space: &str, path: &str) -> Option<String> {
+            match find(&self.connection, &self.permit(space), &names(path)).ok()? {
+                Place::File(_, file) => match objects::bytes(&self.connection, file.object).unwrap() {
+                    objects::Bytes::Inline(data) => Some(String::from_utf8(data).unwrap()),
+                    objects::Bytes::Extents(_) => None,
+                },
+                _ => None,
+            }
+        }
+
+        fn mv(&self, from: &str, space: &str, to: &str) -> Result<Vec<String>> {
+            let (source, target) = (self.permit("alice"), self.permit(space));
+            rename(&self.connection, (&source, &names(from)), (&target, &names(to)), &self.file())
+        }
+    }
+
+    fn code<T: std::fmt::Debug>(result: Result<T>) -> ErrorCode {
+        match result.unwrap_err() {
+            Error::Refused(error) => error.code,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn files_and_directories_do_not_take_each_others_place() {
+        let tree = Tree::new();
+        tree.put("a/b", "x").unwrap();
+        assert_eq!(code(tree.put("a", "x")), ErrorCode::IsADirectory);
+        assert_eq!(code(tree.put("a/b/c", "x")), ErrorCode::NotADirectory);
+        assert_eq!(
+            code(check(&tree.connection, &tree.permit("alice"), &names("a"))),
+            ErrorCode::IsADirectory
+        );
+        assert_eq!(
+            code(check(&tree.connection, &tree.permit("alice"), &names("a/b/c"))),
+            ErrorCode::NotADirectory
+        );
+        assert_eq!(code(check(&tree.connection, &tree.permit("alice"), &[])), ErrorCode::IsADirectory);
+        assert!(check(&tree.connection, &tree.permit("alice"), &names("a/new/c")).is_ok());
+    }
+
+    #[test]
+    fn the_last_name_takes_the_content_with_it() {
+        let tree = Tree::new();
+        tree.put("one", "same").unwrap();
+        tree.put("two", "same").unwrap();
+        assert_eq!(count(&tree.connection, "objects"), 1);
+        remove(&tree.connection, &tree.permit("alice"), &names("one")).unwrap();
+        assert_eq!(tree.read("alice", "two").as_deref(), Some("same"));
+        tree.put("two", "other").unwrap();
+        assert_eq!((count(&tree.connection, "objects"), count(&tree.connection, "contents")), (1, 1));
+        remove(&tree.connection, &tree.permit("alice"), &names("two")).unwrap();
+        assert_eq!((count(&tree.connection, "objects"), count(&tree.connection, "contents")), (0, 0));
+        assert_eq!(code(remove(&tree.connection, &tree.permit("alice"), &names("two"))), ErrorCode::NotFound);
+    }
+
+    #[test]
+    fn a_blob_becomes_garbage_with_its_last_object_and_comes_back_with_the_next() {
+        let tree = Tree::new();
+        let digest = Digest::of(b"big");
+        let keep = || objects::keep_blob(&tree.connection, &digest, 3).unwrap();
+        let permit = tree.permit("alice");
+        store(&tree.connection, &permit, &names("big"), keep(), &tree.file()).unwrap();
+        assert!(objects::size_within_reach(&tree.connection, tree.identity, 3).unwrap());
+        assert!(objects::within_reach(&tree.connection, tree.identity, &digest, 3).unwrap().is_some());
+        assert!(!objects::size_within_reach(&tree.connection, tree.identity + 1, 3).unwrap());
+        assert!(objects::within_reach(&tree.connection, tree.identity + 1, &digest, 3).unwrap().is_none());
+        remove(&tree.connection, &permit, &names("big")).unwrap();
+        assert_eq!((count(&tree.connection, "blobs"), count(&tree.connection, "garbage")), (0, 1));
+        store(&tree.connection, &permit, &names("again"), keep(), &tree.file()).unwrap();
+        assert_eq!((count(&tree.connection, "blobs"), count(&tree.connection, "garbage")), (1, 0));
+    }
+
+    #[test]
+    fn moves_follow_the_rules_of_mv() {
+        let tree = Tree::new();
+        tree.put("d/f", "1").unwrap();
+        tree.put("e/g", "2").unwrap();
+        assert_eq!(tree.mv("d/f", "alice", "e").unwrap(), names("e/f"));
+        assert_eq!(tree.mv("e/f", "alice", "e/g").unwrap(), names("e/g"));
+        assert_eq!(tree.read("alice", "e/g").as_deref(), Some("1"));
+        assert_eq!(count(&tree.connection, "objects"), 1, "what was replaced is released");
+        assert_eq!(tree.mv("e", "alice", "new/place").unwrap(), names("new/place"));
+        assert_eq!(tree.read("alice", "new/place/g").as_deref(), Some("1"));
+        assert_eq!(code(tree.mv("new", "alice", "new/place/deeper")), ErrorCode::Exists);
+        assert_eq!(code(tree.mv("gone", "alice", "x")), ErrorCode::NotFound);
+        assert_eq!(tree.mv("new", "shared", "n").unwrap(), names("n"));
+        assert_eq!(tree.read("shared", "n/place/g").as_deref(), Some("1"));
+        assert_eq!(tree.read("alice", "new/place/g"), None);
+    }
+
+    #[test]
+    fn one_name_in_two_normal_forms_is_one_file() {
+        let tree = Tree::new();
+        tree.put("caf\u{e9}", "1").unwrap();
+        tree.put("cafe\u{301}", "2").unwrap();
+        assert_eq!(tree.read("alice", "caf\u{e9}").as_deref(), Some("2"));
+        assert_eq!(count(&tree.connection, "entries"), 1);
+        tree.mv("caf\u{e9}", "alice", "cafe\u{301}").unwrap();
+        assert_eq!(count(&tree.connection, "entries"), 1);
+    }
+
+    #[test]
+    fn a_listing_pages_without_gaps() {
+        let tree = Tree::new();
+        let all: Vec<String> = (0..25).map(|i| format!("f{i:02}")).collect();
+        for name in &all {
+            tree.put(name, name).unwrap();
+        }
+        let (mut seen, mut after) = (Vec::new(), String::new());
+        loop {
+            let (page, next) =
+                list(&tree.connection, &tree.permit("alice"), &Place::Root, &after, 5).unwrap();
+            seen.extend(page.into_iter().map(|entry| entry.name));
+            match next {
+                Some(key) => after = key,
+                None => break,
+            }
+        }
+        assert_eq!(seen, all);
+    }
+}

@@ -1,0 +1,248 @@
+//! Identities, their certificates, and the invitations that bring new ones.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use sealift_protocol::message::Nanoseconds;
+use sealift_protocol::{Digest, ErrorCode, Name};
+
+use super::spaces;
+use crate::error::{Error, Result};
+
+/// An identity as the administrator sees it.
+#[derive(Debug, Clone)]
+pub struct IdentityRow {
+    /// The name.
+    pub name: Name,
+    /// When it was enrolled.
+    pub created_at: Nanoseconds,
+    /// When it was revoked, if it is.
+    pub revoked_at: Option<Nanoseconds>,
+    /// Certificates that are neither expired nor revoked.
+    pub certificates: i64,
+    /// When the last of them expires.
+    pub expires_at: Option<Nanoseconds>,
+}
+
+/// Reads a [`Name`] from a column.
+pub fn name_of(row: &Row<'_>, column: usize) -> rusqlite::Result<Name> {
+    row.get::<_, String>(column)?.parse().map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+    })
+}
+
+/// Whose certificate this is and when it expires, if it was issued here and is neither revoked nor expired.
+///
+/// Asked at every handshake and every request: the catalog, not the certificate, has the last word.
+pub fn of_certificate(
+    connection: &Connection,
+    fingerprint: &Digest,
+    now: Nanoseconds,
+) -> Result<(i64, Name, Nanoseconds)> {
+    let refused = |message: &str| Err(Error::refused(ErrorCode::CertificateRefused, message));
+    let mut statement = connection.prepare_cached(
+        "SELECT identities.id, identities.name, expires_at, certificates.revoked_at IS NOT NULL
+         FROM certificates JOIN identities ON identities.id = certificates.identity WHERE fingerprint = ?1",
+    )?;
+    let found = statement
+        .query_row([fingerprint.as_bytes()], |row| {
+            Ok((row.get(0)?, name_of(row, 1)?, row.get::<_, i64>(2)?, row.get::<_, bool>(3)?))
+        })
+        .optional()?;
+    match found {
+        None => refused(
+            "the server does not know this certificate, perhaps because it was restored from an older backup: \
+             ask its administrator for a new token and run `sealift join TOKEN`",
+        ),
+        Some((_, _, _, true)) => refused(
+            "this certificate is revoked: ask the server's administrator for a new token and run `sealift join TOKEN`",
+        ),
+        Some((_, _, expires_at, _)) if expires_at <= now => refused(
+            "this certificate has expired: ask the server's administrator for a new token and run `sealift join TOKEN`",
+        ),
+        Some((id, name, expires_at, false)) => Ok((id, name, expires_at)),
+    }
+}
+
+/// The certificates that were revoked after `since`, and when the last one was.
+pub fn revoked_since(
+    connection: &Connection,
+    since: Nanoseconds,
+) -> rusqlite::Result<Vec<(Digest, Nanoseconds)>> {
+    connection
+        .prepare_cached("SELECT fingerprint, revoked_at FROM certificates WHERE revoked_at > ?1")?
+        .query_map([since], |row| Ok((Digest::from_bytes(row.get(0)?), row.get(1)?)))?
+        .collect()
+}
+
+/// The identity called `name`; it is made if there is none, and a revocation of it is lifted.
+pub fn ensure(connection: &Connection, name: &Name, now: Nanoseconds) -> Result<i64> {
+    connection
+        .prepare_cached(
+            "INSERT INTO identities (name, created_at) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET revoked_at = NULL",
+        )?
+        .execute(params![name.as_str(), now])?;
+    Ok(connection
+        .prepare_cached("SELECT id FROM identities WHERE name = ?1")?
+        .query_row([name.as_str()], |row| row.get(0))?)
+}
+
+/// Records a certificate that was just issued.
+pub fn add_certificate(
+    connection: &Connection,
+    identity: i64,
+    fingerprint: &Digest,
+    now: Nanoseconds,
+    expires_at: Nanoseconds,
+) -> Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO certificates (fingerprint, identity, issued_at, expires_at) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![fingerprint.as_bytes(), identity, now, expires_at])?;
+    Ok(())
+}
+
+/// Records an invitation. `secret` is the SHA-256 of the token's secret.
+pub fn invite(
+    connection: &Connection,
+    name: &Name,
+    secret: &Digest,
+    now: Nanoseconds,
+    expires_at: Nanoseconds,
+) -> Result<()> {
+    // A name that is a shared space's would hand that space's name to a person.
+    let taken = connection
+        .prepare_cached("SELECT 1 FROM spaces WHERE name = ?1 AND owner IS NULL")?
+        .exists([name.as_str()])?;
+    if taken {
+        return Err(Error::refused(
+            ErrorCode::Exists,
+            format!("/{name} is a shared space: invite under another name"),
+        ));
+    }
+    connection
+        .prepare_cached("INSERT INTO invites (secret, name, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![secret.as_bytes(), name.as_str(), now, expires_at])?;
+    Ok(())
+}
+
+/// Uses up an invitation: returns the invited identity, enrolled, with a space of its own.
+pub fn redeem(connection: &Connection, secret: &Digest, now: Nanoseconds) -> Result<(i64, Name)> {
+    let refused = |message: &str| Err(Error::refused(ErrorCode::TokenRefused, message));
+    let mut statement =
+        connection.prepare_cached("SELECT name, expires_at, used_at FROM invites WHERE secret = ?1")?;
+    let found = statement
+        .query_row([secret.as_bytes()], |row| {
+            Ok((name_of(row, 0)?, row.get::<_, i64>(1)?, row.get::<_, Option<i64>>(2)?))
+        })
+        .optional()?;
+    let name = match found {
+        None => return refused("the server does not know this token: ask its administrator for a new one"),
+        Some((_, _, Some(_))) => {
+            return refused(
+                "this token was used already, and each is good for one machine: ask for a new one",
+            );
+        }
+        Some((_, expires_at, _)) if expires_at <= now => {
+            return refused("this token has expired: ask the server's administrator for a new one");
+        }
+        Some((name, _, None)) => name,
+    };
+    connection
+        .prepare_cached("UPDATE invites SET used_at = ?2 WHERE secret = ?1")?
+        .execute(params![secret.as_bytes(), now])?;
+    let identity = ensure(connection, &name, now)?;
+    spaces::ensure(connection, &name, Some(identity), now)?;
+    Ok((identity, name))
+}
+
+/// Revokes an identity: all its certificates, and its open invitations. Returns how many certificates were good.
+pub fn revoke(connection: &Connection, name: &Name, now: Nanoseconds) -> Result<usize> {
+    let identity = connection
+        .prepare_cached("SELECT id FROM identities WHERE name = ?1")?
+        .query_row([name.as_str()], |row| row.get::<_, i64>(0))
+        .optional()?;
+    let invites = connection
+        .prepare_cached("DELETE FROM invites WHERE name = ?1 AND used_at IS NULL")?
+        .execute([name.as_str()])?;
+    let Some(identity) = identity else {
+        if invites > 0 {
+            return Ok(0);
+        }
+        let message = format!("there is no identity {name}: `sealiftd identities` lists them");
+        return Err(Error::refused(ErrorCode::NotFound, message));
+    };
+    connection
+        .prepare_cached("UPDATE identities SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL")?
+        .execute(params![identity, now])?;
+    Ok(connection
+        .prepare_cached("UPDATE certificates SET revoked_at = ?2 WHERE identity = ?1 AND revoked_at IS NULL")?
+        .execute(params![identity, now])?)
+}
+
+/// All identities, by name.
+pub fn all(connection: &Connection, now: Nanoseconds) -> Result<Vec<IdentityRow>> {
+    let mut statement = connection.prepare(
+        "SELECT name, created_at, identities.revoked_at, count(fingerprint), max(expires_at)
+         FROM identities LEFT JOIN certificates
+             ON identity = id AND certificates.revoked_at IS NULL AND expires_at > ?1
+         GROUP BY id ORDER BY name",
+    )?;
+    let rows = statement.query_map([now], |row| {
+        Ok(IdentityRow {
+            name: name_of(row, 0)?,
+            created_at: row.get(1)?,
+            revoked_at: row.get(2)?,
+            certificates: row.get(3)?,
+            expires_at: row.get(4)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema;
+
+    fn code<T: std::fmt::Debug>(result: Result<T>) -> ErrorCode {
+        result.unwrap_err().to_wire().code
+    }
+
+    #[test]
+    fn a_token_is_good_once_and_in_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let connection = schema::open(&dir.path().join("catalog.db")).unwrap();
+        let name: Name = "bob".parse().unwrap();
+        let (early, late) = (Digest::of(b"early"), Digest::of(b"late"));
+        invite(&connection, &name, &early, 0, 100).unwrap();
+        invite(&connection, &name, &late, 0, 100).unwrap();
+        assert_eq!(redeem(&connection, &early, 99).unwrap().1, name);
+        assert_eq!(code(redeem(&connection, &early, 99)), ErrorCode::TokenRefused);
+        assert_eq!(code(redeem(&connection, &late, 100)), ErrorCode::TokenRefused);
+        assert_eq!(code(redeem(&connection, &Digest::of(b"none"), 1)), ErrorCode::TokenRefused);
+    }
+
+    #[test]
+    fn the_catalog_knows_which_certificates_are_good() {
+        let dir = tempfile::tempdir().unwrap();
+        let connection = schema::open(&dir.path().join("catalog.db")).unwrap();
+        let name: Name = "bob".parse().unwrap();
+        let print = Digest::of(b"certificate");
+        assert_eq!(code(of_certificate(&connection, &print, 1)), ErrorCode::CertificateRefused);
+        let identity = ensure(&connection, &name, 1).unwrap();
+        add_certificate(&connection, identity, &print, 1, 100).unwrap();
+        assert_eq!(of_certificate(&connection, &print, 99).unwrap(), (identity, name.clone(), 100));
+        assert_eq!(code(of_certificate(&connection, &print, 100)), ErrorCode::CertificateRefused);
+        assert_eq!(revoke(&connection, &name, 50).unwrap(), 1);
+        assert_eq!(code(of_certificate(&connection, &print, 60)), ErrorCode::CertificateRefused);
+        assert_eq!(revoked_since(&connection, 49).unwrap(), [(print, 50)]);
+        assert!(revoked_since(&connection, 50).unwrap().is_empty());
+        assert_eq!(code(revoke(&connection, &"nobody".parse().unwrap(), 1)), ErrorCode::NotFound);
+        let open = Digest::of(b"open");
+        invite(&connection, &name, &open, 1, 100).unwrap();
+        revoke(&connection, &name, 61).unwrap();
+        assert_eq!(code(redeem(&connection, &open, 62)), ErrorCode::TokenRefused);
+        assert_eq!(all(&connection, 70).unwrap()[0].certificates, 0);
+    }
+}

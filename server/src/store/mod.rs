@@ -1,0 +1,19 @@
+//! What the server keeps: the catalog, the blobs, and the order in which they are written.
+//!
+//! An upload is written to `incoming/`, synced, renamed into `blobs/`, the directory synced, and then committed to the
+//! catalog; only then is it acknowledged. A crash leaves at most a file that no row knows, which [`gc`] removes, never
+//! a row without its file.
+
+pub mod blobs;
+pub mod catalog;
+pub mod entries;
+pub mod facts;
+pub mod gc;
+pub mod identities;
+pub mod objects;
+pub mod schema;
+pub mod spaces;
+pub mod transfers;
+
+pub use blobs::Blobs;
+pub use catalog::Catalog;

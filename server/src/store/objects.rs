@@ -1,0 +1,153 @@
+//! Contents and what holds their bytes.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use sealift_protocol::Digest;
+
+use crate::error::Result;
+
+/// A content's row in the catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectId(pub(crate) i64);
+
+/// Where a content's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bytes {
+    /// In the catalog.
+    Inline(Vec<u8>),
+    /// In blobs, in this order.
+    Extents(Vec<Extent>),
+}
+
+/// A run of bytes of a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// The blob.
+    pub blob: Digest,
+    /// The first byte.
+    pub offset: u64,
+    /// How many.
+    pub length: u64,
+}
+
+/// Only spaces that identity `?2` may read: its own, and where it or everyone was granted the right to.
+const READABLE: &str = "EXISTS (
+    SELECT 1 FROM entries JOIN spaces ON spaces.id = entries.space WHERE entries.object = objects.id AND (
+        spaces.owner = ?2 OR EXISTS (
+            SELECT 1 FROM grants
+            WHERE grants.space = spaces.id AND grants.identity IN (0, ?2) AND grants.rights & 1)))";
+
+/// Keeps a small content in the catalog, unless it is there.
+pub fn keep_inline(connection: &Connection, digest: &Digest, data: &[u8]) -> Result<ObjectId> {
+    if let Some(object) = find(connection, digest)? {
+        return Ok(object);
+    }
+    let object = insert(connection, digest, data.len() as u64)?;
+    connection
+        .prepare_cached("INSERT INTO contents (object, data) VALUES (?1, ?2)")?
+        .execute(params![object.0, data])?;
+    Ok(object)
+}
+
+/// Records a content whose bytes are the whole of a blob, which must be durable in its place.
+pub fn keep_blob(connection: &Connection, digest: &Digest, size: u64) -> Result<ObjectId> {
+    if let Some(object) = find(connection, digest)? {
+        // What was put in place is the blob that this object has had all along, or one that nobody needs.
+        let known = "INSERT OR IGNORE INTO garbage (digest)
+                     SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE digest = ?1)";
+        connection.prepare_cached(known)?.execute([digest.as_bytes()])?;
+        return Ok(object);
+    }
+    connection.prepare_cached("DELETE FROM garbage WHERE digest = ?1")?.execute([digest.as_bytes()])?;
+    let object = insert(connection, digest, size)?;
+    connection
+        .prepare_cached("INSERT INTO blobs (digest, size) VALUES (?1, ?2)")?
+        .execute(params![digest.as_bytes(), size.cast_signed()])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO extents (object, position, blob, offset, length) VALUES (?1, 0, ?2, 0, ?3)",
+        )?
+        .execute(params![object.0, connection.last_insert_rowid(), size.cast_signed()])?;
+    Ok(object)
+}
+
+/// The content, if the identity can read it under some name anyway: only then may it learn that it is here.
+pub fn within_reach(
+    connection: &Connection,
+    identity: i64,
+    digest: &Digest,
+    size: u64,
+) -> Result<Option<ObjectId>> {
+    let sql = format!("SELECT id FROM objects WHERE digest = ?1 AND size = ?3 AND {READABLE}");
+    Ok(connection
+        .prepare_cached(&sql)?
+        .query_row(params![digest.as_bytes(), identity, size.cast_signed()], |row| row.get(0).map(ObjectId))
+        .optional()?)
+}
+
+/// Whether a content of this size is within the identity's reach, so that hashing first can save the transfer.
+pub fn size_within_reach(connection: &Connection, identity: i64, size: u64) -> Result<bool> {
+    let sql = format!("SELECT 1 FROM objects WHERE size = ?1 AND {READABLE} LIMIT 1");
+    Ok(connection.prepare_cached(&sql)?.exists(params![size.cast_signed(), identity])?)
+}
+
+/// Where the bytes of a content are.
+pub fn bytes(connection: &Connection, object: ObjectId) -> Result<Bytes> {
+    let inline = connection
+        .prepare_cached("SELECT data FROM contents WHERE object = ?1")?
+        .query_row([object.0], |row| row.get(0))
+        .optional()?;
+    if let Some(data) = inline {
+        return Ok(Bytes::Inline(data));
+    }
+    let mut statement = connection.prepare_cached(
+        "SELECT digest, offset, length FROM extents JOIN blobs ON blobs.id = extents.blob
+         WHERE object = ?1 ORDER BY position",
+    )?;
+    let extents = statement.query_map([object.0], |row| {
+        Ok(Extent {
+            blob: Digest::from_bytes(row.get(0)?),
+            offset: row.get::<_, i64>(1)?.cast_unsigned(),
+            length: row.get::<_, i64>(2)?.cast_unsigned(),
+        })
+    })?;
+    Ok(Bytes::Extents(extents.collect::<rusqlite::Result<_>>()?))
+}
+
+/// Drops a content that no entry names any more, and marks the blobs that nothing refers to for removal.
+///
+/// To be called in the transaction that took a name away.
+pub fn release(connection: &Connection, object: ObjectId) -> Result<()> {
+    if connection.prepare_cached("SELECT 1 FROM entries WHERE object = ?1 LIMIT 1")?.exists([object.0])? {
+        return Ok(());
+    }
+    let mut statement = connection.prepare_cached("SELECT DISTINCT blob FROM extents WHERE object = ?1")?;
+    let blobs = statement.query_map([object.0], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    for table in ["extents", "contents"] {
+        connection.prepare_cached(&format!("DELETE FROM {table} WHERE object = ?1"))?.execute([object.0])?;
+    }
+    connection.prepare_cached("DELETE FROM objects WHERE id = ?1")?.execute([object.0])?;
+    for blob in blobs {
+        if connection.prepare_cached("SELECT 1 FROM extents WHERE blob = ?1 LIMIT 1")?.exists([blob])? {
+            continue;
+        }
+        connection
+            .prepare_cached("INSERT OR IGNORE INTO garbage (digest) SELECT digest FROM blobs WHERE id = ?1")?
+            .execute([blob])?;
+        connection.prepare_cached("DELETE FROM blobs WHERE id = ?1")?.execute([blob])?;
+    }
+    Ok(())
+}
+
+fn find(connection: &Connection, digest: &Digest) -> Result<Option<ObjectId>> {
+    Ok(connection
+        .prepare_cached("SELECT id FROM objects WHERE digest = ?1")?
+        .query_row([digest.as_bytes()], |row| row.get(0).map(ObjectId))
+        .optional()?)
+}
+
+fn insert(connection: &Connection, digest: &Digest, size: u64) -> Result<ObjectId> {
+    connection
+        .prepare_cached("INSERT INTO objects (digest, size) VALUES (?1, ?2)")?
+        .execute(params![digest.as_bytes(), size.cast_signed()])?;
+    Ok(ObjectId(connection.last_insert_rowid()))
+}

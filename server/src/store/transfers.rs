@@ -1,0 +1,157 @@
+//! The transfer log.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params, params_from_iter};
+use sealift_protocol::message::{Direction, Nanoseconds, Transfer};
+use sealift_protocol::{Digest, ErrorCode};
+
+use super::identities::name_of;
+use crate::error::Result;
+
+/// A transfer that has ended.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// When it began.
+    pub started: Nanoseconds,
+    /// How long it took, in microseconds.
+    pub duration_us: u64,
+    /// Who.
+    pub identity: i64,
+    /// From where.
+    pub address: String,
+    /// Which way.
+    pub direction: Direction,
+    /// The whole path.
+    pub path: String,
+    /// Bytes of the content that crossed or were claimed.
+    pub bytes: u64,
+    /// Bytes of frames.
+    pub wire_bytes: u64,
+    /// The content.
+    pub digest: Option<Digest>,
+    /// How it failed.
+    pub error: Option<ErrorCode>,
+}
+
+/// What to read of the log.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    /// Whose transfers.
+    pub identity: i64,
+    /// Only records older than this.
+    pub before: Option<i64>,
+    /// Only this direction.
+    pub direction: Option<Direction>,
+    /// Only failures.
+    pub failed: bool,
+    /// Only this path and what is below it.
+    pub path: Option<String>,
+}
+
+/// Writes a record.
+pub fn insert(connection: &Connection, record: &Record) -> Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO transfers
+                 (started_at, duration_us, identity, address, direction, path, bytes, wire_bytes, digest, error)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            record.started,
+            record.duration_us.cast_signed(),
+            record.identity,
+            record.address,
+            word(record.direction),
+            record.path,
+            record.bytes.cast_signed(),
+            record.wire_bytes.cast_signed(),
+            record.digest.as_ref().map(Digest::as_bytes),
+            record.error.map(word),
+        ])?;
+    Ok(())
+}
+
+/// Marks the identity's last good download of a content from `address` as one that did not verify.
+pub fn mark_corrupt(
+    connection: &Connection,
+    identity: i64,
+    address: &str,
+    path: &str,
+    digest: &Digest,
+) -> Result<bool> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE transfers SET error = ?5 WHERE error IS NULL AND id = (
+                 SELECT max(id) FROM transfers
+                 WHERE identity = ?1 AND address = ?2 AND path = ?3 AND digest = ?4 AND direction = 'get')",
+        )?
+        .execute(params![identity, address, path, digest.as_bytes(), word(ErrorCode::Integrity)])?;
+    Ok(changed > 0)
+}
+
+/// Up to `limit` records, newest first.
+pub fn newest(connection: &Connection, filter: &Filter, limit: usize) -> Result<Vec<Transfer>> {
+    let mut sql = String::from(
+        "SELECT transfers.id, started_at, duration_us, identities.name, address, direction, path, bytes, wire_bytes,
+                digest, error
+         FROM transfers JOIN identities ON identities.id = transfers.identity WHERE transfers.identity = ?",
+    );
+    let mut values = vec![Value::Integer(filter.identity)];
+    if let Some(before) = filter.before {
+        sql.push_str(" AND transfers.id < ?");
+        values.push(Value::Integer(before));
+    }
+    if let Some(direction) = filter.direction {
+        sql.push_str(" AND direction = ?");
+        values.push(Value::Text(word(direction)));
+    }
+    if filter.failed {
+        sql.push_str(" AND error IS NOT NULL");
+    }
+    if let Some(path) = &filter.path {
+        // "0" is the byte after "/": a range instead of LIKE, whose wildcards a path may hold.
+        sql.push_str(" AND (path = ? OR (path >= ? AND path < ?))");
+        values.extend([path.clone(), format!("{path}/"), format!("{path}0")].map(Value::Text));
+    }
+    sql.push_str(" ORDER BY transfers.id DESC LIMIT ?");
+    values.push(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(values), transfer)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn transfer(row: &Row<'_>) -> rusqlite::Result<Transfer> {
+    Ok(Transfer {
+        id: row.get(0)?,
+        started: row.get(1)?,
+        duration_us: row.get::<_, i64>(2)?.cast_unsigned(),
+        identity: name_of(row, 3)?,
+        address: row.get(4)?,
+        direction: from_word(row, 5)?,
+        path: row.get::<_, String>(6)?.parse().map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(6, rusqlite::types::Type::Text, Box::new(error))
+        })?,
+        bytes: row.get::<_, i64>(7)?.cast_unsigned(),
+        wire_bytes: row.get::<_, i64>(8)?.cast_unsigned(),
+        sha256: row.get::<_, Option<[u8; 32]>>(9)?.map(Digest::from_bytes),
+        error: match row.get::<_, Option<String>>(10)? {
+            Some(_) => Some(from_word(row, 10)?),
+            None => None,
+        },
+    })
+}
+
+/// The word that the wire has for a value; the log keeps the same.
+fn word(value: impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::from("unknown"),
+    }
+}
+
+fn from_word<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let word = row.get::<_, String>(column)?;
+    serde_json::from_value(serde_json::Value::String(word)).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+    })
+}
