@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
@@ -20,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use crate::config::Config;
-use crate::data::DataDirectory;
+use crate::data::{DataDirectory, Lock};
 use crate::error::{Error, Result};
 use crate::pki::{self, Pki};
 use crate::session::{self, Caller, Signals};
@@ -45,59 +46,73 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let address = listener.local_addr().context("the listening socket has no address")?;
-    let (data, first) = DataDirectory::open_or_initialise(&config.data, SystemTime::now())?;
-    let _lock = data.lock()?;
-    if first {
-        info!(data = %data.path().display(), "initialised a new data directory");
-    }
-    let (catalog, writer) = Catalog::open(&data.catalog())?;
-    let pki = Pki::open(&data, certificate_hosts(&config, address), SystemTime::now())?;
-    let blobs = Blobs::open(data.path())?;
-    let listening = address.to_string();
-    catalog.write(move |connection| facts::set(connection, facts::LISTENING, &listening)).await?;
-    let state = Arc::new(State::new(config, catalog, blobs, pki));
-    info!(%address, "listening");
+    Server::open(config, address).await?.run(listener, shutdown).await
+}
 
-    let stop = CancellationToken::new();
-    let background = TaskTracker::new();
-    for task in [
-        tokio::spawn(gc::run(state.catalog.clone(), state.blobs.clone(), state.garbage.clone())),
-        tokio::spawn(watch_revocations(state.clone())),
-        tokio::spawn({
-            let state = state.clone();
-            async move { state.pki.keep_current().await }
-        }),
-    ] {
-        let stop = stop.clone();
-        background.spawn(async move {
-            let abort = task.abort_handle();
-            tokio::select! {
-                () = stop.cancelled() => abort.abort(),
-                ended = task => if let Err(error) = ended { error!(%error, "a background task ended") },
-            }
-        });
+/// A server whose data is open, before it listens: what can fail fails before any client is let in.
+#[derive(Debug)]
+pub struct Server {
+    state: Arc<State>,
+    writer: JoinHandle<()>,
+    lock: Lock,
+}
+
+impl Server {
+    /// Opens the data directory, which is initialised if it is empty, for a server that will listen on `address`.
+    pub async fn open(config: Config, address: SocketAddr) -> anyhow::Result<Self> {
+        let (data, first) = DataDirectory::open_or_initialise(&config.data, SystemTime::now())?;
+        let lock = data.lock()?;
+        if first {
+            info!(data = %data.path().display(), "initialised a new data directory");
+        }
+        let (catalog, writer) = Catalog::open(&data.catalog())?;
+        let pki = Pki::open(&data, certificate_hosts(&config, address), SystemTime::now())?;
+        let blobs = Blobs::open(data.path())?;
+        // Before anybody can connect: whoever sees the port open may invite.
+        let listening = address.to_string();
+        catalog.write(move |connection| facts::set(connection, facts::LISTENING, &listening)).await?;
+        Ok(Self { state: Arc::new(State::new(config, catalog, blobs, pki)), writer, lock })
     }
-    let connections = TaskTracker::new();
-    tokio::select! {
-        () = accept(&state, &listener, &connections, &stop) => {}
-        () = shutdown => {}
+
+    /// Serves until `shutdown` completes and what was under way has ended.
+    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let Self { state, writer, lock } = self;
+        info!(address = %listener.local_addr()?, "listening");
+        let stop = CancellationToken::new();
+        let background = in_background(&state, &stop);
+        let connections = TaskTracker::new();
+        tokio::select! {
+            () = accept(&state, &listener, &connections, &stop) => {}
+            () = shutdown => {}
+        }
+        drop(listener);
+        info!(connections = connections.len(), "stopping: no new connections, requests under way may end");
+        stop.cancel();
+        connections.close();
+        if tokio::time::timeout(state.config.timeouts.drain(), connections.wait()).await.is_err() {
+            warn!(connections = connections.len(), "not all requests ended in time");
+        }
+        background.wait().await;
+        // The writer ends with the last handle of the catalog; sessions past the deadline may still hold one.
+        if Arc::try_unwrap(state).map(drop).is_ok() {
+            let _ = tokio::task::spawn_blocking(move || writer.join()).await;
+        }
+        drop(lock);
+        info!("stopped");
+        Ok(())
     }
-    drop(listener);
-    info!(connections = connections.len(), "stopping: no new connections, requests under way may end");
-    stop.cancel();
-    connections.close();
-    if tokio::time::timeout(state.config.timeouts.drain(), connections.wait()).await.is_err() {
-        warn!(connections = connections.len(), "not all requests ended in time");
-    }
-    background.close();
-    background.wait().await;
-    // The writer ends when the last handle of the catalog is gone; sessions past the deadline may still hold one.
-    if let Ok(state) = Arc::try_unwrap(state).map_err(|_| ()) {
-        drop(state);
-        let _ = tokio::task::spawn_blocking(move || writer.join()).await;
-    }
-    info!("stopped");
-    Ok(())
+}
+
+/// Starts what runs beside the connections; all of it ends with `stop`.
+fn in_background(state: &Arc<State>, stop: &CancellationToken) -> TaskTracker {
+    let tasks = TaskTracker::new();
+    let collect = gc::run(state.catalog.clone(), state.blobs.clone(), state.garbage.clone());
+    let (watched, renewed) = (state.clone(), state.clone());
+    tasks.spawn(stop.clone().run_until_cancelled_owned(collect));
+    tasks.spawn(stop.clone().run_until_cancelled_owned(watch_revocations(watched)));
+    tasks.spawn(stop.clone().run_until_cancelled_owned(async move { renewed.pki.keep_current().await }));
+    tasks.close();
+    tasks
 }
 
 async fn accept(

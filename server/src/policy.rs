@@ -51,6 +51,11 @@ impl Rights {
         Self::NAMES.iter().filter(|(right, _)| self.contains(*right)).map(|(_, name)| *name).collect()
     }
 
+    /// One right, by its name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(right, _)| *right)
+    }
+
     /// As the catalog keeps it.
     pub const fn bits(self) -> u8 {
         self.0

@@ -1,10 +1,12 @@
 //! The verbs of `sealiftd`. One file each.
 
+mod grant;
 mod identities;
 mod init;
 mod invite;
 mod revoke;
 mod serve;
+mod space;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,6 +38,8 @@ enum Verb {
     Invite(invite::Invite),
     Identities(identities::Identities),
     Revoke(revoke::Revoke),
+    Space(space::Space),
+    Grant(grant::Grant),
 }
 
 /// What every verb takes.
@@ -89,6 +93,8 @@ impl Arguments {
             Verb::Invite(verb) => verb.run(),
             Verb::Identities(verb) => verb.run(),
             Verb::Revoke(verb) => verb.run(),
+            Verb::Space(verb) => verb.run(),
+            Verb::Grant(verb) => verb.run(),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,

@@ -13,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::Common;
 use crate::config::LogFormat;
+use crate::listener::Server;
 
 /// Connections that the system keeps waiting while the server is busy.
 const BACKLOG: i32 = 1024;
@@ -52,9 +53,14 @@ impl Serve {
         start_log(config.log);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let served = runtime.block_on(async {
-            let listener = bind(config.listen)?;
-            announce(listener.local_addr()?)?;
-            crate::serve(config, listener, stop_signal()?).await
+            let stop = stop_signal()?;
+            let socket = bind(config.listen)?;
+            let address = socket.local_addr()?.as_socket().context("the socket has no address")?;
+            let server = Server::open(config, address).await?;
+            socket.listen(BACKLOG).with_context(|| in_use(address))?;
+            let listener = TcpListener::from_std(socket.into())?;
+            announce(address)?;
+            server.run(listener, stop).await
         });
         // Work past the deadline is not waited for.
         runtime.shutdown_background();
@@ -62,15 +68,16 @@ impl Serve {
     }
 }
 
-/// The line that scripts wait for. Connections that come before the server is ready wait in the backlog.
+/// The line that scripts wait for.
 fn announce(address: SocketAddr) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "listening on {address}")?;
     out.flush()
 }
 
-fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listen = |address: SocketAddr| -> std::io::Result<TcpListener> {
+/// A socket with an address that does not listen yet.
+fn bind(address: SocketAddr) -> anyhow::Result<Socket> {
+    let bind = |address: SocketAddr| -> std::io::Result<Socket> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         if address.is_ipv6() && address.ip().is_unspecified() {
             socket.set_only_v6(false)?;
@@ -79,21 +86,24 @@ fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
         #[cfg(unix)]
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
-        TcpListener::from_std(socket.into())
+        Ok(socket)
     };
-    let mut bound = listen(address);
+    let mut bound = bind(address);
     let everywhere = SocketAddr::from(([0u16; 8], DEFAULT_PORT));
     if address == everywhere
         && bound.as_ref().is_err_and(|error| error.kind() != std::io::ErrorKind::AddrInUse)
     {
         // A machine without IPv6.
-        bound = listen((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT).into());
+        bound = bind((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT).into());
     }
-    bound.with_context(|| {
-        format!("cannot listen on {address}: is another server there already? `--listen ADDR:PORT` names another address")
-    })
+    bound.with_context(|| in_use(address))
+}
+
+fn in_use(address: SocketAddr) -> String {
+    format!(
+        "cannot listen on {address}: is another server there already? `--listen ADDR:PORT` names another address"
+    )
 }
 
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {

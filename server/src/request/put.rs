@@ -310,7 +310,7 @@ async fn commit(
     ticket: Ticket,
 ) -> Pending<Committed> {
     let caller = caller.clone();
-    let garbage = state.garbage.clone();
+    let (garbage, catalog) = (state.garbage.clone(), state.catalog.clone());
     let work = move |connection: &Connection| {
         let stored_now = (|| {
             let (permit, names) =
@@ -333,6 +333,10 @@ async fn commit(
             Ok(()) => ticket.succeed_in(connection)?,
             Err(error) => {
                 ticket.finish(Some(error.to_wire().code));
+                if let Some(Kept::Blob(_)) = kept {
+                    // The file is in place and nobody's.
+                    catalog.post(move |connection| objects::discard(connection, &stored.sha256));
+                }
                 return Err(error);
             }
         }

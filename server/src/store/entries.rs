@@ -464,8 +464,8 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let connection = schema::open(&dir.path().join("catalog.db")).unwrap();
             let identity = identities::ensure(&connection, &"alice".parse().unwrap(), 1).unwrap();
-            spaces::ensure(&connection, &"alice".parse().unwrap(), Some(identity), 1).unwrap();
-            spaces::ensure(&connection, &"shared".parse().unwrap(), Some(identity), 1).unwrap();
+            spaces::add(&connection, &"alice".parse().unwrap(), Some(identity), 1).unwrap();
+            spaces::add(&connection, &"shared".parse().unwrap(), Some(identity), 1).unwrap();
             Self { connection, identity, now: 2, _dir: dir }
         }
 

@@ -114,6 +114,10 @@ pub fn invite(
     let taken = connection
         .prepare_cached("SELECT 1 FROM spaces WHERE name = ?1 AND owner IS NULL")?
         .exists([name.as_str()])?;
+    if name.as_str() == "everyone" {
+        let message = "everyone stands for all in grants: invite under another name";
+        return Err(Error::refused(ErrorCode::Exists, message));
+    }
     if taken {
         return Err(Error::refused(
             ErrorCode::Exists,
@@ -152,7 +156,7 @@ pub fn redeem(connection: &Connection, secret: &Digest, now: Nanoseconds) -> Res
         .prepare_cached("UPDATE invites SET used_at = ?2 WHERE secret = ?1")?
         .execute(params![secret.as_bytes(), now])?;
     let identity = ensure(connection, &name, now)?;
-    spaces::ensure(connection, &name, Some(identity), now)?;
+    spaces::add(connection, &name, Some(identity), now)?;
     Ok((identity, name))
 }
 

@@ -52,9 +52,7 @@ pub fn keep_inline(connection: &Connection, digest: &Digest, data: &[u8]) -> Res
 pub fn keep_blob(connection: &Connection, digest: &Digest, size: u64) -> Result<ObjectId> {
     if let Some(object) = find(connection, digest)? {
         // What was put in place is the blob that this object has had all along, or one that nobody needs.
-        let known = "INSERT OR IGNORE INTO garbage (digest)
-                     SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE digest = ?1)";
-        connection.prepare_cached(known)?.execute([digest.as_bytes()])?;
+        discard(connection, digest)?;
         return Ok(object);
     }
     connection.prepare_cached("DELETE FROM garbage WHERE digest = ?1")?.execute([digest.as_bytes()])?;
@@ -68,6 +66,14 @@ pub fn keep_blob(connection: &Connection, digest: &Digest, size: u64) -> Result<
         )?
         .execute(params![object.0, connection.last_insert_rowid(), size.cast_signed()])?;
     Ok(object)
+}
+
+/// Marks the file of a blob for removal, unless the catalog refers to it.
+pub fn discard(connection: &Connection, digest: &Digest) -> Result<()> {
+    let sql = "INSERT OR IGNORE INTO garbage (digest)
+               SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE digest = ?1)";
+    connection.prepare_cached(sql)?.execute([digest.as_bytes()])?;
+    Ok(())
 }
 
 /// The content, if the identity can read it under some name anyway: only then may it learn that it is here.

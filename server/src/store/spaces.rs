@@ -1,11 +1,12 @@
 //! Spaces and the rights on them.
 
-use rusqlite::{Connection, OptionalExtension, params};
-use sealift_protocol::Name;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use sealift_protocol::message::Nanoseconds;
+use sealift_protocol::{ErrorCode, Name};
 
 use super::identities::name_of;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::policy::{Access, Rights, SpaceId};
 
 /// Stands for everyone in the grants.
@@ -53,11 +54,7 @@ pub fn of_identity(connection: &Connection, identity: i64) -> Result<Vec<SpaceRo
          ORDER BY spaces.name",
     )?;
     let rows = statement
-        .query_map([identity], |row| {
-            let owner = row.get_ref(1)?.as_str_or_null()?.is_some();
-            let owner = if owner { Some(name_of(row, 1)?) } else { None };
-            Ok((name_of(row, 0)?, owner, row.get(2)?))
-        })?
+        .query_map([identity], |row| Ok((name_of(row, 0)?, optional_name(row, 1)?, row.get(2)?)))?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     rows.into_iter()
         .map(|(name, owner, created_at)| {
@@ -68,10 +65,73 @@ pub fn of_identity(connection: &Connection, identity: i64) -> Result<Vec<SpaceRo
         .collect()
 }
 
-/// Makes a space unless there is one of that name.
-pub fn ensure(connection: &Connection, name: &Name, owner: Option<i64>, now: Nanoseconds) -> Result<()> {
-    connection
+/// A space as the administrator sees it.
+#[derive(Debug, Clone)]
+pub struct SpaceGrants {
+    /// Its name.
+    pub name: Name,
+    /// The name of its owner; shared spaces have none.
+    pub owner: Option<Name>,
+    /// What was granted, and to whom; nobody's name means everyone.
+    pub grants: Vec<(Option<Name>, Rights)>,
+}
+
+/// All spaces with their grants, by name.
+pub fn all(connection: &Connection) -> Result<Vec<SpaceGrants>> {
+    let mut spaces = connection.prepare(
+        "SELECT spaces.id, spaces.name, identities.name FROM spaces
+         LEFT JOIN identities ON identities.id = spaces.owner ORDER BY spaces.name",
+    )?;
+    let mut grants = connection.prepare(
+        "SELECT identities.name, rights FROM grants LEFT JOIN identities ON identities.id = grants.identity
+         WHERE space = ?1 ORDER BY identities.name",
+    )?;
+    let mut found = Vec::new();
+    let mut rows = spaces.query([])?;
+    while let Some(row) = rows.next()? {
+        let granted = grants.query_map([row.get::<_, i64>(0)?], |row| {
+            Ok((optional_name(row, 0)?, Rights::from_bits(row.get(1)?)))
+        })?;
+        found.push(SpaceGrants {
+            name: name_of(row, 1)?,
+            owner: optional_name(row, 2)?,
+            grants: granted.collect::<rusqlite::Result<_>>()?,
+        });
+    }
+    Ok(found)
+}
+
+/// Sets the rights of an identity, or of everyone, on a space.
+pub fn grant(connection: &Connection, space: &Name, who: Option<&Name>, rights: Rights) -> Result<()> {
+    let find = |table: &str, name: &Name, mend: &str| -> Result<i64> {
+        let sql = format!("SELECT id FROM {table} WHERE name = ?1");
+        let found = connection.query_row(&sql, [name.as_str()], |row| row.get(0)).optional()?;
+        found.ok_or_else(|| Error::refused(ErrorCode::NotFound, format!("there is no {name}: {mend}")))
+    };
+    let space = find("spaces", space, "`sealiftd space list` lists the spaces")?;
+    let who = match who {
+        Some(name) => find("identities", name, "`sealiftd identities` lists who has joined")?,
+        None => EVERYONE,
+    };
+    if rights == Rights::NONE {
+        connection.execute("DELETE FROM grants WHERE space = ?1 AND identity = ?2", [space, who])?;
+    } else {
+        connection.execute(
+            "INSERT INTO grants (space, identity, rights) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET rights = ?3",
+            params![space, who, rights.bits()],
+        )?;
+    }
+    Ok(())
+}
+
+/// Makes a space unless there is one of that name. Returns whether it did.
+pub fn add(connection: &Connection, name: &Name, owner: Option<i64>, now: Nanoseconds) -> Result<bool> {
+    let added = connection
         .prepare_cached("INSERT OR IGNORE INTO spaces (name, owner, created_at) VALUES (?1, ?2, ?3)")?
         .execute(params![name.as_str(), owner, now])?;
-    Ok(())
+    Ok(added > 0)
+}
+
+fn optional_name(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Name>> {
+    if row.get_ref(column)? == ValueRef::Null { Ok(None) } else { name_of(row, column).map(Some) }
 }

@@ -1,0 +1,36 @@
+# Every task by name; `just` alone lists them.
+
+default:
+    @just --list
+
+# Builds Sealift and shows its main job: server, join, put, get, verified
+demo:
+    sh examples/demo.sh
+
+# All tests
+test *ARGS:
+    sh tests/run.sh {{ARGS}}
+
+# What a change must pass before it lands
+ci:
+    bash .ci/run
+
+# Formats the code
+fmt:
+    cargo fmt --all
+
+# Lints as CI does
+lint:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# The API documentation
+doc:
+    cargo doc --workspace --no-deps --open
+
+# Measures Sealift beside scp, sftp and curl to nginx
+bench *ARGS:
+    python3 bench/bench.py {{ARGS}}
+
+# Licences, sources and advisories of the dependencies (needs cargo-deny)
+deny:
+    cargo deny check

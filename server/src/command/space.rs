@@ -1,0 +1,66 @@
+//! `sealiftd space`
+
+use std::io::Write;
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+use sealift_protocol::Name;
+
+use super::{Common, transact};
+use crate::clock;
+use crate::store::spaces;
+
+/// Makes and lists spaces. Everyone has one of their own; shared ones belong to nobody and open by `grant`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sealiftd space add photos\n  sealiftd grant photos everyone read,create")]
+pub(super) struct Space {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Makes a shared space, which nobody has a right on yet.
+    Add {
+        /// Its name: the first part of its paths.
+        name: Name,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Lists all spaces with their owners and grants.
+    List {
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+impl Space {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        match self.action {
+            Action::Add { name, common } => {
+                let (_, _, mut connection) = common.open()?;
+                let made = transact(&mut connection, |connection| {
+                    spaces::add(connection, &name, None, clock::now())
+                })?;
+                if !made {
+                    bail!("there is a space /{name} already: choose another name");
+                }
+                writeln!(out, "added /{name}: `sealiftd grant {name} WHO RIGHTS` opens it")?;
+            }
+            Action::List { common } => {
+                let (_, _, connection) = common.open()?;
+                for space in spaces::all(&connection)? {
+                    let owner =
+                        space.owner.map_or_else(|| String::from("shared"), |owner| format!("of {owner}"));
+                    writeln!(out, "/{}  {owner}", space.name)?;
+                    for (who, rights) in space.grants {
+                        let who = who.map_or_else(|| String::from("everyone"), |name| name.to_string());
+                        writeln!(out, "    {who}: {}", rights.names().join(","))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
