@@ -20,9 +20,10 @@ use crate::error::{Error, Result};
 use crate::policy::Rights;
 use crate::session::{Caller, Reader};
 use crate::state::State;
-use crate::store::blobs::{Guard, Incoming};
+use crate::store::blobs::Guard;
 use crate::store::catalog::Pending;
 use crate::store::entries::{self, NewFile};
+use crate::store::incoming::Incoming;
 use crate::store::objects::{self, ObjectId};
 use crate::ticket::Ticket;
 

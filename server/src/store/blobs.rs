@@ -1,7 +1,7 @@
 //! Blobs: immutable files named by the SHA-256 of their bytes.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,12 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sealift_protocol::Digest;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
+use super::incoming::Incoming;
 use super::objects::Extent;
 use crate::error::{Error, Result};
-
-/// Bytes after which a running upload is handed to the disk, so that the last fsync finds little left to do and dirty
-/// pages do not pile up.
-const WRITE_BEHIND: u64 = 32 * 1024 * 1024;
 
 /// The blobs of a data directory. Clones share it.
 ///
@@ -36,16 +33,6 @@ pub struct Guard(#[allow(dead_code)] OwnedRwLockReadGuard<()>);
 /// The collector's turn.
 #[derive(Debug)]
 pub struct Sweep(#[allow(dead_code)] OwnedRwLockWriteGuard<()>);
-
-/// An upload on its way; the file goes when this is dropped before it was placed.
-#[derive(Debug)]
-pub struct Incoming {
-    file: File,
-    path: PathBuf,
-    written: u64,
-    syncing: Option<std::thread::JoinHandle<io::Result<()>>>,
-    placed: bool,
-}
 
 impl Blobs {
     /// The blobs below `data`. What an earlier run left half-received is removed.
@@ -82,14 +69,12 @@ impl Blobs {
     /// Begins an upload.
     pub fn receive(&self) -> Result<Incoming> {
         // Names need to be unique in this run only: at start the directory is emptied.
-        let path = self.incoming.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
-        let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(Error::file(&path))?;
-        Ok(Incoming { file, path, written: 0, syncing: None, placed: false })
+        Incoming::create(self.incoming.join(self.next.fetch_add(1, Ordering::Relaxed).to_string()))
     }
 
     /// Makes an upload a blob: durable when this returns. The guard must live until the catalog refers to it.
     pub fn place(&self, mut incoming: Incoming, digest: &Digest, _guard: &Guard) -> Result<()> {
-        incoming.finish()?;
+        incoming.sync()?;
         let target = self.path(digest);
         let directory = target.parent().unwrap_or(&self.blobs);
         if !directory.exists() {
@@ -100,8 +85,7 @@ impl Blobs {
                 _ => sync_directory(&self.blobs)?,
             }
         }
-        fs::rename(&incoming.path, &target).map_err(Error::file(&target))?;
-        incoming.placed = true;
+        incoming.place(&target)?;
         sync_directory(directory)
     }
 
@@ -155,52 +139,6 @@ impl Blobs {
     }
 }
 
-impl Incoming {
-    fn finish(&mut self) -> Result<()> {
-        let synced = self.join().and_then(|()| self.file.sync_all());
-        synced.map_err(Error::file(&self.path))
-    }
-
-    /// The result of the sync that runs beside, if one does.
-    fn join(&mut self) -> io::Result<()> {
-        match self.syncing.take().map(std::thread::JoinHandle::join) {
-            None => Ok(()),
-            Some(Ok(result)) => result,
-            Some(Err(_)) => Err(io::Error::other("the thread that syncs the file panicked")),
-        }
-    }
-}
-
-impl Write for Incoming {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
-        let before = self.written / WRITE_BEHIND;
-        self.written += count as u64;
-        let idle = self.syncing.as_ref().is_none_or(std::thread::JoinHandle::is_finished);
-        if self.written / WRITE_BEHIND > before && idle {
-            // A sync that failed must fail the upload: a later one may succeed although pages were lost.
-            self.join()?;
-            let file = self.file.try_clone()?;
-            self.syncing = Some(std::thread::spawn(move || file.sync_data()));
-        }
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        let _ = self.join();
-        if !self.placed {
-            // Should this fail, the next start empties the directory.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
 /// Reads runs of bytes from files, one after the other.
 #[derive(Debug)]
 pub struct ExtentReader {
@@ -237,6 +175,7 @@ fn sync_directory(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     fn blobs() -> (tempfile::TempDir, Blobs) {
         let dir = tempfile::tempdir().unwrap();

@@ -10,6 +10,7 @@ pub mod entries;
 pub mod facts;
 pub mod gc;
 pub mod identities;
+pub mod incoming;
 pub mod objects;
 pub mod schema;
 pub mod spaces;
