@@ -57,7 +57,7 @@ pub enum Request {
 pub struct Hello {
     /// The versions that the client speaks.
     pub versions: Vec<u32>,
-    /// The client's name and version, for the server's log; at most 100 bytes are kept.
+    /// The client's name and version, for the server's log; at most 100 characters are kept.
     #[serde(default)]
     pub agent: String,
     /// Optional features that the client knows; none are defined in version 1.
@@ -127,7 +127,7 @@ pub struct Get {
 /// Lists entries.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct List {
-    /// A directory lists what is in it, a file itself, `/` the spaces that the caller may read.
+    /// A directory lists what is in it, a file itself, `/` the spaces that the caller has any right on.
     pub path: RemotePath,
 }
 
@@ -157,7 +157,7 @@ pub struct Transplant {
 /// Reads the transfer log.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LogQuery {
-    /// The most records to return; the server returns at most 1,000 in one answer.
+    /// The most records to return; 0 is as many as the server gives in one answer, which is 1,000.
     #[serde(default)]
     pub limit: u32,
     /// Only records older than this one.
@@ -470,6 +470,13 @@ pub fn decode_request(payload: &[u8]) -> Result<Request, WireError> {
         #[serde(rename = "type", borrow)]
         kind: std::borrow::Cow<'a, str>,
     }
+    // serde would take an array of the fields as well.
+    if payload.trim_ascii_start().first() != Some(&b'{') {
+        return Err(WireError::new(
+            ErrorCode::BadRequest,
+            "the request is not understood: it is no JSON object",
+        ));
+    }
     serde_json::from_slice(payload).map_err(|error| {
         let kind = serde_json::from_slice::<Tag<'_>>(payload).map(|tag| tag.kind);
         match kind {
@@ -494,9 +501,18 @@ fn refused_path(payload: &[u8]) -> Option<PathError> {
         path: Option<String>,
         from: Option<String>,
         to: Option<String>,
+        #[serde(default)]
+        files: Vec<Paths>,
     }
-    let Paths { path, from, to } = serde_json::from_slice(payload).ok()?;
-    [path, from, to].into_iter().flatten().find_map(|path| path.parse::<RemotePath>().err())
+    impl Paths {
+        fn refused(self) -> Option<PathError> {
+            let own = [self.path, self.from, self.to].into_iter().flatten();
+            own.map(|path| path.parse::<RemotePath>())
+                .find_map(Result::err)
+                .or_else(|| self.files.into_iter().find_map(Self::refused))
+        }
+    }
+    serde_json::from_slice::<Paths>(payload).ok()?.refused()
 }
 
 /// The `type` of every [`Request`].
@@ -574,7 +590,10 @@ mod tests {
         assert_eq!(decode_request(b"{").unwrap_err().code, ErrorCode::BadRequest);
         let hostile = decode_request(br#"{"type":"get","path":"../x"}"#).unwrap_err();
         assert_eq!(hostile.code, ErrorCode::NameNotAllowed);
-        assert_eq!(decode_request(b"[]").unwrap_err().code, ErrorCode::BadRequest);
+        let planned =
+            decode_request(br#"{"type":"plan","files":[{"path":"a","size":1},{"path":"b/..","size":1}]}"#);
+        assert_eq!(planned.unwrap_err().code, ErrorCode::NameNotAllowed);
+        assert_eq!(decode_request(br#"["whoami"]"#).unwrap_err().code, ErrorCode::BadRequest);
     }
 
     #[test]

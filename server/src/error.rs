@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sealift_certs::CertError;
 use sealift_protocol::io::StreamError;
 use sealift_protocol::path::PathError;
 use sealift_protocol::{ErrorCode, WireError};
@@ -29,7 +30,7 @@ pub enum Error {
     },
     /// A certificate could not be made.
     #[error("a certificate could not be made: {0}")]
-    Certificate(#[from] sealift_certs::CertError),
+    Certificate(CertError),
     /// A part of the server has ended, which happens only while it stops or after a panic.
     #[error("the server is stopping")]
     Stopped,
@@ -84,6 +85,15 @@ impl Error {
                 error.code == rusqlite::ErrorCode::DiskFull
             }
             _ => false,
+        }
+    }
+}
+
+impl From<CertError> for Error {
+    fn from(error: CertError) -> Self {
+        match error {
+            CertError::Request(error) => Self::refused(ErrorCode::BadRequest, error.to_string()),
+            other => Self::Certificate(other),
         }
     }
 }

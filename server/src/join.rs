@@ -54,10 +54,7 @@ async fn enrol(state: &Arc<State>, request: JoinRequest) -> Result<Joined> {
         let moment = clock::nanoseconds(now);
         let (identity, name) = identities::redeem(connection, &secret.digest(), moment)?;
         // A request that is no good gives an error, and so leaves the token unused.
-        let issued = here
-            .pki
-            .issue_user(&request.csr, &name, now)
-            .map_err(|error| Error::refused(ErrorCode::BadRequest, error.to_string()))?;
+        let issued = here.pki.issue_user(&request.csr, &name, now)?;
         let expires = clock::nanoseconds(issued.validity.not_after);
         identities::add_certificate(connection, identity, &issued.fingerprint, moment, expires)?;
         Ok(Joined {

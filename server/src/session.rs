@@ -6,8 +6,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
 use sealift_protocol::message::{Hello, Reply, Request, Trailer, Welcome, decode, decode_request};
@@ -74,6 +74,41 @@ pub type Reader = FrameReader<ReadHalf<TlsStream<TcpStream>>>;
 /// The writing half of a connection.
 pub type Writer = FrameWriter<WriteHalf<TlsStream<TcpStream>>>;
 
+/// What is under way on a connection.
+#[derive(Debug)]
+struct Activity {
+    requests: AtomicUsize,
+    opened: Instant,
+    /// When the last reply was done, in milliseconds after `opened`.
+    ended: AtomicU64,
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self { requests: AtomicUsize::new(0), opened: Instant::now(), ended: AtomicU64::new(0) }
+    }
+}
+
+impl Activity {
+    fn begin(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        let now = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.ended.store(now, Ordering::Relaxed);
+        self.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn is_idle(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) == 0
+    }
+
+    fn idle_for(&self) -> Duration {
+        self.opened.elapsed().saturating_sub(Duration::from_millis(self.ended.load(Ordering::Relaxed)))
+    }
+}
+
 /// A reply in the making.
 enum Slot {
     /// It is known.
@@ -122,14 +157,14 @@ async fn converse(
 ) -> Result<bool> {
     let (queue, slots) = mpsc::channel(QUEUE);
     let (served, serves) = watch::channel(0);
-    let busy = AtomicUsize::new(0);
+    let busy = Activity::default();
     let reading = Reading { state, caller, signals, reader, queue, serves, asked: 0, busy: &busy };
     let replying = Replying { state, caller, writer, slots, served, busy: &busy };
     let both = async { tokio::try_join!(reading.run(), replying.run()).map(|((), closed)| closed) };
     let cut = async {
         signals.revoked.cancelled().await;
         // An idle connection is told why it ends, by the reading loop; one in the middle of something just ends.
-        if busy.load(Ordering::Relaxed) == 0 {
+        if busy.is_idle() {
             tokio::time::sleep(LINGER).await;
         }
     };
@@ -151,7 +186,7 @@ struct Reading<'a> {
     serves: watch::Receiver<u64>,
     /// Requests queued as [`Slot::Serve`].
     asked: u64,
-    busy: &'a AtomicUsize,
+    busy: &'a Activity,
 }
 
 impl Reading<'_> {
@@ -180,7 +215,7 @@ impl Reading<'_> {
                 continue;
             }
             let request = decode_request(payload);
-            self.busy.fetch_add(1, Ordering::Relaxed);
+            self.busy.begin();
             match request {
                 Ok(Request::Hello(hello)) if !greeted => {
                     let welcome = welcome(self.caller, &hello)?;
@@ -224,7 +259,8 @@ impl Reading<'_> {
     /// Waits for the next frame, as long as the connection may live.
     async fn next_header(&mut self, greeted: bool) -> Result<Option<Header>> {
         let timeouts = self.state.config.timeouts;
-        let patience = if greeted { timeouts.idle() } else { timeouts.first_request() };
+        let whole = if greeted { timeouts.idle() } else { timeouts.first_request() };
+        let mut patience = whole;
         loop {
             let header = tokio::select! {
                 biased;
@@ -237,8 +273,16 @@ impl Reading<'_> {
             };
             return match header {
                 Ok(header) => Ok(header),
-                // Not idle: it waits for a reply that takes its time.
-                Err(StreamError::Stalled(_)) if self.busy.load(Ordering::Relaxed) > 0 => continue,
+                Err(StreamError::Stalled(_)) if !self.busy.is_idle() => {
+                    // It waits for a reply that takes its time.
+                    patience = whole;
+                    continue;
+                }
+                Err(error @ StreamError::Stalled(_)) => {
+                    // Idleness begins with the last reply, not with the last request.
+                    patience = whole.saturating_sub(self.busy.idle_for());
+                    if patience.is_zero() { Err(error.into()) } else { continue }
+                }
                 Err(error) => Err(error.into()),
             };
         }
@@ -255,7 +299,7 @@ struct Replying<'a> {
     writer: &'a mut Writer,
     slots: mpsc::Receiver<Slot>,
     served: watch::Sender<u64>,
-    busy: &'a AtomicUsize,
+    busy: &'a Activity,
 }
 
 impl Replying<'_> {
@@ -286,7 +330,7 @@ impl Replying<'_> {
                     return Ok(true);
                 }
             }
-            self.busy.fetch_sub(1, Ordering::Relaxed);
+            self.busy.end();
             if self.writer.pending() > GATHER {
                 self.writer.flush().await?;
             }

@@ -67,8 +67,15 @@ impl Ticket {
         }
     }
 
-    /// Writes the record soon; nobody waits for it.
-    pub fn finish(mut self, error: Option<ErrorCode>) {
+    /// Queues the record, in order with all else that changes the catalog; nobody waits until it is written.
+    pub async fn finish(mut self, error: Option<ErrorCode>) {
+        if let Some(record) = self.close(error) {
+            drop(self.catalog.submit(move |connection| transfers::insert(connection, &record)).await);
+        }
+    }
+
+    /// The same from where nothing may be waited for.
+    pub fn finish_soon(mut self, error: Option<ErrorCode>) {
         self.post(error);
     }
 

@@ -8,7 +8,7 @@ use sealift_protocol::message::{Content, Direction, Get, Reply, Trailer};
 use sealift_protocol::{Digest, ErrorCode, RemotePath, WireError};
 use tracing::error;
 
-use super::{enter_with, to_reply};
+use super::{enter_with, find_place, to_reply};
 use crate::error::{Error, Result};
 use crate::policy::Rights;
 use crate::session::{Caller, Writer};
@@ -34,9 +34,15 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, get
         });
     let opened = match found {
         Ok((content, Bytes::Inline(data))) => Ok((content, Source::Memory(data))),
-        Ok((content, Bytes::Extents(extents))) => {
-            state.blobs.read(&extents, get.offset, &guard).map(|reader| (content, Source::Files(reader)))
-        }
+        Ok((content, Bytes::Extents(extents))) => match state.blobs.read(&extents, get.offset, &guard) {
+            Ok(reader) => Ok((content, Source::Files(reader))),
+            Err(error) => {
+                error!(%error, "a blob cannot be opened");
+                let sha256 = content.sha256;
+                state.catalog.post(move |connection| objects::suspect(connection, &sha256));
+                Err(Error::Refused(damage(&sha256)))
+            }
+        },
         Err(error) => Err(error),
     };
     drop(guard);
@@ -45,7 +51,7 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, get
         Err(error) => {
             let reply = to_reply(Err(error));
             if let Reply::Error(error) = &reply {
-                ticket.finish(Some(error.code));
+                ticket.finish(Some(error.code)).await;
             }
             return Ok(writer.push(&reply)?);
         }
@@ -74,7 +80,10 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, get
     if error.is_none() {
         ticket.progress(rest, writer.bytes() - before);
     }
-    ticket.finish(error);
+    if error == Some(ErrorCode::Integrity) {
+        state.catalog.post(move |connection| objects::suspect(connection, &sha256));
+    }
+    ticket.finish(error).await;
     Ok(())
 }
 
@@ -85,7 +94,7 @@ enum Source {
 
 fn find(connection: &Connection, caller: &Caller, path: &RemotePath) -> Result<(Content, Bytes)> {
     let (permit, names) = enter_with(connection, caller, path, Rights::READ)?;
-    match entries::find(connection, &permit, &names)? {
+    match find_place(connection, &permit, path, &names)? {
         Place::File(node, file) => {
             let bytes = objects::bytes(connection, file.object)?;
             let content = Content {
@@ -137,9 +146,13 @@ async fn send_files(
 }
 
 fn damaged(sha256: &Digest) -> Trailer {
+    Trailer::Error(damage(sha256))
+}
+
+fn damage(sha256: &Digest) -> WireError {
     error!(%sha256, "a stored content is damaged: restore it from a backup, or put the file again");
-    Trailer::Error(WireError::new(
+    WireError::new(
         ErrorCode::Integrity,
         "the server's copy is damaged: put the file again, or ask the administrator to restore it from a backup",
-    ))
+    )
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use sealift_protocol::message::{Description, EntryKind, Info, Reply};
 
-use super::enter_with;
+use super::{enter_with, find_place};
 use crate::error::Result;
 use crate::policy::Rights;
 use crate::session::Caller;
@@ -22,7 +22,7 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, info: Info) -> Result<Re
 fn describe(connection: &Connection, caller: &Caller, info: &Info) -> Result<Description> {
     let (permit, names) = enter_with(connection, caller, &info.path, Rights::READ)?;
     let path = entries::display(permit.name(), &names).parse()?;
-    Ok(match entries::find(connection, &permit, &names)? {
+    Ok(match find_place(connection, &permit, &info.path, &names)? {
         Place::Root => {
             let rows = spaces::of_identity(connection, caller.identity)?;
             let space = rows.into_iter().find(|row| row.name == *permit.name());

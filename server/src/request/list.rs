@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use sealift_protocol::Location;
 use sealift_protocol::message::{Entry, EntryKind, List, Reply};
-use sealift_protocol::{ErrorCode, Location};
 
-use super::{enter_with, to_reply};
-use crate::error::{Error, Result};
+use super::{enter_with, find_place, to_reply};
+use crate::error::Result;
 use crate::policy::Rights;
 use crate::session::{Caller, Writer};
 use crate::state::State;
@@ -47,14 +47,7 @@ fn page(
         return spaces_after(connection, caller, after);
     }
     let (permit, names) = enter_with(connection, caller, &list.path, Rights::READ)?;
-    match entries::find(connection, &permit, &names)? {
-        Place::File(..) if list.path.means_directory() => Err(Error::refused(
-            ErrorCode::NotADirectory,
-            format!(
-                "{} is a file: give the path without the trailing slash",
-                entries::display(permit.name(), &names)
-            ),
-        )),
+    match find_place(connection, &permit, &list.path, &names)? {
         Place::File(node, _) => Ok((vec![node.to_entry()], None)),
         directory => entries::list(connection, &permit, &directory, after, PAGE),
     }

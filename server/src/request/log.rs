@@ -34,7 +34,11 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, que
             failed: query.failed,
             path,
         };
-        transfers::newest(connection, &filter, MOST.min(usize::try_from(query.limit).unwrap_or(MOST)))
+        let limit = match usize::try_from(query.limit) {
+            Ok(limit @ 1..) => limit.min(MOST),
+            _ => MOST,
+        };
+        transfers::newest(connection, &filter, limit)
     });
     let mut records = match found.await {
         Ok(records) => records.into_iter().peekable(),

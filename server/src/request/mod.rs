@@ -15,14 +15,16 @@ pub mod whoami;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use sealift_protocol::message::{Reply, Request};
-use sealift_protocol::{ErrorCode, Location, RemotePath};
+use sealift_protocol::io::StreamError;
+use sealift_protocol::message::{MessageError, Reply, Request};
+use sealift_protocol::{ErrorCode, Location, RemotePath, WireError};
 use tracing::{Instrument, debug, error, info_span};
 
 use crate::error::{Error, Result};
 use crate::policy::{Access, Permit, Rights};
 use crate::session::{Caller, Writer};
 use crate::state::State;
+use crate::store::entries::{self, Place};
 use crate::store::spaces;
 
 /// Serves a request whose turn has come. An error means that the connection is of no further use.
@@ -41,9 +43,16 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, req
             Box::pin(log::serve(state, caller, writer, query)).instrument(info_span!("log")).await
         }
         other => {
-            let reply = Box::pin(single(state, caller, other)).await;
-            writer.push(&to_reply(reply))?;
-            Ok(())
+            let reply = to_reply(Box::pin(single(state, caller, other)).await);
+            match writer.push(&reply) {
+                Err(StreamError::Message(MessageError::Frame(error))) => {
+                    error!(%error, "a reply is too long");
+                    let message =
+                        "the answer is too long for one message: ask for less, as in `sealift ls /`";
+                    Ok(writer.push(&Reply::Error(WireError::new(ErrorCode::Internal, message)))?)
+                }
+                pushed => Ok(pushed?),
+            }
         }
     }
 }
@@ -118,4 +127,23 @@ pub fn enter_with(
 ) -> Result<(Permit, Vec<String>)> {
     let (access, names) = enter(connection, caller, path)?;
     Ok((access.permit(rights)?, names))
+}
+
+/// What a path leads to; a file does not answer to a path that means a directory.
+pub fn find_place(
+    connection: &Connection,
+    permit: &Permit,
+    path: &RemotePath,
+    names: &[String],
+) -> Result<Place> {
+    match entries::find(connection, permit, names)? {
+        Place::File(..) if path.means_directory() => Err(Error::refused(
+            ErrorCode::NotADirectory,
+            format!(
+                "{} is a file: give the path without the trailing slash",
+                entries::display(permit.name(), names)
+            ),
+        )),
+        place => Ok(place),
+    }
 }

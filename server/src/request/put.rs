@@ -20,11 +20,11 @@ use crate::error::{Error, Result};
 use crate::policy::Rights;
 use crate::session::{Caller, Reader};
 use crate::state::State;
-use crate::store::blobs::Guard;
+use crate::store::blobs::{Blobs, Guard};
 use crate::store::catalog::Pending;
 use crate::store::entries::{self, NewFile};
 use crate::store::incoming::Incoming;
-use crate::store::objects::{self, ObjectId};
+use crate::store::objects::{self, Bytes, ObjectId};
 use crate::ticket::Ticket;
 
 /// Contents of at most this many bytes live in the catalog: those that may travel with their request.
@@ -77,8 +77,14 @@ pub async fn accept(
     before: u64,
 ) -> Result<Acceptance> {
     let mut ticket = Ticket::new(&state.catalog, caller, Direction::Put, &put.path);
+    if put.path.means_directory() {
+        let message = "the path ends in a slash and so means a directory: name the file";
+        let error = WireError::new(ErrorCode::IsADirectory, message);
+        ticket.finish(Some(error.code)).await;
+        return Ok(Acceptance::Refused { error, body_follows: put.body != Body::Claim });
+    }
     let accepted = match put.body {
-        Body::Claim => claim(state, caller, &put, before, reader.bytes(), &mut ticket).await,
+        Body::Claim => claim(&put, reader.bytes() - before, &mut ticket),
         Body::Inline => receive_inline(state, reader, &put, before, &mut ticket).await,
         Body::Stream => receive_stream(state, caller, reader, &put, before, &mut ticket).await,
     };
@@ -90,7 +96,7 @@ pub async fn accept(
                 tracing::error!(%error, "an upload failed");
             }
             let error = error.to_wire();
-            ticket.finish(Some(error.code));
+            ticket.finish(Some(error.code)).await;
             return Ok(Acceptance::Refused { error, body_follows });
         }
     };
@@ -110,27 +116,11 @@ enum Kept {
     Blob(#[allow(dead_code)] Guard),
 }
 
-async fn claim(
-    state: &Arc<State>,
-    caller: &Caller,
-    put: &Put,
-    before: u64,
-    now: u64,
-    ticket: &mut Ticket,
-) -> Received {
+/// Whether the content is there is for the commit to find out, after the uploads that were sent before.
+fn claim(put: &Put, wire_bytes: u64, ticket: &mut Ticket) -> Received {
     let (size, digest) = announced(put).map_err(Failure::complete)?;
-    ticket.progress(size, now - before);
-    let identity = caller.identity;
-    // The commit looks again: this one only spares it the attempt.
-    let found = state
-        .catalog
-        .read(move |connection| objects::within_reach(connection, identity, &digest, size))
-        .await;
-    match found {
-        Ok(Some(_)) => Ok((None, size, digest)),
-        Ok(None) => Err(Failure::complete(absent())),
-        Err(error) => Err(Failure::complete(error)),
-    }
+    ticket.progress(size, wire_bytes);
+    Ok((None, size, digest))
 }
 
 async fn receive_inline(
@@ -193,8 +183,14 @@ async fn receive_stream(
         Trailer::Error(error) => Err(Failure::complete(error.into())),
         Trailer::End { size, sha256 } => {
             let (arrived, total, digest) = sink.finish().await.map_err(Failure::complete)?;
-            if (total, digest) != (size, sha256) || put.size.is_some_and(|announced| announced != total) {
+            if (total, digest) != (size, sha256) || put.sha256.is_some_and(|announced| announced != digest) {
                 return Err(Failure::complete(mismatch()));
+            }
+            if put.size.is_some_and(|announced| announced != total) {
+                return Err(Failure::complete(Error::refused(
+                    ErrorCode::SourceFailed,
+                    "fewer bytes came than were announced: put the file again when nobody writes to it",
+                )));
             }
             let kept = match arrived {
                 Arrived::Small(data) => Kept::Inline(data, None),
@@ -311,13 +307,13 @@ async fn commit(
     ticket: Ticket,
 ) -> Pending<Committed> {
     let caller = caller.clone();
-    let (garbage, catalog) = (state.garbage.clone(), state.catalog.clone());
+    let (garbage, catalog, blobs) = (state.garbage.clone(), state.catalog.clone(), state.blobs.clone());
     let work = move |connection: &Connection| {
         let stored_now = (|| {
             let (permit, names) =
                 enter_with(connection, &caller, &put.path, Rights::CREATE.union(Rights::REPLACE))?;
             let object = match &kept {
-                None => claimed(connection, &caller, &stored)?,
+                None => claimed(connection, &caller, &blobs, &stored)?,
                 Some(Kept::Inline(data, _)) => objects::keep_inline(connection, &stored.sha256, data)?,
                 Some(Kept::Blob(_)) => objects::keep_blob(connection, &stored.sha256, stored.size)?,
             };
@@ -333,7 +329,7 @@ async fn commit(
         match stored_now {
             Ok(()) => ticket.succeed_in(connection)?,
             Err(error) => {
-                ticket.finish(Some(error.to_wire().code));
+                ticket.finish_soon(Some(error.to_wire().code));
                 if let Some(Kept::Blob(_)) = kept {
                     // The file is in place and nobody's.
                     catalog.post(move |connection| objects::discard(connection, &stored.sha256));
@@ -347,8 +343,14 @@ async fn commit(
     state.catalog.submit(work).await
 }
 
-fn claimed(connection: &Connection, caller: &Caller, stored: &Stored) -> Result<ObjectId> {
-    objects::within_reach(connection, caller.identity, &stored.sha256, stored.size)?.ok_or_else(absent)
+fn claimed(connection: &Connection, caller: &Caller, blobs: &Blobs, stored: &Stored) -> Result<ObjectId> {
+    let found = objects::within_reach(connection, caller.identity, &stored.sha256, stored.size)?;
+    let object = found.ok_or_else(absent)?;
+    match objects::bytes(connection, object)? {
+        // The row is there, the bytes are not: the client has them, and sends them then.
+        Bytes::Extents(extents) if !blobs.has(&extents) => Err(absent()),
+        _ => Ok(object),
+    }
 }
 
 async fn expect_frame(state: &Arc<State>, reader: &mut Reader) -> Result<Header> {

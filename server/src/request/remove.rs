@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sealift_protocol::message::{Remove, Reply};
 
-use super::enter_with;
+use super::{enter_with, find_place};
 use crate::error::Result;
 use crate::policy::Rights;
 use crate::session::Caller;
@@ -16,6 +16,7 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, remove: Remove) -> Resul
     let caller = caller.clone();
     let removed = state.catalog.write(move |connection| {
         let (permit, names) = enter_with(connection, &caller, &remove.path, Rights::DELETE)?;
+        find_place(connection, &permit, &remove.path, &names)?;
         entries::remove(connection, &permit, &names)
     });
     removed.await?;

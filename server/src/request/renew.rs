@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use sealift_protocol::message::{Renew, Reply};
 
 use crate::clock;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::session::Caller;
 use crate::state::State;
 use crate::store::identities;
@@ -17,7 +17,7 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, renew: Renew) -> Result<
     let issued = state.catalog.write(move |connection| {
         caller.verify(connection)?;
         let now = SystemTime::now();
-        let issued = here.pki.issue_user(&renew.csr, &caller.name, now).map_err(Error::from)?;
+        let issued = here.pki.issue_user(&renew.csr, &caller.name, now)?;
         let expires = clock::nanoseconds(issued.validity.not_after);
         identities::add_certificate(
             connection,

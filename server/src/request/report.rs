@@ -9,16 +9,21 @@ use tracing::error;
 use crate::error::{Error, Result};
 use crate::session::Caller;
 use crate::state::State;
-use crate::store::{entries, transfers};
+use crate::store::{entries, objects, transfers};
 
-/// Corrects the log, and calls for the administrator.
+/// Corrects the log, sees to it that an upload can mend the content, and calls for the administrator.
 pub async fn serve(state: &Arc<State>, caller: &Caller, report: Report) -> Result<Reply> {
     let here = caller.clone();
     let marked = state.catalog.write(move |connection| {
         here.verify(connection)?;
         let Location::In { space, names } = report.path.locate(&here.name)? else { return Ok(false) };
         let path = entries::display(&space, &names);
-        transfers::mark_corrupt(connection, here.identity, &here.address, &path, &report.sha256)
+        let marked =
+            transfers::mark_corrupt(connection, here.identity, &here.address, &path, &report.sha256)?;
+        if marked {
+            objects::suspect(connection, &report.sha256)?;
+        }
+        Ok(marked)
     });
     if !marked.await? {
         return Err(Error::refused(

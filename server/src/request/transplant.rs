@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use sealift_protocol::message::{Reply, Transplant};
 use sealift_protocol::{ErrorCode, RemotePath};
 
-use super::enter_with;
+use super::{enter_with, find_place};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::policy::{Permit, Rights};
@@ -18,7 +18,9 @@ use crate::store::entries::{self, NewFile, Place};
 pub async fn serve_move(state: &Arc<State>, caller: &Caller, paths: Transplant) -> Result<Reply> {
     let caller = caller.clone();
     let moved = state.catalog.write(move |connection| {
-        let (from, from_names) = enter_with(connection, &caller, &paths.from, Rights::DELETE)?;
+        let (from, from_names) =
+            enter_with(connection, &caller, &paths.from, Rights::DELETE.union(Rights::READ))?;
+        find_place(connection, &from, &paths.from, &from_names)?;
         let (to, to_names) = enter_target(connection, &caller, &paths.to)?;
         let now = clock::now();
         let directories = NewFile { mtime: now, executable: false, by: caller.identity, now };
@@ -35,6 +37,7 @@ pub async fn serve_copy(state: &Arc<State>, caller: &Caller, paths: Transplant) 
     let caller = caller.clone();
     let copied = state.catalog.write(move |connection| {
         let (from, from_names) = enter_with(connection, &caller, &paths.from, Rights::READ)?;
+        find_place(connection, &from, &paths.from, &from_names)?;
         let (to, to_names) = enter_target(connection, &caller, &paths.to)?;
         entries::copy(connection, (&from, &from_names), (&to, &to_names), caller.identity, clock::now())
             .map(drop)

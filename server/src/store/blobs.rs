@@ -101,6 +101,14 @@ impl Blobs {
         }
     }
 
+    /// Whether the files that hold the extents are there and long enough; their bytes are not looked at.
+    pub fn has(&self, extents: &[Extent]) -> bool {
+        extents.iter().all(|extent| {
+            let size = fs::metadata(self.path(&extent.blob)).map(|file| file.len());
+            size.is_ok_and(|size| size >= extent.offset + extent.length)
+        })
+    }
+
     /// A reader of the extents, one after the other, from byte `offset` of them all. The guard must have been taken
     /// before the extents were looked up; it is no longer needed when this returns.
     pub fn read(&self, extents: &[Extent], offset: u64, _guard: &Guard) -> Result<ExtentReader> {

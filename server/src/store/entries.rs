@@ -187,6 +187,10 @@ pub fn rename(
     let (source, source_names) = from;
     let (target, target_names) = to;
     source.demand(Rights::DELETE)?;
+    if source.space() != target.space() {
+        // Whoever may read there could read here from then on.
+        source.demand(Rights::READ)?;
+    }
     let place = find(connection, source, source_names)?;
     let (Place::Directory(node) | Place::File(node, _)) = &place else {
         return Err(Error::refused(

@@ -29,8 +29,9 @@ pub struct Extent {
     pub length: u64,
 }
 
-/// Only spaces that identity `?2` may read: its own, and where it or everyone was granted the right to.
-const READABLE: &str = "EXISTS (
+/// Only contents that are good as far as anybody knows, in spaces that identity `?2` may read: its own, and where it
+/// or everyone was granted the right to.
+const READABLE: &str = "NOT suspect AND EXISTS (
     SELECT 1 FROM entries JOIN spaces ON spaces.id = entries.space WHERE entries.object = objects.id AND (
         spaces.owner = ?2 OR EXISTS (
             SELECT 1 FROM grants
@@ -53,6 +54,9 @@ pub fn keep_blob(connection: &Connection, digest: &Digest, size: u64) -> Result<
     if let Some(object) = find(connection, digest)? {
         // What was put in place is the blob that this object has had all along, or one that nobody needs.
         discard(connection, digest)?;
+        connection
+            .prepare_cached("UPDATE objects SET suspect = 0 WHERE id = ?1 AND suspect")?
+            .execute([object.0])?;
         return Ok(object);
     }
     connection.prepare_cached("DELETE FROM garbage WHERE digest = ?1")?.execute([digest.as_bytes()])?;
@@ -94,6 +98,14 @@ pub fn within_reach(
 pub fn size_within_reach(connection: &Connection, identity: i64, size: u64) -> Result<bool> {
     let sql = format!("SELECT 1 FROM objects WHERE size = ?1 AND {READABLE} LIMIT 1");
     Ok(connection.prepare_cached(&sql)?.exists(params![size.cast_signed(), identity])?)
+}
+
+/// Takes a content that did not verify out of reach, so that the next upload of it puts its bytes in place again.
+pub fn suspect(connection: &Connection, digest: &Digest) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE objects SET suspect = 1 WHERE digest = ?1")?
+        .execute([digest.as_bytes()])?;
+    Ok(())
 }
 
 /// Where the bytes of a content are.

@@ -135,8 +135,11 @@ CREATE INDEX grants_by_identity ON grants (identity);
 
 -- Immutable files below blobs/.
 CREATE TABLE blobs (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL) STRICT;
--- Contents. One that is small has a row in contents, another has extents.
-CREATE TABLE objects (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL) STRICT;
+-- Contents. One that is small has a row in contents, another has extents. A suspect one did not verify when it was
+-- last read: it can be stored again, but not claimed.
+CREATE TABLE objects (
+    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, suspect INTEGER NOT NULL DEFAULT 0
+) STRICT;
 CREATE INDEX objects_by_size ON objects (size);
 CREATE TABLE contents (object INTEGER PRIMARY KEY REFERENCES objects, data BLOB NOT NULL) STRICT;
 CREATE TABLE extents (
