@@ -13,10 +13,10 @@ use crate::frame::{HEADER, MAX_DATA};
 use crate::{Digest, FrameKind, Hasher, Header};
 
 /// Payload bytes of a data frame: large enough to spread the cost of a frame, small enough for a core's cache.
-pub const FRAME: usize = 128 * 1024;
+pub const FRAME: usize = 256 * 1024;
 
 /// Buffers that circulate in one transfer.
-const BUFFERS: usize = 6;
+const BUFFERS: usize = 4;
 
 const _: () = assert!(FRAME <= MAX_DATA);
 
