@@ -62,6 +62,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.bytes
     }
 
+    /// Whether nothing of the next frame has come yet.
+    pub fn is_between_frames(&self) -> bool {
+        self.have == 0
+    }
+
     /// The next frame's header; `None` when the other end closed the connection between two frames.
     ///
     /// Waits up to `idle` for its first byte. Can be cancelled and called again.

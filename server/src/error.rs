@@ -74,6 +74,11 @@ impl Error {
         matches!(self, Self::Catalog(_) | Self::File { .. } | Self::Certificate(_))
     }
 
+    /// Whether a file was not there.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
     fn is_disk_full(&self) -> bool {
         match self {
             Self::File { source, .. } => matches!(

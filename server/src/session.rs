@@ -273,6 +273,7 @@ impl Reading<'_> {
             };
             return match header {
                 Ok(header) => Ok(header),
+                Err(error @ StreamError::Stalled(_)) if !self.reader.is_between_frames() => Err(error.into()),
                 Err(StreamError::Stalled(_)) if !self.busy.is_idle() => {
                     // It waits for a reply that takes its time.
                     patience = whole;
@@ -307,7 +308,7 @@ impl Replying<'_> {
     async fn run(mut self) -> Result<bool> {
         while let Some(slot) = self.next_slot().await? {
             match slot {
-                Slot::Ready(reply) => self.writer.push(&*reply)?,
+                Slot::Ready(reply) => request::push(self.writer, &reply)?,
                 Slot::Stored(pending) => {
                     let pending = match pending.try_now() {
                         Ok(result) => {
@@ -349,7 +350,7 @@ impl Replying<'_> {
     }
 
     fn reply(&mut self, result: Result<Reply>) -> Result<()> {
-        Ok(self.writer.push(&request::to_reply(result))?)
+        request::push(self.writer, &request::to_reply(result))
     }
 }
 

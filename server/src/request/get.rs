@@ -36,12 +36,13 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, get
         Ok((content, Bytes::Inline(data))) => Ok((content, Source::Memory(data))),
         Ok((content, Bytes::Extents(extents))) => match state.blobs.read(&extents, get.offset, &guard) {
             Ok(reader) => Ok((content, Source::Files(reader))),
-            Err(error) => {
-                error!(%error, "a blob cannot be opened");
+            Err(error) if error.is_missing() => {
+                error!(%error, "a blob is missing");
                 let sha256 = content.sha256;
                 state.catalog.post(move |connection| objects::suspect(connection, &sha256));
                 Err(Error::Refused(damage(&sha256)))
             }
+            Err(error) => Err(error),
         },
         Err(error) => Err(error),
     };
@@ -53,7 +54,7 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, get
             if let Reply::Error(error) = &reply {
                 ticket.finish(Some(error.code)).await;
             }
-            return Ok(writer.push(&reply)?);
+            return super::push(writer, &reply);
         }
     };
     let (size, sha256) = (content.size, content.sha256);

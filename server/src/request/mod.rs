@@ -44,15 +44,7 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, req
         }
         other => {
             let reply = to_reply(Box::pin(single(state, caller, other)).await);
-            match writer.push(&reply) {
-                Err(StreamError::Message(MessageError::Frame(error))) => {
-                    error!(%error, "a reply is too long");
-                    let message =
-                        "the answer is too long for one message: ask for less, as in `sealift ls /`";
-                    Ok(writer.push(&Reply::Error(WireError::new(ErrorCode::Internal, message)))?)
-                }
-                pushed => Ok(pushed?),
-            }
+            push(writer, &reply)
         }
     }
 }
@@ -86,6 +78,18 @@ async fn single(state: &Arc<State>, caller: &Caller, request: Request) -> Result
         Request::Hello(_) | Request::Put(_) | Request::Get(_) | Request::List(_) | Request::Log(_) => {
             Err(Error::refused(ErrorCode::BadRequest, "this request has no place here"))
         }
+    }
+}
+
+/// Queues a reply; one that is too long for a message becomes an error.
+pub fn push(writer: &mut Writer, reply: &Reply) -> Result<()> {
+    match writer.push(reply) {
+        Err(StreamError::Message(MessageError::Frame(error))) => {
+            error!(%error, "a reply is too long");
+            let message = "the answer is too long for one message: ask for less, as in `sealift ls /`";
+            Ok(writer.push(&Reply::Error(WireError::new(ErrorCode::Internal, message)))?)
+        }
+        pushed => Ok(pushed?),
     }
 }
 

@@ -27,6 +27,10 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, plan: Plan) -> Result<Re
 }
 
 fn judge(connection: &Connection, caller: &Caller, file: &PlannedFile) -> Result<Verdict> {
+    if file.path.means_directory() {
+        let message = "the path ends in a slash and so means a directory: name the file";
+        return Ok(Verdict::Refuse(WireError::new(ErrorCode::IsADirectory, message)));
+    }
     let wanted = Rights::CREATE.union(Rights::REPLACE);
     let allowed = enter_with(connection, caller, &file.path, wanted)
         .and_then(|(permit, names)| entries::check(connection, &permit, &names));

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::policy::Rights;
 use crate::session::{Caller, Reader};
 use crate::state::State;
+use crate::store::Catalog;
 use crate::store::blobs::{Blobs, Guard};
 use crate::store::catalog::Pending;
 use crate::store::entries::{self, NewFile};
@@ -313,7 +314,7 @@ async fn commit(
             let (permit, names) =
                 enter_with(connection, &caller, &put.path, Rights::CREATE.union(Rights::REPLACE))?;
             let object = match &kept {
-                None => claimed(connection, &caller, &blobs, &stored)?,
+                None => claimed(connection, &caller, &blobs, &catalog, &stored)?,
                 Some(Kept::Inline(data, _)) => objects::keep_inline(connection, &stored.sha256, data)?,
                 Some(Kept::Blob(_)) => objects::keep_blob(connection, &stored.sha256, stored.size)?,
             };
@@ -343,12 +344,23 @@ async fn commit(
     state.catalog.submit(work).await
 }
 
-fn claimed(connection: &Connection, caller: &Caller, blobs: &Blobs, stored: &Stored) -> Result<ObjectId> {
+fn claimed(
+    connection: &Connection,
+    caller: &Caller,
+    blobs: &Blobs,
+    catalog: &Catalog,
+    stored: &Stored,
+) -> Result<ObjectId> {
     let found = objects::within_reach(connection, caller.identity, &stored.sha256, stored.size)?;
     let object = found.ok_or_else(absent)?;
     match objects::bytes(connection, object)? {
         // The row is there, the bytes are not: the client has them, and sends them then.
-        Bytes::Extents(extents) if !blobs.has(&extents) => Err(absent()),
+        Bytes::Extents(extents) if !blobs.has(&extents) => {
+            // In a transaction of its own: this one is taken back.
+            let sha256 = stored.sha256;
+            catalog.post(move |connection| objects::suspect(connection, &sha256));
+            Err(absent())
+        }
         _ => Ok(object),
     }
 }

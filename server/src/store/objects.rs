@@ -39,12 +39,13 @@ const READABLE: &str = "NOT suspect AND EXISTS (
 
 /// Keeps a small content in the catalog, unless it is there.
 pub fn keep_inline(connection: &Connection, digest: &Digest, data: &[u8]) -> Result<ObjectId> {
-    if let Some(object) = find(connection, digest)? {
-        return Ok(object);
-    }
-    let object = insert(connection, digest, data.len() as u64)?;
+    let object = match find(connection, digest)? {
+        Some(object) if !clear(connection, object)? => return Ok(object),
+        Some(object) => object,
+        None => insert(connection, digest, data.len() as u64)?,
+    };
     connection
-        .prepare_cached("INSERT INTO contents (object, data) VALUES (?1, ?2)")?
+        .prepare_cached("INSERT OR REPLACE INTO contents (object, data) VALUES (?1, ?2)")?
         .execute(params![object.0, data])?;
     Ok(object)
 }
@@ -54,9 +55,7 @@ pub fn keep_blob(connection: &Connection, digest: &Digest, size: u64) -> Result<
     if let Some(object) = find(connection, digest)? {
         // What was put in place is the blob that this object has had all along, or one that nobody needs.
         discard(connection, digest)?;
-        connection
-            .prepare_cached("UPDATE objects SET suspect = 0 WHERE id = ?1 AND suspect")?
-            .execute([object.0])?;
+        clear(connection, object)?;
         return Ok(object);
     }
     connection.prepare_cached("DELETE FROM garbage WHERE digest = ?1")?.execute([digest.as_bytes()])?;
@@ -161,6 +160,12 @@ fn find(connection: &Connection, digest: &Digest) -> Result<Option<ObjectId>> {
         .prepare_cached("SELECT id FROM objects WHERE digest = ?1")?
         .query_row([digest.as_bytes()], |row| row.get(0).map(ObjectId))
         .optional()?)
+}
+
+/// Lifts a suspicion, now that the bytes are here anew. Returns whether there was one.
+fn clear(connection: &Connection, object: ObjectId) -> Result<bool> {
+    let sql = "UPDATE objects SET suspect = 0 WHERE id = ?1 AND suspect";
+    Ok(connection.prepare_cached(sql)?.execute([object.0])? > 0)
 }
 
 fn insert(connection: &Connection, digest: &Digest, size: u64) -> Result<ObjectId> {
