@@ -23,7 +23,7 @@ from datetime import date
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from measure import delay_proxy, loopback_bytes, measure, server_cpu, server_peak  # noqa: E402
+from measure import delay_proxy, loopback_bytes, measure, server_cpu, server_peak, warm_pages  # noqa: E402
 from peers import Curl, Scp, Sealift, Sftp  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,6 +46,16 @@ def random_file(path, size):
 def digest(path):
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else hashlib.sha256(file.read()).hexdigest()
+
+
+def read_through(*paths):
+    """Brings files into the page cache."""
+    for path in paths:
+        for file in path.rglob("*") if path.is_dir() else [path]:
+            if file.is_file():
+                with open(file, "rb") as content:
+                    while content.read(1 << 20):
+                        pass
 
 
 def interleaved(peers, runs, body):
@@ -86,6 +96,8 @@ def bulk(work, size, runs):
             for name, argv in (("up", peer.upload(source, "big")), ("down", peer.download("big", target))):
                 target.unlink(missing_ok=True)
                 os.sync()
+                read_through(source, peer.data)
+                warm_pages(size + size // 4)
                 cpu, wire = server_cpu(peer.pids()), loopback_bytes()
                 result = measure(argv, peer.environment())
                 figure[name] = result.seconds

@@ -1,9 +1,10 @@
 """What a process costs, from outside: time, CPU, memory, bytes on the loopback device."""
-import asyncio
 import contextlib
+import mmap
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections import namedtuple
@@ -17,13 +18,40 @@ def measure(argv, environment=None):
     begun = time.perf_counter()
     process = subprocess.Popen([str(word) for word in argv], env={**os.environ, **(environment or {})},
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    peak = [0]
+    sampling = threading.Thread(target=sample_peak, args=(process.pid, peak))
+    sampling.start()
     complaint = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begun
     process.returncode = os.waitstatus_to_exitcode(status)
+    sampling.join()
     if process.returncode:
         raise SystemExit(f"{' '.join(map(str, argv))}: exit code {process.returncode}: {complaint.decode(errors='replace')}")
-    return Result(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+    return Result(seconds, usage.ru_utime + usage.ru_stime, peak[0])
+
+
+def sample_peak(pid, peak):
+    """Follows the peak of a running process. The kernel's own figure for an ended one (ru_maxrss) would include what this
+    program held when it forked."""
+    while True:
+        try:
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        except OSError:
+            return
+        found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")]
+        if not found:
+            return
+        peak[0] = max(peak[0], *found)
+        time.sleep(0.02)
+
+
+def warm_pages(size):
+    """Touches and frees so much memory. On a virtual machine that gives free memory back to its host, the first touch of
+    a page costs a fault there: more than a second for 1 GiB, and it would hit whoever comes first."""
+    with mmap.mmap(-1, size) as pages:
+        for offset in range(0, size, mmap.PAGESIZE):
+            pages[offset] = 1
 
 
 def descendants(pids):
@@ -91,53 +119,12 @@ def wait_for_port(port, process):
 
 @contextlib.contextmanager
 def delay_proxy(target, milliseconds):
-    """A TCP proxy that adds a delay each way; yields its port. The TCP handshake pays, too: one round trip before the
-    client's first byte can leave."""
-    delay, port = milliseconds / 1000, free_port()
-    loop = asyncio.new_event_loop()
-
-    async def deliver(queue, writer):
-        while True:
-            due, data = await queue.get()
-            await asyncio.sleep(max(0, due - loop.time()))
-            if not data:
-                with contextlib.suppress(OSError):
-                    writer.write_eof()
-                return
-            writer.write(data)
-            await writer.drain()
-
-    async def carry(reader, writer):
-        queue = asyncio.Queue()
-        delivering = loop.create_task(deliver(queue, writer))
-        data = True
-        while data:
-            try:
-                data = await reader.read(1 << 18)
-            except OSError:
-                data = b""
-            queue.put_nowait((loop.time() + delay, data))
-        await delivering
-
-    async def serve(client_reader, client_writer):
-        try:
-            await asyncio.sleep(2 * delay)
-            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", target)
-            await asyncio.gather(carry(client_reader, server_writer), carry(server_reader, client_writer))
-            server_writer.close()
-        except OSError:
-            pass
-        client_writer.close()
-
-    async def listen():
-        return await asyncio.start_server(serve, "127.0.0.1", port, limit=1 << 20)
-
-    server = loop.run_until_complete(listen())
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
+    """A proxy on the way to a port that adds a delay each way; yields its own port."""
+    port = free_port()
+    proxy = subprocess.Popen([sys.executable, Path(__file__).with_name("delay_proxy.py"), str(port), str(target), str(milliseconds)])
     try:
+        wait_for_port(port, proxy)
         yield port
     finally:
-        loop.call_soon_threadsafe(server.close)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
+        proxy.kill()
+        proxy.wait()

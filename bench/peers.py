@@ -62,14 +62,16 @@ class Peer:
 class Sealift(Peer):
     name, label = "sealift", "Sealift"
 
+    def empty(self):
+        super().empty()
+        shutil.rmtree(self.dir / "home", ignore_errors=True)  # a new server is a new authority
+
     def start(self):
         self.run([ROOT / "target/release/sealiftd", "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}"])
-        if not (self.dir / "home" / str(self.data.stat().st_ino)).exists():
-            shutil.rmtree(self.dir / "home", ignore_errors=True)
+        if not (self.dir / "home").exists():
             token = subprocess.check_output([ROOT / "target/release/sealiftd", "invite", "bench", "--data", self.data], text=True)
             subprocess.run([ROOT / "target/release/sealift", "join", token.strip()], env={**os.environ, **self.environment()},
                            check=True, capture_output=True)
-            (self.dir / "home" / str(self.data.stat().st_ino)).touch()
 
     def environment(self):
         return {"SEALIFT_CONFIG_DIR": str(self.dir / "home")}

@@ -1,0 +1,45 @@
+//! `sealift cp FROM TO`
+
+use clap::Args;
+use sealift_protocol::RemotePath;
+use sealift_transfer::remote;
+use serde_json::json;
+
+use crate::arguments::remote_path;
+use crate::failure::{Exit, Failure};
+use crate::printer::Printer;
+use crate::session::Session;
+use crate::text;
+
+/// Copy a file on the server
+///
+/// Nothing is transferred, and the copy takes no space. An existing directory as TO receives the copy under the old
+/// name; an existing file is replaced.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  sealift cp report.pdf report-2025.pdf\n  sealift cp report.pdf /team/reports/"
+)]
+pub(crate) struct Cp {
+    /// What to copy
+    #[arg(value_parser = remote_path)]
+    from: RemotePath,
+    /// The copy's path, or the directory to copy it to
+    #[arg(value_parser = remote_path)]
+    to: RemotePath,
+}
+
+pub(crate) async fn run(
+    arguments: Cp,
+    session: &mut Session,
+    printer: &mut Printer,
+) -> Result<Exit, Failure> {
+    let Cp { from, to } = arguments;
+    let client = session.client()?;
+    let own = client.identity().clone();
+    remote::copy(client.connection().await?, from.clone(), to.clone()).await?;
+    if printer.wants_json() {
+        let (from, to) = (text::absolute(&from, &own), text::absolute(&to, &own));
+        printer.object(&json!({ "type": "copied", "from": from, "to": to }))?;
+    }
+    Ok(Exit::Done)
+}

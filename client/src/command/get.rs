@@ -1,0 +1,133 @@
+//! `sealift get SRC... [DEST]`
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use sealift_protocol::RemotePath;
+use sealift_protocol::message::Direction;
+use sealift_transfer::download::{self, Destination, Download};
+use sealift_transfer::plan::{self, Plan};
+
+use super::report::{Ends, Report};
+use crate::arguments::remote_path;
+use crate::failure::{Exit, Failure};
+use crate::printer::Printer;
+use crate::session::Session;
+use crate::text::absolute;
+
+/// Fetch files from the server
+///
+/// The last of several paths is the local destination; a single file goes to the current directory. A destination that
+/// ends in / or is a directory receives files under their own names. A file appears under its name when it is complete
+/// and its SHA-256 is right, never before.
+#[derive(Debug, Args)]
+#[command(override_usage = "sealift get [OPTIONS] SRC... [DEST]")]
+#[command(after_help = "Examples:\n  sealift get report.pdf                  into the current directory\n  \
+    sealift get docs/report.pdf /tmp/       as /tmp/report.pdf\n  \
+    sealift get a.jpg b.jpg photos/         several files\n  \
+    sealift get shop.sql - | psql shop      to standard output; a wrong SHA-256 shows in the exit code, 5\n\n\
+    With - as the destination, --json prints to standard error.")]
+pub(crate) struct Get {
+    /// Paths on the server; then where to, on this computer, or - for standard output
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<OsString>,
+}
+
+pub(crate) async fn run(
+    arguments: Get,
+    session: &mut Session,
+    printer: &mut Printer,
+) -> Result<Exit, Failure> {
+    let Plan { transfers, .. } = plan(arguments.paths)?;
+    let client = session.client()?;
+    let own = client.identity().clone();
+    let mut to_output = false;
+    let ends = transfers.iter().map(|Download { from, to, .. }| Ends {
+        remote: absolute(from, &own),
+        local: match to {
+            Destination::File { path, .. } => path.display().to_string(),
+            Destination::Stream(_) => {
+                to_output = true;
+                "-".to_owned()
+            }
+        },
+    });
+    let ends = ends.collect();
+    if to_output {
+        printer.leave_output_to_content();
+    }
+    let report = Report::new(printer, Direction::Get, own, ends);
+    let result = download::download(client, transfers, &|event| report.take(event)).await;
+    report.end(result)
+}
+
+fn plan(mut paths: Vec<OsString>) -> Result<Plan<Download>, Failure> {
+    let destination = if paths.len() > 1 { paths.pop() } else { None };
+    let sources: Vec<_> = paths.iter().map(remote).collect::<Result<_, _>>()?;
+    match destination {
+        Some(destination) if destination == "-" => {
+            let output = output().map_err(Failure::from)?;
+            Ok(plan::download_stream(sources, output)?)
+        }
+        destination => Ok(plan::downloads(sources, destination.map(PathBuf::from).as_deref())?),
+    }
+}
+
+/// Standard output without the line buffer of Rust's own, which is of no use to a content.
+#[cfg(unix)]
+fn output() -> std::io::Result<Box<dyn Write + Send>> {
+    use std::os::fd::AsFd;
+    let output = std::io::stdout().as_fd().try_clone_to_owned()?;
+    Ok(Box::new(std::fs::File::from(output)))
+}
+
+#[cfg(not(unix))]
+fn output() -> std::io::Result<Box<dyn Write + Send>> {
+    Ok(Box::new(std::io::stdout()))
+}
+
+fn remote(path: &OsString) -> Result<RemotePath, Failure> {
+    let text = path.to_str().ok_or_else(|| {
+        Failure::usage(format!("{} is not UTF-8, so the server has nothing of that name", path.display()))
+            .hint("names on the server are UTF-8: see `sealift ls`")
+    })?;
+    remote_path(text).map_err(Failure::usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(paths: &[&str]) -> Result<Vec<PathBuf>, Exit> {
+        let plan = plan(paths.iter().map(OsString::from).collect()).map_err(|failure| failure.exit)?;
+        let path = |download: Download| match download.to {
+            Destination::File { path, .. } => path,
+            Destination::Stream(_) => PathBuf::from("-"),
+        };
+        Ok(plan.transfers.into_iter().map(path).collect())
+    }
+
+    #[test]
+    fn the_last_of_several_paths_is_the_destination() {
+        assert_eq!(planned(&["d/a"]).unwrap(), [PathBuf::from("a")]);
+        assert_eq!(planned(&["d/a", "b"]).unwrap(), [PathBuf::from("b")]);
+        assert_eq!(planned(&["d/a", "b/"]).unwrap(), [PathBuf::from("b/a")]);
+        assert_eq!(planned(&["d/a", "e", "src"]).unwrap(), [PathBuf::from("src/a"), PathBuf::from("src/e")]);
+        assert_eq!(planned(&["d/a", "-"]).unwrap(), [PathBuf::from("-")]);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_a_usage_error() {
+        for paths in [
+            &["a", "b", "-"][..],
+            &["a", "b", "no-such-directory"],
+            &["d/"],
+            &["a/..", "b"],
+            &["x/a", "y/a", "src"],
+        ] {
+            assert_eq!(planned(paths), Err(Exit::Usage), "{paths:?}");
+        }
+    }
+}

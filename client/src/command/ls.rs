@@ -1,0 +1,138 @@
+//! `sealift ls [PATH]`
+
+use clap::Args;
+use jiff::tz::TimeZone;
+use sealift_protocol::RemotePath;
+use sealift_protocol::message::{Entry, EntryKind};
+use sealift_transfer::remote;
+use serde_json::json;
+
+use crate::arguments::remote_path;
+use crate::failure::{Exit, Failure};
+use crate::printer::Printer;
+use crate::session::Session;
+use crate::text;
+
+/// List a directory
+///
+/// Directories are shown with a / behind their names. The path / lists the spaces that you may read.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  sealift ls\n  sealift ls -l docs\n  sealift ls -R /team\n  sealift ls /\n\n\
+    The columns of -l: - for a file, x for one that may be executed, d for a directory, s for a space;\n\
+    who stored it; its size; when it was last modified; its name."
+)]
+pub(crate) struct Ls {
+    /// What to list: a directory, a file, or / for the spaces [default: your own space]
+    #[arg(value_parser = remote_path)]
+    path: Option<RemotePath>,
+    /// Long: with kind, owner, size and time
+    #[arg(long, short)]
+    long: bool,
+    /// Recursive: with everything below
+    #[arg(long, short = 'R')]
+    recursive: bool,
+    /// Sizes in bytes, as they also are where the output is no terminal
+    #[arg(long, short)]
+    bytes: bool,
+}
+
+/// How entries are shown.
+struct Style {
+    /// The long form, in this time zone.
+    long: Option<TimeZone>,
+    /// Sizes with units.
+    units: bool,
+}
+
+pub(crate) async fn run(
+    arguments: Ls,
+    session: &mut Session,
+    printer: &mut Printer,
+) -> Result<Exit, Failure> {
+    let Ls { path, long, recursive, bytes } = arguments;
+    let style = Style { long: long.then(TimeZone::system), units: printer.is_terminal() && !bytes };
+    let root = path.map_or_else(|| remote_path(""), Ok).map_err(Failure::usage)?;
+    let connection = session.client()?.connection().await?;
+    // Directories that are still to be listed, and what goes before the names in them.
+    let mut directories = vec![(root, String::new())];
+    while let Some((directory, prefix)) = directories.pop() {
+        let mut below = Vec::new();
+        let mut listing = remote::list(connection, directory.clone()).await?;
+        while let Some(entries) = listing.page().await? {
+            show(&entries, &prefix, &style, printer)?;
+            if recursive {
+                let inner = entries.iter().filter(|entry| entry.kind != EntryKind::File);
+                for Entry { name, .. } in inner {
+                    below.push((directory.join(name)?, format!("{prefix}{name}/")));
+                }
+            }
+        }
+        // The first of them is listed next.
+        directories.extend(below.into_iter().rev());
+    }
+    Ok(Exit::Done)
+}
+
+fn show(entries: &[Entry], prefix: &str, style: &Style, printer: &mut Printer) -> Result<(), Failure> {
+    if printer.wants_json() {
+        for entry in entries {
+            printer.object(&json!({
+                "type": "entry",
+                "name": format!("{prefix}{}", entry.name),
+                "kind": entry.kind,
+                "size": (entry.kind == EntryKind::File).then_some(entry.size),
+                "mtime": text::utc(entry.mtime),
+                "executable": entry.executable,
+                "sha256": entry.sha256,
+                "by": entry.by,
+            }))?;
+        }
+        return printer.flush();
+    }
+    let rows: Vec<_> = entries.iter().map(|entry| Row::of(entry, style)).collect();
+    let widest = |column: fn(&Row) -> &str| rows.iter().map(|row| column(row).len()).max().unwrap_or(0);
+    let (owners, sizes) = (widest(|row| &row.owner), widest(|row| &row.size));
+    for (entry, Row { flag, owner, size, time }) in entries.iter().zip(&rows) {
+        let slash = if entry.kind == EntryKind::File { "" } else { "/" };
+        let name = format!("{}{}{slash}", printer.name(prefix), printer.name(&entry.name));
+        if style.long.is_some() {
+            printer.line(&format!("{flag} {owner:owners$} {size:>sizes$} {time} {name}"))?;
+        } else {
+            printer.line(&name)?;
+        }
+    }
+    // A page at a time is soon enough to be seen and seldom enough to be cheap.
+    printer.flush()
+}
+
+/// The columns of the long form.
+#[derive(Default)]
+struct Row {
+    flag: char,
+    owner: String,
+    size: String,
+    time: String,
+}
+
+impl Row {
+    fn of(entry: &Entry, style: &Style) -> Self {
+        let Some(zone) = &style.long else { return Self::default() };
+        let size = match entry.kind {
+            EntryKind::File if style.units => text::size(entry.size),
+            EntryKind::File => entry.size.to_string(),
+            EntryKind::Directory | EntryKind::Space => "-".to_owned(),
+        };
+        Self {
+            flag: match entry.kind {
+                EntryKind::File if entry.executable => 'x',
+                EntryKind::File => '-',
+                EntryKind::Directory => 'd',
+                EntryKind::Space => 's',
+            },
+            owner: entry.by.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
+            size,
+            time: text::local_minute(entry.mtime, zone),
+        }
+    }
+}

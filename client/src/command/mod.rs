@@ -1,0 +1,36 @@
+//! The verbs, one file each.
+
+pub(crate) mod cp;
+pub(crate) mod get;
+pub(crate) mod info;
+pub(crate) mod join;
+pub(crate) mod log;
+pub(crate) mod ls;
+pub(crate) mod mv;
+pub(crate) mod put;
+pub(crate) mod renew;
+pub(crate) mod report;
+pub(crate) mod rm;
+pub(crate) mod whoami;
+
+use crate::arguments::Verb;
+use crate::failure::{Exit, Failure};
+use crate::printer::Printer;
+use crate::session::Session;
+
+/// Does what a verb says.
+pub(crate) async fn run(verb: Verb, session: &mut Session, printer: &mut Printer) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Join(arguments) => join::run(arguments, session, printer).await,
+        Verb::Put(arguments) => put::run(arguments, session, printer).await,
+        Verb::Get(arguments) => get::run(arguments, session, printer).await,
+        Verb::Ls(arguments) => ls::run(arguments, session, printer).await,
+        Verb::Info(arguments) => info::run(arguments, session, printer).await,
+        Verb::Rm(arguments) => rm::run(arguments, session, printer).await,
+        Verb::Mv(arguments) => mv::run(arguments, session, printer).await,
+        Verb::Cp(arguments) => cp::run(arguments, session, printer).await,
+        Verb::Log(arguments) => log::run(arguments, session, printer).await,
+        Verb::Whoami(arguments) => whoami::run(arguments, session, printer).await,
+        Verb::Renew(arguments) => renew::run(arguments, session, printer).await,
+    }
+}

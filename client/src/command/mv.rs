@@ -1,0 +1,44 @@
+//! `sealift mv FROM TO`
+
+use clap::Args;
+use sealift_protocol::RemotePath;
+use sealift_transfer::remote;
+use serde_json::json;
+
+use crate::arguments::remote_path;
+use crate::failure::{Exit, Failure};
+use crate::printer::Printer;
+use crate::session::Session;
+use crate::text;
+
+/// Move or rename a file or a directory on the server
+///
+/// Nothing is transferred. An existing directory as TO receives FROM under its old name; an existing file is replaced.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  sealift mv draft.pdf report.pdf\n  sealift mv report.pdf /team/reports/"
+)]
+pub(crate) struct Mv {
+    /// What to move
+    #[arg(value_parser = remote_path)]
+    from: RemotePath,
+    /// Its new path, or the directory to move it to
+    #[arg(value_parser = remote_path)]
+    to: RemotePath,
+}
+
+pub(crate) async fn run(
+    arguments: Mv,
+    session: &mut Session,
+    printer: &mut Printer,
+) -> Result<Exit, Failure> {
+    let Mv { from, to } = arguments;
+    let client = session.client()?;
+    let own = client.identity().clone();
+    remote::rename(client.connection().await?, from.clone(), to.clone()).await?;
+    if printer.wants_json() {
+        let (from, to) = (text::absolute(&from, &own), text::absolute(&to, &own));
+        printer.object(&json!({ "type": "moved", "from": from, "to": to }))?;
+    }
+    Ok(Exit::Done)
+}

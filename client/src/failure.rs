@@ -1,0 +1,317 @@
+//! Failures as the user meets them: a sentence, a hint where the sentence has no mend, and an exit code.
+
+use std::borrow::Cow;
+use std::io;
+
+use sealift_certs::CertError;
+use sealift_certs::token::TokenError;
+use sealift_protocol::path::PathError;
+use sealift_protocol::{ErrorCode, WireError};
+use sealift_transfer::Error;
+use sealift_transfer::error::{Attempt, ConnectError, HandshakeError};
+use sealift_transfer::plan::{DownloadPlanError, PlanError};
+use sealift_transfer::profile::ProfileError;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Everything was done.
+    Done = 0,
+    /// Any failure without a code of its own.
+    Other = 1,
+    /// The command line, the environment or the configuration is wrong.
+    Usage = 2,
+    /// There is no such path, here or on the server.
+    NotFound = 3,
+    /// The right is missing, or one end does not accept the other's certificate.
+    NotAllowed = 4,
+    /// Bytes and digest disagree.
+    Integrity = 5,
+    /// No space, or the quota is exhausted.
+    NoSpace = 6,
+    /// No connection, or none any more: a retry may help.
+    Connection = 7,
+    /// Some of several failed.
+    Some = 8,
+    /// By SIGHUP.
+    HungUp = 129,
+    /// By Ctrl-C.
+    Interrupted = 130,
+    /// By SIGTERM.
+    Terminated = 143,
+}
+
+impl Exit {
+    /// The number that the system sees.
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// Why the program ends before it is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// How the program ends.
+    pub(crate) exit: Exit,
+    /// What went wrong, for programs: the codes of the protocol, and a few for this end.
+    pub(crate) code: Cow<'static, str>,
+    /// What went wrong, for a person. Empty if there is nobody to tell.
+    pub(crate) message: String,
+    /// What to do, unless the message says so.
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { exit, code: code.into(), message: message.into(), hint: None }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, "usage", message)
+    }
+
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Names what failed, if the message does not: with several of them nobody else would know.
+    pub(crate) fn about(mut self, what: &str) -> Self {
+        if !self.message.contains(what) && !self.message.is_empty() {
+            self.message = format!("{what}: {}", self.message);
+        }
+        self
+    }
+}
+
+/// Standard output cannot be written. If its reader has gone, it has got what it wanted, and that is no failure.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::new(Exit::Done, "broken-pipe", "");
+        }
+        let reason = sealift_transfer::error::plain(&error);
+        Self::new(Exit::Other, "local", format!("cannot write to standard output: {reason}"))
+            .hint("check where the output goes")
+    }
+}
+
+impl From<WireError> for Failure {
+    fn from(error: WireError) -> Self {
+        let exit = match error.code {
+            ErrorCode::NotFound => Exit::NotFound,
+            ErrorCode::NotAllowed | ErrorCode::CertificateRefused | ErrorCode::TokenRefused => {
+                Exit::NotAllowed
+            }
+            ErrorCode::Integrity => Exit::Integrity,
+            ErrorCode::NoSpace | ErrorCode::Quota => Exit::NoSpace,
+            ErrorCode::Busy | ErrorCode::ShuttingDown | ErrorCode::Timeout => Exit::Connection,
+            _ => Exit::Other,
+        };
+        let failure = Self::new(exit, code_text(error.code), error.message);
+        if error.retry { failure.hint("try again in a moment") } else { failure }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        match error {
+            Error::Refused(error) => error.into(),
+            Error::Connect(attempts) => {
+                Self::new(Exit::Connection, "connect", message).hint(connect_hint(&attempts))
+            }
+            Error::Handshake { cause, .. } => handshake(&cause, message),
+            Error::Lost(_) => Self::new(Exit::Connection, "lost", message).hint("run the same command again"),
+            Error::Protocol(_) => {
+                Self::new(Exit::Other, "protocol", message).hint("update the older of client and server")
+            }
+            Error::Integrity { .. } => Self::new(Exit::Integrity, "integrity", message)
+                .hint("try again; if it stays, put the file again, or ask the server's administrator to restore it from a backup"),
+            Error::Local { action, source, .. } => local(action, &source, message),
+            Error::SourceChanged { .. } => Self::new(Exit::Other, "source-failed", message),
+            Error::Unfit { .. } => Self::new(Exit::Other, "unfit", message),
+            Error::Path(error) => error.into(),
+            Error::Profile(error) => error.into(),
+            Error::Certificate(error) => error.into(),
+        }
+    }
+}
+
+impl From<PathError> for Failure {
+    fn from(error: PathError) -> Self {
+        Self::new(Exit::Other, code_text(ErrorCode::NameNotAllowed), error.to_string())
+    }
+}
+
+impl From<ProfileError> for Failure {
+    fn from(error: ProfileError) -> Self {
+        let failure = Self::new(Exit::Other, "profile", error.to_string());
+        match error {
+            ProfileError::Exists { .. } => {
+                failure.hint("--profile NAME chooses a name; the token is not used yet")
+            }
+            ProfileError::Missing(_) => failure.hint("`sealift join TOKEN --profile NAME` makes a profile"),
+            ProfileError::Damaged { .. } | ProfileError::Io { .. } => failure,
+        }
+    }
+}
+
+impl From<CertError> for Failure {
+    fn from(error: CertError) -> Self {
+        Self::new(Exit::Other, "profile", error.to_string())
+            .hint("if the profile is damaged, join again with a new token")
+    }
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        Self::new(Exit::Usage, "token", error.to_string())
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl From<DownloadPlanError> for Failure {
+    fn from(error: DownloadPlanError) -> Self {
+        match error {
+            DownloadPlanError::Plan(error) => error.into(),
+            DownloadPlanError::Local(error) => error.into(),
+        }
+    }
+}
+
+fn local(action: &str, source: &io::Error, message: String) -> Failure {
+    let (exit, hint) = match source.kind() {
+        // `get - | head`: the reader has what it wanted, but the transfer is not complete.
+        io::ErrorKind::BrokenPipe => return Failure::new(Exit::Other, "broken-pipe", ""),
+        io::ErrorKind::NotFound if action == "read" => (Exit::NotFound, "check the name"),
+        io::ErrorKind::NotFound => {
+            (Exit::Other, "make the directory first, or end it with / to have it made")
+        }
+        io::ErrorKind::PermissionDenied => {
+            (Exit::Other, "check the permissions of the file and its directory")
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (Exit::NoSpace, "free some space on this computer, or choose another place")
+        }
+        _ => (Exit::Other, "check the file and the disk that it is on"),
+    };
+    Failure::new(exit, "local", message).hint(hint)
+}
+
+fn handshake(cause: &HandshakeError, message: String) -> Failure {
+    match cause {
+        HandshakeError::NotSealift => Failure::new(Exit::Connection, "connect", message),
+        HandshakeError::Other(_) => Failure::new(Exit::Connection, "connect", message)
+            .hint("check the address; the server's log may say more"),
+        _ => Failure::new(Exit::NotAllowed, code_text(ErrorCode::CertificateRefused), message),
+    }
+}
+
+fn connect_hint(attempts: &[Attempt]) -> &'static str {
+    let all = |is: fn(&ConnectError) -> bool| attempts.iter().all(|attempt| is(&attempt.cause));
+    if all(|cause| matches!(cause, ConnectError::UnknownHost(_))) {
+        "check the host's name and this computer's network, or reach the server another way: --server ADDR:PORT"
+    } else if all(|cause| matches!(cause, ConnectError::Refused)) {
+        "check that sealiftd runs there and listens on that port, or give another address: --server ADDR:PORT"
+    } else {
+        "check the network and the server's firewall, or reach the server another way: --server ADDR:PORT"
+    }
+}
+
+/// A code as it is on the wire.
+pub(crate) fn code_text(code: ErrorCode) -> String {
+    match serde_json::to_value(code) {
+        Ok(serde_json::Value::String(text)) => text,
+        _ => "unknown".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn refused(code: ErrorCode) -> Error {
+        WireError::new(code, "no").into()
+    }
+
+    fn attempt(cause: ConnectError) -> Error {
+        Error::Connect(vec![Attempt { address: "h:1".parse().unwrap(), cause }])
+    }
+
+    fn hands(cause: HandshakeError) -> Error {
+        Error::Handshake { address: "h:1".parse().unwrap(), cause }
+    }
+
+    fn on_disk(action: &'static str, kind: io::ErrorKind) -> Error {
+        Error::local(action, Path::new("x"))(kind.into())
+    }
+
+    /// The command-line contract: changing a line here breaks scripts.
+    #[test]
+    fn exit_codes_are_pinned() {
+        let table = [
+            (refused(ErrorCode::NotFound), 3),
+            (on_disk("read", io::ErrorKind::NotFound), 3),
+            (refused(ErrorCode::NotAllowed), 4),
+            (refused(ErrorCode::CertificateRefused), 4),
+            (refused(ErrorCode::TokenRefused), 4),
+            (hands(HandshakeError::Expired), 4),
+            (hands(HandshakeError::Revoked), 4),
+            (hands(HandshakeError::WrongAuthority), 4),
+            (hands(HandshakeError::UnknownServer), 4),
+            (refused(ErrorCode::Integrity), 5),
+            (Error::Integrity { path: "x".parse().unwrap(), reason: String::new() }, 5),
+            (refused(ErrorCode::NoSpace), 6),
+            (refused(ErrorCode::Quota), 6),
+            (on_disk("write", io::ErrorKind::StorageFull), 6),
+            (attempt(ConnectError::Refused), 7),
+            (attempt(ConnectError::TimedOut), 7),
+            (attempt(ConnectError::UnknownHost(io::ErrorKind::NotFound.into())), 7),
+            (hands(HandshakeError::NotSealift), 7),
+            (refused(ErrorCode::Timeout), 7),
+            (refused(ErrorCode::Busy), 7),
+            (refused(ErrorCode::ShuttingDown), 7),
+            (refused(ErrorCode::IsADirectory), 1),
+            (refused(ErrorCode::Internal), 1),
+            (Error::Protocol(String::new()), 1),
+            (on_disk("write", io::ErrorKind::PermissionDenied), 1),
+            (Error::SourceChanged { path: "x".into(), change: String::new() }, 1),
+        ];
+        for (error, exit) in table {
+            let shown = format!("{error:?}");
+            assert_eq!(Failure::from(error).exit.code(), exit, "{shown}");
+        }
+        assert_eq!(Failure::from(PlanError::Spaces).exit.code(), 2);
+        assert_eq!(Failure::from(TokenError::Damaged).exit.code(), 2);
+        assert_eq!((Exit::Done.code(), Exit::Some.code(), Exit::Interrupted.code()), (0, 8, 130));
+    }
+
+    #[test]
+    fn codes_are_those_of_the_wire() {
+        assert_eq!(Failure::from(refused(ErrorCode::NoSpace)).code, "no-space");
+        assert_eq!(Failure::from(hands(HandshakeError::Revoked)).code, "certificate-refused");
+        assert_eq!(code_text(ErrorCode::Unknown), "unknown");
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_no_failure_to_list_but_one_to_fetch() {
+        let listing = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!((listing.exit, listing.message.as_str()), (Exit::Done, ""));
+        let fetching = Failure::from(on_disk("write", io::ErrorKind::BrokenPipe)).about("x");
+        assert_eq!((fetching.exit, fetching.message.as_str()), (Exit::Other, ""));
+    }
+
+    #[test]
+    fn with_several_files_each_failure_names_its_own() {
+        let failure = Failure::new(Exit::NotFound, "not-found", "there is no such path");
+        assert_eq!(failure.clone().about("/alice/x").message, "/alice/x: there is no such path");
+        let named = Failure { message: "/alice/x is not there".into(), ..failure };
+        assert_eq!(named.clone().about("/alice/x"), named);
+    }
+}

@@ -1,0 +1,71 @@
+//! `sealift`, the command-line client: it moves files to and from a Sealift server over mutual TLS.
+//!
+//! A library only so that the integration tests can start the very same program.
+
+mod arguments;
+mod command;
+mod failure;
+mod outcome;
+mod printer;
+mod progress;
+mod session;
+mod settings;
+mod signal;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::arguments::{Arguments, Verb};
+use crate::failure::{Exit, Failure};
+use crate::printer::Printer;
+use crate::session::Session;
+use crate::settings::Settings;
+
+/// The whole program: reads the command line, does what it says, and returns the exit code.
+pub fn main() -> ExitCode {
+    let Arguments { flags, verb } = Arguments::parse();
+    let settings = Settings::from_surroundings(&flags);
+    let mut printer = match &settings {
+        Ok(settings) => Printer::new(settings.json, settings.quiet),
+        Err(_) => Printer::new(flags.json, flags.quiet),
+    };
+    let result = settings.and_then(|settings| run(verb, settings, &mut printer));
+    let result = result.and_then(|exit| printer.flush().map(|()| exit));
+    let exit = result.unwrap_or_else(|failure| {
+        printer.failure(&failure);
+        failure.exit
+    });
+    ExitCode::from(exit.code())
+}
+
+fn run(verb: Verb, settings: Settings, printer: &mut Printer) -> Result<Exit, Failure> {
+    let runtime = runtime()?;
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = converse(verb, settings, printer) => result,
+            signal = signal::interrupted() => Err(signal),
+        }
+    });
+    // A thread may wait for standard input for ever; nobody waits for it.
+    runtime.shutdown_background();
+    result
+}
+
+/// One thread for the connection: a multi-thread runtime moved no file faster and woke threads twice as often, because
+/// hashing and the disk have a thread of their own anyway, and a light verb is over before another could have started.
+fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new(Exit::Other, "local", format!("cannot start: {error}"))
+            .hint("close other programs and try again")
+    })
+}
+
+async fn converse(verb: Verb, settings: Settings, printer: &mut Printer) -> Result<Exit, Failure> {
+    let mut session = Session::new(settings);
+    let exit = command::run(verb, &mut session, printer).await?;
+    session.end(printer).await;
+    Ok(exit)
+}

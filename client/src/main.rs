@@ -1,0 +1,7 @@
+//! `sealift`: the client's program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sealift::main()
+}

@@ -1,0 +1,52 @@
+//! What verbs share: the settings, and a client where one is needed.
+
+use std::time::SystemTime;
+
+use sealift_transfer::{Client, Options};
+
+use crate::failure::Failure;
+use crate::printer::Printer;
+use crate::settings::Settings;
+
+/// The settings and the client of one run.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) settings: Settings,
+    client: Option<Client>,
+}
+
+impl Session {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings, client: None }
+    }
+
+    /// How this program behaves on the wire.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            addresses: self.settings.server.iter().cloned().collect(),
+            agent: concat!("sealift/", env!("CARGO_PKG_VERSION")).to_owned(),
+            ..Options::default()
+        }
+    }
+
+    /// The client of the profile that is meant. It connects when it is first asked to.
+    pub(crate) fn client(&mut self) -> Result<&mut Client, Failure> {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => Client::new(self.settings.load_profile()?, self.options()),
+        };
+        Ok(self.client.insert(client))
+    }
+
+    /// Ends a run that was successful: renews the certificate if that is due, and says goodbye.
+    pub(crate) async fn end(self, printer: &mut Printer) {
+        let Some(mut client) = self.client else { return };
+        if client.is_connected() && client.should_renew(SystemTime::now()) {
+            // What the user asked for is done; a certificate that is not renewed today is renewed tomorrow.
+            if let Err(error) = client.renew().await {
+                printer.warning(&Failure::from(error).about("the certificate could not be renewed"));
+            }
+        }
+        client.close().await;
+    }
+}

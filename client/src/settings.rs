@@ -1,0 +1,256 @@
+//! Flags, environment and configuration file, resolved once into a value that cannot be half-valid.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sealift_protocol::Name;
+use sealift_transfer::{Address, Profile, Profiles};
+use serde::Deserialize;
+
+use crate::arguments::Flags;
+use crate::failure::{Exit, Failure};
+
+/// The profile that is used when none is chosen, and the name under which the first join is saved.
+const DEFAULT_PROFILE: &str = "default";
+
+/// What the user wants, in force for the whole run.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// The profile that was chosen, if one was.
+    pub(crate) profile: Option<Name>,
+    /// The address to dial instead of the profile's.
+    pub(crate) server: Option<Address>,
+    /// Print JSON lines.
+    pub(crate) json: bool,
+    /// Print no progress and no summaries.
+    pub(crate) quiet: bool,
+    /// All profiles.
+    pub(crate) profiles: Profiles,
+}
+
+/// `config.toml`. All keys may be missing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigurationFile {
+    profile: Option<Name>,
+    quiet: Option<bool>,
+    json: Option<bool>,
+}
+
+impl Settings {
+    /// Resolves the flags with this process's environment and the user's configuration directory.
+    pub(crate) fn from_surroundings(flags: &Flags) -> Result<Self, Failure> {
+        let directory = || {
+            let directories = directories::ProjectDirs::from("", "", "sealift");
+            directories.map(|directories| directories.config_dir().to_owned())
+        };
+        Self::resolve(flags, |name| std::env::var_os(name), directory)
+    }
+
+    /// Resolves: a flag counts more than the environment, and that more than the file.
+    fn resolve(
+        flags: &Flags,
+        environment: impl Fn(&str) -> Option<OsString>,
+        platform_directory: impl FnOnce() -> Option<PathBuf>,
+    ) -> Result<Self, Failure> {
+        let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
+        let directory = match variable("SEALIFT_CONFIG_DIR") {
+            Some(directory) => PathBuf::from(directory),
+            None => platform_directory().ok_or_else(|| {
+                Failure::usage("this system names no directory for configuration")
+                    .hint("set SEALIFT_CONFIG_DIR to one")
+            })?,
+        };
+        let file = read_file(&directory.join("config.toml"))?;
+        let text = |name: &'static str| match variable(name).map(OsString::into_string) {
+            Some(Ok(text)) => Ok(Some(text)),
+            Some(Err(_)) => Err(Failure::usage(format!("{name} is not UTF-8: correct it, or unset it"))),
+            None => Ok(None),
+        };
+        let switch = |name| match text(name)? {
+            Some(text) => match text.to_ascii_lowercase().as_str() {
+                "1" | "true" | "yes" | "on" => Ok(Some(true)),
+                "0" | "false" | "no" | "off" => Ok(Some(false)),
+                _ => Err(Failure::usage(format!("{name} is {text:?}: set it to 1 or 0, or unset it"))),
+            },
+            None => Ok(None),
+        };
+        let wrong = |name: &str, error: &dyn std::fmt::Display| Failure::usage(format!("{name}: {error}"));
+        let profile = match &flags.profile {
+            Some(name) => Some(name.clone()),
+            None => match text("SEALIFT_PROFILE")? {
+                Some(name) => Some(name.parse().map_err(|error| wrong("SEALIFT_PROFILE", &error))?),
+                None => file.profile,
+            },
+        };
+        let server = match &flags.server {
+            Some(address) => Some(address.clone()),
+            None => match text("SEALIFT_SERVER")? {
+                Some(address) => Some(address.parse().map_err(|error| wrong("SEALIFT_SERVER", &error))?),
+                None => None,
+            },
+        };
+        let json = flags.json || switch("SEALIFT_JSON")?.or(file.json).unwrap_or(false);
+        let quiet = flags.quiet || switch("SEALIFT_QUIET")?.or(file.quiet).unwrap_or(false);
+        Ok(Self { profile, server, json, quiet, profiles: Profiles::new(directory.join("profiles")) })
+    }
+
+    /// The profile that is meant: the chosen one, else `default`, else the only one.
+    pub(crate) fn load_profile(&self) -> Result<Profile, Failure> {
+        let name = match &self.profile {
+            Some(name) => name.clone(),
+            None => self.only_profile()?,
+        };
+        Ok(self.profiles.load(&name)?)
+    }
+
+    /// The name under which a join is saved.
+    pub(crate) fn new_profile(&self) -> Name {
+        self.profile.clone().unwrap_or_else(default_profile)
+    }
+
+    fn only_profile(&self) -> Result<Name, Failure> {
+        let default = default_profile();
+        if self.profiles.contains(&default) {
+            return Ok(default);
+        }
+        let mut names = self.profiles.names()?;
+        match (names.pop(), names.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (None, _) => {
+                Err(Failure::new(Exit::Other, "profile", "this computer has not joined a server yet")
+                    .hint("run `sealift join TOKEN`; `sealiftd invite NAME` prints a token on the server"))
+            }
+            (Some(last), false) => {
+                let names: Vec<_> = names.iter().chain([&last]).map(Name::as_str).collect();
+                Err(Failure::usage(format!("there are several profiles: {}", names.join(", "))).hint(
+                    "choose one with --profile NAME, SEALIFT_PROFILE, or `profile = \"NAME\"` in config.toml",
+                ))
+            }
+        }
+    }
+}
+
+fn default_profile() -> Name {
+    DEFAULT_PROFILE.parse().expect("the default is a name")
+}
+
+fn read_file(path: &Path) -> Result<ConfigurationFile, Failure> {
+    let wrong = |reason: &str| Failure::usage(format!("{}: {}", path.display(), reason.trim_end()));
+    match fs::read_to_string(path) {
+        Ok(text) => toml::from_str(&text).map_err(|error| wrong(&error.to_string())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ConfigurationFile::default()),
+        Err(error) => Err(wrong(&sealift_transfer::error::plain(&error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Surroundings {
+        directory: tempfile::TempDir,
+        environment: Vec<(&'static str, &'static str)>,
+    }
+
+    impl Surroundings {
+        fn new(file: &str, environment: &[(&'static str, &'static str)]) -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            fs::write(directory.path().join("config.toml"), file).unwrap();
+            Self { directory, environment: environment.to_vec() }
+        }
+
+        fn resolve(&self, flags: &Flags) -> Result<Settings, Failure> {
+            let variable = |name: &str| {
+                let found = self.environment.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| OsString::from(value))
+            };
+            Settings::resolve(flags, variable, || Some(self.directory.path().to_owned()))
+        }
+
+        fn make_profile(&self, name: &str) {
+            let path = self.directory.path().join("profiles").join(name);
+            fs::create_dir_all(&path).unwrap();
+            fs::write(path.join("profile.toml"), "").unwrap();
+        }
+    }
+
+    fn name(text: &str) -> Option<Name> {
+        Some(text.parse().unwrap())
+    }
+
+    #[test]
+    fn flags_count_more_than_the_environment_and_that_more_than_the_file() {
+        let file = "profile = 'file'\nquiet = true\njson = true";
+        let in_file = Surroundings::new(file, &[]);
+        let in_environment = Surroundings::new(
+            file,
+            &[
+                ("SEALIFT_PROFILE", "environment"),
+                ("SEALIFT_QUIET", "0"),
+                ("SEALIFT_JSON", "no"),
+                ("SEALIFT_SERVER", "e:1"),
+            ],
+        );
+        let flags =
+            Flags { profile: name("flag"), server: Some("f:2".parse().unwrap()), json: true, quiet: true };
+        let nothing = Flags::default();
+
+        let settings = in_file.resolve(&nothing).unwrap();
+        assert_eq!((settings.profile, settings.quiet, settings.json), (name("file"), true, true));
+        assert_eq!(settings.server, None);
+
+        let settings = in_environment.resolve(&nothing).unwrap();
+        assert_eq!((settings.profile, settings.quiet, settings.json), (name("environment"), false, false));
+        assert_eq!(settings.server.unwrap().to_string(), "e:1");
+
+        let settings = in_environment.resolve(&flags).unwrap();
+        assert_eq!((settings.profile, settings.quiet, settings.json), (name("flag"), true, true));
+        assert_eq!(settings.server.unwrap().to_string(), "f:2");
+    }
+
+    #[test]
+    fn the_environment_moves_the_directory() {
+        let here = tempfile::tempdir().unwrap();
+        fs::write(here.path().join("config.toml"), "profile = 'moved'").unwrap();
+        let variable =
+            |name: &str| (name == "SEALIFT_CONFIG_DIR").then(|| here.path().as_os_str().to_owned());
+        let settings = Settings::resolve(&Flags::default(), variable, || None).unwrap();
+        assert_eq!(settings.profile, name("moved"));
+        let nowhere = Settings::resolve(&Flags::default(), |_| None, || None).unwrap_err();
+        assert!(nowhere.hint.unwrap().contains("SEALIFT_CONFIG_DIR"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_where_it_is() {
+        for (file, environment, named) in [
+            ("profil = 'x'", ("", ""), "config.toml"),
+            ("profile = 'Not A Name'", ("", ""), "config.toml"),
+            ("", ("SEALIFT_PROFILE", "A/B"), "SEALIFT_PROFILE"),
+            ("", ("SEALIFT_SERVER", "a b"), "SEALIFT_SERVER"),
+            ("", ("SEALIFT_QUIET", "perhaps"), "SEALIFT_QUIET"),
+        ] {
+            let failure = Surroundings::new(file, &[environment]).resolve(&Flags::default()).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage);
+            assert!(failure.message.contains(named), "{}", failure.message);
+        }
+        assert!(Surroundings::new("", &[("SEALIFT_SERVER", "")]).resolve(&Flags::default()).is_ok(), "unset");
+    }
+
+    #[test]
+    fn without_a_choice_it_is_the_default_or_the_only_one() {
+        let surroundings = Surroundings::new("", &[]);
+        let settings = surroundings.resolve(&Flags::default()).unwrap();
+        assert!(settings.only_profile().unwrap_err().hint.unwrap().contains("sealift join"));
+        surroundings.make_profile("work");
+        assert_eq!(Some(settings.only_profile().unwrap()), name("work"));
+        surroundings.make_profile("home");
+        let failure = settings.only_profile().unwrap_err();
+        assert!(failure.message.ends_with("home, work"), "{}", failure.message);
+        surroundings.make_profile("default");
+        assert_eq!(Some(settings.only_profile().unwrap()), name("default"));
+        assert_eq!(Some(settings.new_profile()), name("default"));
+    }
+}

@@ -1,0 +1,193 @@
+//! Values as a person reads them.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use sealift_protocol::message::Nanoseconds;
+use sealift_protocol::{Name, RemotePath};
+
+/// Text that a terminal shows as it is.
+///
+/// Control characters, which could move the cursor or worse, and characters that reorder or hide the text around them
+/// become `\u{...}`.
+pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_harmful(c) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+fn is_harmful(c: char) -> bool {
+    // Unicode TR36, section 3.4: bidirectional controls; line and paragraph separators; invisible marks.
+    let hides =
+        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    c.is_control() || hides
+}
+
+/// A size: `512 B`, `1.5 KiB`, `20 MiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    // Tenths of the unit, so that nothing is lost to floating point and 1023.99 KiB becomes 1.0 MiB.
+    let mut tenths = u128::from(bytes) * 10 / 1024;
+    let mut unit = 0;
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    match tenths {
+        0..100 => format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]),
+        _ => format!("{} {}", tenths / 10, UNITS[unit]),
+    }
+}
+
+/// A length of time: `8 ms`, `1.3 s`, `2 min 5 s`, `3 h 20 min`.
+pub(crate) fn duration(duration: Duration) -> String {
+    let (seconds, milliseconds) = (duration.as_secs(), duration.subsec_millis());
+    match seconds {
+        0 => format!("{milliseconds} ms"),
+        1..60 => format!("{seconds}.{} s", milliseconds / 100),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// Bytes per second: `812 MiB/s`; nothing where there is nothing to measure.
+pub(crate) fn rate(bytes: u64, duration: Duration) -> Option<String> {
+    let microseconds = duration.as_micros();
+    if bytes == 0 || microseconds == 0 {
+        return None;
+    }
+    let per_second = u128::from(bytes) * 1_000_000 / microseconds;
+    Some(format!("{}/s", size(u64::try_from(per_second).unwrap_or(u64::MAX))))
+}
+
+/// A moment in the local time zone, to the minute: `2026-11-23 17:05`.
+pub(crate) fn local_minute(time: Nanoseconds, zone: &TimeZone) -> String {
+    timestamp(time).to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// A moment in the local time zone, to the second, with the zone: `2026-11-23 17:05:09 +01:00`.
+pub(crate) fn local_second(time: Nanoseconds, zone: &TimeZone) -> String {
+    timestamp(time).to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+}
+
+/// A moment as RFC 3339 in UTC, with as many digits as it needs: what `--json` prints.
+pub(crate) fn utc(time: Nanoseconds) -> String {
+    timestamp(time).to_string()
+}
+
+fn timestamp(time: Nanoseconds) -> Timestamp {
+    // Every i64 of nanoseconds, 1677 to 2262, is within a Timestamp's range.
+    Timestamp::from_nanosecond(time.into()).unwrap_or_default()
+}
+
+/// A moment of the system's clock as the wire has it.
+pub(crate) fn nanoseconds(time: SystemTime) -> Nanoseconds {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// A path with its space, for a caller whose own space is `own`.
+pub(crate) fn absolute(path: &RemotePath, own: &Name) -> String {
+    match path.as_str() {
+        "" => format!("/{own}"),
+        text if text.starts_with('/') => text.to_owned(),
+        text => format!("/{own}/{text}"),
+    }
+}
+
+/// A block of `key: value` lines, the values aligned.
+pub(crate) fn block(lines: &[(&str, String)]) -> String {
+    let width = lines.iter().map(|(key, _)| key.len() + 1).max().unwrap_or(0);
+    let mut text = String::new();
+    for (key, value) in lines {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{:width$} {value}", format!("{key}:"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_harm_a_terminal_is_shown_instead() {
+        assert_eq!(harmless("plain / ünï 日本"), "plain / ünï 日本");
+        assert_eq!(harmless("a\x1b[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(harmless("a\nb\u{9b}31m\u{7f}"), "a\\u{a}b\\u{9b}31m\\u{7f}");
+        assert_eq!(harmless("exe\u{202e}gpj"), "exe\\u{202e}gpj");
+    }
+
+    #[test]
+    fn sizes_are_short_and_never_1024_of_anything() {
+        for (bytes, shown) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            (10 * 1024, "10 KiB"),
+            (1024 * 1024 - 1, "1023 KiB"),
+            (1024 * 1024, "1.0 MiB"),
+            (1_500_000_000, "1.3 GiB"),
+            (u64::MAX, "15 EiB"),
+        ] {
+            assert_eq!(size(bytes), shown);
+        }
+    }
+
+    #[test]
+    fn durations_and_rates_are_short() {
+        for (milliseconds, shown) in [
+            (8, "8 ms"),
+            (1_340, "1.3 s"),
+            (59_999, "59.9 s"),
+            (125_000, "2 min 5 s"),
+            (12_000_000, "3 h 20 min"),
+        ] {
+            assert_eq!(duration(Duration::from_millis(milliseconds)), shown);
+        }
+        assert_eq!(rate(1024 * 1024, Duration::from_millis(500)).unwrap(), "2.0 MiB/s");
+        assert_eq!(rate(0, Duration::from_secs(1)), None);
+        assert_eq!(rate(1, Duration::ZERO), None);
+    }
+
+    #[test]
+    fn times_are_local_for_people_and_utc_for_programs() {
+        let zone = TimeZone::fixed(jiff::tz::offset(1));
+        let time = 1_700_000_000_123_000_000;
+        assert_eq!(local_minute(time, &zone), "2023-11-14 23:13");
+        assert_eq!(local_second(time, &zone), "2023-11-14 23:13:20 +01:00");
+        assert_eq!(utc(time), "2023-11-14T22:13:20.123Z");
+        for extreme in [i64::MIN, i64::MAX] {
+            assert!(!utc(extreme).starts_with("1970"));
+        }
+    }
+
+    #[test]
+    fn paths_are_shown_with_their_space() {
+        let own = "alice".parse().unwrap();
+        for (path, shown) in [("", "/alice"), ("a/b", "/alice/a/b"), ("/bob/x", "/bob/x"), ("/", "/")] {
+            assert_eq!(absolute(&path.parse().unwrap(), &own), shown);
+        }
+    }
+
+    #[test]
+    fn blocks_are_aligned() {
+        assert_eq!(block(&[("a", "1".into()), ("long", "2".into())]), "a:    1\nlong: 2\n");
+    }
+}

@@ -1,0 +1,123 @@
+//! A client: a profile, and a connection where one is needed.
+
+use std::time::{Duration, SystemTime};
+
+use sealift_certs::Validity;
+use sealift_certs::tls::Protocol;
+use sealift_protocol::Name;
+
+use crate::address::Address;
+use crate::connect::connect;
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::profile::Profile;
+use crate::remote;
+
+/// How a client behaves on the wire.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Addresses to dial instead of the profile's; empty for those.
+    pub addresses: Vec<Address>,
+    /// How long each TCP connection and each TLS handshake may take.
+    pub connect_timeout: Duration,
+    /// How long nothing may move before a connection counts as lost.
+    pub stall: Duration,
+    /// The program's name and version, for the server's log.
+    pub agent: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            addresses: Vec::new(),
+            connect_timeout: Duration::from_secs(5),
+            stall: Duration::from_secs(60),
+            agent: concat!("sealift-transfer/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// A profile, and a connection that is made when it is first needed and replaced when it is spent.
+#[derive(Debug)]
+pub struct Client {
+    profile: Profile,
+    options: Options,
+    connection: Option<Connection>,
+}
+
+impl Client {
+    /// A client that has not connected yet.
+    pub fn new(profile: Profile, options: Options) -> Self {
+        Self { profile, options, connection: None }
+    }
+
+    /// Who the client is.
+    pub fn identity(&self) -> &Name {
+        &self.profile.identity
+    }
+
+    /// The profile, as last renewed.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// A connection that is ready for a request.
+    ///
+    /// # Errors
+    /// Fails when a new one is needed and cannot be made.
+    pub async fn connection(&mut self) -> Result<&mut Connection, Error> {
+        let ready = self.connection.take().filter(Connection::is_in_step);
+        let connection = match ready {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    /// Whether there is a connection that is ready for a request.
+    pub fn is_connected(&self) -> bool {
+        self.connection.as_ref().is_some_and(Connection::is_in_step)
+    }
+
+    /// Whether the certificate is in the last third of its life; `false` when nobody can tell.
+    pub fn should_renew(&self, now: SystemTime) -> bool {
+        self.profile.validity().is_ok_and(|validity| validity.should_renew(now))
+    }
+
+    /// Obtains a new certificate for a new key, saves both, and returns when it expires.
+    ///
+    /// Connections go on with the old one, which stays valid for its time.
+    ///
+    /// # Errors
+    /// Fails when the server refuses, and when the profile cannot be written; the old certificate is kept then.
+    pub async fn renew(&mut self) -> Result<Validity, Error> {
+        let made = sealift_certs::new_key_and_request()?;
+        let certificate = remote::renew(self.connection().await?, made.csr_pem).await?;
+        self.profile.replace_identity(&certificate, &made.key_pem)?;
+        Ok(self.profile.validity()?)
+    }
+
+    /// Says goodbye, if there is anybody to say it to.
+    pub async fn close(self) {
+        if let Some(connection) = self.connection.filter(Connection::is_in_step) {
+            connection.close().await;
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, Error> {
+        let Self { profile, options, .. } = self;
+        let addresses = match options.addresses.as_slice() {
+            [] => &profile.addresses,
+            chosen => chosen,
+        };
+        let (stream, address) = connect(
+            addresses,
+            &profile.trust_domain,
+            profile.tls()?,
+            Protocol::Transfer,
+            options.connect_timeout,
+        )
+        .await?;
+        Connection::new(Box::new(stream), address, &options.agent, options.stall)
+    }
+}

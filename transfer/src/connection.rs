@@ -1,0 +1,326 @@
+//! One conversation with a server, behind the TLS handshake.
+
+use std::time::Duration;
+
+use sealift_protocol::frame::FrameKind;
+use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
+use sealift_protocol::message::{Hello, Trailer, Welcome, decode};
+use sealift_protocol::{Header, Reply, Request, VERSION};
+use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf, split};
+
+use crate::address::Address;
+use crate::error::{Error, HandshakeError, ends_connection};
+
+/// How many requests may wait for their answers.
+const WINDOW: usize = 256;
+
+/// How many bytes of requests may wait for their answers where requests and answers are not moved at the same time:
+/// few enough for any system's socket buffers, so that the two ends never wait for each other.
+const WINDOW_BYTES: u64 = 32 * 1024;
+
+/// What a connection runs over.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// The sending half.
+pub(crate) type Requests = FrameWriter<WriteHalf<Box<dyn Stream>>>;
+
+/// A conversation with a server.
+///
+/// Every function that uses one leaves it in step, ready for the next request, or marks it as spent: when its future
+/// is dropped half-way, or the conversation broke. [`Client`](crate::Client) replaces a spent connection.
+pub struct Connection {
+    pub(crate) requests: Requests,
+    pub(crate) replies: Replies,
+    in_step: bool,
+}
+
+impl Connection {
+    /// Begins a conversation: the hello waits to be sent along with the first request.
+    ///
+    /// `stall` is how long nothing may move before the connection counts as lost.
+    ///
+    /// # Errors
+    /// Fails when `agent` does not fit in a message.
+    pub fn new(
+        stream: Box<dyn Stream>,
+        address: Address,
+        agent: &str,
+        stall: Duration,
+    ) -> Result<Self, Error> {
+        let (read, write) = split(stream);
+        let mut requests = FrameWriter::new(write, stall);
+        let hello = Hello { versions: vec![VERSION], agent: agent.to_owned(), features: Vec::new() };
+        requests.push(&Request::Hello(hello)).map_err(|error| explain(error, &address))?;
+        let reader = FrameReader::new(read, stall);
+        let replies = Replies { reader, address, stall, welcome: None, arrived: None, last: 0 };
+        Ok(Self { requests, replies, in_step: true })
+    }
+
+    /// What the server said about itself, once anything was answered.
+    pub fn welcome(&self) -> Option<&Welcome> {
+        self.replies.welcome.as_ref()
+    }
+
+    /// Where the server was reached.
+    pub fn address(&self) -> &Address {
+        &self.replies.address
+    }
+
+    /// Whether the next request can be sent.
+    pub fn is_in_step(&self) -> bool {
+        self.in_step
+    }
+
+    /// Says goodbye. What the server thinks of it does not matter any more.
+    pub async fn close(mut self) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let _ = tokio::time::timeout(PATIENCE, self.requests.close()).await;
+    }
+
+    /// Marks the connection as spent until [`leave`](Self::leave).
+    pub(crate) fn enter(&mut self) {
+        self.in_step = false;
+    }
+
+    /// Marks the connection as ready again: every request has its whole answer.
+    pub(crate) fn leave(&mut self) {
+        self.in_step = true;
+    }
+
+    /// Appends a request to those that wait for a flush.
+    pub(crate) fn push(&mut self, request: &Request) -> Result<(), Error> {
+        self.requests.push(request).map_err(|error| explain(error, &self.replies.address))
+    }
+
+    /// Sends what waits.
+    pub(crate) async fn flush(&mut self) -> Result<(), Error> {
+        match self.requests.flush().await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.replies.last_words(error).await),
+        }
+    }
+
+    /// Sends one request and takes its answer.
+    pub(crate) async fn ask(&mut self, request: &Request) -> Result<Reply, Error> {
+        let mut answer = None;
+        self.ask_all(std::slice::from_ref(request), |_, reply| {
+            answer = Some(reply);
+            Ok(())
+        })
+        .await?;
+        answer.ok_or_else(|| Error::Protocol("no answer came".into()))
+    }
+
+    /// Sends requests of one answer each, many ahead, and hands on the answers in the same order.
+    ///
+    /// An error of `each` ends it and leaves the connection spent, unless it came last.
+    pub(crate) async fn ask_all(
+        &mut self,
+        requests: &[Request],
+        mut each: impl FnMut(usize, Reply) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.enter();
+        let mut ahead = Ahead::default();
+        let mut next = 0;
+        for number in 0..requests.len() {
+            while let Some(request) = requests.get(next).filter(|_| ahead.has_room()) {
+                let before = self.requests.bytes();
+                self.push(request)?;
+                ahead.sent(self.requests.bytes() - before);
+                next += 1;
+            }
+            self.flush().await?;
+            let reply = self.replies.next().await?;
+            ahead.answered();
+            if number + 1 == requests.len() {
+                self.leave();
+            }
+            each(number, reply)?;
+        }
+        self.leave();
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("address", &self.replies.address)
+            .field("in_step", &self.in_step)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Requests that were sent ahead of their answers.
+#[derive(Debug, Default)]
+pub(crate) struct Ahead {
+    sizes: std::collections::VecDeque<u64>,
+    bytes: u64,
+}
+
+impl Ahead {
+    /// Whether another request may be sent before an answer is taken. The first always may.
+    pub(crate) fn has_room(&self) -> bool {
+        self.sizes.is_empty() || (self.sizes.len() < WINDOW && self.bytes < WINDOW_BYTES)
+    }
+
+    pub(crate) fn sent(&mut self, bytes: u64) {
+        self.sizes.push_back(bytes);
+        self.bytes += bytes;
+    }
+
+    pub(crate) fn answered(&mut self) {
+        self.bytes -= self.sizes.pop_front().unwrap_or(0);
+    }
+}
+
+/// The receiving half.
+pub(crate) struct Replies {
+    reader: FrameReader<ReadHalf<Box<dyn Stream>>>,
+    address: Address,
+    stall: Duration,
+    welcome: Option<Welcome>,
+    /// A header that was waited for and is not consumed yet.
+    arrived: Option<Header>,
+    /// Bytes of the last reply.
+    last: u64,
+}
+
+/// What comes while a content is received.
+pub(crate) enum Piece {
+    /// A data frame: its payload is to be read.
+    Data(Header),
+    /// No more data.
+    End(Trailer),
+}
+
+impl Replies {
+    /// The next reply; the welcome before the first one is checked and kept.
+    ///
+    /// An error reply is a reply, but one that ends the connection is an error.
+    pub(crate) async fn next(&mut self) -> Result<Reply, Error> {
+        self.next_after(Duration::ZERO).await
+    }
+
+    /// The same for an answer that takes the server `work` to prepare, beyond the usual.
+    pub(crate) async fn next_after(&mut self, work: Duration) -> Result<Reply, Error> {
+        let patience = self.stall + work;
+        let before = self.reader.bytes();
+        loop {
+            let reply = self.message::<Reply>(patience).await?;
+            match (reply, &self.welcome) {
+                (Reply::Welcome(welcome), None) => {
+                    if welcome.version != VERSION {
+                        let version = welcome.version;
+                        return Err(Error::Protocol(format!(
+                            "it chose version {version}, which was not offered"
+                        )));
+                    }
+                    self.welcome = Some(welcome);
+                }
+                (Reply::Error(error), None) => return Err(error.into()),
+                (Reply::Error(error), _) if ends_connection(error.code) => return Err(error.into()),
+                (Reply::Welcome(_), Some(_)) => return Err(Error::Protocol("it greets twice".into())),
+                (_, None) => return Err(Error::Protocol("it answers without a greeting".into())),
+                (reply, Some(_)) => {
+                    self.last = self.reader.bytes() - before;
+                    return Ok(reply);
+                }
+            }
+        }
+    }
+
+    /// Bytes of the frames of the last reply.
+    pub(crate) fn last_bytes(&self) -> u64 {
+        self.last
+    }
+
+    /// Bytes of all frames so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.reader.bytes()
+    }
+
+    /// Waits, for as long as it takes, until something arrives. Can be cancelled.
+    pub(crate) async fn arrival(&mut self) -> Result<(), Error> {
+        self.header(Duration::MAX).await.map(|header| self.arrived = Some(header))
+    }
+
+    /// The next data frame's header, or the trailer.
+    pub(crate) async fn piece(&mut self) -> Result<Piece, Error> {
+        let header = self.header(self.stall).await?;
+        match header.kind() {
+            FrameKind::Data => Ok(Piece::Data(header)),
+            FrameKind::Control => {
+                self.arrived = Some(header);
+                self.message(self.stall).await.map(Piece::End)
+            }
+        }
+    }
+
+    /// Reads the payload of a data frame; `room` is of its length.
+    pub(crate) async fn data(&mut self, header: Header, room: &mut [u8]) -> Result<(), Error> {
+        self.reader.data(header, room).await.map_err(|error| explain(error, &self.address))
+    }
+
+    /// Reads and drops the payload of a frame.
+    pub(crate) async fn skip(&mut self, header: Header) -> Result<(), Error> {
+        self.reader.skip(header).await.map_err(|error| explain(error, &self.address))
+    }
+
+    /// What sending's `error` means. A server that says why it hangs up may close before everything was sent, and
+    /// what it said explains more than that sending failed.
+    pub(crate) async fn last_words(&mut self, error: StreamError) -> Error {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let words = async {
+            loop {
+                if let Err(words) = self.next().await {
+                    return words;
+                }
+            }
+        };
+        match tokio::time::timeout(PATIENCE, words).await {
+            Ok(words @ (Error::Refused(_) | Error::Handshake { .. })) => words,
+            _ => explain(error, &self.address),
+        }
+    }
+
+    /// What a broken stream means here.
+    pub(crate) fn explain(&self, error: StreamError) -> Error {
+        explain(error, &self.address)
+    }
+
+    async fn header(&mut self, patience: Duration) -> Result<Header, Error> {
+        if let Some(header) = self.arrived.take() {
+            return Ok(header);
+        }
+        match self.reader.header(patience).await {
+            Ok(Some(header)) => Ok(header),
+            Ok(None) => Err(Error::Lost(StreamError::Closed)),
+            Err(error) => Err(explain(error, &self.address)),
+        }
+    }
+
+    async fn message<T: serde::de::DeserializeOwned>(&mut self, patience: Duration) -> Result<T, Error> {
+        let header = self.header(patience).await?;
+        let payload = self.reader.control(header).await.map_err(|error| explain(error, &self.address))?;
+        decode(payload).map_err(|error| Error::Protocol(error.to_string()))
+    }
+}
+
+fn explain(error: StreamError, address: &Address) -> Error {
+    match error {
+        StreamError::Io(source) => match HandshakeError::of(&source) {
+            Some(HandshakeError::Other(_)) | None => Error::Lost(StreamError::Io(source)),
+            Some(cause) => Error::Handshake { address: address.clone(), cause },
+        },
+        StreamError::Closed | StreamError::Stalled(_) => Error::Lost(error),
+        StreamError::Frame(_) | StreamError::Message(_) | StreamError::Unexpected(_) => {
+            Error::Protocol(error.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+use super::*;
+use crate::peer::{Peer, STALL, pair, pair_with_stall};
+use sealift_protocol::message::Whoami;
+use sealift_protocol::{ErrorCode, WireError};
+use tokio::io::AsyncWriteExt;
+
+fn whoami() -> Request {
+    Request::Whoami(Whoami {})
+}
+
+/// What the client makes of raw bytes.
+async fn answer(bytes: &[u8]) -> Error {
+    let (near, mut far) = tokio::io::duplex(64 * 1024);
+    let address: Address = "peer:1".parse().unwrap();
+    let mut connection = Connection::new(Box::new(near), address, "test", STALL).unwrap();
+    far.write_all(bytes).await.unwrap();
+    far.shutdown().await.unwrap();
+    let error = connection.ask(&whoami()).await.unwrap_err();
+    assert!(!connection.is_in_step());
+    error
+}
+
+fn framed(json: &str) -> Vec<u8> {
+    let header = Header::new(FrameKind::Control, json.len()).unwrap();
+    [&header.encode(), json.as_bytes()].concat()
+}
+
+#[tokio::test]
+async fn hello_and_request_go_together_and_answers_stay_in_order() {
+    let (mut connection, mut peer) = pair();
+    let requests: Vec<_> = (0..1000).map(|_| whoami()).collect();
+    let mut order = Vec::new();
+    let asking = connection.ask_all(&requests, |number, reply| {
+        assert_eq!(reply, Reply::Done {});
+        order.push(number);
+        Ok(())
+    });
+    let serving = async {
+        // As many as may go ahead come before anything is answered.
+        for _ in 0..WINDOW {
+            peer.request().await.unwrap();
+        }
+        for number in 0..requests.len() {
+            peer.send(&Reply::Done {}).await;
+            if number + WINDOW < requests.len() {
+                peer.request().await.unwrap();
+            }
+        }
+    };
+    let (result, ()) = tokio::join!(asking, serving);
+    result.unwrap();
+    assert_eq!(order, (0..1000).collect::<Vec<_>>());
+    assert!(connection.is_in_step());
+    assert_eq!(connection.welcome().unwrap().identity.as_str(), "alice");
+}
+
+#[tokio::test]
+async fn a_refusal_is_an_answer_but_a_farewell_is_the_end() {
+    let (mut connection, mut peer) = pair();
+    for (code, goes_on) in [(ErrorCode::NotFound, true), (ErrorCode::ShuttingDown, false)] {
+        let request = whoami();
+        let serving = async {
+            peer.request().await.unwrap();
+            peer.send(&Reply::Error(WireError::new(code, "no"))).await;
+        };
+        let (result, ()) = tokio::join!(connection.ask(&request), serving);
+        assert_eq!(result.is_ok(), goes_on);
+        assert_eq!(connection.is_in_step(), goes_on);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_breaks_the_protocol_is_told_from_one_that_is_gone() {
+    let welcome = r#"{"type":"welcome","version":1,"server":"s","identity":"alice"}"#;
+    assert!(matches!(answer(b"").await, Error::Lost(_)));
+    assert!(matches!(answer(&framed(welcome)).await, Error::Lost(_)));
+    assert!(matches!(answer(&framed(welcome)[..20]).await, Error::Lost(_)));
+    let twice = [framed(welcome), framed(welcome)].concat();
+    let data = [framed(welcome), b"D\0\0\x01x".to_vec()].concat();
+    let newer = framed(&welcome.replace("\"version\":1", "\"version\":2"));
+    let unreadable = framed(r#"{"type":"mystery"}"#);
+    let early = framed(r#"{"type":"done"}"#);
+    for hostile in
+        [twice, data, newer, unreadable, early, b"HTTP/1.1 400".to_vec(), b"J\xff\xff\xff".to_vec()]
+    {
+        let error = answer(&hostile).await;
+        assert!(matches!(error, Error::Protocol(_)), "{error:?}");
+    }
+    let refused = framed(r#"{"type":"error","code":"certificate-refused","message":"revoked"}"#);
+    assert!(matches!(answer(&refused).await, Error::Refused(_)));
+}
+
+#[tokio::test]
+async fn silence_has_an_end() {
+    let (mut connection, peer) = pair_with_stall(Duration::from_millis(20));
+    let error = connection.ask(&whoami()).await.unwrap_err();
+    assert!(matches!(error, Error::Lost(StreamError::Stalled(_))), "{error:?}");
+    let Peer { .. } = peer;
+}

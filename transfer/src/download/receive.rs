@@ -1,0 +1,251 @@
+//! Receiving one content.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use sealift_protocol::content::{self, EmptyFrames};
+use sealift_protocol::message::{Content, MAX_INLINE, Trailer};
+use sealift_protocol::{Digest, Hasher, Header, RemotePath, Reply};
+use tokio::task::spawn_blocking;
+
+use super::Destination;
+use crate::connection::{Piece, Replies};
+use crate::error::Error;
+use crate::event::{Event, Events};
+use crate::local::{self, Target};
+use crate::remote::unexpected;
+
+/// How much of a content that nobody can take is received for the sake of the connection.
+const SKIP: u64 = 4 * 1024 * 1024;
+
+/// Why a download failed while the others may go on.
+pub(super) struct Failure {
+    pub(super) error: Error,
+    /// The digest that the server announced, if what it sent was something else.
+    pub(super) report: Option<Digest>,
+    /// Whether the connection must be given up, because the rest of the content is still coming.
+    pub(super) abandon: bool,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, report: None, abandon: false }
+    }
+}
+
+type Received = Result<(u64, Digest), Failure>;
+
+/// Takes the answer to one get. The outer error is the connection's, the inner one this file's.
+pub(super) async fn receive(
+    replies: &mut Replies,
+    id: usize,
+    from: &RemotePath,
+    to: Destination,
+    events: Events<'_>,
+) -> Result<Received, Error> {
+    let content = match replies.next().await? {
+        Reply::Content(content) => content,
+        Reply::Error(error) => return Ok(Err(Error::from(error).into())),
+        other => return Err(unexpected(other)),
+    };
+    events(Event::Started { id, size: Some(content.size) });
+    let incoming = Incoming {
+        replies,
+        from,
+        content,
+        bytes: 0,
+        progress: &|bytes| events(Event::Progress { id, bytes }),
+    };
+    if incoming.content.size <= MAX_INLINE { incoming.small(to).await } else { incoming.large(to).await }
+}
+
+/// A content that is on its way here.
+struct Incoming<'a> {
+    replies: &'a mut Replies,
+    from: &'a RemotePath,
+    content: Content,
+    /// Data bytes that have come.
+    bytes: u64,
+    progress: &'a (dyn Fn(u64) + Send + Sync),
+}
+
+impl Incoming<'_> {
+    /// Receives all of a small content, then writes it: no thread is worth waking for it.
+    async fn small(mut self, to: Destination) -> Result<Received, Error> {
+        let mut bytes = Vec::new();
+        let trailer = loop {
+            match self.piece().await? {
+                Piece::Data(header) => {
+                    let end = bytes.len();
+                    bytes.resize(end + header.length(), 0);
+                    self.replies.data(header, &mut bytes[end..]).await?;
+                }
+                Piece::End(trailer) => break trailer,
+            }
+        };
+        let sha256 = Digest::of(&bytes);
+        if let Err(failure) = self.verify(&trailer, sha256) {
+            return Ok(Err(failure));
+        }
+        let written = match to {
+            Destination::File { path, make_directory } => prepare_directory(&path, make_directory)
+                .and_then(|()| local::write_whole(&path, &bytes, &self.content)),
+            Destination::Stream(mut writer) => {
+                writer.write_all(&bytes).and_then(|()| writer.flush()).map_err(output_failed())
+            }
+        };
+        Ok(written.map(|()| (self.content.size, sha256)).map_err(Failure::from))
+    }
+
+    /// Receives a large content while a thread hashes and writes it.
+    ///
+    /// The temporary file stays with this future, so that dropping it removes the file at once.
+    async fn large(mut self, to: Destination) -> Result<Received, Error> {
+        let (target, mut sink) = match open(to) {
+            Ok(output) => output,
+            Err(error) => return self.decline(error).await,
+        };
+        let unwritable = |error| match &target {
+            Some(target) => target.unwritable()(error),
+            None => output_failed()(error),
+        };
+        let (mut empty, drainer) = content::receiver();
+        let draining = spawn_blocking(move || {
+            let outcome = drainer.run(&mut sink, Hasher::new());
+            (sink, outcome)
+        });
+        let trailer = loop {
+            match self.piece().await? {
+                Piece::Data(header) => match empty.next(header).await {
+                    Some(mut frame) => {
+                        self.replies.data(header, EmptyFrames::room(&mut frame)).await?;
+                        empty.pass(frame);
+                        (self.progress)(self.bytes);
+                    }
+                    None => {
+                        self.replies.skip(header).await?;
+                        break None;
+                    }
+                },
+                Piece::End(trailer) => break Some(trailer),
+            }
+        };
+        drop(empty);
+        let (sink, outcome) = match draining.await {
+            Ok(drained) => drained,
+            Err(panic) => return self.decline(unwritable(io::Error::other(panic))).await,
+        };
+        let (sha256, trailer) = match (outcome, trailer) {
+            (Ok((_, sha256)), Some(trailer)) => (sha256, trailer),
+            // The last bytes could not be written.
+            (Err(error), Some(_)) => return Ok(Err(unwritable(error).into())),
+            (outcome, None) => {
+                let error = outcome.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
+                return self.decline(unwritable(error)).await;
+            }
+        };
+        if let Err(failure) = self.verify(&trailer, sha256) {
+            return Ok(Err(failure));
+        }
+        let committed = match (target, sink) {
+            (Some(target), Sink::File(file)) => target.commit(&file, &self.content),
+            _ => Ok(()),
+        };
+        Ok(committed.map(|()| (self.content.size, sha256)).map_err(Failure::from))
+    }
+
+    /// The next data frame, never beyond the size that was announced, or the trailer.
+    async fn piece(&mut self) -> Result<Piece, Error> {
+        let piece = self.replies.piece().await?;
+        if let Piece::Data(header) = &piece {
+            self.bytes += header_length(*header);
+            if self.bytes > self.content.size {
+                return Err(Error::Protocol(format!("more comes of {} than was announced", self.from)));
+            }
+        }
+        Ok(piece)
+    }
+
+    /// Holds what came against what was announced.
+    fn verify(&self, trailer: &Trailer, sha256: Digest) -> Result<(), Failure> {
+        let announced = (self.content.size, self.content.sha256);
+        let reason = match trailer {
+            // Nothing to report: the server knows already.
+            Trailer::Error(error) => return Err(Error::from(error.clone()).into()),
+            _ if self.bytes != self.content.size => {
+                format!("it ends after {} bytes of {}", self.bytes, self.content.size)
+            }
+            _ if sha256 != self.content.sha256 => {
+                format!("its SHA-256 is {sha256} and should be {}", self.content.sha256)
+            }
+            Trailer::End { size, sha256 } if (*size, *sha256) != announced => {
+                "the server contradicts itself about its SHA-256".to_owned()
+            }
+            Trailer::End { .. } => return Ok(()),
+        };
+        let error = Error::Integrity { path: self.from.clone(), reason };
+        Err(Failure { error, report: Some(self.content.sha256), abandon: false })
+    }
+
+    /// Deals with a content that cannot be taken: a short rest is received, a long one ends the connection.
+    async fn decline(mut self, error: Error) -> Result<Received, Error> {
+        if self.content.size - self.bytes > SKIP {
+            return Ok(Err(Failure { error, report: None, abandon: true }));
+        }
+        while let Piece::Data(header) = self.piece().await? {
+            self.replies.skip(header).await?;
+        }
+        Ok(Err(error.into()))
+    }
+}
+
+/// What a large content is written to.
+enum Sink {
+    File(File),
+    Stream(Box<dyn Write + Send>),
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Stream(writer) => writer.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.flush(),
+            Self::Stream(writer) => writer.flush(),
+        }
+    }
+}
+
+fn open(to: Destination) -> Result<(Option<Target>, Sink), Error> {
+    match to {
+        Destination::Stream(writer) => Ok((None, Sink::Stream(writer))),
+        Destination::File { path, make_directory } => {
+            prepare_directory(&path, make_directory)?;
+            let (target, file) = Target::create(&path)?;
+            Ok((Some(target), Sink::File(file)))
+        }
+    }
+}
+
+fn prepare_directory(path: &Path, make: bool) -> Result<(), Error> {
+    match path.parent() {
+        Some(directory) if make => {
+            std::fs::create_dir_all(directory).map_err(Error::local("make the directory", directory))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn output_failed() -> impl FnOnce(io::Error) -> Error {
+    Error::local("write", Path::new("standard output"))
+}
+
+fn header_length(header: Header) -> u64 {
+    header.length() as u64
+}

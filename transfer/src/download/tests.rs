@@ -1,0 +1,342 @@
+//! Downloads from a scripted server.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use sealift_protocol::message::{Content, Trailer};
+use sealift_protocol::{Digest, ErrorCode, RemotePath, Reply, Request, WireError};
+
+use super::{Destination, Download, run};
+use crate::Error;
+use crate::peer::{Peer, Record, STALL, pair};
+
+/// More than a declined content may have left without ending the connection.
+const LARGE: usize = 5 * 1024 * 1024;
+
+/// A data frame's payload.
+const FRAME: usize = 100_000;
+
+type Ends = Vec<(usize, Result<bool, String>)>;
+
+fn download(id: usize, from: &str, path: &Path) -> Download {
+    let to = Destination::File { path: path.to_owned(), make_directory: false };
+    Download { id, from: from.parse().unwrap(), to }
+}
+
+async fn against<F: Future<Output = ()>>(
+    downloads: Vec<Download>,
+    serve: impl FnOnce(Peer) -> F,
+) -> (Result<(), Error>, Ends, VecDeque<Download>) {
+    let (mut connection, peer) = pair();
+    let record = Record::default();
+    let take = |event| record.take(event);
+    let mut queue = VecDeque::from(downloads);
+    let downloading = async {
+        let result = run(&mut connection, &mut queue, &take).await;
+        drop(connection);
+        result
+    };
+    let (result, ()) = tokio::join!(downloading, serve(peer));
+    (result, record.ends(), queue)
+}
+
+async fn asked(peer: &mut Peer) -> RemotePath {
+    match peer.request().await {
+        Some(Request::Get(get)) => get.path,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn announce(content: &[u8]) -> Content {
+    Content {
+        size: content.len() as u64,
+        sha256: Digest::of(content),
+        mtime: 1_000_000_000,
+        executable: false,
+    }
+}
+
+fn end(content: &[u8]) -> Trailer {
+    Trailer::End { size: content.len() as u64, sha256: Digest::of(content) }
+}
+
+async fn serve(peer: &mut Peer, content: &[u8]) {
+    peer.send(&Reply::Content(announce(content))).await;
+    for piece in content.chunks(FRAME) {
+        peer.send_data(piece).await;
+    }
+    peer.send(&end(content)).await;
+}
+
+/// Serves until the client hangs up.
+async fn serve_while_wanted(peer: &mut Peer, content: &[u8]) {
+    peer.send(&Reply::Content(announce(content))).await;
+    for piece in content.chunks(FRAME) {
+        peer.writer.push_data(piece).unwrap();
+        if peer.writer.flush().await.is_err() {
+            return;
+        }
+    }
+    panic!("everything was taken");
+}
+
+fn content(size: usize) -> Vec<u8> {
+    (0..size).map(|i| u8::try_from(i % 241).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn contents_arrive_in_order_and_requests_do_not_wait() {
+    let directory = tempfile::tempdir().unwrap();
+    let contents: Vec<_> = [0, 1, FRAME - 1, 65_536, 65_537, LARGE].into_iter().map(content).collect();
+    let path = |id: usize| directory.path().join(id.to_string());
+    let downloads = (0..contents.len()).map(|id| download(id, &format!("d/{id}"), &path(id))).collect();
+    let (result, ends, _) = against(downloads, async |mut peer| {
+        for id in 0..contents.len() {
+            assert_eq!(asked(&mut peer).await.as_str(), format!("d/{id}"));
+        }
+        for content in &contents {
+            serve(&mut peer, content).await;
+        }
+        assert!(peer.request().await.is_none());
+    })
+    .await;
+    result.unwrap();
+    assert_eq!(ends, (0..contents.len()).map(|id| (id, Ok(false))).collect::<Vec<_>>());
+    for (id, content) in contents.iter().enumerate() {
+        assert!(fs::read(path(id)).unwrap() == *content, "{id}");
+        let modified = path(id).metadata().unwrap().modified().unwrap();
+        assert_eq!(modified, std::time::UNIX_EPOCH + std::time::Duration::from_secs(1));
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), contents.len());
+}
+
+#[tokio::test]
+async fn what_does_not_verify_is_reported_and_never_a_file() {
+    for size in [100, LARGE] {
+        let directory = tempfile::tempdir().unwrap();
+        let (good, mut bad) = (content(size), content(size));
+        bad[size / 2] ^= 1;
+        let downloads = vec![download(0, "x", &directory.path().join("x"))];
+        let (result, ends, _) = against(downloads, async |mut peer| {
+            asked(&mut peer).await;
+            peer.send(&Reply::Content(announce(&good))).await;
+            for piece in bad.chunks(FRAME) {
+                peer.send_data(piece).await;
+            }
+            peer.send(&end(&good)).await;
+            let Some(Request::Report(report)) = peer.request().await else { panic!() };
+            assert_eq!((report.path.as_str(), report.sha256), ("x", Digest::of(&good)));
+            peer.send(&Reply::Done {}).await;
+        })
+        .await;
+        result.unwrap();
+        assert!(matches!(&ends[..], [(0, Err(error))] if error.contains("SHA-256")), "{ends:?}");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_content_that_ends_early_or_in_an_error_is_never_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x");
+    let whole = content(200_000);
+    let failed = Trailer::Error(WireError::new(ErrorCode::Integrity, "the disk is broken"));
+    for trailer in [end(&whole), failed] {
+        let (result, ends, _) = against(vec![download(0, "x", &path)], async |mut peer| {
+            asked(&mut peer).await;
+            peer.send(&Reply::Content(announce(&whole))).await;
+            peer.send_data(&whole[..FRAME]).await;
+            peer.send(&trailer).await;
+            if let Some(Request::Report(_)) = peer.request().await {
+                peer.send(&Reply::Done {}).await;
+            }
+        })
+        .await;
+        result.unwrap();
+        assert!(ends[0].1.is_err());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn hostile_servers_get_nothing_but_an_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x");
+    let huge = Content { size: u64::MAX, ..announce(b"") };
+    let more = |announced: &[u8], sent: &'static [u8]| (Reply::Content(announce(announced)), Some(sent));
+    let hostile = [
+        more(b"ab", b"abc"),
+        more(b"", b"a"),
+        (Reply::Content(Content { size: 65_540, ..announce(b"") }), Some(&[0; 65_541])),
+        (Reply::Content(huge), None),
+        (Reply::Done {}, None),
+        (Reply::Plan { files: vec![] }, Some(b"")),
+    ];
+    for (reply, data) in hostile {
+        let (result, ends, _) = against(vec![download(0, "x", &path)], async |mut peer| {
+            asked(&mut peer).await;
+            peer.send(&reply).await;
+            if let Some(data) = data {
+                peer.writer.push_data(data).unwrap();
+                let _ = peer.writer.flush().await;
+            }
+        })
+        .await;
+        assert!(matches!(result, Err(Error::Protocol(_) | Error::Lost(_))), "{reply:?}: {result:?}");
+        assert!(ends.is_empty());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_large_content_that_nobody_can_take_ends_the_connection_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let downloads = vec![
+        download(0, "x", &directory.path().join("missing/x")),
+        download(1, "y", &directory.path().join("y")),
+        download(2, "z", &directory.path().join("z")),
+    ];
+    let large = content(2 * LARGE);
+    let (result, ends, queue) = against(downloads, async |mut peer| {
+        asked(&mut peer).await;
+        serve_while_wanted(&mut peer, &large).await;
+    })
+    .await;
+    result.unwrap();
+    assert!(matches!(&ends[..], [(0, Err(error))] if error.contains("missing/x")), "{ends:?}");
+    assert_eq!(queue.iter().map(|download| download.id).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_smaller_one_is_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let y = directory.path().join("y");
+    let downloads = vec![download(0, "x", &directory.path().join("missing/x")), download(1, "y", &y)];
+    let content = content(LARGE / 2);
+    let (result, ends, _) = against(downloads, async |mut peer| {
+        asked(&mut peer).await;
+        asked(&mut peer).await;
+        serve(&mut peer, &content).await;
+        serve(&mut peer, &content).await;
+    })
+    .await;
+    result.unwrap();
+    assert!(matches!(&ends[..], [(0, Err(_)), (1, Ok(false))]), "{ends:?}");
+    assert!(fs::read(y).unwrap() == content);
+}
+
+/// Takes some bytes, then has no space left.
+struct Small(usize);
+
+impl Write for Small {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if bytes.len() > self.0 {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        self.0 -= bytes.len();
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_output_that_is_full_in_the_middle_is_told() {
+    for size in [LARGE / 2, 3 * LARGE] {
+        let to = Destination::Stream(Box::new(Small(300_000)));
+        let downloads = vec![Download { id: 0, from: "x".parse().unwrap(), to }];
+        let content = content(size);
+        let (result, ends, _) = against(downloads, async |mut peer| {
+            asked(&mut peer).await;
+            if size > LARGE {
+                serve_while_wanted(&mut peer, &content).await;
+            } else {
+                serve(&mut peer, &content).await;
+            }
+        })
+        .await;
+        result.unwrap();
+        assert!(matches!(&ends[..], [(0, Err(error))] if error.contains("standard output")), "{ends:?}");
+    }
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn streams_get_every_byte() {
+    for size in [0, 100, LARGE] {
+        let output = Shared::default();
+        let to = Destination::Stream(Box::new(output.clone()));
+        let downloads = vec![Download { id: 0, from: "x".parse().unwrap(), to }];
+        let content = content(size);
+        let (result, ends, _) = against(downloads, async |mut peer| {
+            asked(&mut peer).await;
+            serve(&mut peer, &content).await;
+        })
+        .await;
+        result.unwrap();
+        assert_eq!(ends, [(0, Ok(false))]);
+        assert!(*output.0.lock().unwrap() == content);
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_may_be_missing_is_made_when_something_comes() {
+    let directory = tempfile::tempdir().unwrap();
+    let (first, second) = (directory.path().join("new/a"), directory.path().join("none/b"));
+    let made = |id, path: &Path| {
+        let to = Destination::File { path: path.to_owned(), make_directory: true };
+        Download { id, from: "x".parse().unwrap(), to }
+    };
+    let (result, ends, _) = against(vec![made(0, &first), made(1, &second)], async |mut peer| {
+        asked(&mut peer).await;
+        asked(&mut peer).await;
+        serve(&mut peer, b"abc").await;
+        peer.send(&Reply::Error(WireError::new(ErrorCode::NotFound, "no such path"))).await;
+    })
+    .await;
+    result.unwrap();
+    assert_eq!(ends, [(0, Ok(false)), (1, Err("no such path".into()))]);
+    assert!(first.exists() && !directory.path().join("none").exists());
+}
+
+#[tokio::test]
+async fn dropping_a_download_removes_what_had_come() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut connection, mut peer) = pair();
+    let mut queue = VecDeque::from([download(0, "x", &directory.path().join("x"))]);
+    let content = content(LARGE);
+    let ignore = |_| {};
+    {
+        let downloading = run(&mut connection, &mut queue, &ignore);
+        let serving = async {
+            asked(&mut peer).await;
+            peer.send(&Reply::Content(announce(&content))).await;
+            peer.send_data(&content[..FRAME]).await;
+            while fs::read_dir(directory.path()).unwrap().count() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            result = downloading => panic!("{result:?}"),
+            () = serving => {}
+        }
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    assert!(!connection.is_in_step());
+    let _ = tokio::time::timeout(STALL / 1000, peer.request()).await;
+}

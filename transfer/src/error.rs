@@ -1,0 +1,305 @@
+//! Why something did not work, by cause.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustls::{AlertDescription, CertificateError};
+use sealift_certs::CertError;
+use sealift_certs::tls::{is_wrong_authority, tls_error};
+use sealift_protocol::io::StreamError;
+use sealift_protocol::path::PathError;
+use sealift_protocol::{ErrorCode, RemotePath, WireError};
+
+use crate::Address;
+use crate::profile::ProfileError;
+
+/// Why something did not work. Each message says what was wrong, and the mend where there is only one.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No address could be reached.
+    #[error("could not connect to {}", Attempts(.0))]
+    Connect(Vec<Attempt>),
+    /// An address was reached, but the two ends do not accept each other.
+    #[error("{cause} ({address})")]
+    Handshake {
+        /// Which address.
+        address: Address,
+        /// Who accepts whom not.
+        cause: HandshakeError,
+    },
+    /// The server says no, to one request or to all of them.
+    #[error(transparent)]
+    Refused(#[from] WireError),
+    /// The connection broke, or nothing moved for too long.
+    #[error("the connection to the server was lost: {0}")]
+    Lost(StreamError),
+    /// The server sends what it must not.
+    #[error("the server does not keep to the protocol: {0}")]
+    Protocol(String),
+    /// The bytes that arrived are not those that were sent.
+    #[error("{path} did not arrive intact ({reason})")]
+    Integrity {
+        /// The path on the server.
+        path: RemotePath,
+        /// What disagrees.
+        reason: String,
+    },
+    /// The local system failed.
+    #[error("cannot {action} {}: {}", path.display(), plain(source))]
+    Local {
+        /// What was tried, an infinitive.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A file changed while it was being read, so no content of it is the right one.
+    #[error("{} changed while it was read ({change}): put it again when it is quiet", path.display())]
+    SourceChanged {
+        /// Which file.
+        path: PathBuf,
+        /// What is different.
+        change: String,
+    },
+    /// Something local is not what a transfer needs.
+    #[error("{} {unfit}", path.display())]
+    Unfit {
+        /// Which file or directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        unfit: Unfit,
+    },
+    /// A path on the server cannot be written.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// A saved profile is missing or damaged.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// A key or a certificate is not usable.
+    #[error(transparent)]
+    Certificate(#[from] CertError),
+}
+
+impl Error {
+    /// A failure of the local system, for `map_err`.
+    pub fn local(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Local { action, path: path.to_owned(), source }
+    }
+
+    /// Whether the same may succeed later without anybody mending anything.
+    pub fn retry_can_help(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Lost(_) => true,
+            Self::Refused(error) => error.retry,
+            _ => false,
+        }
+    }
+}
+
+/// What is wrong with a local file or name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// A directory where a file is needed.
+    #[error("is a directory: name the files in it, one file at a time for now")]
+    Directory,
+    /// A pipe, a device or a socket where a file is to be read.
+    #[error("is a pipe, a device or a socket, not a file: send what it yields through standard input")]
+    Special,
+    /// A pipe, a device or a socket where a file is to be written.
+    #[error("is a pipe, a device or a socket, which would be replaced by a file: choose another name")]
+    SpecialTarget,
+    /// A name that the server cannot keep.
+    #[error("has a name that is not UTF-8: rename it")]
+    NotUtf8,
+    /// A name that this system cannot hold.
+    #[error("cannot be a file's name on this system: choose the local name yourself")]
+    LocalName,
+}
+
+/// One address that could not be reached.
+#[derive(Debug)]
+pub struct Attempt {
+    /// Which one.
+    pub address: Address,
+    /// Why not.
+    pub cause: ConnectError,
+}
+
+/// Why an address could not be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No such host, as far as this computer can tell.
+    #[error("the host is unknown")]
+    UnknownHost(#[source] io::Error),
+    /// Nothing listens there.
+    #[error("the connection was refused")]
+    Refused,
+    /// No answer.
+    #[error("no answer in time")]
+    TimedOut,
+    /// Anything else.
+    #[error("{}", plain(.0))]
+    Other(#[from] io::Error),
+}
+
+/// Why a server and this client do not accept each other.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HandshakeError {
+    /// A token names another server.
+    #[error(
+        "the server at this address is not the one that the token names: check the address, or ask for a new token"
+    )]
+    WrongAuthority,
+    /// The profile belongs to another server.
+    #[error(
+        "the server at this address is not the one of this profile: check the address, or join this server too"
+    )]
+    UnknownServer,
+    /// The server's certificate is out of date, or one of the clocks is wrong.
+    #[error("the server's certificate is out of date: check this computer's clock, then the server's")]
+    ServerOutOfDate,
+    /// The server refuses this computer's certificate because it has expired.
+    #[error("the server refuses this computer's certificate, which has expired: join again with a new token")]
+    Expired,
+    /// The server refuses this computer's certificate because it was revoked.
+    #[error("the server refuses this computer's certificate, which was revoked: join again with a new token")]
+    Revoked,
+    /// The server refuses this computer's certificate.
+    #[error("the server refuses this computer's certificate ({0}): join again with a new token")]
+    Refused(String),
+    /// Another program, or another version.
+    #[error(
+        "what answers there does not speak this version of Sealift: check the port, then update the older side"
+    )]
+    NotSealift,
+    /// Anything else.
+    #[error("no secure connection could be made: {0}")]
+    Other(String),
+}
+
+impl HandshakeError {
+    /// Whether one end's certificate is the cause.
+    pub fn is_about_trust(&self) -> bool {
+        !matches!(self, Self::NotSealift | Self::Other(_))
+    }
+
+    /// What a failed handshake means; `None` if the connection broke and nobody refused anybody.
+    pub(crate) fn of(error: &io::Error) -> Option<Self> {
+        use rustls::Error as Tls;
+        if is_wrong_authority(error) {
+            return Some(Self::WrongAuthority);
+        }
+        Some(match tls_error(error)? {
+            Tls::AlertReceived(alert) => Self::of_alert(*alert),
+            Tls::InvalidCertificate(
+                CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. },
+            ) => Self::ServerOutOfDate,
+            Tls::InvalidCertificate(_) => Self::UnknownServer,
+            Tls::InvalidMessage(_)
+            | Tls::NoApplicationProtocol
+            | Tls::PeerIncompatible(_)
+            | Tls::InappropriateMessage { .. } => Self::NotSealift,
+            other => Self::Other(other.to_string()),
+        })
+    }
+
+    /// What the server's farewell means. A refused client certificate shows only at the first read after the
+    /// handshake, because in TLS 1.3 the client has finished by then.
+    fn of_alert(alert: AlertDescription) -> Self {
+        match alert {
+            AlertDescription::CertificateExpired => Self::Expired,
+            AlertDescription::CertificateRevoked => Self::Revoked,
+            AlertDescription::CertificateRequired => Self::Refused("it got none".into()),
+            AlertDescription::UnknownCA => Self::Refused("it is of another authority".into()),
+            AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::AccessDenied
+            | AlertDescription::DecryptError => Self::Refused(format!("{alert:?}")),
+            AlertDescription::NoApplicationProtocol
+            | AlertDescription::ProtocolVersion
+            | AlertDescription::HandshakeFailure
+            | AlertDescription::UnrecognisedName => Self::NotSealift,
+            other => Self::Other(format!("the server says {other:?}")),
+        }
+    }
+}
+
+/// Whether the server closes the connection after such an error, whatever request it seems to answer.
+pub(crate) fn ends_connection(code: ErrorCode) -> bool {
+    use ErrorCode::{Busy, CertificateRefused, ShuttingDown, Timeout, UnsupportedVersion};
+    matches!(code, Busy | CertificateRefused | ShuttingDown | Timeout | UnsupportedVersion)
+}
+
+/// A system's error without its number, which helps nobody who reads the sentence.
+pub fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// `HOST:PORT: reason` of each attempt.
+struct Attempts<'a>(&'a [Attempt]);
+
+impl fmt::Display for Attempts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, Attempt { address, cause }) in self.0.iter().enumerate() {
+            let separator = if number == 0 { "" } else { ", nor to " };
+            write!(f, "{separator}{address} ({cause})")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_of_a_certificate_is_told_as_one() {
+        for alert in [
+            AlertDescription::CertificateExpired,
+            AlertDescription::CertificateRequired,
+            AlertDescription::CertificateRevoked,
+            AlertDescription::UnknownCA,
+            AlertDescription::BadCertificate,
+            AlertDescription::AccessDenied,
+        ] {
+            let error = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::AlertReceived(alert));
+            let cause = HandshakeError::of(&error).unwrap();
+            assert!(cause.is_about_trust(), "{alert:?}");
+            assert!(cause.to_string().contains("join again"), "{alert:?}");
+        }
+        assert_eq!(HandshakeError::of(&io::ErrorKind::ConnectionReset.into()), None);
+    }
+
+    #[test]
+    fn a_server_that_is_somebody_else_is_told_from_one_that_is_out_of_date() {
+        let of = |error| HandshakeError::of(&io::Error::other(rustls::Error::InvalidCertificate(error)));
+        assert_eq!(of(CertificateError::UnknownIssuer), Some(HandshakeError::UnknownServer));
+        assert_eq!(of(CertificateError::NotValidForName), Some(HandshakeError::UnknownServer));
+        assert_eq!(of(CertificateError::Expired), Some(HandshakeError::ServerOutOfDate));
+    }
+
+    #[test]
+    fn sentences_name_every_address_and_no_error_numbers() {
+        let attempt = |address: &str, cause| Attempt { address: address.parse().unwrap(), cause };
+        let error = Error::Connect(vec![
+            attempt("a.example:1", ConnectError::TimedOut),
+            attempt("192.0.2.1:2", ConnectError::Refused),
+        ]);
+        assert_eq!(
+            error.to_string(),
+            "could not connect to a.example:1 (no answer in time), nor to 192.0.2.1:2 (the connection was refused)"
+        );
+        let missing = Error::local("read", Path::new("x"))(io::Error::from_raw_os_error(2));
+        assert_eq!(missing.to_string(), "cannot read x: No such file or directory");
+    }
+}

@@ -1,0 +1,29 @@
+//! The transfer engine that the Sealift clients share.
+//!
+//! A front end loads a [`Profile`], makes a [`Client`] of it, decides what goes where with [`plan`],
+//! and runs [`upload::upload`] or [`download::download`], which tell it everything by [`Event`]s. Nothing here prints,
+//! reads the environment or knows where a user keeps configuration.
+
+pub mod address;
+pub mod client;
+pub mod connect;
+pub mod connection;
+pub mod download;
+pub mod error;
+pub mod event;
+pub mod join;
+mod local;
+pub mod plan;
+pub mod profile;
+pub mod remote;
+pub mod upload;
+
+pub use address::Address;
+pub use client::{Client, Options};
+pub use connection::Connection;
+pub use error::Error;
+pub use event::{Event, Events};
+pub use profile::{Profile, Profiles};
+
+#[cfg(test)]
+mod peer;

@@ -1,0 +1,308 @@
+//! Profiles: what an enrolled machine keeps of a server.
+//!
+//! A profile is a directory: `profile.toml` (the identity, the trust domain, the addresses), `authority.pem` (the
+//! server's CA certificate, the only trust anchor) and `identity.pem` (this machine's certificate and its private key).
+//! Certificate and key are one file, so that a renewal replaces both in one rename: no moment, however unlucky, leaves
+//! a certificate beside a key that is not its own. Files are 0600, directories 0700.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use sealift_certs::{CertError, KeyPem, TrustDomain, Validity, files, tls, validity};
+use sealift_protocol::Name;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::address::Address;
+use crate::error::plain;
+
+const DESCRIPTION: &str = "profile.toml";
+const AUTHORITY: &str = "authority.pem";
+const IDENTITY: &str = "identity.pem";
+
+/// The directory in which all profiles are.
+#[derive(Debug, Clone)]
+pub struct Profiles {
+    directory: PathBuf,
+}
+
+/// What an enrolled machine keeps of a server.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// Who this machine is there.
+    pub identity: Name,
+    /// The server's trust domain.
+    pub trust_domain: TrustDomain,
+    /// Where the server may be reached, best first; never none.
+    pub addresses: Vec<Address>,
+    authority_pem: String,
+    credentials: Credentials,
+    directory: PathBuf,
+}
+
+/// A certificate and its private key, PEM, one behind the other; erased from memory when dropped.
+#[derive(Clone)]
+struct Credentials(Zeroizing<String>);
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials")
+    }
+}
+
+/// What `profile.toml` holds.
+#[derive(Debug, Serialize, Deserialize)]
+struct Description {
+    identity: Name,
+    trust_domain: String,
+    addresses: Vec<String>,
+}
+
+/// Why a profile cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// There is none of that name.
+    #[error("there is no profile {0}: join a server first, with a token from its administrator")]
+    Missing(Name),
+    /// There is one of that name already.
+    #[error("the profile {name} exists already: choose another name, or remove {}", directory.display())]
+    Exists {
+        /// Its name.
+        name: Name,
+        /// Where it is.
+        directory: PathBuf,
+    },
+    /// A file of it is damaged.
+    #[error("the profile's file {} is damaged ({reason}): restore it, or join again", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file of it cannot be read or written.
+    #[error("the profile's file {} cannot be used: {}", path.display(), plain(source))]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl Profiles {
+    /// The profiles in `directory`, which comes into being with the first.
+    pub fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    /// The names of all profiles, sorted.
+    ///
+    /// # Errors
+    /// Fails when the directory is there and cannot be read.
+    pub fn names(&self) -> Result<Vec<Name>, ProfileError> {
+        let entries = match fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(at(&self.directory))?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(at(&self.directory))?;
+            let name = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            names.extend(name.filter(|_| entry.path().join(DESCRIPTION).is_file()));
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Whether there is a profile of this name.
+    pub fn contains(&self, name: &Name) -> bool {
+        self.directory.join(name.as_str()).join(DESCRIPTION).is_file()
+    }
+
+    /// Reads a profile.
+    ///
+    /// # Errors
+    /// Fails when there is none of this name, and when it is not readable.
+    pub fn load(&self, name: &Name) -> Result<Profile, ProfileError> {
+        let directory = self.directory.join(name.as_str());
+        let path = directory.join(DESCRIPTION);
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(ProfileError::Missing(name.clone()));
+            }
+            text => text.map_err(at(&path))?,
+        };
+        let damaged = |reason: String| ProfileError::Damaged { path: path.clone(), reason };
+        let description: Description =
+            toml::from_str(&text).map_err(|error| damaged(error.message().to_owned()))?;
+        let trust_domain = description.trust_domain.parse();
+        let addresses: Result<Vec<Address>, _> =
+            description.addresses.iter().map(|address| address.parse()).collect();
+        let addresses = addresses.map_err(|error| damaged(error.to_string()))?;
+        if addresses.is_empty() {
+            return Err(damaged("it has no address".into()));
+        }
+        Ok(Profile {
+            identity: description.identity,
+            trust_domain: trust_domain
+                .map_err(|error: sealift_certs::trust_domain::TrustDomainError| damaged(error.to_string()))?,
+            addresses,
+            authority_pem: read(&directory.join(AUTHORITY))?,
+            credentials: Credentials(Zeroizing::new(read(&directory.join(IDENTITY))?)),
+            directory,
+        })
+    }
+
+    /// Makes room for a new profile, before anything is spent on obtaining one.
+    ///
+    /// # Errors
+    /// Fails when there is one of this name already, or the place cannot be written.
+    pub fn reserve(&self, name: &Name) -> Result<NewProfile, ProfileError> {
+        let target = self.directory.join(name.as_str());
+        if target.exists() {
+            return Err(ProfileError::Exists { name: name.clone(), directory: target });
+        }
+        files::create_private_dir(&self.directory).map_err(at(&self.directory))?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".new-");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let draft = builder.tempdir_in(&self.directory).map_err(at(&self.directory))?;
+        Ok(NewProfile { draft, name: name.clone(), target })
+    }
+}
+
+/// A place for a profile that is about to be obtained. It vanishes when nothing is saved in it.
+#[derive(Debug)]
+pub struct NewProfile {
+    draft: tempfile::TempDir,
+    name: Name,
+    target: PathBuf,
+}
+
+/// What a server gives a machine that joins, checked.
+#[derive(Debug)]
+pub struct Enrolment {
+    /// Who this machine is there.
+    pub identity: Name,
+    /// The server's trust domain.
+    pub trust_domain: TrustDomain,
+    /// Where the server may be reached, best first.
+    pub addresses: Vec<Address>,
+    /// The server's CA certificate, PEM.
+    pub authority_pem: String,
+    /// This machine's certificate, PEM.
+    pub certificate_pem: String,
+    /// This machine's private key, PEM.
+    pub key_pem: KeyPem,
+}
+
+impl NewProfile {
+    /// Saves a profile, whole or not at all. It is durable when this returns.
+    ///
+    /// # Errors
+    /// Fails when the files cannot be written, or another profile has taken the name meanwhile.
+    pub fn save(self, enrolment: &Enrolment) -> Result<Profile, ProfileError> {
+        let description = Description {
+            identity: enrolment.identity.clone(),
+            trust_domain: enrolment.trust_domain.to_string(),
+            addresses: enrolment.addresses.iter().map(Address::to_string).collect(),
+        };
+        let description = toml::to_string(&description).map_err(|error| ProfileError::Damaged {
+            path: self.target.join(DESCRIPTION),
+            reason: error.to_string(),
+        })?;
+        let credentials = credentials(&enrolment.certificate_pem, &enrolment.key_pem);
+        for (file, contents) in [
+            (AUTHORITY, enrolment.authority_pem.as_str()),
+            (IDENTITY, credentials.0.as_str()),
+            (DESCRIPTION, description.as_str()),
+        ] {
+            let path = self.draft.path().join(file);
+            files::write_private(&path, contents.as_bytes()).map_err(at(&path))?;
+        }
+        // A rename never replaces a directory that has something in it, so no profile is lost to a race.
+        fs::rename(self.draft.path(), &self.target).map_err(|source| match source.kind() {
+            io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
+                ProfileError::Exists { name: self.name.clone(), directory: self.target.clone() }
+            }
+            _ => ProfileError::Io { path: self.target.clone(), source },
+        })?;
+        sync_directory(self.target.parent().unwrap_or(&self.target));
+        Ok(Profile {
+            identity: enrolment.identity.clone(),
+            trust_domain: enrolment.trust_domain.clone(),
+            addresses: enrolment.addresses.clone(),
+            authority_pem: enrolment.authority_pem.clone(),
+            credentials,
+            directory: self.target,
+        })
+    }
+}
+
+impl Profile {
+    /// How this machine connects.
+    ///
+    /// # Errors
+    /// Fails when a file of the profile does not hold what it should.
+    pub fn tls(&self) -> Result<Arc<ClientConfig>, CertError> {
+        tls::client_config(&self.authority_pem, &self.credentials.0, &self.credentials.0)
+    }
+
+    /// From when to when this machine's certificate is valid.
+    ///
+    /// # Errors
+    /// Fails when the certificate is not readable.
+    pub fn validity(&self) -> Result<Validity, CertError> {
+        let certificate = CertificateDer::from_pem_slice(self.credentials.0.as_bytes());
+        Ok(validity(&certificate.map_err(|_| CertError::Pem { what: "client certificate" })?)?)
+    }
+
+    /// Where the profile is kept.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Replaces certificate and key, at once, after a check that they work.
+    ///
+    /// # Errors
+    /// Fails when they are not a pair, and when the file cannot be written; the old ones are kept then.
+    pub fn replace_identity(&mut self, certificate_pem: &str, key: &KeyPem) -> Result<(), crate::Error> {
+        let renewed = Self { credentials: credentials(certificate_pem, key), ..self.clone() };
+        renewed.tls()?;
+        let path = self.directory.join(IDENTITY);
+        files::write_private(&path, renewed.credentials.0.as_bytes()).map_err(at(&path))?;
+        *self = renewed;
+        Ok(())
+    }
+}
+
+fn credentials(certificate_pem: &str, key: &KeyPem) -> Credentials {
+    let separator = if certificate_pem.ends_with('\n') { "" } else { "\n" };
+    Credentials(Zeroizing::new([certificate_pem, separator, key.as_str()].concat()))
+}
+
+fn read(path: &Path) -> Result<String, ProfileError> {
+    fs::read_to_string(path).map_err(at(path))
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> ProfileError {
+    move |source| ProfileError::Io { path: path.to_owned(), source }
+}
+
+/// Makes a rename durable, where the system needs to be told.
+fn sync_directory(path: &Path) {
+    if cfg!(unix) {
+        // The profile is complete and in place; a power cut in the next seconds is all that this guards against.
+        let _ = fs::File::open(path).and_then(|directory| directory.sync_all());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+use super::*;
+use sealift_certs::{Authority, USER_VALIDITY, new_key_and_request};
+use std::time::SystemTime;
+
+fn enrolment() -> (Authority, Enrolment) {
+    let now = SystemTime::now();
+    let authority = Authority::generate(TrustDomain::random(), now).unwrap();
+    let identity: Name = "alice".parse().unwrap();
+    let (certificate_pem, key_pem) = issue(&authority, &identity);
+    let enrolment = Enrolment {
+        identity,
+        trust_domain: authority.trust_domain().clone(),
+        addresses: vec!["[::1]:8888".parse().unwrap(), "files.example.org:1".parse().unwrap()],
+        authority_pem: authority.certificate_pem().to_owned(),
+        certificate_pem,
+        key_pem,
+    };
+    (authority, enrolment)
+}
+
+fn issue(authority: &Authority, name: &Name) -> (String, KeyPem) {
+    let made = new_key_and_request().unwrap();
+    let validity = Validity::starting(SystemTime::now(), USER_VALIDITY);
+    let issued = authority.issue_user(&made.csr_pem, name, validity).unwrap();
+    (issued.pem, made.key_pem)
+}
+
+#[test]
+fn saved_profiles_are_listed_and_read_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let profiles = Profiles::new(directory.path().join("sealift/profiles"));
+    let name: Name = "work".parse().unwrap();
+    assert!(profiles.names().unwrap().is_empty());
+    assert!(matches!(profiles.load(&name), Err(ProfileError::Missing(_))));
+
+    let (_, enrolment) = enrolment();
+    profiles.reserve(&name).unwrap().save(&enrolment).unwrap();
+    let profile = profiles.load(&name).unwrap();
+    assert_eq!(profile.identity, enrolment.identity);
+    assert_eq!(profile.addresses, enrolment.addresses);
+    profile.tls().unwrap();
+    assert!(!profile.validity().unwrap().should_renew(SystemTime::now()));
+    assert_eq!(profiles.names().unwrap(), std::slice::from_ref(&name));
+    assert!(!format!("{profile:?}").contains("PRIVATE"));
+
+    assert!(matches!(profiles.reserve(&name), Err(ProfileError::Exists { .. })));
+}
+
+#[test]
+fn two_joins_at_once_cannot_replace_each_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let profiles = Profiles::new(directory.path().to_owned());
+    let name: Name = "work".parse().unwrap();
+    let (one, other) = (profiles.reserve(&name).unwrap(), profiles.reserve(&name).unwrap());
+    let (_, enrolment) = enrolment();
+    one.save(&enrolment).unwrap();
+    assert!(matches!(other.save(&enrolment), Err(ProfileError::Exists { .. })));
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "the draft is gone");
+}
+
+#[test]
+fn a_reservation_that_comes_to_nothing_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let profiles = Profiles::new(directory.path().to_owned());
+    drop(profiles.reserve(&"work".parse().unwrap()).unwrap());
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_renewal_replaces_certificate_and_key_together_or_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let profiles = Profiles::new(directory.path().to_owned());
+    let name: Name = "work".parse().unwrap();
+    let (authority, enrolment) = enrolment();
+    let mut profile = profiles.reserve(&name).unwrap().save(&enrolment).unwrap();
+
+    let (certificate, key) = issue(&authority, &enrolment.identity);
+    assert!(profile.replace_identity(&certificate, &enrolment.key_pem).is_err(), "not a pair");
+    assert!(profile.replace_identity("rubbish", &key).is_err());
+    let saved = || fs::read_to_string(directory.path().join("work").join(IDENTITY)).unwrap();
+    assert!(saved().contains(&enrolment.certificate_pem));
+
+    profile.replace_identity(&certificate, &key).unwrap();
+    assert_eq!(saved(), format!("{certificate}{}", key.as_str()));
+    profiles.load(&name).unwrap().tls().unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_can_read_a_profile() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("sealift/profiles");
+    let (_, enrolment) = enrolment();
+    Profiles::new(root.clone()).reserve(&"work".parse().unwrap()).unwrap().save(&enrolment).unwrap();
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&root), 0o700);
+    assert_eq!(mode(&root.join("work")), 0o700);
+    for file in [DESCRIPTION, AUTHORITY, IDENTITY] {
+        assert_eq!(mode(&root.join("work").join(file)), 0o600, "{file}");
+    }
+}
+
+#[test]
+fn damage_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let profiles = Profiles::new(directory.path().to_owned());
+    let name: Name = "work".parse().unwrap();
+    let (_, enrolment) = enrolment();
+    profiles.reserve(&name).unwrap().save(&enrolment).unwrap();
+    let description = directory.path().join("work").join(DESCRIPTION);
+    for bad in [
+        "",
+        "identity = 5",
+        "identity = 'a'\ntrust_domain = 'x'\naddresses = []",
+        "identity = 'a'\ntrust_domain = 'X'\naddresses = ['h']",
+        "identity = 'a'\ntrust_domain = 'x'\naddresses = ['a b']",
+    ] {
+        fs::write(&description, bad).unwrap();
+        let error = profiles.load(&name).unwrap_err();
+        assert!(matches!(error, ProfileError::Damaged { .. }), "{bad}");
+        assert!(error.to_string().contains(DESCRIPTION), "{error}");
+    }
+}

@@ -1,0 +1,232 @@
+//! Everything that moves no contents: listing, describing, renaming, deleting, the log, the account.
+
+use sealift_protocol::message::{
+    Account, Description, Direction, Entry, Info, List, LogQuery, Remove, Renew, Transfer, Transplant, Whoami,
+};
+use sealift_protocol::{RemotePath, Reply, Request, WireError};
+
+use crate::connection::Connection;
+use crate::error::Error;
+
+/// The most records that a server returns to one log query.
+const LOG_QUERY: u32 = 1000;
+
+/// Begins to list a directory, a file or, for `/`, the spaces.
+///
+/// # Errors
+/// Fails when the request cannot be sent; that there is no such path shows at the first page.
+pub async fn list(connection: &mut Connection, path: RemotePath) -> Result<Listing<'_>, Error> {
+    connection.enter();
+    connection.push(&Request::List(List { path }))?;
+    connection.flush().await?;
+    Ok(Listing { connection, more: true })
+}
+
+/// A listing, page by page, so that a directory may have any number of entries.
+#[derive(Debug)]
+pub struct Listing<'a> {
+    connection: &'a mut Connection,
+    more: bool,
+}
+
+impl Listing<'_> {
+    /// The next entries, sorted by name; `None` after the last. A listing that is not read to its end leaves the
+    /// connection spent.
+    ///
+    /// # Errors
+    /// Fails when the server refuses, and when the connection breaks.
+    pub async fn page(&mut self) -> Result<Option<Vec<Entry>>, Error> {
+        if !self.more {
+            return Ok(None);
+        }
+        let reply = self.connection.replies.next().await?;
+        self.more = matches!(reply, Reply::Entries { more: true, .. });
+        if !self.more {
+            self.connection.leave();
+        }
+        match reply {
+            Reply::Entries { entries, .. } => Ok(Some(entries)),
+            other => Err(unexpected(other)),
+        }
+    }
+}
+
+/// Describes paths; `each` gets what was found, or why not, in the order of the paths.
+///
+/// # Errors
+/// Fails when the connection breaks, not when a path cannot be described.
+pub async fn info(
+    connection: &mut Connection,
+    paths: &[RemotePath],
+    mut each: impl FnMut(usize, Result<Description, WireError>),
+) -> Result<(), Error> {
+    let requests: Vec<_> = paths.iter().map(|path| Request::Info(Info { path: path.clone() })).collect();
+    let take = |number, reply| match reply {
+        Reply::Info(description) => {
+            each(number, Ok(description));
+            Ok(())
+        }
+        Reply::Error(error) => {
+            each(number, Err(error));
+            Ok(())
+        }
+        other => Err(unexpected(other)),
+    };
+    connection.ask_all(&requests, take).await
+}
+
+/// Deletes files and empty directories; `each` is told how it went, in the order of the paths.
+///
+/// # Errors
+/// Fails when the connection breaks, not when a path cannot be deleted.
+pub async fn remove(
+    connection: &mut Connection,
+    paths: &[RemotePath],
+    mut each: impl FnMut(usize, Result<(), WireError>),
+) -> Result<(), Error> {
+    let requests: Vec<_> = paths.iter().map(|path| Request::Remove(Remove { path: path.clone() })).collect();
+    let take = |number, reply| match reply {
+        Reply::Done {} => {
+            each(number, Ok(()));
+            Ok(())
+        }
+        Reply::Error(error) => {
+            each(number, Err(error));
+            Ok(())
+        }
+        other => Err(unexpected(other)),
+    };
+    connection.ask_all(&requests, take).await
+}
+
+/// Renames or moves an entry.
+///
+/// # Errors
+/// Fails when the server refuses, and when the connection breaks.
+pub async fn rename(connection: &mut Connection, from: RemotePath, to: RemotePath) -> Result<(), Error> {
+    done(connection.ask(&Request::Move(Transplant { from, to })).await?)
+}
+
+/// Copies a file; its content is not moved.
+///
+/// # Errors
+/// Fails when the server refuses, and when the connection breaks.
+pub async fn copy(connection: &mut Connection, from: RemotePath, to: RemotePath) -> Result<(), Error> {
+    done(connection.ask(&Request::Copy(Transplant { from, to })).await?)
+}
+
+/// Who the server takes this client for, and what that one may do.
+///
+/// # Errors
+/// Fails when the server refuses, and when the connection breaks.
+pub async fn whoami(connection: &mut Connection) -> Result<Account, Error> {
+    match connection.ask(&Request::Whoami(Whoami {})).await? {
+        Reply::Identity(account) => Ok(account),
+        other => Err(unexpected(other)),
+    }
+}
+
+/// Trades a certificate request for a certificate of the same identity, PEM.
+///
+/// # Errors
+/// Fails when the server refuses, and when the connection breaks.
+pub async fn renew(connection: &mut Connection, csr_pem: String) -> Result<String, Error> {
+    match connection.ask(&Request::Renew(Renew { csr: csr_pem })).await? {
+        Reply::Certificate { certificate } => Ok(certificate),
+        other => Err(unexpected(other)),
+    }
+}
+
+/// Which records of the transfer log are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct LogFilter {
+    /// The most records; all if absent.
+    pub limit: Option<u64>,
+    /// Only this direction.
+    pub direction: Option<Direction>,
+    /// Only what failed.
+    pub failed: bool,
+    /// Only this path, or what is below it.
+    pub path: Option<RemotePath>,
+}
+
+/// Begins to read the transfer log, newest first.
+pub fn log(connection: &mut Connection, filter: LogFilter) -> Log<'_> {
+    Log { connection, filter, before: None, expected: 0, more: false, end: false }
+}
+
+/// The transfer log, page by page, so that it may have any length.
+#[derive(Debug)]
+pub struct Log<'a> {
+    connection: &'a mut Connection,
+    filter: LogFilter,
+    /// The oldest record so far.
+    before: Option<i64>,
+    /// Records that the present query may still return.
+    expected: u32,
+    /// Whether the present query's answer goes on.
+    more: bool,
+    /// Whether the log has nothing older.
+    end: bool,
+}
+
+impl Log<'_> {
+    /// The next records; `None` after the last. A log that is not read to its end may leave the connection spent.
+    ///
+    /// # Errors
+    /// Fails when the server refuses, and when the connection breaks.
+    pub async fn page(&mut self) -> Result<Option<Vec<Transfer>>, Error> {
+        loop {
+            if !self.more {
+                let left = self.filter.limit.unwrap_or(u64::MAX);
+                self.expected = u32::try_from(left).unwrap_or(u32::MAX).min(LOG_QUERY);
+                if self.end || self.expected == 0 {
+                    return Ok(None);
+                }
+                self.connection.enter();
+                self.connection.push(&Request::Log(LogQuery {
+                    limit: self.expected,
+                    before: self.before,
+                    direction: self.filter.direction,
+                    failed: self.filter.failed,
+                    path: self.filter.path.clone(),
+                }))?;
+                self.connection.flush().await?;
+            }
+            let reply = self.connection.replies.next().await?;
+            self.more = matches!(reply, Reply::Log { more: true, .. });
+            if !self.more {
+                self.connection.leave();
+            }
+            let Reply::Log { transfers, .. } = reply else { return Err(unexpected(reply)) };
+            self.take(&transfers);
+            if !transfers.is_empty() {
+                return Ok(Some(transfers));
+            }
+        }
+    }
+
+    fn take(&mut self, transfers: &[Transfer]) {
+        let count = u32::try_from(transfers.len()).unwrap_or(u32::MAX);
+        self.expected = self.expected.saturating_sub(count);
+        self.filter.limit = self.filter.limit.map(|limit| limit.saturating_sub(count.into()));
+        self.before = transfers.last().map_or(self.before, |oldest| Some(oldest.id));
+        // Fewer than asked for: that was all.
+        self.end = !self.more && self.expected > 0;
+    }
+}
+
+fn done(reply: Reply) -> Result<(), Error> {
+    match reply {
+        Reply::Done {} => Ok(()),
+        other => Err(unexpected(other)),
+    }
+}
+
+/// What an answer of the wrong kind means.
+pub(crate) fn unexpected(reply: Reply) -> Error {
+    match reply {
+        Reply::Error(error) => error.into(),
+        _ => Error::Protocol("an answer of the wrong kind came".into()),
+    }
+}

@@ -1,0 +1,356 @@
+//! The sending half of an upload.
+
+use std::collections::VecDeque;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use sealift_protocol::content::{self, Filler};
+use sealift_protocol::io::StreamError;
+use sealift_protocol::message::{Body, MAX_PLAN, Nanoseconds, Plan, PlannedFile, Put, Trailer, Verdict};
+use sealift_protocol::{Digest, ErrorCode, Hasher, Request, WireError};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+use super::prepare::{Inline, Prepared, again, thread_failed};
+use super::{Expected, Feedback, Job, Kind, Large, Next, Sent};
+use crate::connection::Requests;
+use crate::error::Error;
+use crate::event::{Event, Events};
+use crate::local;
+
+/// Requests that may wait for their answers.
+const WINDOW: usize = 256;
+
+/// Bytes of small files that may wait for their answers.
+const WINDOW_BYTES: usize = 4 * 1024 * 1024;
+
+/// Small files gather up to here before they are written.
+const BATCH: usize = 128 * 1024;
+
+/// Bytes of JSON that a plan may take; the limit of a message is a little higher.
+const PLAN_BYTES: usize = 60_000;
+
+/// While a large file is hashed, or a pipe yields nothing, nothing is sent. An empty plan between requests, an empty
+/// frame within a content, now and then, shows the server that this end lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+pub(super) struct Sender<'a> {
+    requests: &'a mut Requests,
+    expect: mpsc::UnboundedSender<Expected>,
+    feedback: mpsc::UnboundedReceiver<Feedback>,
+    events: Events<'a>,
+    /// Large files that the server has not been asked about, and the JSON bytes that they take in a plan.
+    unplanned: Vec<Large>,
+    unplanned_bytes: usize,
+    /// Large files that can be sent.
+    decided: VecDeque<(Large, Verdict)>,
+    /// Requests without an answer, and the sum of their weights.
+    outstanding: usize,
+    weight: usize,
+}
+
+/// What is streamed.
+enum Input {
+    File(local::Source),
+    Pipe(Box<dyn Read + Send>),
+}
+
+impl<'a> Sender<'a> {
+    pub(super) fn new(
+        requests: &'a mut Requests,
+        expect: mpsc::UnboundedSender<Expected>,
+        feedback: mpsc::UnboundedReceiver<Feedback>,
+        events: Events<'a>,
+    ) -> Self {
+        Self {
+            requests,
+            expect,
+            feedback,
+            events,
+            unplanned: Vec::new(),
+            unplanned_bytes: 0,
+            decided: VecDeque::new(),
+            outstanding: 0,
+            weight: 0,
+        }
+    }
+
+    /// Sends everything, until each request is answered and nothing follows from the answers.
+    pub(super) async fn run(mut self, mut prepared: mpsc::Receiver<Prepared>) -> Result<(), StreamError> {
+        let mut more = true;
+        let mut keep_alive = keep_alive();
+        loop {
+            if let Some((large, verdict)) = self.decided.pop_front() {
+                self.transfer(large, verdict).await?;
+                continue;
+            }
+            let has_room = self.outstanding < WINDOW && self.weight < WINDOW_BYTES;
+            let has_unsent = !self.unplanned.is_empty() || self.requests.pending() > 0;
+            tokio::select! {
+                biased;
+                Some(feedback) = self.feedback.recv(), if self.outstanding > 0 => self.take(feedback).await?,
+                next = prepared.recv(), if more && has_room => match next {
+                    Some(prepared) => self.submit(prepared).await?,
+                    None => more = false,
+                },
+                // Nothing else to do just now: do not let the server wait.
+                () = std::future::ready(()), if has_unsent => {
+                    self.plan()?;
+                    self.requests.flush().await?;
+                    keep_alive.reset();
+                }
+                _ = keep_alive.tick(), if more => self.ask_about(Vec::new())?,
+                else => return Ok(()),
+            }
+        }
+    }
+
+    async fn take(&mut self, Feedback { weight, next }: Feedback) -> Result<(), StreamError> {
+        self.outstanding -= 1;
+        self.weight -= weight;
+        match next {
+            Next::Nothing => Ok(()),
+            Next::Decided(files) => {
+                self.decided.extend(files);
+                Ok(())
+            }
+            Next::Again(job) => {
+                let prepared = again(job).await;
+                self.submit(prepared).await
+            }
+        }
+    }
+
+    async fn submit(&mut self, prepared: Prepared) -> Result<(), StreamError> {
+        match prepared {
+            Prepared::Inline(inline) => {
+                self.inline(inline)?;
+                if self.requests.pending() > BATCH { self.requests.flush().await } else { Ok(()) }
+            }
+            Prepared::Large(large) => self.add_to_plan(large),
+            Prepared::Stream(job, reader) => self.stream(job, Input::Pipe(reader)).await,
+            Prepared::Failed(id, error) => {
+                (self.events)(Event::Failed { id, error });
+                Ok(())
+            }
+        }
+    }
+
+    fn expect(&mut self, started: Instant, weight: usize, kind: Kind) {
+        self.outstanding += 1;
+        self.weight += weight;
+        // Without a receiver the connection is over, and its end is told elsewhere.
+        let _ = self.expect.send(Expected { started, weight, kind });
+    }
+
+    fn inline(&mut self, inline: Inline) -> Result<(), StreamError> {
+        let Inline { job, content, sha256, mtime, executable } = inline;
+        let (size, before) = (content.len() as u64, self.requests.bytes());
+        (self.events)(Event::Started { id: job.id, size: Some(size) });
+        self.requests.push(&put(&job, Body::Inline, Some(size), Some(sha256), mtime, executable))?;
+        self.requests.push_data(&content)?;
+        let sent = Sent { size, sha256, wire_bytes: self.requests.bytes() - before };
+        self.expect(Instant::now(), content.len(), Kind::Inline(job, sent));
+        Ok(())
+    }
+
+    fn add_to_plan(&mut self, large: Large) -> Result<(), StreamError> {
+        // Every character of the path may need a backslash; the rest is braces, names and the size.
+        let bytes = 2 * large.job.to.as_str().len() + 64;
+        if self.unplanned.len() == MAX_PLAN || self.unplanned_bytes + bytes > PLAN_BYTES {
+            self.plan()?;
+        }
+        self.unplanned_bytes += bytes;
+        self.unplanned.push(large);
+        Ok(())
+    }
+
+    /// Asks the server what to do about the large files that have come together.
+    fn plan(&mut self) -> Result<(), StreamError> {
+        if !self.unplanned.is_empty() {
+            let unplanned = std::mem::take(&mut self.unplanned);
+            self.unplanned_bytes = 0;
+            self.ask_about(unplanned)?;
+        }
+        Ok(())
+    }
+
+    fn ask_about(&mut self, files: Vec<Large>) -> Result<(), StreamError> {
+        let planned = |large: &Large| PlannedFile { path: large.job.to.clone(), size: large.size };
+        self.requests.push(&Request::Plan(Plan { files: files.iter().map(planned).collect() }))?;
+        self.expect(Instant::now(), 0, Kind::Plan(files));
+        Ok(())
+    }
+
+    async fn transfer(&mut self, large: Large, verdict: Verdict) -> Result<(), StreamError> {
+        match verdict {
+            Verdict::Refuse(error) => match large.job.redirected(&error, self.events) {
+                Some(job) => self.add_to_plan(Large { job, size: large.size }),
+                None => {
+                    (self.events)(Event::Failed { id: large.job.id, error: error.into() });
+                    Ok(())
+                }
+            },
+            Verdict::Hash => self.claim(large).await,
+            Verdict::Send => match open(&large.job, self.events).await {
+                Some(source) => self.stream(large.job, Input::File(source)).await,
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Hashes a file and claims that the server has its content.
+    async fn claim(&mut self, mut large: Large) -> Result<(), StreamError> {
+        // Nobody is to wait for the hash.
+        self.requests.flush().await?;
+        let Some(source) = open(&large.job, self.events).await else { return Ok(()) };
+        let (started, id) = (Instant::now(), large.job.id);
+        let (stamp, mtime, executable) = (source.stamp, source.mtime(), source.executable);
+        let (filler, mut frames) = content::sender();
+        let hashing = spawn_blocking(move || Input::File(source).pump(filler, None));
+        let mut keep_alive = keep_alive();
+        let mut bytes = 0;
+        loop {
+            tokio::select! {
+                biased;
+                frame = frames.next() => {
+                    let Some(frame) = frame else { break };
+                    bytes += frame.payload().len() as u64;
+                    (self.events)(Event::Hashed { id, bytes });
+                    frames.recycle(frame);
+                }
+                _ = keep_alive.tick() => {
+                    self.ask_about(Vec::new())?;
+                    self.requests.flush().await?;
+                }
+            }
+        }
+        let (size, sha256) = match hashing.await.unwrap_or_else(|panic| Err(thread_failed(panic))) {
+            Ok(hashed) => hashed,
+            Err(error) => {
+                (self.events)(Event::Failed { id, error });
+                return Ok(());
+            }
+        };
+        large.job.known = Some((stamp, sha256));
+        let before = self.requests.bytes();
+        self.requests.push(&put(&large.job, Body::Claim, Some(size), Some(sha256), mtime, executable))?;
+        let sent = Sent { size, sha256, wire_bytes: self.requests.bytes() - before };
+        self.expect(started, 0, Kind::Claim(large, sent));
+        Ok(())
+    }
+
+    /// Sends a content in one pass, and hashes it meanwhile unless its digest is known.
+    async fn stream(&mut self, job: Job, input: Input) -> Result<(), StreamError> {
+        let (started, id, before) = (Instant::now(), job.id, self.requests.bytes());
+        let (size, mtime, executable, known) = match &input {
+            Input::File(source) => {
+                let known = job.known.filter(|(stamp, _)| *stamp == source.stamp).map(|(_, sha256)| sha256);
+                (Some(source.stamp.size), source.mtime(), source.executable, known)
+            }
+            Input::Pipe(_) => {
+                (self.events)(Event::Started { id, size: None });
+                (None, None, false, None)
+            }
+        };
+        self.requests.push(&put(&job, Body::Stream, size, None, mtime, executable))?;
+        let (mut outcome, watched) = oneshot::channel();
+        self.expect(started, 0, Kind::Stream(job, watched));
+        let (filler, mut frames) = content::sender();
+        let reading = spawn_blocking(move || input.pump(filler, known));
+
+        let mut keep_alive = keep_alive();
+        let mut bytes = 0;
+        let refused = loop {
+            tokio::select! {
+                biased;
+                () = outcome.closed() => break true,
+                frame = frames.next() => {
+                    let Some(frame) = frame else { break false };
+                    self.requests.write_frame(frame.bytes()).await?;
+                    bytes += frame.payload().len() as u64;
+                    (self.events)(Event::Progress { id, bytes });
+                    frames.recycle(frame);
+                }
+                _ = keep_alive.tick() => {
+                    self.requests.push_data(&[])?;
+                    self.requests.flush().await?;
+                }
+            }
+        };
+        // The trailer keeps the conversation in step, whatever happened.
+        let failed = |message: String| Trailer::Error(WireError::new(ErrorCode::SourceFailed, message));
+        let (trailer, result) = if refused {
+            (failed("the server had refused the file before its end".into()), None)
+        } else {
+            match reading.await.unwrap_or_else(|panic| Err(thread_failed(panic))) {
+                Ok((size, sha256)) => (Trailer::End { size, sha256 }, Some(Ok((size, sha256)))),
+                Err(error) => (failed(error.to_string()), Some(Err(error))),
+            }
+        };
+        self.requests.push(&trailer)?;
+        if let Some(result) = result {
+            let wire_bytes = self.requests.bytes() - before;
+            // The receiver is gone when the server has refused the file at the last moment.
+            let _ = outcome.send(result.map(|(size, sha256)| Sent { size, sha256, wire_bytes }));
+        }
+        Ok(())
+    }
+}
+
+impl Input {
+    /// Reads everything into frames; returns size and digest, which is `known` or else computed. Blocks.
+    fn pump(mut self, filler: Filler, known: Option<Digest>) -> Result<(u64, Digest), Error> {
+        let hasher = known.is_none().then(Hasher::new);
+        let (size, computed) = match &mut self {
+            Self::File(source) => {
+                let source = &*source;
+                let outcome = filler.run(source, Some(source.stamp.size), hasher);
+                let (size, computed) = outcome.map_err(source.unreadable())?;
+                source.check(size)?;
+                (size, computed)
+            }
+            Self::Pipe(reader) => {
+                let unreadable = Error::local("read", Path::new("standard input"));
+                filler.run(reader, None, hasher).map_err(unreadable)?
+            }
+        };
+        Ok((size, computed.or(known).expect("a digest that is not known is computed")))
+    }
+}
+
+/// Opens a file, or tells why not.
+async fn open(job: &Job, events: Events<'_>) -> Option<local::Source> {
+    let path = job.path.clone();
+    let opened = spawn_blocking(move || local::Source::open(&path)).await;
+    match opened.unwrap_or_else(|panic| Err(thread_failed(panic))) {
+        Ok(source) => {
+            events(Event::Started { id: job.id, size: Some(source.stamp.size) });
+            Some(source)
+        }
+        Err(error) => {
+            events(Event::Failed { id: job.id, error });
+            None
+        }
+    }
+}
+
+/// Ticks from now on, however late the last tick was noticed.
+fn keep_alive() -> Interval {
+    let mut interval = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+fn put(
+    job: &Job,
+    body: Body,
+    size: Option<u64>,
+    sha256: Option<Digest>,
+    mtime: Option<Nanoseconds>,
+    executable: bool,
+) -> Request {
+    Request::Put(Put { path: job.to.clone(), body, size, sha256, mtime, executable })
+}
