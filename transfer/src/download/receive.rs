@@ -112,7 +112,7 @@ impl Incoming<'_> {
         };
         let (mut empty, drainer) = content::receiver();
         let draining = spawn_blocking(move || {
-            let outcome = drainer.run(&mut sink, Hasher::new());
+            let outcome = drainer.run_beside(&mut sink, Hasher::new());
             (sink, outcome)
         });
         let trailer = loop {
