@@ -115,6 +115,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         fill(&mut self.stream, buffer, self.stall).await
     }
 
+    /// Reads and drops whatever comes, frames or not, until the other end closes or is silent for `patience`.
+    pub async fn discard(&mut self, patience: Duration) {
+        let mut scratch = vec![0; 8 * 1024];
+        while let Ok(Ok(1..)) = timeout(patience, self.stream.read(&mut scratch)).await {}
+    }
+
     /// Reads and drops a payload.
     pub async fn skip(&mut self, header: Header) -> Result<(), StreamError> {
         // On the heap: an array would be part of every connection's future, idle ones included.

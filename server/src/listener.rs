@@ -1,8 +1,9 @@
 //! The server: accepts connections, gives each a task, watches for revocations, and stops in order.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +14,6 @@ use sealift_certs::tls::{Protocol, negotiated};
 use sealift_certs::{Identity, fingerprint};
 use sealift_protocol::{ErrorCode, JOIN_ALPN};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -29,8 +29,8 @@ use crate::state::State;
 use crate::store::{Blobs, Catalog, facts, gc, identities, schema};
 use crate::{clock, join};
 
-/// Connections that may be in their handshake at once. They hold no slot of `max_connections`, so that strangers who
-/// connect and say nothing keep nobody out.
+/// Connections that may be in their handshake at once. They hold no place of `max_connections`, and the one that has
+/// been at it for longest makes room: strangers who connect and say nothing keep nobody out.
 const HANDSHAKES: usize = 256;
 
 /// How often the catalog is asked whether another process has changed it.
@@ -121,10 +121,8 @@ async fn accept(
     connections: &TaskTracker,
     stop: &CancellationToken,
 ) {
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    let handshakes = Handshakes::default();
     loop {
-        // The semaphore is never closed.
-        let Ok(permit) = handshakes.clone().acquire_owned().await else { return };
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -135,14 +133,17 @@ async fn accept(
             }
         };
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let (state, stop) = (state.clone(), stop.clone());
+        let (state, stop, turn) = (state.clone(), stop.clone(), handshakes.begin());
         let connection = async move {
-            let handshaken = {
-                let _permit = permit;
-                // Boxed: what a handshake needs is freed before the long life of the connection.
-                Box::pin(tokio::time::timeout(state.config.timeouts.handshake(), handshake(&state, stream)))
-                    .await
+            // Boxed: what a handshake needs is freed before the long life of the connection.
+            let patience = state.config.timeouts.handshake();
+            let handshaken = Box::pin(tokio::time::timeout(patience, handshake(&state, stream)));
+            let handshaken = tokio::select! {
+                handshaken = handshaken => handshaken,
+                () = turn.over.cancelled() => return debug!("the handshake made room for others"),
+                () = stop.cancelled() => return,
             };
+            drop(turn);
             match handshaken {
                 Ok(Ok(Some(stream))) => transfer(state, stream, peer, stop).await,
                 Ok(Ok(None)) => {}
@@ -151,6 +152,41 @@ async fn accept(
             }
         };
         connections.spawn(connection.instrument(info_span!("connection", %peer)));
+    }
+}
+
+/// The handshakes under way, the oldest first.
+#[derive(Debug, Clone, Default)]
+struct Handshakes(Arc<Mutex<(u64, BTreeMap<u64, CancellationToken>)>>);
+
+/// One of them; it leaves when this is dropped.
+#[derive(Debug)]
+struct Turn {
+    number: u64,
+    handshakes: Handshakes,
+    /// Cancelled when others need the place.
+    over: CancellationToken,
+}
+
+impl Handshakes {
+    fn begin(&self) -> Turn {
+        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (next, under_way) = &mut *guard;
+        if under_way.len() >= HANDSHAKES
+            && let Some((_, oldest)) = under_way.pop_first()
+        {
+            oldest.cancel();
+        }
+        let (number, over) = (*next, CancellationToken::new());
+        *next += 1;
+        under_way.insert(number, over.clone());
+        Turn { number, handshakes: self.clone(), over }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.handshakes.0.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&self.number);
     }
 }
 
@@ -222,8 +258,7 @@ async fn watch_revocations(state: Arc<State>) {
             return error!(%error, "revocations cannot be watched: they take effect at the next request");
         }
     };
-    let mut version = None;
-    let mut since = clock::now();
+    let (mut version, mut known) = (None, 0);
     loop {
         // A look at the shared memory of the catalog, no system call and no lock.
         let now = connection
@@ -233,13 +268,17 @@ async fn watch_revocations(state: Arc<State>) {
             .flatten();
         if now != version || now.is_none() {
             version = now;
-            match identities::revoked_since(&connection, since) {
+            // By number, not by time: clocks are set back. A certificate that is revoked stays revoked.
+            match identities::count_revoked(&connection) {
+                Ok(revoked) if revoked == known => {}
                 Ok(revoked) => {
-                    for (fingerprint, at) in revoked {
-                        since = since.max(at);
-                        let connections = state.sessions.revoke(&fingerprint);
-                        info!(%fingerprint, connections, "a certificate was revoked");
-                    }
+                    known = revoked;
+                    state.sessions.revoke_where(|fingerprint| {
+                        identities::is_revoked(&connection, fingerprint).unwrap_or_else(|error| {
+                            error!(%error, "a revocation could not be read");
+                            false
+                        })
+                    });
                 }
                 Err(error) => error!(%error, "revocations could not be read"),
             }

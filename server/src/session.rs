@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
-use sealift_protocol::message::{Hello, Reply, Request, Trailer, Welcome, decode, decode_request};
+use sealift_protocol::message::{Hello, Reply, Request, Stored, Trailer, Welcome, decode, decode_request};
 use sealift_protocol::{Digest, ErrorCode, FrameKind, Header, Name, VERSION, WireError};
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
@@ -21,7 +21,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::error::{Error, Result};
 use crate::request;
-use crate::request::put::{Acceptance, Committed};
+use crate::request::put::Acceptance;
 use crate::state::State;
 use crate::store::catalog::Pending;
 use crate::store::identities;
@@ -114,7 +114,7 @@ enum Slot {
     /// It is known.
     Ready(Box<Reply>),
     /// An upload that waits for its commit.
-    Stored(Pending<Committed>),
+    Stored(Pending<Stored>),
     /// A request that is served in its turn.
     Serve(Box<Request>),
     /// The last words.
@@ -312,14 +312,14 @@ impl Replying<'_> {
                 Slot::Stored(pending) => {
                     let pending = match pending.try_now() {
                         Ok(result) => {
-                            self.reply(result.map(stored))?;
+                            self.reply(result.map(Reply::Stored))?;
                             None
                         }
                         Err(pending) => Some(pending),
                     };
                     if let Some(pending) = pending {
                         self.writer.flush().await?;
-                        self.reply(pending.wait().await.map(stored))?;
+                        self.reply(pending.wait().await.map(Reply::Stored))?;
                     }
                 }
                 Slot::Serve(request) => {
@@ -374,10 +374,6 @@ fn welcome(caller: &Caller, hello: &Hello) -> Result<Reply> {
     }))
 }
 
-fn stored(committed: Committed) -> Reply {
-    Reply::Stored(committed.stored)
-}
-
 fn bad_request(message: &str) -> Error {
     Error::refused(ErrorCode::BadRequest, message)
 }
@@ -391,12 +387,5 @@ async fn say_goodbye(writer: &mut Writer, error: WireError) -> Result<bool> {
 /// Reads what the client still sends. Closing a socket with unread data resets the connection, and the client would
 /// lose the reply that says why.
 async fn linger(reader: &mut Reader) {
-    let drain = async {
-        while let Ok(Some(header)) = reader.header(LINGER).await {
-            if reader.skip(header).await.is_err() {
-                break;
-            }
-        }
-    };
-    let _ = tokio::time::timeout(LINGER, drain).await;
+    let _ = tokio::time::timeout(LINGER, reader.discard(LINGER)).await;
 }

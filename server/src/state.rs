@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sealift_protocol::Digest;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 
 use crate::config::Config;
 use crate::pki::Pki;
@@ -73,11 +74,16 @@ impl Sessions {
         Session { number, sessions: self.clone(), revoked }
     }
 
-    /// Tells the connections of a certificate that it is revoked. Returns how many there were.
-    pub fn revoke(&self, fingerprint: &Digest) -> usize {
-        let open = self.lock();
-        let hit = open.values().filter(|(print, _)| print == fingerprint);
-        hit.map(|(_, token)| token.cancel()).count()
+    /// Tells the connections whose certificates are revoked that they are.
+    pub fn revoke_where(&self, is_revoked: impl Fn(&Digest) -> bool) {
+        // Asked outside of the lock, which every new connection needs.
+        let open: Vec<_> = self.lock().values().cloned().collect();
+        for (fingerprint, token) in open {
+            if !token.is_cancelled() && is_revoked(&fingerprint) {
+                info!(%fingerprint, "ending a connection: its certificate was revoked");
+                token.cancel();
+            }
+        }
     }
 
     /// How many there are.

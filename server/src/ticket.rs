@@ -1,5 +1,6 @@
 //! The log's record of a transfer, from its first byte to its end, however it ends.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use rusqlite::Connection;
@@ -19,7 +20,8 @@ use crate::store::{Catalog, entries};
 pub struct Ticket {
     catalog: Catalog,
     begun: Instant,
-    record: Option<Record>,
+    /// Until it is closed.
+    record: Mutex<Option<Record>>,
 }
 
 impl Ticket {
@@ -41,52 +43,45 @@ impl Ticket {
             digest: None,
             error: None,
         };
-        Self { catalog: catalog.clone(), begun: Instant::now(), record: Some(record) }
+        Self { catalog: catalog.clone(), begun: Instant::now(), record: Mutex::new(Some(record)) }
     }
 
     /// Notes how far the transfer has come: bytes of the content, bytes of frames.
-    pub fn progress(&mut self, bytes: u64, wire_bytes: u64) {
-        if let Some(record) = &mut self.record {
+    pub fn progress(&self, bytes: u64, wire_bytes: u64) {
+        if let Some(record) = self.lock().as_mut() {
             record.bytes = bytes;
             record.wire_bytes = wire_bytes;
         }
     }
 
     /// Notes which content it is.
-    pub fn identify(&mut self, digest: Digest) {
-        if let Some(record) = &mut self.record {
+    pub fn identify(&self, digest: Digest) {
+        if let Some(record) = self.lock().as_mut() {
             record.digest = Some(digest);
         }
     }
 
-    /// Writes the record of a success as part of a transaction, so that the log and the tree agree.
-    pub fn succeed_in(mut self, connection: &Connection) -> Result<()> {
-        match self.close(None) {
+    /// Writes the record as part of a transaction, so that the log and the tree agree.
+    pub fn record_in(&self, connection: &Connection, error: Option<ErrorCode>) -> Result<()> {
+        match self.close(error) {
             Some(record) => transfers::insert(connection, &record),
             None => Ok(()),
         }
     }
 
     /// Queues the record, in order with all else that changes the catalog; nobody waits until it is written.
-    pub async fn finish(mut self, error: Option<ErrorCode>) {
+    pub async fn finish(self, error: Option<ErrorCode>) {
         if let Some(record) = self.close(error) {
             drop(self.catalog.submit(move |connection| transfers::insert(connection, &record)).await);
         }
     }
 
-    /// The same from where nothing may be waited for.
-    pub fn finish_soon(mut self, error: Option<ErrorCode>) {
-        self.post(error);
+    fn lock(&self) -> MutexGuard<'_, Option<Record>> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn post(&mut self, error: Option<ErrorCode>) {
-        if let Some(record) = self.close(error) {
-            self.catalog.post(move |connection| transfers::insert(connection, &record));
-        }
-    }
-
-    fn close(&mut self, error: Option<ErrorCode>) -> Option<Record> {
-        let mut record = self.record.take()?;
+    fn close(&self, error: Option<ErrorCode>) -> Option<Record> {
+        let mut record = self.lock().take()?;
         record.duration_us = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         record.error = error;
         info!(
@@ -104,6 +99,8 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.post(Some(ErrorCode::Interrupted));
+        if let Some(record) = self.close(Some(ErrorCode::Interrupted)) {
+            self.catalog.post(move |connection| transfers::insert(connection, &record));
+        }
     }
 }

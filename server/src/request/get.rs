@@ -1,5 +1,6 @@
 //! `get`: sends a file's content.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -9,6 +10,7 @@ use sealift_protocol::{Digest, ErrorCode, RemotePath, WireError};
 use tracing::error;
 
 use super::{enter_with, find_place, to_reply};
+use crate::background::background;
 use crate::error::{Error, Result};
 use crate::policy::Rights;
 use crate::session::{Caller, Writer};
@@ -128,7 +130,8 @@ async fn send_files(
     ticket: &mut Ticket,
 ) -> Result<Trailer> {
     let (filler, mut frames) = content::sender();
-    let filling = tokio::task::spawn_blocking(move || filler.run(reader, Some(rest), None));
+    let filling = background("download", move || filler.run(reader, Some(rest), None))
+        .map_err(Error::file(Path::new("a thread for a download")))?;
     let mut sent = 0;
     while let Some(frame) = frames.next().await {
         writer.write_frame(frame.bytes()).await?;
@@ -136,7 +139,7 @@ async fn send_files(
         ticket.progress(sent, writer.bytes() - before);
         frames.recycle(frame);
     }
-    Ok(match filling.await.map_err(|_| Error::Stopped)? {
+    Ok(match filling.wait().await? {
         Ok((read, _)) if read == rest => Trailer::End { size, sha256 },
         Ok(_) => damaged(&sha256),
         Err(error) => {

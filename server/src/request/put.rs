@@ -11,16 +11,15 @@ use sealift_protocol::content::{self, EmptyFrames};
 use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{Body, Direction, MAX_INLINE, Put, Stored, Trailer, decode};
 use sealift_protocol::{Digest, ErrorCode, FrameKind, Hasher, Header, WireError};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::enter_with;
+use crate::background::{Background, background};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::policy::Rights;
 use crate::session::{Caller, Reader};
 use crate::state::State;
-use crate::store::Catalog;
 use crate::store::blobs::{Blobs, Guard};
 use crate::store::catalog::Pending;
 use crate::store::entries::{self, NewFile};
@@ -36,7 +35,7 @@ const INLINE: usize = MAX_INLINE as usize;
 #[derive(Debug)]
 pub enum Acceptance {
     /// It waits for its commit.
-    Committing(Pending<Committed>),
+    Committing(Pending<Stored>),
     /// It failed; the connection goes on.
     Refused {
         /// What the client is told.
@@ -44,15 +43,6 @@ pub enum Acceptance {
         /// Whether some of the body may still be on its way.
         body_follows: bool,
     },
-}
-
-/// An upload that is durable.
-#[derive(Debug)]
-pub struct Committed {
-    /// What the client is told.
-    pub stored: Stored,
-    /// What had to be held until now.
-    _kept: Option<Kept>,
 }
 
 /// A failure, and whether the body was read to its end before it.
@@ -141,10 +131,11 @@ async fn receive_inline(
         let message = "an inline body is one data frame of the announced size, of at most 65536 bytes";
         return Err(Failure::complete(Error::refused(ErrorCode::BadRequest, message)));
     }
-    // Uploads that wait for their commit hold their bytes; the room bounds them over all connections.
-    let room = state.room(header.length()).await;
     let mut data = vec![0; header.length()];
     reader.data(header, &mut data).await.map_err(|error| Failure::complete(error.into()))?;
+    // Uploads that wait for their commit hold their bytes; the room bounds them over all connections. Not before the
+    // bytes are here: a slow client must not keep what others need.
+    let room = state.room(data.len()).await;
     ticket.progress(size, reader.bytes() - before);
     if Digest::of(&data) != digest {
         return Err(Failure::complete(mismatch()));
@@ -181,7 +172,7 @@ async fn receive_stream(
     };
     ticket.progress(sink.total, reader.bytes() - before);
     match trailer {
-        Trailer::Error(error) => Err(Failure::complete(error.into())),
+        Trailer::Error(error) => Err(Failure::complete(Error::refused(error.code, error.message))),
         Trailer::End { size, sha256 } => {
             let (arrived, total, digest) = sink.finish().await.map_err(Failure::complete)?;
             if (total, digest) != (size, sha256) || put.sha256.is_some_and(|announced| announced != digest) {
@@ -214,7 +205,7 @@ struct Sink {
 
 struct Large {
     frames: EmptyFrames,
-    draining: JoinHandle<std::io::Result<(Incoming, u64, Digest)>>,
+    draining: Background<std::io::Result<(Incoming, u64, Digest)>>,
 }
 
 impl Sink {
@@ -252,13 +243,14 @@ impl Sink {
         let mut incoming = self.state.blobs.receive()?;
         let (frames, drainer) = content::receiver();
         let small = std::mem::take(&mut self.small);
-        let draining = tokio::task::spawn_blocking(move || {
+        let draining = background("upload", move || {
             let mut hasher = Hasher::new();
             hasher.update(&small);
             incoming.write_all(&small)?;
             let (total, digest) = drainer.run(&mut incoming, hasher)?;
             Ok((incoming, total + small.len() as u64, digest))
-        });
+        })
+        .map_err(storage)?;
         self.large = Some(Large { frames, draining });
         Ok(())
     }
@@ -267,7 +259,7 @@ impl Sink {
         let Some(Large { frames, draining }) = self.large.take() else { return Err(Error::Stopped) };
         // The drainer ends when nobody can hand it anything any more.
         drop(frames);
-        draining.await.map_err(|_| Error::Stopped)?.map_err(storage)
+        draining.wait().await?.map_err(storage)
     }
 
     async fn finish(mut self) -> Result<(Arrived, u64, Digest)> {
@@ -298,6 +290,24 @@ async fn place(state: &Arc<State>, incoming: Incoming, digest: Digest) -> Result
     placed.await.map_err(|_| Error::Stopped)?.map(Kept::Blob)
 }
 
+/// What is held until a commit is over: the collector stays away until then, and is called after it.
+#[derive(Debug)]
+struct Held {
+    kept: Option<Kept>,
+    ticket: Ticket,
+    _wake: Wake,
+}
+
+/// Calls the collector when it is dropped.
+#[derive(Debug)]
+struct Wake(Arc<Notify>);
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
 /// Queues the transaction that makes the path point to the content, with the log's record of it.
 async fn commit(
     state: &Arc<State>,
@@ -306,61 +316,58 @@ async fn commit(
     kept: Option<Kept>,
     stored: Stored,
     ticket: Ticket,
-) -> Pending<Committed> {
-    let caller = caller.clone();
-    let (garbage, catalog, blobs) = (state.garbage.clone(), state.catalog.clone(), state.blobs.clone());
-    let work = move |connection: &Connection| {
-        let stored_now = (|| {
-            let (permit, names) =
-                enter_with(connection, &caller, &put.path, Rights::CREATE.union(Rights::REPLACE))?;
-            let object = match &kept {
-                None => claimed(connection, &caller, &blobs, &catalog, &stored)?,
+) -> Pending<Stored> {
+    let (caller, blobs, sha256) = (caller.clone(), state.blobs.clone(), stored.sha256);
+    let held = Held { kept, ticket, _wake: Wake(state.garbage.clone()) };
+    let work = {
+        let blobs = blobs.clone();
+        move |connection: &Connection, held: &Held| {
+            let wanted = Rights::CREATE.union(Rights::REPLACE);
+            let (permit, names) = enter_with(connection, &caller, &put.path, wanted)?;
+            let object = match &held.kept {
+                None => claimed(connection, &caller, &blobs, &stored)?,
                 Some(Kept::Inline(data, _)) => objects::keep_inline(connection, &stored.sha256, data)?,
                 Some(Kept::Blob(_)) => objects::keep_blob(connection, &stored.sha256, stored.size)?,
             };
             let now = clock::now();
-            let file = NewFile {
-                mtime: put.mtime.unwrap_or(now),
-                executable: put.executable,
-                by: caller.identity,
-                now,
-            };
-            entries::store(connection, &permit, &names, object, &file)
-        })();
-        match stored_now {
-            Ok(()) => ticket.succeed_in(connection)?,
-            Err(error) => {
-                ticket.finish_soon(Some(error.to_wire().code));
-                if let Some(Kept::Blob(_)) = kept {
-                    // The file is in place and nobody's.
-                    catalog.post(move |connection| objects::discard(connection, &stored.sha256));
-                }
-                return Err(error);
-            }
+            let mtime = put.mtime.unwrap_or(now);
+            let file = NewFile { mtime, executable: put.executable, by: caller.identity, now };
+            entries::store(connection, &permit, &names, object, &file)?;
+            held.ticket.record_in(connection, None)?;
+            Ok(stored)
         }
-        garbage.notify_one();
-        Ok(Committed { stored, _kept: kept })
     };
-    state.catalog.submit(work).await
+    let otherwise = move |connection: &Connection, held: &Held, error: &Error| {
+        match held.kept {
+            // The file is in place and nobody's.
+            Some(Kept::Blob(_)) => objects::discard(connection, &sha256)?,
+            // Without its file, the next plan need not ask for a claim.
+            None if !is_whole(connection, &blobs, &sha256)? => objects::suspect(connection, &sha256)?,
+            _ => {}
+        }
+        held.ticket.record_in(connection, Some(error.to_wire().code))
+    };
+    state.catalog.submit_holding(held, work, otherwise).await
 }
 
-fn claimed(
-    connection: &Connection,
-    caller: &Caller,
-    blobs: &Blobs,
-    catalog: &Catalog,
-    stored: &Stored,
-) -> Result<ObjectId> {
+fn is_whole(connection: &Connection, blobs: &Blobs, sha256: &Digest) -> Result<bool> {
+    Ok(
+        match objects::find(connection, sha256)?
+            .map(|object| objects::bytes(connection, object))
+            .transpose()?
+        {
+            Some(Bytes::Extents(extents)) => blobs.has(&extents),
+            _ => true,
+        },
+    )
+}
+
+fn claimed(connection: &Connection, caller: &Caller, blobs: &Blobs, stored: &Stored) -> Result<ObjectId> {
     let found = objects::within_reach(connection, caller.identity, &stored.sha256, stored.size)?;
     let object = found.ok_or_else(absent)?;
     match objects::bytes(connection, object)? {
         // The row is there, the bytes are not: the client has them, and sends them then.
-        Bytes::Extents(extents) if !blobs.has(&extents) => {
-            // In a transaction of its own: this one is taken back.
-            let sha256 = stored.sha256;
-            catalog.post(move |connection| objects::suspect(connection, &sha256));
-            Err(absent())
-        }
+        Bytes::Extents(extents) if !blobs.has(&extents) => Err(absent()),
         _ => Ok(object),
     }
 }

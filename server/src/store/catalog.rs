@@ -38,23 +38,48 @@ impl std::fmt::Debug for Catalog {
 trait Change: Send {
     /// Runs inside the transaction; `false` takes back what it did.
     fn apply(&mut self, transaction: &Connection) -> bool;
+    /// Runs after a failure that was taken back, in the same transaction; `false` takes this back as well.
+    fn recover(&mut self, transaction: &Connection) -> bool;
     /// Tells the one who asked, after the commit or its failure.
     fn conclude(self: Box<Self>, commit: std::result::Result<(), &rusqlite::Error>);
 }
 
-struct Job<T, F> {
+struct Job<T, F, G, H> {
     work: Option<F>,
+    otherwise: Option<G>,
+    held: H,
     result: Option<Result<T>>,
     answer: oneshot::Sender<Result<T>>,
 }
 
-impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Change for Job<T, F> {
+impl<T, F, G, H> Change for Job<T, F, G, H>
+where
+    T: Send,
+    F: FnOnce(&Connection, &H) -> Result<T> + Send,
+    G: FnOnce(&Connection, &H, &Error) -> Result<()> + Send,
+    H: Send,
+{
     fn apply(&mut self, transaction: &Connection) -> bool {
-        self.result = self.work.take().map(|work| work(transaction));
+        self.result = self.work.take().map(|work| work(transaction, &self.held));
         matches!(self.result, Some(Ok(_)))
     }
 
+    fn recover(&mut self, transaction: &Connection) -> bool {
+        match (self.otherwise.take(), &self.result) {
+            (Some(otherwise), Some(Err(error))) => match otherwise(transaction, &self.held, error) {
+                Ok(()) => true,
+                Err(error) => {
+                    error!(%error, "what was to be noted of a failed change could not be");
+                    false
+                }
+            },
+            _ => false,
+        }
+    }
+
     fn conclude(self: Box<Self>, commit: std::result::Result<(), &rusqlite::Error>) {
+        // Not with the answer, which may wait for long until somebody cares.
+        drop(self.held);
         let result = match (self.result, commit) {
             (Some(Err(error)), _) => Err(error),
             (Some(Ok(value)), Ok(())) => Ok(value),
@@ -89,17 +114,31 @@ impl Catalog {
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Pending<T> {
+        self.submit_holding((), |connection, ()| work(connection), |_, (), _| Ok(())).await
+    }
+
+    /// The same with something that is held until the change is durable or has failed, and with what is to be noted in
+    /// the catalog if `work` fails.
+    pub async fn submit_holding<T: Send + 'static, H: Send + 'static>(
+        &self,
+        held: H,
+        work: impl FnOnce(&Connection, &H) -> Result<T> + Send + 'static,
+        otherwise: impl FnOnce(&Connection, &H, &Error) -> Result<()> + Send + 'static,
+    ) -> Pending<T> {
         let (answer, result) = oneshot::channel();
-        let job = Job { work: Some(work), result: None, answer };
+        let job = Job { work: Some(work), otherwise: Some(otherwise), held, result: None, answer };
         // A writer that has ended drops the job, and with it the answer: `Pending` says so.
         let _ = self.writer.send(Box::new(job)).await;
         Pending(result)
     }
 
-    /// Queues a change whose result nobody waits for, from anywhere.
+    /// Queues a change whose result nobody waits for, from within the runtime.
     pub fn post(&self, work: impl FnOnce(&Connection) -> Result<()> + Send + 'static) {
         let (answer, _) = oneshot::channel();
-        let job: Box<dyn Change> = Box::new(Job { work: Some(work), result: None, answer });
+        let work = move |connection: &Connection, (): &()| work(connection);
+        let otherwise = |_: &Connection, (): &(), _: &Error| Ok(());
+        let job = Job { work: Some(work), otherwise: Some(otherwise), held: (), result: None, answer };
+        let job: Box<dyn Change> = Box::new(job);
         if let Err(mpsc::error::TrySendError::Full(job)) = self.writer.try_send(job) {
             let writer = self.writer.clone();
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
@@ -194,6 +233,9 @@ fn apply(transaction: &Transaction<'_>, change: &mut dyn Change) -> rusqlite::Re
     transaction.prepare_cached("SAVEPOINT change")?.execute([])?;
     if !change.apply(transaction) {
         transaction.prepare_cached("ROLLBACK TO change")?.execute([])?;
+        if !change.recover(transaction) {
+            transaction.prepare_cached("ROLLBACK TO change")?.execute([])?;
+        }
     }
     transaction.prepare_cached("RELEASE change")?.execute([])?;
     Ok(())

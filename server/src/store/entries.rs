@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 use sealift_protocol::message::{Entry, EntryKind, Nanoseconds};
-use sealift_protocol::path::name_key;
+use sealift_protocol::path::{MAX_PATH, PathError, name_key};
 use sealift_protocol::{Digest, ErrorCode, Name};
 
 use super::objects::{self, ObjectId};
@@ -111,15 +111,15 @@ pub fn check(connection: &Connection, permit: &Permit, names: &[String]) -> Resu
     if names.is_empty() {
         return Err(is_a_directory(permit, names));
     }
-    for depth in 1..=names.len() {
-        match walk(connection, permit.space(), &names[..depth])? {
+    let mut parent = ROOT;
+    for (depth, name) in names.iter().enumerate() {
+        let last = depth + 1 == names.len();
+        match child(connection, permit.space(), parent, name)? {
             None => return Ok(permit.demand(Rights::CREATE)?),
-            Some(Place::File(..)) if depth < names.len() => {
-                return Err(not_a_directory(permit, &names[..depth]));
-            }
-            Some(Place::File(..)) => return Ok(permit.demand(Rights::REPLACE)?),
-            Some(Place::Directory(_)) if depth == names.len() => return Err(is_a_directory(permit, names)),
-            Some(_) => {}
+            Some(Node { file: Some(_), .. }) if last => return Ok(permit.demand(Rights::REPLACE)?),
+            Some(Node { file: Some(_), .. }) => return Err(not_a_directory(permit, &names[..=depth])),
+            Some(_) if last => return Err(is_a_directory(permit, names)),
+            Some(node) => parent = node.id,
         }
     }
     Ok(())
@@ -216,6 +216,11 @@ pub fn rename(
     let Some((name, directories)) = target_names.split_last() else {
         return Err(is_a_directory(target, &target_names));
     };
+    let below = match &place {
+        Place::Directory(node) => longest_below(connection, source.space(), node.id)?,
+        _ => 0,
+    };
+    check_length(target, &target_names, below)?;
     let parent = make_directories(connection, target, directories, file)?;
     match child(connection, target.space(), parent, name)? {
         None => target.demand(Rights::CREATE)?,
@@ -256,6 +261,7 @@ pub fn copy(
         return Err(is_a_directory(source, source_names));
     };
     let target_names = into_directory(connection, to.0, to.1, &node.name)?;
+    check_length(to.0, &target_names, 0)?;
     let file = NewFile { mtime: node.mtime, executable: content.executable, by, now };
     store(connection, to.0, &target_names, content.object, &file)?;
     Ok(target_names)
@@ -413,6 +419,27 @@ fn into_directory(
         Some(Place::Root | Place::Directory(_)) => [names, &[name.to_owned()]].concat(),
         _ => names.to_vec(),
     })
+}
+
+/// Bytes of the longest path below a directory, slashes included.
+fn longest_below(connection: &Connection, space: SpaceId, directory: i64) -> Result<usize> {
+    let longest: Option<i64> = connection
+        .prepare_cached(
+            "WITH RECURSIVE below (id, length) AS (
+                 SELECT id, 1 + octet_length(name) FROM entries WHERE space = ?2 AND parent = ?1
+                 UNION ALL
+                 SELECT entries.id, below.length + 1 + octet_length(entries.name)
+                 FROM below JOIN entries ON space = ?2 AND parent = below.id)
+             SELECT max(length) FROM below",
+        )?
+        .query_row(params![directory, space.0], |row| row.get(0))?;
+    Ok(longest.map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX)))
+}
+
+/// Refuses a new path that could not be written, so that nobody could reach what is there.
+fn check_length(permit: &Permit, names: &[String], below: usize) -> Result<()> {
+    let length = display(permit.name(), names).len().saturating_add(below);
+    if length > MAX_PATH { Err(PathError::PathTooLong(length).into()) } else { Ok(()) }
 }
 
 /// Whether `inner` is `outer` or below it.

@@ -155,7 +155,8 @@ pub fn release(connection: &Connection, object: ObjectId) -> Result<()> {
     Ok(())
 }
 
-fn find(connection: &Connection, digest: &Digest) -> Result<Option<ObjectId>> {
+/// The content, whoever may know of it.
+pub(crate) fn find(connection: &Connection, digest: &Digest) -> Result<Option<ObjectId>> {
     Ok(connection
         .prepare_cached("SELECT id FROM objects WHERE digest = ?1")?
         .query_row([digest.as_bytes()], |row| row.get(0).map(ObjectId))

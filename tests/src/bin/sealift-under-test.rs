@@ -1,0 +1,7 @@
+//! `sealift`, built where the integration tests find it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sealift::main()
+}

@@ -1,0 +1,84 @@
+//! The settings of a server under test, as its configuration file has them.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use sealift_server::Config;
+
+/// Settings that differ from the defaults.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    timeouts: Vec<(&'static str, Duration)>,
+    max_connections: Option<usize>,
+}
+
+impl Settings {
+    /// Nothing but defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Time for the TLS handshake.
+    #[must_use]
+    pub fn handshake(self, time: Duration) -> Self {
+        self.timeout("handshake", time)
+    }
+
+    /// Time for the first request.
+    #[must_use]
+    pub fn first_request(self, time: Duration) -> Self {
+        self.timeout("first_request", time)
+    }
+
+    /// Time between two requests.
+    #[must_use]
+    pub fn idle(self, time: Duration) -> Self {
+        self.timeout("idle", time)
+    }
+
+    /// Time without a byte in the middle of something.
+    #[must_use]
+    pub fn stall(self, time: Duration) -> Self {
+        self.timeout("stall", time)
+    }
+
+    /// Time for transfers to end when the server stops.
+    #[must_use]
+    pub fn drain(self, time: Duration) -> Self {
+        self.timeout("drain", time)
+    }
+
+    /// The most connections at once.
+    #[must_use]
+    pub fn max_connections(mut self, most: usize) -> Self {
+        self.max_connections = Some(most);
+        self
+    }
+
+    /// The configuration file.
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        if let Some(most) = self.max_connections {
+            writeln!(text, "max_connections = {most}").unwrap();
+        }
+        text.push_str("[timeouts]\n");
+        for (key, time) in &self.timeouts {
+            writeln!(text, "{key} = {:?}", time.as_secs_f64()).unwrap();
+        }
+        text
+    }
+
+    /// The configuration of a server in this process.
+    pub(crate) fn to_config(&self, data: &Path) -> Config {
+        let mut config: Config =
+            toml::from_str(&self.to_toml()).expect("what to_toml writes is a configuration");
+        config.data = data.to_owned();
+        config
+    }
+
+    fn timeout(mut self, key: &'static str, time: Duration) -> Self {
+        self.timeouts.push((key, time));
+        self
+    }
+}

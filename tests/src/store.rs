@@ -1,0 +1,203 @@
+//! The data directory, looked at behind the server's back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use rusqlite::Connection;
+use sealift_protocol::{Digest, Hasher};
+use sealift_server::store::schema;
+
+use crate::eventually;
+
+/// What a server keeps on disk.
+#[derive(Debug, Clone)]
+pub struct Store {
+    data: PathBuf,
+}
+
+/// A row of the transfer log as the catalog has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRow {
+    /// Who.
+    pub identity: String,
+    /// From where.
+    pub address: String,
+    /// `put` or `get`.
+    pub direction: String,
+    /// The whole path.
+    pub path: String,
+    /// Bytes of content.
+    pub bytes: u64,
+    /// Bytes of frames.
+    pub wire_bytes: u64,
+    /// Microseconds.
+    pub duration_us: u64,
+    /// How it failed.
+    pub error: Option<String>,
+}
+
+impl Store {
+    pub(crate) fn new(data: &Path) -> Self {
+        Self { data: data.to_owned() }
+    }
+
+    /// The files below `blobs/`, by the digest that is their name.
+    pub fn blobs(&self) -> BTreeMap<Digest, PathBuf> {
+        let mut blobs = BTreeMap::new();
+        for directory in fs::read_dir(self.data.join("blobs")).unwrap() {
+            for file in fs::read_dir(directory.unwrap().path()).unwrap() {
+                let path = file.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap();
+                blobs.insert(Digest::from_str(name).unwrap(), path.clone());
+            }
+        }
+        blobs
+    }
+
+    /// Where a blob's file has to be.
+    pub fn blob(&self, digest: &Digest) -> PathBuf {
+        let name = digest.to_string();
+        self.data.join("blobs").join(&name[..2]).join(name)
+    }
+
+    /// The files in `incoming/`.
+    pub fn incoming(&self) -> Vec<PathBuf> {
+        let files = fs::read_dir(self.data.join("incoming")).unwrap();
+        files.map(|file| file.unwrap().path()).collect()
+    }
+
+    /// How many rows a table has.
+    pub fn count(&self, table: &str) -> i64 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        self.reader().query_row(&sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// The transfer log, oldest first.
+    pub fn log(&self) -> Vec<LogRow> {
+        let reader = self.reader();
+        let mut statement = reader
+            .prepare(
+                "SELECT name, address, direction, path, bytes, wire_bytes, duration_us, error
+                 FROM transfers JOIN identities ON identities.id = identity ORDER BY transfers.id",
+            )
+            .unwrap();
+        let rows = statement.query_map([], |row| {
+            Ok(LogRow {
+                identity: row.get(0)?,
+                address: row.get(1)?,
+                direction: row.get(2)?,
+                path: row.get(3)?,
+                bytes: row.get::<_, i64>(4)?.cast_unsigned(),
+                wire_bytes: row.get::<_, i64>(5)?.cast_unsigned(),
+                duration_us: row.get::<_, i64>(6)?.cast_unsigned(),
+                error: row.get(7)?,
+            })
+        });
+        rows.unwrap().map(Result::unwrap).collect()
+    }
+
+    /// Waits for a row of the log about this path.
+    pub async fn logged(&self, path: &str) -> LogRow {
+        eventually(&format!("{path} in the log"), || self.log().into_iter().rfind(|row| row.path == path))
+            .await
+    }
+
+    /// The same for a download.
+    pub async fn logged_get(&self, path: &str) -> LogRow {
+        let look = || self.log().into_iter().rfind(|row| row.path == path && row.direction == "get");
+        eventually(&format!("a download of {path} in the log"), look).await
+    }
+
+    /// Waits until nothing is on its way any more: no file in `incoming/`, no garbage, no blob without a row. Then
+    /// checks that every byte that the catalog knows is there and is what its name says.
+    pub async fn settled(&self) {
+        let mut last = String::new();
+        let quiet = || {
+            let unquiet = self.unquiet();
+            let done = unquiet.is_none();
+            last = unquiet.unwrap_or_default();
+            done.then_some(())
+        };
+        let waited = tokio::time::timeout(crate::PATIENCE / 3, eventually("a quiet store", quiet)).await;
+        assert!(waited.is_ok(), "the store does not come to rest: {last}");
+        self.verify();
+    }
+
+    /// What is still on its way.
+    fn unquiet(&self) -> Option<String> {
+        let incoming = self.incoming();
+        let garbage = self.count("garbage");
+        let rows = self.blob_rows();
+        let orphans: Vec<_> = self.blobs().into_keys().filter(|digest| !rows.contains_key(digest)).collect();
+        let quiet = incoming.is_empty() && garbage == 0 && orphans.is_empty();
+        (!quiet).then(|| format!("incoming {incoming:?}, {garbage} rows of garbage, orphans {orphans:?}"))
+    }
+
+    /// Checks that every blob and every small content is whole, and that every name leads to one.
+    pub fn verify(&self) {
+        for (digest, size) in self.blob_rows() {
+            let (found, length) = digest_of_file(&self.blob(&digest));
+            assert_eq!((found, length), (digest, size), "a blob is not what its name says");
+        }
+        let reader = self.reader();
+        let mut statement = reader
+            .prepare(
+                "SELECT digest, size, data, (SELECT sum(length) FROM extents WHERE extents.object = objects.id)
+                 FROM objects LEFT JOIN contents ON contents.object = objects.id",
+            )
+            .unwrap();
+        let mut rows = statement.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let digest = Digest::from_bytes(row.get(0).unwrap());
+            let (size, extents): (i64, Option<i64>) = (row.get(1).unwrap(), row.get(3).unwrap());
+            match row.get::<_, Option<Vec<u8>>>(2).unwrap() {
+                Some(data) => {
+                    assert_eq!((Digest::of(&data), i64::try_from(data.len()).unwrap()), (digest, size));
+                    assert_eq!(extents, None, "{digest} is kept twice");
+                }
+                None => assert_eq!(extents, Some(size), "{digest} is not whole"),
+            }
+        }
+        let named: BTreeSet<i64> =
+            self.numbers("SELECT DISTINCT object FROM entries WHERE object IS NOT NULL");
+        let kept: BTreeSet<i64> = self.numbers("SELECT id FROM objects");
+        assert_eq!(named, kept, "contents and names do not agree");
+    }
+
+    fn blob_rows(&self) -> BTreeMap<Digest, u64> {
+        let reader = self.reader();
+        let mut statement = reader.prepare("SELECT digest, size FROM blobs").unwrap();
+        let rows = statement.query_map([], |row| {
+            Ok((Digest::from_bytes(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned()))
+        });
+        rows.unwrap().map(Result::unwrap).collect()
+    }
+
+    fn numbers(&self, sql: &str) -> BTreeSet<i64> {
+        let reader = self.reader();
+        let mut statement = reader.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    fn reader(&self) -> Connection {
+        schema::open_reader(&self.data.join("catalog.db")).unwrap()
+    }
+}
+
+/// The digest and the length of a file.
+pub fn digest_of_file(path: &Path) -> (Digest, u64) {
+    let (mut hasher, mut length) = (Hasher::new(), 0);
+    let mut file = fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match std::io::Read::read(&mut file, &mut buffer).unwrap() {
+            0 => return (hasher.finish(), length),
+            count => {
+                hasher.update(&buffer[..count]);
+                length += count as u64;
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! `sealiftd`'s commands beside a running server.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use insta::assert_snapshot;
+use sealift_certs::JoinToken;
+use sealift_tests::{Computer, Ended, Launcher};
+use serde_json::Value;
+
+use crate::{SEALIFT, SEALIFTD};
+
+const SECOND: i64 = 1_000_000_000;
+
+trait Outcome {
+    fn ok(self) -> String;
+    fn failed(self, code: i32) -> String;
+}
+
+impl Outcome for Ended {
+    /// What it printed.
+    #[track_caller]
+    fn ok(self) -> String {
+        assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""), "{self:?}");
+        self.stdout
+    }
+
+    /// What it complained.
+    #[track_caller]
+    fn failed(self, code: i32) -> String {
+        assert_eq!((self.code, self.stdout.as_str()), (Some(code), ""), "{self:?}");
+        self.stderr
+    }
+}
+
+#[tokio::test]
+async fn invitations() {
+    let launcher = Launcher::new(SEALIFTD);
+    let server = launcher.start().await;
+    let token = launcher.run("invite", &["alice"]).await.ok();
+    let parsed: JoinToken = token.parse().unwrap();
+    assert_eq!(token, format!("{parsed}\n"), "the token alone");
+    assert_eq!(parsed.addresses.to_vec(), [server.address.to_string()]);
+    let named = launcher
+        .run("invite", &["alice", "--address", "files.example.org", "--address", "[::1]:7"])
+        .await
+        .ok();
+    let port = server.address.port();
+    let addresses = named.parse::<JoinToken>().unwrap().addresses.to_vec();
+    assert_eq!(addresses, [format!("files.example.org:{port}"), "[::1]:7".to_owned()]);
+
+    for (ttl, seconds) in [(None, 3600), (Some("90s"), 90), (Some("15m"), 900), (Some("7d"), 7 * 86400)] {
+        let ttl: Vec<_> = ttl.iter().flat_map(|ttl| ["--ttl", ttl]).collect();
+        launcher.run("invite", &[&["bob"], &ttl[..]].concat()).await.ok();
+        let sql = "SELECT expires_at - created_at FROM invites WHERE name = 'bob'";
+        let time: i64 = server.catalog().query_row(sql, [], |row| row.get(0)).unwrap();
+        assert_eq!(time, seconds * SECOND, "{ttl:?}");
+        server.administer(|catalog| catalog.execute("DELETE FROM invites WHERE name = 'bob'", []).unwrap());
+    }
+    for (arguments, words) in [
+        (&[][..], "<NAME>"),
+        (&["Alice"], "is not allowed: use 1 to 64 of a-z"),
+        (&["bob", "--ttl", "soon"], "write a number with s, m, h or d"),
+        (&["bob", "--ttl", "0s"], "write a number with s, m, h or d"),
+    ] {
+        assert!(launcher.run("invite", arguments).await.failed(2).contains(words), "{arguments:?}");
+    }
+    let everyone = launcher.run("invite", &["everyone"]).await.failed(1);
+    assert!(everyone.contains("invite under another name"), "{everyone}");
+    assert_eq!(server.store().count("invites"), 2);
+}
+
+#[tokio::test]
+async fn identities_and_revocation() {
+    let launcher = Launcher::new(SEALIFTD);
+    let server = launcher.start().await;
+    assert_eq!(launcher.run("identities", &[]).await.ok(), "");
+    assert_eq!(launcher.run("identities", &["--json"]).await.ok(), "");
+    let alice = Computer::joined(SEALIFT, &server, "alice").await;
+    let bob = Computer::joined(SEALIFT, &server, "bob-with-a-long-name").await;
+    let second = Computer::joined(SEALIFT, &server, "alice").await;
+    let revoked = launcher.run("revoke", &["bob-with-a-long-name"]).await.ok();
+    assert_eq!(revoked, "revoked bob-with-a-long-name (1 certificates)\n");
+    bob.run(["ls"]).await.exited(4);
+    let listed = launcher.run("identities", &[]).await.ok();
+    insta::with_settings!({ filters => vec![(r"20\d\d-\d\d-\d\d", "[DAY]")] }, {
+        assert_snapshot!(listed, @r#"
+        NAME                  STATE    CERTIFICATES  EXPIRES
+        alice                 active              2  [DAY]
+        bob-with-a-long-name  revoked             0  -
+        "#);
+    });
+    let json = launcher.run("identities", &["--json"]).await.ok();
+    let rows: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        (&rows[0]["name"], &rows[0]["state"], &rows[0]["certificates"]),
+        (&"alice".into(), &"active".into(), &2.into())
+    );
+    assert_eq!((&rows[1]["state"], &rows[1]["certificates"]), (&"revoked".into(), &0.into()));
+    assert!(
+        rows[0]["revoked"].is_null() && !rows[1]["revoked"].is_null() && rows[1]["expires"].is_null(),
+        "{json}"
+    );
+
+    assert_eq!(launcher.run("revoke", &["alice"]).await.ok(), "revoked alice (2 certificates)\n");
+    for computer in [&alice, &second] {
+        computer.run(["ls"]).await.exited(4);
+    }
+    assert_snapshot!(launcher.run("revoke", &["nobody"]).await.failed(3), @r#"sealiftd: there is no identity nobody: `sealiftd identities` lists them"#);
+    launcher.run("revoke", &[]).await.failed(2);
+}
+
+#[tokio::test]
+async fn spaces_and_grants() {
+    let launcher = Launcher::new(SEALIFTD);
+    let server = launcher.start().await;
+    let alice = Computer::joined(SEALIFT, &server, "alice").await;
+    let bob = Computer::joined(SEALIFT, &server, "bob").await;
+    alice.write("a", "a");
+    assert_snapshot!(launcher.run("space", &["add", "photos"]).await.ok(), @r#"added /photos: `sealiftd grant photos WHO RIGHTS` opens it"#);
+    alice.run(["put", "a", "/photos/"]).await.exited(4);
+    assert_snapshot!(launcher.run("grant", &["photos", "alice", "read,create"]).await.ok(), @r#"alice may now do in /photos: read, create"#);
+    alice.run(["put", "a", "/photos/"]).await.ok();
+    bob.run(["get", "/photos/a", "-"]).await.exited(4);
+    assert_snapshot!(launcher.run("grant", &["photos", "everyone", "read"]).await.ok(), @r#"everyone may now do in /photos: read"#);
+    bob.run(["get", "/photos/a", "-"]).await.ok();
+    launcher.run("grant", &["alice", "bob", "all"]).await.ok();
+    bob.run(["cp", "/photos/a", "/alice/from-bob"]).await.ok();
+    assert_snapshot!(launcher.run("space", &["list"]).await.ok(), @r#"
+    /alice  of alice
+        bob: read,create,replace,delete
+    /bob  of bob
+    /photos  shared
+        everyone: read
+        alice: read,create
+    "#);
+    assert_snapshot!(launcher.run("grant", &["photos", "everyone", "none"]).await.ok(), @r#"everyone may now do in /photos: nothing"#);
+    bob.run(["get", "/photos/a", "-"]).await.exited(4);
+
+    assert_snapshot!(launcher.run("space", &["add", "photos"]).await.failed(1), @r#"sealiftd: there is a space /photos already: choose another name"#);
+    assert_snapshot!(launcher.run("grant", &["nowhere", "alice", "read"]).await.failed(3), @r#"sealiftd: there is no nowhere: `sealiftd space list` lists the spaces"#);
+    assert_snapshot!(launcher.run("grant", &["photos", "nobody", "read"]).await.failed(3), @r#"sealiftd: there is no nobody: `sealiftd identities` lists who has joined"#);
+    let wrong = launcher.run("grant", &["photos", "alice", "write"]).await.failed(2);
+    assert!(wrong.contains("is no right: use read, create, replace, delete, all or none"), "{wrong}");
+    let taken = launcher.run("invite", &["photos"]).await.failed(1);
+    assert!(taken.contains("/photos is a shared space: invite under another name"), "{taken}");
+    for arguments in [&[][..], &["add"], &["add", "No"], &["remove", "photos"]] {
+        launcher.run("space", arguments).await.failed(2);
+    }
+}
+
+#[tokio::test]
+async fn a_data_directory_is_made_once() {
+    let launcher = Launcher::on_nothing(SEALIFTD);
+    let data = launcher.data();
+    assert_eq!(launcher.run("init", &[]).await.ok(), format!("initialised {}\n", data.display()));
+    let authority = fs::read(data.join("pki/ca.pem")).unwrap();
+    let mode = |name: &str| fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(""), mode("pki"), mode("pki/ca.key")), (0o700, 0o700, 0o600));
+    assert_eq!(launcher.run("init", &[]).await.ok(), format!("was initialised before: {}\n", data.display()));
+    assert_eq!(fs::read(data.join("pki/ca.pem")).unwrap(), authority);
+    let server = launcher.start().await;
+    Computer::joined(SEALIFT, &server, "alice").await;
+}
+
+#[tokio::test]
+async fn what_is_no_data_directory_is_refused() {
+    let launcher = Launcher::on_nothing(SEALIFTD);
+    for verb in ["invite", "identities", "revoke"] {
+        let arguments: &[&str] = if verb == "identities" { &[] } else { &["alice"] };
+        let missing = launcher.run(verb, arguments).await.failed(2);
+        assert!(missing.contains("run `sealiftd init --data DIR` first"), "{missing}");
+    }
+    assert!(!launcher.data().exists());
+    fs::create_dir(launcher.data()).unwrap();
+    fs::write(launcher.data().join("thesis.txt"), "x").unwrap();
+    for verb in ["init", "serve"] {
+        let strange = launcher.run(verb, &[]).await.failed(2);
+        assert!(
+            strange.contains("is not empty and no Sealift data directory: name an empty or a new one"),
+            "{strange}"
+        );
+    }
+    assert_eq!(fs::read_dir(launcher.data()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn what_is_no_command_line_is_a_usage_error() {
+    let launcher = Launcher::new(SEALIFTD);
+    for (verb, arguments) in [
+        ("fly", &[][..]),
+        ("serve", &["--listen", "nowhere"]),
+        ("serve", &["--log", "loud"]),
+        ("grant", &["photos"]),
+        ("identities", &["alice"]),
+    ] {
+        let said = launcher.run(verb, arguments).await.failed(2);
+        assert!(said.contains("--help"), "{verb}: {said}");
+    }
+    let config = launcher.data().join("../wrong.toml");
+    fs::write(&config, "listn = 1").unwrap();
+    let wrong = launcher.run("serve", &["--config", config.to_str().unwrap()]).await.failed(2);
+    assert!(wrong.contains("listn") && wrong.contains("wrong.toml"), "{wrong}");
+    let missing = launcher.run("identities", &["--config", "/nowhere.toml"]).await.failed(2);
+    assert!(missing.contains("/nowhere.toml cannot be read"), "{missing}");
+}

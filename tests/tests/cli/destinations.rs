@@ -1,0 +1,149 @@
+//! Where files go: the rules of cp, on both sides.
+
+use sealift_tests::{Computer, Pattern};
+
+use crate::{KIB, alice};
+
+/// What is in a directory on the server.
+async fn listed(computer: &Computer, directory: &str) -> Vec<String> {
+    let ran = computer.run(["ls", "-R", directory]).await.ok();
+    ran.text().lines().filter(|line| !line.ends_with('/')).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn one_file_goes_up() {
+    let (_world, alice) = alice().await;
+    // Small files travel with their request, large ones after a plan: both learn late that a name is a directory's.
+    for (name, size) in [("small", 10), ("large", 100 * KIB)] {
+        let content = Pattern::new(size, size).whole();
+        let file = alice.write(name, &content);
+        let file = file.to_str().unwrap();
+        for (destination, stored) in [
+            (None, name.to_owned()),
+            (Some("."), name.to_owned()),
+            (Some("./"), name.to_owned()),
+            (Some("/alice/"), name.to_owned()),
+            (Some("/alice"), name.to_owned()),
+            (Some("new"), "new".to_owned()),
+            (Some("./new"), "new".to_owned()),
+            (Some("/alice/new"), "new".to_owned()),
+            (Some("made/"), format!("made/{name}")),
+            (Some("made/on/the/way"), "made/on/the/way".to_owned()),
+            // There by now, and so without the slash, too.
+            (Some("made"), format!("made/{name}")),
+            (Some("/alice/made/on"), format!("made/on/{name}")),
+        ] {
+            let put = alice.run(["put", file].into_iter().chain(destination)).await.ok();
+            assert!(put.stderr.starts_with(&format!("stored /alice/{stored} (")), "{destination:?}: {put:?}");
+            assert!(alice.run(["get", &stored, "-"]).await.ok().stdout == content, "{destination:?}");
+            alice.run(["rm", &stored]).await.ok();
+        }
+        assert_eq!(listed(&alice, "").await, [""; 0]);
+        for directory in ["made/on/the", "made/on", "made"] {
+            alice.run(["rm", directory]).await.ok();
+        }
+    }
+}
+
+#[tokio::test]
+async fn several_files_go_up_into_a_directory() {
+    let (_world, alice) = alice().await;
+    alice.write("a", "a");
+    alice.write("b", Pattern::new(1, 100 * KIB).whole());
+    for (destination, stored) in
+        [("new", ["new/a", "new/b"]), ("other/", ["other/a", "other/b"]), (".", ["a", "b"])]
+    {
+        alice.run(["put", "a", "b", destination]).await.ok();
+        let all = listed(&alice, "").await;
+        assert!(stored.iter().all(|file| all.contains(&(*file).to_owned())), "{destination}: {all:?}");
+    }
+}
+
+#[tokio::test]
+async fn uploads_that_cannot_be_meant_are_usage_errors() {
+    let (_world, alice) = alice().await;
+    for file in ["a", "b", "other/a"] {
+        alice.write(file, file);
+    }
+    for (line, words) in [
+        (&["put"][..], "required"),
+        (&["put", "a", "other/a", "b"], "b is also a local file"),
+        (&["put", "a", "/"], "name a space too, such as /alice/"),
+        (&["put", "a", "other/a", "d/"], "d/a would be written twice"),
+        (&["put", "-"], "name the file that it becomes"),
+        (&["put", "-", "d/"], "name the file that it becomes, such as d/NAME"),
+        (&["put", "-", "a", "d/"], "put it by itself"),
+        (&["put", "a", "x/../y"], "give the path without it"),
+        (&["put", "a", "x//y"], "remove the doubled slash"),
+    ] {
+        let ran = alice.run(line).await;
+        assert_eq!(ran.code, Some(2), "{line:?}: {ran:?}");
+        assert!(ran.stderr.contains(words), "{line:?}: {ran:?}");
+    }
+    assert_eq!(listed(&alice, "").await, [""; 0], "nothing was stored by any of them");
+}
+
+#[tokio::test]
+async fn one_file_comes_down() {
+    let (_world, alice) = alice().await;
+    for (name, size) in [("small", 10), ("large", 100 * KIB)] {
+        let content = Pattern::new(size, size).whole();
+        let remote = format!("d/{name}");
+        alice.call(["put", "-", &remote]).input(content.clone()).run().await.ok();
+        std::fs::create_dir_all(alice.desk().join("existing")).unwrap();
+        for (destination, stored) in [
+            (None, name.to_owned()),
+            (Some("."), name.to_owned()),
+            (Some("existing"), format!("existing/{name}")),
+            (Some("existing/"), format!("existing/{name}")),
+            (Some("existing/new"), "existing/new".to_owned()),
+            (Some("new"), "new".to_owned()),
+            (Some("made/on/the/way/"), format!("made/on/the/way/{name}")),
+        ] {
+            alice.run(["get", &remote].into_iter().chain(destination)).await.ok();
+            assert!(alice.read(&stored) == content, "{destination:?}");
+            let files: Vec<_> = alice.files().into_iter().filter(|file| !file.ends_with('/')).collect();
+            assert_eq!(files, [stored.as_str()], "{destination:?}");
+            std::fs::remove_file(alice.desk().join(stored)).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn several_files_come_down_into_a_directory() {
+    let (_world, alice) = alice().await;
+    for file in ["a", "d/b"] {
+        alice.call(["put", "-", file]).input(file).run().await.ok();
+    }
+    std::fs::create_dir(alice.desk().join("existing")).unwrap();
+    for destination in ["existing", "made/", "."] {
+        alice.run(["get", "a", "d/b", destination]).await.ok();
+        assert_eq!(alice.read(format!("{destination}/a")), b"a");
+        assert_eq!(alice.read(format!("{destination}/b")), b"d/b");
+    }
+}
+
+#[tokio::test]
+async fn downloads_that_cannot_be_meant_are_usage_errors() {
+    let (_world, alice) = alice().await;
+    for file in ["a", "d/a", "d/b"] {
+        alice.call(["put", "-", file]).input(file).run().await.ok();
+    }
+    alice.write("file", "file");
+    for (line, words) in [
+        (&["get"][..], "required"),
+        (&["get", "a", "d/b", "absent"], "end it with / to make it one"),
+        (&["get", "a", "d/b", "file"], "need a directory"),
+        (&["get", "a", "d/b", "-"], "need a directory"),
+        (&["get", "a", "d/a", "x/"], "x/a would be written twice"),
+        (&["get", "d/"], "means a directory: name the files in it"),
+        (&["get", "/"], "means a directory"),
+        (&["get", "d/../a"], "give the path without it"),
+    ] {
+        let ran = alice.run(line).await;
+        assert_eq!(ran.code, Some(2), "{line:?}: {ran:?}");
+        assert!(ran.stderr.contains(words), "{line:?}: {ran:?}");
+    }
+    assert_eq!(alice.files(), ["file"], "nothing was written by any of them");
+    assert_eq!(alice.read("file"), b"file");
+}

@@ -1,0 +1,143 @@
+//! The help texts. A change of them is a decision.
+
+use insta::assert_snapshot;
+use sealift_tests::Computer;
+
+use crate::SEALIFT;
+
+#[tokio::test]
+async fn of_the_program() {
+    let computer = Computer::new(SEALIFT);
+    let help = computer.run(["--help"]).await.ok();
+    assert_eq!(help.stderr, "");
+    assert_snapshot!(help.text(), @r#"
+    Move files to and from a Sealift server.
+
+    Every transfer is encrypted, verified on both ends, and durable on the server before it is reported
+    as done. Paths on the server are inside your own space, as in docs/plan.pdf; /NAME/docs/plan.pdf is
+    in the space NAME.
+
+    Usage: sealift [OPTIONS] <COMMAND>
+
+    Commands:
+      join    Join a server with a token from its administrator
+      put     Store files on the server [alias: upload]
+      get     Fetch files from the server [alias: download]
+      ls      List a directory [alias: list]
+      info    Show what the server knows about paths [alias: stat]
+      rm      Delete files and empty directories on the server [alias: delete]
+      mv      Move or rename a file or a directory on the server
+      cp      Copy a file on the server
+      log     Show the transfer log, newest first
+      whoami  Show who you are on the server, and what you may do there
+      renew   Renew this computer's certificate now
+      help    Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Options of every command:
+          --profile <NAME>
+              Which saved profile to use [env: SEALIFT_PROFILE]
+
+          --server <ADDR:PORT>
+              Reach the profile's server by this address instead; the port may be left out [env:
+              SEALIFT_SERVER]
+
+          --json
+              Print JSON, one object on each line [env: SEALIFT_JSON]
+
+      -q, --quiet
+              Print no progress and no summaries [env: SEALIFT_QUIET]
+
+    Start with the token that `sealiftd invite NAME` prints on the server:
+      sealift join TOKEN
+      sealift put photo.jpg
+      sealift ls -l
+
+    Profiles and config.toml (profile, quiet, json) are in the user's configuration directory for
+    programs, under sealift, or in SEALIFT_CONFIG_DIR. A flag counts more than the environment, and
+    that more than the file.
+
+    Exit codes: 0 done, 1 other failure, 2 usage, 3 not found, 4 not allowed or certificate refused,
+    5 integrity mismatch, 6 no space or quota, 7 could not connect or timed out (try again),
+    8 some of several failed, 130 interrupted.
+    "#);
+    let version = computer.run(["--version"]).await.ok();
+    assert_eq!(version.text(), format!("sealift {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[tokio::test]
+async fn of_put() {
+    let help = Computer::new(SEALIFT).run(["put", "--help"]).await.ok();
+    assert_snapshot!(help.text(), @r#"
+    Store files on the server
+
+    The last of several paths is the destination; a single one goes to the root of your own space. A
+    destination that ends in / or is a directory receives files under their own names, and so does any
+    destination of several files. What the server has already is not sent again. Files are stored when
+    the command ends: not even a power cut on the server loses them then.
+
+    Usage: sealift put [OPTIONS] SRC... [DEST]
+
+    Arguments:
+      <PATH>...
+              Local files, or - for standard input; then where to, on the server
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Options of every command:
+          --profile <NAME>
+              Which saved profile to use [env: SEALIFT_PROFILE]
+
+          --server <ADDR:PORT>
+              Reach the profile's server by this address instead; the port may be left out [env:
+              SEALIFT_SERVER]
+
+          --json
+              Print JSON, one object on each line [env: SEALIFT_JSON]
+
+      -q, --quiet
+              Print no progress and no summaries [env: SEALIFT_QUIET]
+
+    Examples:
+      sealift put report.pdf                  as report.pdf in your own space
+      sealift put report.pdf docs/            as docs/report.pdf
+      sealift put a.jpg b.jpg photos/         several files
+      sealift put *.jpg ./                    several files into your own space
+      sealift put report.pdf /team/2026.pdf   into the space `team`, under another name
+      pg_dump shop | sealift put - shop.sql   from standard input
+    "#);
+}
+
+#[tokio::test]
+async fn every_verb_has_one_without_a_profile_or_a_server() {
+    let computer = Computer::new(SEALIFT);
+    for verb in ["join", "put", "get", "ls", "info", "rm", "mv", "cp", "log", "whoami", "renew"] {
+        let help = computer.run([verb, "--help"]).await.ok();
+        assert!(help.text().contains(&format!("\n  sealift {verb}")), "an example: {help:?}");
+        let asked = computer.run(["help", verb]).await.ok();
+        assert_eq!(asked.stdout, help.stdout);
+    }
+    assert!(!computer.configuration().exists(), "asking leaves no trace");
+}
+
+#[tokio::test]
+async fn what_is_no_command_line_is_a_usage_error() {
+    let computer = Computer::new(SEALIFT);
+    for line in
+        [&[][..], &["fly"], &["ls", "a", "b"], &["mv", "a"], &["--profile", "A/B", "ls"], &["log", "-n", "x"]]
+    {
+        let ran = computer.run(line).await.exited(2);
+        assert!(
+            ran.stdout.is_empty() && ran.stderr.contains("Usage:") || ran.stderr.contains("--help"),
+            "{ran:?}"
+        );
+    }
+}

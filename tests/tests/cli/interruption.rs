@@ -1,0 +1,111 @@
+//! Ctrl-C in the middle: the program ends at once, leaves nothing behind, and can be run again.
+
+use std::io::Write;
+
+use insta::assert_snapshot;
+use rustix::process::Signal;
+use sealift_tests::{Pattern, eventually};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+
+use crate::gate::{Gate, Way};
+use crate::{KIB, MIB, alice};
+
+const SIZE: u64 = 64 * MIB;
+
+#[tokio::test]
+async fn a_download() {
+    let (world, alice) = alice().await;
+    alice.call(["put", "-", "big"]).input(Pattern::new(1, SIZE).whole()).run().await.ok();
+    alice.write("big", "before");
+    let mut gate = Gate::before(world.address, Way::Down, 4 * MIB).await;
+    let running = alice.call(["get", "big", "--server", &gate.server()]).start();
+    gate.reached().await;
+    eventually("a temporary file", || (alice.files().len() == 2).then_some(())).await;
+    running.interrupt();
+    let ran = running.ended().await;
+    assert_snapshot!(ran.shown(), @r#"
+    sealift: interrupted: what was not complete was not kept
+      hint: run the same command again to do the rest
+    exit 130
+    "#);
+    assert_eq!((alice.files(), alice.read("big")), (vec!["big".to_owned()], b"before".to_vec()));
+    gate.open();
+    let row = world.store().logged_get("/alice/big").await;
+    assert_eq!(row.error.as_deref(), Some("interrupted"));
+    assert!(row.bytes < SIZE, "{row:?}");
+
+    alice.run(["get", "big"]).await.ok();
+    assert!(alice.read("big") == Pattern::new(1, SIZE).whole());
+}
+
+#[tokio::test]
+async fn an_upload() {
+    let (world, alice) = alice().await;
+    alice.write("big", Pattern::new(1, SIZE).whole());
+    let mut gate = Gate::before(world.address, Way::Up, 4 * MIB).await;
+    let running = alice.call(["put", "big", "--server", &gate.server()]).start();
+    gate.reached().await;
+    eventually("the upload under way", || world.store().incoming().pop()).await;
+    running.interrupt();
+    running.ended().await.refused(130);
+    gate.open();
+    let row = world.store().logged("/alice/big").await;
+    assert_eq!(row.error.as_deref(), Some("interrupted"));
+    assert!(row.bytes < SIZE, "{row:?}");
+    eventually("an empty incoming/", || world.store().incoming().is_empty().then_some(())).await;
+    assert_eq!(alice.run(["ls"]).await.ok().text(), "");
+    assert_eq!(
+        alice.run(["--json", "log", "--failed"]).await.ok().object("transfer")["error"],
+        "interrupted"
+    );
+
+    alice.run(["put", "big"]).await.ok();
+    assert!(alice.run(["get", "big", "-"]).await.ok().stdout == Pattern::new(1, SIZE).whole());
+    world.store().settled().await;
+}
+
+/// Nobody waits for a pipe that yields nothing.
+#[tokio::test]
+async fn an_upload_from_a_pipe_that_stays_open() {
+    let (world, alice) = alice().await;
+    let mut running = alice.call(["put", "-", "big"]).start_with_open_input();
+    let mut input = running.input.take().unwrap();
+    input.write_all(&Pattern::new(1, 300 * KIB).whole()).unwrap();
+    eventually("the upload under way", || world.store().incoming().pop()).await;
+    running.interrupt();
+    running.ended().await.refused(130);
+    drop(input);
+    assert_eq!(world.store().logged("/alice/big").await.error.as_deref(), Some("interrupted"));
+    world.store().settled().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_answers() {
+    let (_world, alice) = alice().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let running = alice.call(["--json", "ls", "--server", &address]).start();
+    let (mut silent, _) = listener.accept().await.unwrap();
+    silent.read_exact(&mut [0; 5]).await.unwrap();
+    running.interrupt();
+    assert_snapshot!(running.ended().await.shown(), @r#"
+    {"code":"interrupted","exit":130,"hint":"run the same command again to do the rest","message":"interrupted: what was not complete was not kept","type":"error"}
+    exit 130
+    "#);
+}
+
+#[tokio::test]
+async fn other_signals_have_exit_codes_of_their_own() {
+    let (world, alice) = alice().await;
+    alice.call(["put", "-", "big"]).input(Pattern::new(1, 16 * MIB).whole()).run().await.ok();
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
+        let mut gate = Gate::before(world.address, Way::Down, MIB).await;
+        let running = alice.call(["get", "big", "--server", &gate.server()]).start();
+        gate.reached().await;
+        eventually("a temporary file", || (alice.files().len() == 1).then_some(())).await;
+        running.signal(signal);
+        running.ended().await.refused(code);
+        assert_eq!(alice.files(), [""; 0]);
+    }
+}

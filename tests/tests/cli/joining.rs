@@ -1,0 +1,164 @@
+//! Tokens: good once, in time, for the server that they name.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, SystemTime};
+
+use insta::assert_snapshot;
+use sealift_certs::JoinToken;
+use sealift_tests::{Computer, World};
+use tokio::net::TcpListener;
+
+use crate::redaction::redacted;
+use crate::{SEALIFT, alice};
+
+/// Neither a profile nor a part of one.
+fn assert_no_profile(computer: &Computer) {
+    let profiles = computer.configuration().join("profiles");
+    if let Ok(mut entries) = fs::read_dir(profiles) {
+        assert!(entries.next().is_none(), "something is left of a join that failed");
+    }
+}
+
+#[tokio::test]
+async fn a_token_makes_a_profile() {
+    let _redacted = redacted();
+    let world = World::start().await;
+    let alice = Computer::new(SEALIFT);
+    assert_snapshot!(alice.run(["join", &world.invite("alice").to_string()]).await.shown(), @r#"
+    joined [ADDRESS] as alice, saved as the profile default
+    try it: sealift put FILE, then sealift ls -l
+    exit 0
+    "#);
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let profile = alice.profile("default");
+    assert_eq!(mode(&profile), 0o700);
+    for file in ["profile.toml", "authority.pem", "identity.pem"] {
+        assert_eq!(mode(&profile.join(file)), 0o600, "{file}");
+    }
+    assert_eq!(fs::read_dir(profile).unwrap().count(), 3);
+    assert_eq!(alice.run(["--json", "whoami"]).await.ok().object("account")["identity"], "alice");
+}
+
+#[tokio::test]
+async fn a_token_comes_through_standard_input_too() {
+    let world = World::start().await;
+    let alice = Computer::new(SEALIFT);
+    // As it looks when mail programs have wrapped it.
+    let token = world.invite("alice").to_string();
+    let (head, tail) = token.split_at(60);
+    alice.call(["join", "-"]).input(format!("  {head}\r\n   {tail}\n\n")).run().await.ok();
+    alice.run(["ls"]).await.ok();
+}
+
+#[tokio::test]
+async fn a_token_is_good_for_one_machine() {
+    let world = World::start().await;
+    let token = world.invite("alice").to_string();
+    Computer::new(SEALIFT).run(["join", &token]).await.ok();
+    let second = Computer::new(SEALIFT);
+    assert_snapshot!(second.run(["join", &token]).await.shown(), @r#"
+    sealift: this token was used already, and each is good for one machine: ask for a new one
+    exit 4
+    "#);
+    assert_no_profile(&second);
+    // Each machine of one person gets its own.
+    second.run(["join", &world.invite("alice").to_string()]).await.ok();
+    assert_eq!(world.store().count("certificates"), 2);
+}
+
+#[tokio::test]
+async fn a_token_is_good_for_its_time() {
+    let world = World::start().await;
+    let alice = Computer::new(SEALIFT);
+    let late = world.invite_until("alice", SystemTime::now() - Duration::from_secs(1)).to_string();
+    assert_snapshot!(alice.run(["join", &late]).await.shown(), @r#"
+    sealift: this token has expired: ask the server's administrator for a new one
+    exit 4
+    "#);
+    let unknown = JoinToken { secret: sealift_certs::Secret::random(), ..world.invite("alice") }.to_string();
+    assert_snapshot!(alice.run(["join", &unknown]).await.shown(), @r#"
+    sealift: the server does not know this token: ask its administrator for a new one
+    exit 4
+    "#);
+    let void = world.invite("bob").to_string();
+    world.revoke("bob");
+    alice.run(["join", &void]).await.refused(4);
+    assert_no_profile(&alice);
+}
+
+#[tokio::test]
+async fn a_damaged_token_is_a_usage_error() {
+    let world = World::start().await;
+    let alice = Computer::new(SEALIFT);
+    let token = world.invite("alice").to_string();
+    let (short, long) = (&token[..token.len() - 1], format!("{token}A"));
+    let mut changed = token.clone();
+    changed.replace_range(30..31, if &token[30..31] == "A" { "B" } else { "A" });
+    assert_snapshot!(alice.run(["join", short]).await.shown(), @r#"
+    sealift: the token is damaged or incomplete: copy it whole, from "sealift-join:" to its last character, or ask for a new one (sealiftd invite NAME)
+    exit 2
+    "#);
+    for damaged in [&long, &changed, "", "hello", "sealift-join:"] {
+        let ran = alice.run(["join", damaged]).await.exited(2);
+        assert!(ran.stderr.contains("damaged or incomplete"), "{damaged:?}: {ran:?}");
+    }
+    alice.call(["join", "-"]).input("").run().await.exited(2);
+    alice.call(["join", "-"]).input(vec![0xff; 100]).run().await.exited(2);
+    assert_no_profile(&alice);
+    alice.run(["join", &token]).await.ok();
+}
+
+#[tokio::test]
+async fn a_token_is_good_for_the_server_that_it_names() {
+    let _redacted = redacted();
+    let (world, other) = (World::start().await, World::start().await);
+    let alice = Computer::new(SEALIFT);
+    let token = world.invite("alice");
+    let elsewhere = other.address.to_string();
+    assert_snapshot!(alice.run(["join", &token.to_string(), "--server", &elsewhere]).await.shown(), @r#"
+    sealift: the server at this address is not the one that the token names: check the address, or ask for a new token ([ADDRESS])
+    exit 4
+    "#);
+    let lured = JoinToken { addresses: vec![elsewhere].try_into().unwrap(), ..token.clone() };
+    alice.run(["join", &lured.to_string()]).await.refused(4);
+    assert_no_profile(&alice);
+    assert_eq!(other.store().count("certificates"), 0);
+    alice.run(["join", &token.to_string()]).await.ok();
+}
+
+#[tokio::test]
+async fn a_token_is_not_spent_by_a_join_that_cannot_succeed() {
+    let _redacted = redacted();
+    let (world, alice) = alice().await;
+    let token = world.invite("alice");
+    assert_snapshot!(alice.run(["join", &token.to_string()]).await.shown(), @r#"
+    sealift: the profile default exists already: choose another name, or remove [HOME]/configuration/profiles/default
+      hint: --profile NAME chooses a name; the token is not used yet
+    exit 1
+    "#);
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+    let away =
+        alice.run(["join", &token.to_string(), "--profile", "x", "--server", &closed]).await.refused(7);
+    assert!(away.stderr.contains("the connection was refused"), "{away:?}");
+    // A place that cannot be written.
+    let computer = Computer::new(SEALIFT);
+    fs::write(computer.configuration(), "a file").unwrap();
+    let nowhere = computer.run(["join", &token.to_string()]).await;
+    assert!(matches!(nowhere.code, Some(1 | 2)) && nowhere.stderr.contains("configuration"), "{nowhere:?}");
+    alice.run(["join", &token.to_string(), "--profile", "x"]).await.ok();
+}
+
+#[tokio::test]
+async fn the_address_that_works_comes_first_from_then_on() {
+    let world = World::start().await;
+    let token = world.invite("alice");
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+    let good = world.address.to_string();
+    let token = JoinToken { addresses: vec![closed.clone(), good.clone()].try_into().unwrap(), ..token };
+    let alice = Computer::new(SEALIFT);
+    let joined = alice.run(["--json", "join", &token.to_string()]).await.ok().object("joined");
+    assert_eq!(joined["server"], good);
+    let profile = fs::read_to_string(alice.profile("default").join("profile.toml")).unwrap();
+    assert!(profile.find(&good).unwrap() < profile.find(&closed).unwrap(), "{profile}");
+}

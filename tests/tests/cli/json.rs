@@ -1,0 +1,210 @@
+//! What programs read: JSON lines. A change of them breaks scripts.
+
+use std::fs::File;
+use std::io::Write;
+use std::time::{Duration, SystemTime};
+
+use insta::assert_snapshot;
+use sealift_server::policy::Rights;
+use sealift_tests::{Computer, Pattern, World, eventually};
+use serde_json::Value;
+
+use crate::redaction::redacted;
+use crate::{MIB, SEALIFT, alice};
+
+/// What it printed, and what it said beside that.
+fn both(ran: &sealift_tests::Ran) -> String {
+    format!("{}--\n{}--\nexit {}", ran.text(), ran.stderr, ran.code.unwrap())
+}
+
+async fn furnished() -> (World, Computer) {
+    let (world, alice) = alice().await;
+    let path = alice.write("a", Pattern::new(1, MIB).whole());
+    let time = SystemTime::UNIX_EPOCH + Duration::new(1_709_210_096, 789_000_000);
+    File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    (world, alice)
+}
+
+#[tokio::test]
+async fn put_and_get() {
+    let _redacted = redacted();
+    let (_world, alice) = furnished().await;
+    assert_snapshot!(both(&alice.run(["--json", "put", "a"]).await), @r#"
+    {"deduplicated":false,"direction":"put","local":"a","path":"/alice/a","seconds":[SECONDS],"sha256":"[SHA-256]","size":1048576,"type":"finished","wire_bytes":[BYTES]}
+    --
+    --
+    exit 0
+    "#);
+    assert_snapshot!(both(&alice.run(["--json", "put", "a", "d/"]).await), @r#"
+    {"deduplicated":true,"direction":"put","local":"a","path":"/alice/d/a","seconds":[SECONDS],"sha256":"[SHA-256]","size":1048576,"type":"finished","wire_bytes":[BYTES]}
+    --
+    --
+    exit 0
+    "#);
+    assert_snapshot!(both(&alice.run(["--json", "get", "d/a", "b"]).await), @r#"
+    {"deduplicated":false,"direction":"get","local":"b","path":"/alice/d/a","seconds":[SECONDS],"sha256":"[SHA-256]","size":1048576,"type":"finished","wire_bytes":[BYTES]}
+    --
+    --
+    exit 0
+    "#);
+    assert_snapshot!(both(&alice.call(["--json", "put", "-", "c"]).input("x").run().await), @r#"
+    {"deduplicated":false,"direction":"put","local":"-","path":"/alice/c","seconds":[SECONDS],"sha256":"[SHA-256]","size":1,"type":"finished","wire_bytes":[BYTES]}
+    --
+    --
+    exit 0
+    "#);
+    assert_snapshot!(both(&alice.run(["--json", "put", "a", "missing", "d/"]).await), @r#"
+    {"code":"local","direction":"put","exit":3,"hint":"check the name","local":"missing","message":"cannot read missing: No such file or directory","path":null,"type":"failed"}
+    {"deduplicated":true,"direction":"put","local":"a","path":"/alice/d/a","seconds":[SECONDS],"sha256":"[SHA-256]","size":1048576,"type":"finished","wire_bytes":[BYTES]}
+    --
+    {"code":"local","exit":3,"hint":"check the name","message":"cannot read missing: No such file or directory","type":"error"}
+    --
+    exit 8
+    "#);
+    assert_snapshot!(both(&alice.run(["--json", "get", "a", "missing", "./"]).await), @r#"
+    {"deduplicated":false,"direction":"get","local":"a","path":"/alice/a","seconds":[SECONDS],"sha256":"[SHA-256]","size":1048576,"type":"finished","wire_bytes":[BYTES]}
+    {"code":"not-found","direction":"get","exit":3,"hint":null,"local":"missing","message":"/alice/missing does not exist: `sealift ls /alice` shows what does","path":"/alice/missing","type":"failed"}
+    --
+    {"code":"not-found","exit":3,"hint":null,"message":"/alice/missing does not exist: `sealift ls /alice` shows what does","type":"error"}
+    --
+    exit 8
+    "#);
+}
+
+#[tokio::test]
+async fn ls_info_and_whoami() {
+    let _redacted = redacted();
+    let (world, alice) = furnished().await;
+    world.share("team");
+    world.grant("team", Some("alice"), Rights::READ);
+    alice.run(["put", "a", "./"]).await.ok();
+    alice.run(["put", "a", "d/"]).await.ok();
+    assert_snapshot!(both(&alice.run(["--json", "ls"]).await), @r#"
+    {"by":"alice","executable":false,"kind":"file","mtime":"[UTC]","name":"a","sha256":"[SHA-256]","size":1048576,"type":"entry"}
+    {"by":"alice","executable":false,"kind":"directory","mtime":"[UTC]","name":"d","sha256":null,"size":null,"type":"entry"}
+    --
+    --
+    exit 0
+    "#);
+    assert_snapshot!(both(&alice.run(["--json", "ls", "/"]).await), @r#"
+    {"by":"alice","executable":false,"kind":"space","mtime":"[UTC]","name":"alice","sha256":null,"size":null,"type":"entry"}
+    {"by":null,"executable":false,"kind":"space","mtime":"[UTC]","name":"team","sha256":null,"size":null,"type":"entry"}
+    --
+    --
+    exit 0
+    "#);
+    assert_snapshot!(both(&alice.run(["--json", "info", "a", "d"]).await), @r#"
+    {"by":"alice","executable":false,"kind":"file","mtime":"[UTC]","path":"/alice/a","sha256":"[SHA-256]","size":1048576,"stored_at":"[UTC]","stored_bytes":1048576,"type":"info"}
+    {"by":"alice","executable":false,"kind":"directory","mtime":"[UTC]","path":"/alice/d","sha256":null,"size":null,"stored_at":"[UTC]","stored_bytes":null,"type":"info"}
+    --
+    --
+    exit 0
+    "#);
+    assert_snapshot!(both(&alice.run(["--json", "whoami"]).await), @r#"
+    {"address":"[ADDRESS]","expires":"[UTC]","identity":"alice","server":"sealiftd/0.1.0","spaces":[{"rights":["read","create","replace","delete"],"space":"alice"},{"rights":["read"],"space":"team"}],"type":"account","uri":"spiffe://[DOMAIN]/user/alice"}
+    --
+    --
+    exit 0
+    "#);
+}
+
+#[tokio::test]
+async fn log() {
+    let _redacted = redacted();
+    let (world, alice) = furnished().await;
+    alice.run(["put", "a"]).await.ok();
+    alice.run(["get", "missing"]).await.exited(3);
+    eventually("two rows", || (world.store().log().len() == 2).then_some(())).await;
+    assert_snapshot!(both(&alice.run(["--json", "log"]).await), @r#"
+    {"address":"[ADDRESS]","bytes":0,"direction":"get","error":"not-found","id":2,"identity":"alice","path":"/alice/missing","seconds":[SECONDS],"sha256":null,"started":"[UTC]","type":"transfer","wire_bytes":[BYTES]}
+    {"address":"[ADDRESS]","bytes":1048576,"direction":"put","error":null,"id":1,"identity":"alice","path":"/alice/a","seconds":[SECONDS],"sha256":"[SHA-256]","started":"[UTC]","type":"transfer","wire_bytes":[BYTES]}
+    --
+    --
+    exit 0
+    "#);
+}
+
+#[tokio::test]
+async fn the_other_verbs() {
+    let _redacted = redacted();
+    let (world, alice) = furnished().await;
+    alice.run(["put", "a"]).await.ok();
+    assert_snapshot!(both(&alice.run(["--json", "mv", "a", "b"]).await), @r#"
+    {"from":"/alice/a","to":"/alice/b","type":"moved"}
+    --
+    --
+    exit 0
+    "#);
+    assert_snapshot!(both(&alice.run(["--json", "cp", "b", "d/c"]).await), @r#"
+    {"from":"/alice/b","to":"/alice/d/c","type":"copied"}
+    --
+    --
+    exit 0
+    "#);
+    assert_snapshot!(both(&alice.run(["--json", "rm", "b", "x"]).await), @r#"
+    {"path":"/alice/b","type":"removed"}
+    --
+    {"code":"not-found","exit":3,"hint":null,"message":"/alice/x does not exist: `sealift ls /alice` shows what does","type":"error"}
+    --
+    exit 8
+    "#);
+    assert_snapshot!(both(&alice.run(["--json", "renew"]).await), @r#"
+    {"expires":"[UTC]","type":"renewed"}
+    --
+    --
+    exit 0
+    "#);
+    let bob = Computer::new(SEALIFT);
+    let token = world.invite("bob").to_string();
+    assert_snapshot!(both(&bob.run(["--json", "join", &token, "--profile", "work"]).await), @r#"
+    {"expires":"[UTC]","identity":"bob","profile":"work","server":"[ADDRESS]","trust_domain":"[DOMAIN]","type":"joined"}
+    --
+    --
+    exit 0
+    "#);
+}
+
+#[tokio::test]
+async fn errors() {
+    let _redacted = redacted();
+    let (_world, alice) = furnished().await;
+    assert_snapshot!(both(&alice.run(["--json", "ls", "missing"]).await), @r#"
+    --
+    {"code":"not-found","exit":3,"hint":null,"message":"/alice/missing does not exist: `sealift ls /alice` shows what does","type":"error"}
+    --
+    exit 3
+    "#);
+    assert_snapshot!(both(&alice.run(["--json", "put", "-", "x/"]).await), @r#"
+    --
+    {"code":"usage","exit":2,"hint":null,"message":"standard input has no name of its own: name the file that it becomes, such as x/NAME","type":"error"}
+    --
+    exit 2
+    "#);
+    assert_snapshot!(both(&Computer::new(SEALIFT).run(["--json", "ls"]).await), @r#"
+    --
+    {"code":"profile","exit":1,"hint":"run `sealift join TOKEN`; `sealiftd invite NAME` prints a token on the server","message":"this computer has not joined a server yet","type":"error"}
+    --
+    exit 1
+    "#);
+}
+
+/// Every line is one object with a type; a program that follows a long transfer hears of it now and then.
+#[tokio::test]
+async fn progress_is_told_while_a_transfer_lasts() {
+    let (_world, alice) = alice().await;
+    let mut running = alice.call(["--json", "put", "-", "big"]).start_with_open_input();
+    let (mut input, mut sent) = (running.input.take().unwrap(), 0);
+    let first = eventually("a line of progress", || {
+        input.write_all(&[7; 100_000]).unwrap();
+        sent += 100_000;
+        running.printed().split_once('\n').map(|(line, _)| line.to_owned())
+    })
+    .await;
+    drop(input);
+    let first: Value = serde_json::from_str(&first).unwrap();
+    assert_eq!((&first["type"], &first["path"]), (&"progress".into(), &"/alice/big".into()));
+    assert!((1..=sent).contains(&first["bytes"].as_u64().unwrap()) && first["size"].is_null(), "{first}");
+    let ran = running.ended().await.ok();
+    assert_eq!(ran.object("finished")["size"], sent);
+    assert_eq!(ran.stderr, "");
+}

@@ -1,0 +1,95 @@
+//! What is different when a person looks at a terminal.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use sealift_tests::{Running, eventually};
+
+use crate::alice;
+
+/// What a terminal was sent, without the carriage returns that it adds itself.
+async fn seen(running: Running) -> String {
+    running.ended().await.ok().text().replace("\r\n", "\n")
+}
+
+#[tokio::test]
+async fn names_cannot_play_with_a_terminal() {
+    let (_world, alice) = alice().await;
+    let name = "exe\u{202e}gpj\u{200b}";
+    let shown = "exe\\u{202e}gpj\\u{200b}";
+    alice.call(["put", "-", &format!("{name}/{name}")]).input("x").run().await.ok();
+    let all = format!("{shown}/\n{shown}/{shown}\n");
+    assert_eq!(seen(alice.call(["ls", "-R"]).start_on_terminal()).await, all);
+    assert_eq!(alice.run(["ls", "-R"]).await.ok().text(), format!("{name}/\n{name}/{name}\n"));
+    for line in [["ls", "-lR"], ["info", name], ["log", name]] {
+        let on_terminal = seen(alice.call(line).start_on_terminal()).await;
+        assert!(on_terminal.contains(shown) && !on_terminal.contains('\u{202e}'), "{line:?}: {on_terminal}");
+        let in_pipe = alice.run(line).await.ok();
+        assert!(in_pipe.text().contains(name), "{line:?}: {in_pipe:?}");
+    }
+    // Standard error is read by people wherever it goes.
+    let put = alice.call(["put", "-", name]).input("x").run().await.exited(1);
+    assert!(put.stderr.contains(shown) && !put.stderr.contains('\u{202e}'), "{put:?}");
+}
+
+#[tokio::test]
+async fn sizes_have_units_on_a_terminal_and_are_exact_elsewhere() {
+    let (_world, alice) = alice().await;
+    alice.call(["put", "-", "a"]).input(vec![0; 1536]).run().await.ok();
+    assert!(seen(alice.call(["ls", "-l"]).start_on_terminal()).await.starts_with("- alice 1.5 KiB "));
+    assert!(seen(alice.call(["ls", "-lb"]).start_on_terminal()).await.starts_with("- alice 1536 "));
+    assert!(alice.run(["ls", "-l"]).await.ok().text().starts_with("- alice 1536 "));
+}
+
+#[tokio::test]
+async fn a_bar_shows_progress_on_a_terminal_and_is_gone_at_the_end() {
+    let (_world, alice) = alice().await;
+    let mut running = alice.call(["put", "-", "big"]).start_on_terminal();
+    let (mut input, mut sent) = (running.input.take().unwrap(), 0);
+    // The bar comes when a transfer takes longer than a moment; this one lasts until it has come.
+    eventually("a progress bar", || {
+        input.write_all(&[7; 200_000]).unwrap();
+        sent += 200_000;
+        let printed = running.printed();
+        (printed.contains("iB/s") && printed.contains("iB, ")).then_some(())
+    })
+    .await;
+    drop(input);
+    let screen = seen(running).await;
+    let last = screen.rsplit('\r').next().unwrap().trim_start_matches("\u{1b}[2K");
+    assert!(last.starts_with("stored /alice/big ("), "{screen:?}");
+    assert!(!screen.contains("\u{1b}[3"), "no colours: {screen:?}");
+    let size = alice.run(["--json", "info", "big"]).await.ok().object("info")["size"].clone();
+    assert_eq!(size, sent);
+}
+
+#[tokio::test]
+async fn quiet_and_json_have_no_bar_and_neither_has_a_pipe() {
+    let (_world, alice) = alice().await;
+    for flags in [&["-q"][..], &["--json"], &[]] {
+        let line = flags.iter().copied().chain(["put", "-", "big"]);
+        let mut running = if flags.is_empty() {
+            alice.call(line).start_with_open_input()
+        } else {
+            alice.call(line).start_on_terminal()
+        };
+        let mut input = running.input.take().unwrap();
+        let begun = Instant::now();
+        eventually("a transfer that lasts long enough for a bar", || {
+            input.write_all(&[7; 100_000]).unwrap();
+            (begun.elapsed() > Duration::from_millis(600)).then_some(())
+        })
+        .await;
+        drop(input);
+        let ran = running.ended().await.ok();
+        assert!(!ran.shown().contains('\u{1b}') && !ran.shown().contains("left"), "{flags:?}: {ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_color_is_honoured() {
+    let (_world, alice) = alice().await;
+    assert!(seen(alice.call(["--help"]).start_on_terminal()).await.contains('\u{1b}'));
+    let plain = seen(alice.call(["--help"]).variable("NO_COLOR", "1").start_on_terminal()).await;
+    assert!(!plain.contains('\u{1b}'), "{plain:?}");
+}

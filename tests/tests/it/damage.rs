@@ -1,0 +1,128 @@
+//! Files of the store that were damaged behind the server's back: nobody takes them for what they were.
+
+use std::fs::{self, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+
+use sealift_protocol::message::{LogQuery, Verdict};
+use sealift_protocol::{Digest, ErrorCode};
+use sealift_tests::{Pattern, World, eventually};
+
+use crate::code;
+
+fn flip_a_byte(file: &Path, at: u64) {
+    let mut bytes = fs::read(file).unwrap();
+    let at = usize::try_from(at).unwrap();
+    bytes[at] ^= 1;
+    let mut file = OpenOptions::new().write(true).open(file).unwrap();
+    file.seek(SeekFrom::Start(at as u64)).unwrap();
+    file.write_all(&bytes[at..=at]).unwrap();
+}
+
+#[tokio::test]
+async fn a_flipped_byte_is_found_by_whoever_downloads_and_can_be_reported() {
+    let world = World::start().await;
+    let mut client = world.enrol("alice").await.connect().await;
+    let content = Pattern::new(1, 1_000_000).whole();
+    let sha256 = client.put_stream("file", &content).await.unwrap().sha256;
+    flip_a_byte(&world.store().blob(&sha256), 777_777);
+    assert_eq!(code(client.get("file").await), ErrorCode::Integrity);
+    let failed = LogQuery { limit: 10, failed: true, ..LogQuery::default() };
+    assert!(client.log(failed.clone()).await.unwrap().is_empty(), "the server does not hash what it sends");
+    client.report("file", sha256).await.unwrap();
+    let rows = client.log(failed).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!((rows[0].path.as_str(), rows[0].error), ("/alice/file", Some(ErrorCode::Integrity)));
+    assert_eq!(code(client.report("file", sha256).await), ErrorCode::NotFound, "once is enough");
+
+    // Nobody is told to claim it any more, and the next upload of the content mends it.
+    assert_eq!(client.plan(&[("again", 1_000_000)]).await.unwrap(), [Verdict::Send]);
+    assert_eq!(code(client.claim("again", 1_000_000, sha256).await), ErrorCode::Absent);
+    client.put_stream("again", &content).await.unwrap();
+    assert!(client.get("file").await.unwrap() == content);
+    world.store().settled().await;
+}
+
+#[tokio::test]
+async fn only_ones_own_downloads_can_be_reported() {
+    let world = World::start().await;
+    let alice = world.enrol("alice").await;
+    let (mut client, mut other) = (alice.connect().await, alice.connect().await);
+    let sha256 = client.put_inline("file", b"x").await.unwrap().sha256;
+    client.get("file").await.unwrap();
+    let mut mallory = world.enrol("mallory").await.connect().await;
+    assert_eq!(code(mallory.report("/alice/file", sha256).await), ErrorCode::NotFound);
+    assert_eq!(code(other.report("file", sha256).await), ErrorCode::NotFound, "another connection");
+    assert_eq!(code(client.report("file", Digest::of(b"y")).await), ErrorCode::NotFound);
+    assert_eq!(code(client.report("other", sha256).await), ErrorCode::NotFound);
+    assert_eq!(code(client.report("/", sha256).await), ErrorCode::NotFound);
+    assert!(world.store().log().iter().all(|row| row.error.is_none()));
+    client.report("file", sha256).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_was_cut_short_is_an_integrity_error() {
+    let world = World::start().await;
+    let mut client = world.enrol("alice").await.connect().await;
+    let content = Pattern::new(1, 1_000_000).whole();
+    let sha256 = client.put_stream("file", &content).await.unwrap().sha256;
+    let blob = world.store().blob(&sha256);
+    for (attempt, length) in [999_999, 131_072, 0].into_iter().enumerate() {
+        OpenOptions::new().write(true).open(&blob).unwrap().set_len(length).unwrap();
+        assert_eq!(code(client.get("file").await), ErrorCode::Integrity, "{length} of 1,000,000 bytes");
+        let row = eventually("the row of the failure", || {
+            let log = world.store().log();
+            log.into_iter().filter(|row| row.direction == "get").nth(attempt)
+        });
+        let row = row.await;
+        assert_eq!(row.error.as_deref(), Some("integrity"));
+        assert!(row.bytes <= length, "{row:?}");
+    }
+    client.put_stream("file", &content).await.unwrap();
+    assert!(client.get("file").await.unwrap() == content, "the connection went on, and an upload mended it");
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_is_an_integrity_error() {
+    let world = World::start().await;
+    let mut client = world.enrol("alice").await.connect().await;
+    let content = Pattern::new(1, 1_000_000).whole();
+    let sha256 = client.put_stream("file", &content).await.unwrap().sha256;
+    fs::remove_file(world.store().blob(&sha256)).unwrap();
+    assert_eq!(code(client.get("file").await), ErrorCode::Integrity);
+    assert_eq!(world.store().logged_get("/alice/file").await.error.as_deref(), Some("integrity"));
+    client.put_inline("other", b"x").await.unwrap();
+    client.put_stream("file", &content).await.unwrap();
+    assert!(client.get("file").await.unwrap() == content);
+    world.store().settled().await;
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_found_as_well() {
+    let world = World::start().await;
+    let mut client = world.enrol("alice").await.connect().await;
+    for (number, damage) in ["x'00'", "zeroblob(1000)", "zeroblob(2000)"].into_iter().enumerate() {
+        let content = Pattern::new(number as u64, 1000).whole();
+        client.put_inline("file", &content).await.unwrap();
+        world.administer(|catalog| {
+            catalog.execute(&format!("UPDATE contents SET data = {damage}"), []).unwrap()
+        });
+        assert_eq!(code(client.get("file").await), ErrorCode::Integrity, "{damage}");
+        // Only the client can tell, unless the length is wrong; either way the next upload mends it.
+        let _ = client.report("file", Digest::of(&content)).await;
+        client.put_inline("again", &content).await.unwrap();
+        assert!(client.get("file").await.unwrap() == content, "{damage}");
+        client.remove("again").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_deletion_of_what_is_gone_anyway_succeeds() {
+    let world = World::start().await;
+    let mut client = world.enrol("alice").await.connect().await;
+    let sha256 = client.put_stream("file", &Pattern::new(1, 100_000).whole()).await.unwrap().sha256;
+    fs::remove_file(world.store().blob(&sha256)).unwrap();
+    client.remove("file").await.unwrap();
+    client.put_stream("file", &Pattern::new(2, 100_000).whole()).await.unwrap();
+    world.store().settled().await;
+}

@@ -1,0 +1,35 @@
+//! The server, as its clients and its administrator meet it.
+
+// A failed expectation is a failed test.
+#![allow(clippy::unwrap_used)]
+
+mod announced;
+mod crash;
+mod crowd;
+mod damage;
+mod deletion;
+mod hostile;
+mod identity;
+mod joining;
+mod log;
+mod many;
+mod names;
+mod pipeline;
+mod program;
+mod revocation;
+mod round_trip;
+mod sharing;
+mod silence;
+mod spaces;
+mod tree;
+
+use sealift_protocol::{ErrorCode, WireError};
+
+/// The server's program.
+const SEALIFTD: &str = env!("CARGO_BIN_EXE_sealiftd-under-test");
+
+/// The code of what must have been refused.
+#[track_caller]
+fn code<T: std::fmt::Debug>(result: Result<T, WireError>) -> ErrorCode {
+    result.unwrap_err().code
+}
