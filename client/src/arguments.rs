@@ -1,6 +1,7 @@
 //! What can be written on the command line.
 
 use clap::{Args, Parser, Subcommand};
+use sealift_protocol::path::PathError;
 use sealift_protocol::{Name, RemotePath};
 use sealift_transfer::Address;
 
@@ -68,8 +69,14 @@ pub(crate) enum Verb {
 
 /// Reads a path on the server. A leading `./` is what a shell's completion and habit add: the own space is meant.
 pub(crate) fn remote_path(text: &str) -> Result<RemotePath, String> {
-    let text = if text == "." { "" } else { text.strip_prefix("./").unwrap_or(text) };
-    text.parse().map_err(|error: sealift_protocol::path::PathError| error.to_string())
+    let path = match text.strip_prefix("./") {
+        // What is left would be absolute, and in another space.
+        Some(rest) if rest.starts_with('/') => Err(PathError::EmptyName(text.to_owned())),
+        Some(rest) => rest.parse(),
+        None if text == "." => "".parse(),
+        None => text.parse(),
+    };
+    path.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -131,6 +138,8 @@ mod tests {
         for (text, path) in [(".", ""), ("./", ""), ("./a/b", "a/b"), ("a/", "a/"), ("/bob/a", "/bob/a")] {
             assert_eq!(remote_path(text).unwrap(), path.parse().unwrap());
         }
-        assert!(remote_path("..").is_err() && remote_path("././").is_err());
+        for bad in ["..", "././", ".//", ".//team/x"] {
+            assert!(remote_path(bad).is_err(), "{bad}");
+        }
     }
 }

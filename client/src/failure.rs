@@ -89,8 +89,12 @@ impl From<io::Error> for Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::new(Exit::Done, "broken-pipe", "");
         }
+        let exit = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Exit::NoSpace,
+            _ => Exit::Other,
+        };
         let reason = sealift_transfer::error::plain(&error);
-        Self::new(Exit::Other, "local", format!("cannot write to standard output: {reason}"))
+        Self::new(exit, "local", format!("cannot write to standard output: {reason}"))
             .hint("check where the output goes")
     }
 }
@@ -108,7 +112,8 @@ impl From<WireError> for Failure {
             _ => Exit::Other,
         };
         let failure = Self::new(exit, code_text(error.code), error.message);
-        if error.retry { failure.hint("try again in a moment") } else { failure }
+        let says_so = failure.message.contains("try again");
+        if error.retry && !says_so { failure.hint("try again in a moment") } else { failure }
     }
 }
 
@@ -151,6 +156,9 @@ impl From<ProfileError> for Failure {
                 failure.hint("--profile NAME chooses a name; the token is not used yet")
             }
             ProfileError::Missing(_) => failure.hint("`sealift join TOKEN --profile NAME` makes a profile"),
+            ProfileError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                failure.hint("restore the file, or remove the profile and join again with a new token")
+            }
             ProfileError::Damaged { .. } | ProfileError::Io { .. } => failure,
         }
     }

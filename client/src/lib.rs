@@ -44,9 +44,10 @@ pub fn main() -> ExitCode {
 fn run(verb: Verb, settings: Settings, printer: &mut Printer) -> Result<Exit, Failure> {
     let runtime = runtime()?;
     let result = runtime.block_on(async {
+        let signals = signal::Signals::new();
         tokio::select! {
             result = converse(verb, settings, printer) => result,
-            signal = signal::interrupted() => Err(signal),
+            signal = signals.received() => Err(signal),
         }
     });
     // A thread may wait for standard input for ever; nobody waits for it.

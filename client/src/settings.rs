@@ -140,7 +140,12 @@ fn default_profile() -> Name {
 fn read_file(path: &Path) -> Result<ConfigurationFile, Failure> {
     let wrong = |reason: &str| Failure::usage(format!("{}: {}", path.display(), reason.trim_end()));
     match fs::read_to_string(path) {
-        Ok(text) => toml::from_str(&text).map_err(|error| wrong(&error.to_string())),
+        Ok(text) => toml::from_str(&text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let number = before.matches('\n').count();
+            let line = text.lines().nth(number).unwrap_or_default().trim();
+            wrong(&format!("line {}, `{line}`: {}", number + 1, error.message()))
+        }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ConfigurationFile::default()),
         Err(error) => Err(wrong(&sealift_transfer::error::plain(&error))),
     }

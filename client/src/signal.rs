@@ -1,30 +1,72 @@
 //! Being told to stop: what was begun is dropped, and with it temporary files.
 
+#[cfg(unix)]
+use std::task::Poll;
+
 use crate::failure::{Exit, Failure};
 
-/// Waits until the user or the system wants the program to end.
+/// The signals that end the program in order. Those that whoever started it has it ignore, as `nohup` does, stay ignored.
 #[cfg(unix)]
-pub(crate) async fn interrupted() -> Failure {
-    use tokio::signal::unix::{SignalKind, signal};
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else {
-        // Without handlers the system ends the program itself.
-        return std::future::pending().await;
-    };
-    let exit = tokio::select! {
-        _ = interrupt.recv() => Exit::Interrupted,
-        _ = terminate.recv() => Exit::Terminated,
-        _ = hangup.recv() => Exit::HungUp,
-    };
-    stopped(exit)
+#[derive(Debug)]
+pub(crate) struct Signals(Vec<(tokio::signal::unix::Signal, Exit)>);
+
+#[cfg(unix)]
+impl Signals {
+    /// Takes the signals over; from here on they are not lost. Belongs into a runtime.
+    pub(crate) fn new() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let ignored = ignored();
+        let kinds = [
+            (SignalKind::interrupt(), Exit::Interrupted),
+            (SignalKind::terminate(), Exit::Terminated),
+            (SignalKind::hangup(), Exit::HungUp),
+        ];
+        // Without a handler the system ends the program itself.
+        let taken = kinds
+            .into_iter()
+            .filter(|(kind, _)| ignored & (1 << (kind.as_raw_value() - 1)) == 0)
+            .filter_map(|(kind, exit)| Some((signal(kind).ok()?, exit)));
+        Self(taken.collect())
+    }
+
+    /// Waits until the user or the system wants the program to end.
+    pub(crate) async fn received(mut self) -> Failure {
+        std::future::poll_fn(|context| {
+            let received = |(signal, exit): &mut (tokio::signal::unix::Signal, Exit)| {
+                signal.poll_recv(context).is_ready().then_some(*exit)
+            };
+            self.0.iter_mut().find_map(received).map_or(Poll::Pending, |exit| Poll::Ready(stopped(exit)))
+        })
+        .await
+    }
 }
 
-/// Waits until the user wants the program to end.
+/// The signals that this program was started to ignore, as bits from signal 1 on, where the system tells (proc(5)).
+#[cfg(unix)]
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// Ctrl-C, which is all there is here.
 #[cfg(not(unix))]
-pub(crate) async fn interrupted() -> Failure {
-    match tokio::signal::ctrl_c().await {
-        Ok(()) => stopped(Exit::Interrupted),
-        Err(_) => std::future::pending().await,
+#[derive(Debug)]
+pub(crate) struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    /// Belongs into a runtime.
+    pub(crate) fn new() -> Self {
+        Self
+    }
+
+    /// Waits until the user wants the program to end.
+    pub(crate) async fn received(self) -> Failure {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => stopped(Exit::Interrupted),
+            Err(_) => std::future::pending().await,
+        }
     }
 }
 

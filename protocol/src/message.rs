@@ -234,8 +234,13 @@ pub enum Reply {
     },
     /// To an info.
     Info(Description),
-    /// To a remove, a move, a copy and a report.
+    /// To a remove and a report.
     Done {},
+    /// To a move and a copy.
+    Placed {
+        /// Where the entry is now, `/` and space first.
+        path: RemotePath,
+    },
     /// To a log query; more such replies follow while `more` is set.
     Log {
         /// Newest first.

@@ -7,8 +7,9 @@ use sealift_certs::Secret;
 use sealift_protocol::ErrorCode;
 use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
 use sealift_protocol::join::{JoinReply, JoinRequest, Joined};
-use sealift_protocol::message::decode;
+use sealift_protocol::message::{MessageError, decode};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
 use crate::clock;
@@ -17,17 +18,34 @@ use crate::state::State;
 use crate::store::identities;
 
 /// Serves one machine that joins. The caller bounds how long it may take.
-pub async fn serve(state: &Arc<State>, stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<()> {
+pub async fn serve(
+    state: &Arc<State>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    connections: &TaskTracker,
+) -> Result<()> {
     let timeouts = state.config.timeouts;
     let (read, write) = tokio::io::split(stream);
     let mut reader = FrameReader::new(read, timeouts.handshake());
     let mut writer = FrameWriter::new(write, timeouts.handshake());
     let header = reader.header(timeouts.first_request()).await?.ok_or(StreamError::Closed)?;
-    let joined = match decode::<JoinRequest>(reader.control(header).await?) {
+    let request = decode::<JoinRequest>(reader.control(header).await?);
+    let state = state.clone();
+    // From here on the token may be used up, and whoever used it must hear so: not to be cut off by a time-out, by others
+    // who need the place, or by the end of the server.
+    let answering = connections.spawn(async move {
+        let reply = answer(&state, request).await;
+        writer.push(&reply)?;
+        Ok(writer.close().await?)
+    });
+    answering.await.map_err(|_| Error::Stopped)?
+}
+
+async fn answer(state: &Arc<State>, request: std::result::Result<JoinRequest, MessageError>) -> JoinReply {
+    let joined = match request {
         Ok(request) => enrol(state, request).await,
         Err(error) => Err(Error::refused(ErrorCode::BadRequest, error.to_string())),
     };
-    let reply = match joined {
+    match joined {
         Ok(joined) => {
             info!(identity = %joined.identity, "a machine joined");
             JoinReply::Joined(joined)
@@ -40,9 +58,7 @@ pub async fn serve(state: &Arc<State>, stream: impl AsyncRead + AsyncWrite + Unp
             }
             JoinReply::Error(error.to_wire())
         }
-    };
-    writer.push(&reply)?;
-    Ok(writer.close().await?)
+    }
 }
 
 async fn enrol(state: &Arc<State>, request: JoinRequest) -> Result<Joined> {

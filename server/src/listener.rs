@@ -134,10 +134,11 @@ async fn accept(
         };
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let (state, stop, turn) = (state.clone(), stop.clone(), handshakes.begin());
+        let tracker = connections.clone();
         let connection = async move {
             // Boxed: what a handshake needs is freed before the long life of the connection.
             let patience = state.config.timeouts.handshake();
-            let handshaken = Box::pin(tokio::time::timeout(patience, handshake(&state, stream)));
+            let handshaken = Box::pin(tokio::time::timeout(patience, handshake(&state, stream, &tracker)));
             let handshaken = tokio::select! {
                 handshaken = handshaken => handshaken,
                 () = turn.over.cancelled() => return debug!("the handshake made room for others"),
@@ -192,7 +193,11 @@ impl Drop for Turn {
 
 /// Leads a connection to where its application protocol wants it; one that joins is served right here, within the
 /// time of a handshake.
-async fn handshake(state: &Arc<State>, stream: TcpStream) -> anyhow::Result<Option<TlsStream<TcpStream>>> {
+async fn handshake(
+    state: &Arc<State>,
+    stream: TcpStream,
+    connections: &TaskTracker,
+) -> anyhow::Result<Option<TlsStream<TcpStream>>> {
     stream.set_nodelay(true)?;
     let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
     let joins = start.client_hello().alpn().is_some_and(|mut offered| offered.any(|alpn| alpn == JOIN_ALPN));
@@ -201,7 +206,7 @@ async fn handshake(state: &Arc<State>, stream: TcpStream) -> anyhow::Result<Opti
     match negotiated(stream.get_ref().1.alpn_protocol()) {
         Some(Protocol::Transfer) => Ok(Some(stream)),
         Some(Protocol::Join) => {
-            join::serve(state, stream).await?;
+            join::serve(state, stream, connections).await?;
             Ok(None)
         }
         None => anyhow::bail!("the client offers no application protocol"),
@@ -272,13 +277,14 @@ async fn watch_revocations(state: Arc<State>) {
             match identities::count_revoked(&connection) {
                 Ok(revoked) if revoked == known => {}
                 Ok(revoked) => {
-                    known = revoked;
-                    state.sessions.revoke_where(|fingerprint| {
-                        identities::is_revoked(&connection, fingerprint).unwrap_or_else(|error| {
+                    // On an error the next look tries again.
+                    match state.sessions.revoke_where(|print| identities::is_revoked(&connection, print)) {
+                        Ok(()) => known = revoked,
+                        Err(error) => {
+                            version = None;
                             error!(%error, "a revocation could not be read");
-                            false
-                        })
-                    });
+                        }
+                    }
                 }
                 Err(error) => error!(%error, "revocations could not be read"),
             }

@@ -279,10 +279,13 @@ impl Reading<'_> {
                     patience = whole;
                     continue;
                 }
-                Err(error @ StreamError::Stalled(_)) => {
+                Err(StreamError::Stalled(_)) => {
                     // Idleness begins with the last reply, not with the last request.
                     patience = whole.saturating_sub(self.busy.idle_for());
-                    if patience.is_zero() { Err(error.into()) } else { continue }
+                    match patience.is_zero() {
+                        true => Err(StreamError::Stalled(whole).into()),
+                        false => continue,
+                    }
                 }
                 Err(error) => Err(error.into()),
             };

@@ -75,15 +75,16 @@ impl Sessions {
     }
 
     /// Tells the connections whose certificates are revoked that they are.
-    pub fn revoke_where(&self, is_revoked: impl Fn(&Digest) -> bool) {
+    pub fn revoke_where<E>(&self, is_revoked: impl Fn(&Digest) -> Result<bool, E>) -> Result<(), E> {
         // Asked outside of the lock, which every new connection needs.
         let open: Vec<_> = self.lock().values().cloned().collect();
         for (fingerprint, token) in open {
-            if !token.is_cancelled() && is_revoked(&fingerprint) {
+            if !token.is_cancelled() && is_revoked(&fingerprint)? {
                 info!(%fingerprint, "ending a connection: its certificate was revoked");
                 token.cancel();
             }
         }
+        Ok(())
     }
 
     /// How many there are.

@@ -221,7 +221,7 @@ impl Client {
 
 fn done(reply: Reply) -> Result<(), WireError> {
     match reply {
-        Reply::Done {} => Ok(()),
+        Reply::Done {} | Reply::Placed { .. } => Ok(()),
         other => Err(error_of(other)),
     }
 }

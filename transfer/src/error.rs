@@ -104,6 +104,9 @@ pub enum Unfit {
     /// A directory where a file is needed.
     #[error("is a directory: name the files in it, one file at a time for now")]
     Directory,
+    /// A directory where a file is to be written.
+    #[error("is a directory, which no file can replace: choose another name, or another place")]
+    DirectoryTarget,
     /// A pipe, a device or a socket where a file is to be read.
     #[error("is a pipe, a device or a socket, not a file: send what it yields through standard input")]
     Special,

@@ -127,7 +127,7 @@ impl Target {
         let failed = || Error::local("write", path);
         if let Ok(metadata) = path.symlink_metadata() {
             let kind = metadata.file_type();
-            let unfit = if kind.is_dir() { Unfit::Directory } else { Unfit::SpecialTarget };
+            let unfit = if kind.is_dir() { Unfit::DirectoryTarget } else { Unfit::SpecialTarget };
             if !kind.is_file() && !kind.is_symlink() {
                 return Err(Error::Unfit { path: path.to_owned(), unfit });
             }

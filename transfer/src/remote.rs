@@ -103,16 +103,24 @@ pub async fn remove(
 ///
 /// # Errors
 /// Fails when the server refuses, and when the connection breaks.
-pub async fn rename(connection: &mut Connection, from: RemotePath, to: RemotePath) -> Result<(), Error> {
-    done(connection.ask(&Request::Move(Transplant { from, to })).await?)
+pub async fn rename(
+    connection: &mut Connection,
+    from: RemotePath,
+    to: RemotePath,
+) -> Result<RemotePath, Error> {
+    placed(connection.ask(&Request::Move(Transplant { from, to })).await?)
 }
 
-/// Copies a file; its content is not moved.
+/// Copies a file; its content is not moved. Returns the copy's whole path.
 ///
 /// # Errors
 /// Fails when the server refuses, and when the connection breaks.
-pub async fn copy(connection: &mut Connection, from: RemotePath, to: RemotePath) -> Result<(), Error> {
-    done(connection.ask(&Request::Copy(Transplant { from, to })).await?)
+pub async fn copy(
+    connection: &mut Connection,
+    from: RemotePath,
+    to: RemotePath,
+) -> Result<RemotePath, Error> {
+    placed(connection.ask(&Request::Copy(Transplant { from, to })).await?)
 }
 
 /// Who the server takes this client for, and what that one may do.
@@ -216,9 +224,9 @@ impl Log<'_> {
     }
 }
 
-fn done(reply: Reply) -> Result<(), Error> {
+fn placed(reply: Reply) -> Result<RemotePath, Error> {
     match reply {
-        Reply::Done {} => Ok(()),
+        Reply::Placed { path } => Ok(path),
         other => Err(unexpected(other)),
     }
 }

@@ -35,9 +35,9 @@ pub(crate) async fn run(
     let Mv { from, to } = arguments;
     let client = session.client()?;
     let own = client.identity().clone();
-    remote::rename(client.connection().await?, from.clone(), to.clone()).await?;
+    let to = remote::rename(client.connection().await?, from.clone(), to).await?;
     if printer.wants_json() {
-        let (from, to) = (text::absolute(&from, &own), text::absolute(&to, &own));
+        let from = text::absolute(&from, &own);
         printer.object(&json!({ "type": "moved", "from": from, "to": to }))?;
     }
     Ok(Exit::Done)

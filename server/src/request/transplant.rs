@@ -24,12 +24,13 @@ pub async fn serve_move(state: &Arc<State>, caller: &Caller, paths: Transplant) 
         let (to, to_names) = enter_target(connection, &caller, &paths.to)?;
         let now = clock::now();
         let directories = NewFile { mtime: now, executable: false, by: caller.identity, now };
-        entries::rename(connection, (&from, &from_names), (&to, &to_names), &directories).map(drop)
+        let names = entries::rename(connection, (&from, &from_names), (&to, &to_names), &directories)?;
+        Ok(entries::display(to.name(), &names).parse()?)
     });
-    moved.await?;
+    let path = moved.await?;
     // What was replaced may have been the last name of its content.
     state.garbage.notify_one();
-    Ok(Reply::Done {})
+    Ok(Reply::Placed { path })
 }
 
 /// Copies a file.
@@ -39,12 +40,13 @@ pub async fn serve_copy(state: &Arc<State>, caller: &Caller, paths: Transplant) 
         let (from, from_names) = enter_with(connection, &caller, &paths.from, Rights::READ)?;
         find_place(connection, &from, &paths.from, &from_names)?;
         let (to, to_names) = enter_target(connection, &caller, &paths.to)?;
-        entries::copy(connection, (&from, &from_names), (&to, &to_names), caller.identity, clock::now())
-            .map(drop)
+        let names =
+            entries::copy(connection, (&from, &from_names), (&to, &to_names), caller.identity, clock::now())?;
+        Ok(entries::display(to.name(), &names).parse()?)
     });
-    copied.await?;
+    let path = copied.await?;
     state.garbage.notify_one();
-    Ok(Reply::Done {})
+    Ok(Reply::Placed { path })
 }
 
 /// A target with a trailing slash has to be a directory that exists.

@@ -195,7 +195,10 @@ pub fn rename(
     let (Place::Directory(node) | Place::File(node, _)) = &place else {
         return Err(Error::refused(
             ErrorCode::IsADirectory,
-            format!("{} is a whole space and cannot be moved", display(source.name(), source_names)),
+            format!(
+                "{} is a whole space and cannot be moved: move what is in it",
+                display(source.name(), source_names)
+            ),
         ));
     };
     let target_names = into_directory(connection, target, target_names, &node.name)?;
@@ -210,7 +213,10 @@ pub fn rename(
         }
         return Err(Error::refused(
             ErrorCode::Exists,
-            format!("{} cannot be moved into itself", display(source.name(), source_names)),
+            format!(
+                "{} cannot be moved into itself: choose a place outside of it",
+                display(source.name(), source_names)
+            ),
         ));
     }
     let Some((name, directories)) = target_names.split_last() else {

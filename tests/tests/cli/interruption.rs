@@ -4,12 +4,12 @@ use std::io::Write;
 
 use insta::assert_snapshot;
 use rustix::process::Signal;
-use sealift_tests::{Pattern, eventually};
+use sealift_tests::{Computer, Pattern, World, eventually};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 use crate::gate::{Gate, Way};
-use crate::{KIB, MIB, alice};
+use crate::{KIB, MIB, SEALIFT, alice};
 
 const SIZE: u64 = 64 * MIB;
 
@@ -93,6 +93,43 @@ async fn a_connection_that_nobody_answers() {
     {"code":"interrupted","exit":130,"hint":"run the same command again to do the rest","message":"interrupted: what was not complete was not kept","type":"error"}
     exit 130
     "#);
+}
+
+/// From the first byte on the wire on, whoever is interrupted cleans up and says so.
+#[tokio::test]
+async fn as_soon_as_there_is_a_connection() {
+    let world = World::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let token = world.invite("alice").to_string();
+    for _ in 0..10 {
+        let alice = Computer::new(SEALIFT);
+        let running = alice.call(["join", &token, "--server", &address]).start();
+        let _silent = listener.accept().await.unwrap();
+        running.interrupt();
+        running.ended().await.refused(130);
+        let left = std::fs::read_dir(alice.configuration().join("profiles")).unwrap().count();
+        assert_eq!(left, 0, "a part of a profile is left");
+    }
+}
+
+/// Under nohup a hangup is ignored, and so are all three in the background of a script.
+#[tokio::test]
+async fn a_signal_that_is_ignored_stays_ignored() {
+    let (world, alice) = alice().await;
+    alice.call(["put", "-", "big"]).input(Pattern::new(1, 64 * MIB).whole()).run().await.ok();
+    for (name, signal) in [("HUP", Signal::HUP), ("INT", Signal::INT)] {
+        let mut gate = Gate::before(world.address, Way::Down, MIB).await;
+        let script = format!("trap '' {name}; exec \"$0\" \"$@\"");
+        let server = gate.server();
+        let line = ["-c", &script, SEALIFT, "get", "big", "--server", &server];
+        let running = alice.call_other("sh", line).start();
+        gate.reached().await;
+        running.signal(signal);
+        gate.open();
+        running.ended().await.ok();
+        assert!(alice.read("big") == Pattern::new(1, 64 * MIB).whole());
+    }
 }
 
 #[tokio::test]

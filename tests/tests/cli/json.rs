@@ -164,6 +164,19 @@ async fn the_other_verbs() {
     "#);
 }
 
+/// A directory as the target receives what is moved under its old name.
+#[tokio::test]
+async fn a_move_or_a_copy_into_a_directory_tells_where_it_went() {
+    let (_world, alice) = furnished().await;
+    alice.run(["put", "a", "d/"]).await.ok();
+    alice.run(["put", "a", "b"]).await.ok();
+    let copied = alice.run(["--json", "cp", "b", "d"]).await.ok().object("copied");
+    alice.run(["info", "d/b"]).await.ok();
+    assert_eq!(copied["to"], "/alice/d/b");
+    let moved = alice.run(["--json", "mv", "b", "./d/"]).await.ok().object("moved");
+    assert_eq!(moved["to"], "/alice/d/b");
+}
+
 #[tokio::test]
 async fn errors() {
     let _redacted = redacted();

@@ -45,17 +45,18 @@ async fn every_name_crosses_as_it_is() {
         let (local, remote) = (format!("./{name}"), format!("d/{name}"));
         alice.write(&local, number.to_string());
         alice.run(["put", "--", &local, "d/"]).await.ok();
-        let listed = alice.run(["ls", "--", &remote]).await.ok();
-        assert_eq!(listed.text(), format!("{name}\n"), "exact in a pipe");
-        let info = alice.run(["--json", "info", "--", &remote]).await.ok().object("info");
-        assert_eq!(info["path"], format!("/alice/d/{name}"));
         fs::remove_file(alice.desk().join(&local)).unwrap();
         alice.run(["get", "--", &remote]).await.ok();
         assert_eq!(alice.read(&local), number.to_string().as_bytes(), "{name:?}");
     }
     let mut sorted: Vec<_> = ODD.to_vec();
     sorted.sort_unstable();
-    assert!(alice.run(["ls", "d"]).await.ok().text().lines().eq(sorted.iter().copied()));
+    let listed = alice.run(["ls", "d"]).await.ok();
+    assert!(listed.text().lines().eq(sorted.iter().copied()), "exact in a pipe: {listed:?}");
+    let remotes: Vec<_> = sorted.iter().map(|name| format!("d/{name}")).collect();
+    let info = alice.run(["--json", "info"].into_iter().chain(remotes.iter().map(String::as_str))).await.ok();
+    let told = info.objects().into_iter().map(|object| object["path"].as_str().unwrap().to_owned());
+    assert!(told.eq(remotes.iter().map(|remote| format!("/alice/{remote}"))), "{info:?}");
     assert!(alice.files().iter().map(String::as_str).eq(sorted.iter().copied()));
     // All of them at once.
     fs::create_dir(alice.desk().join("all")).unwrap();

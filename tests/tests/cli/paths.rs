@@ -1,6 +1,7 @@
 //! Paths that lead nowhere, or to something else: each sentence names the mend.
 
 use insta::assert_snapshot;
+use sealift_server::policy::Rights;
 use sealift_tests::Pattern;
 
 use crate::redaction::redacted;
@@ -83,11 +84,28 @@ async fn a_file_is_no_directory() {
         let ran = alice.run(["put", "x", "a/b"]).await.refused(1);
         assert!(ran.stderr.contains("is a file") && ran.stderr.contains(": choose another path"), "{ran:?}");
     }
-    assert_snapshot!(alice.run(["put", "x", "a/"]).await.shown(), @"");
-    assert_snapshot!(alice.run(["ls", "a/"]).await.shown(), @"");
-    assert_snapshot!(alice.run(["get", "a", "x/"]).await.shown(), @"");
-    assert_snapshot!(alice.run(["get", "a", "x/y"]).await.shown(), @"");
-    assert_snapshot!(alice.run(["get", "a/b"]).await.shown(), @"");
+    assert_snapshot!(alice.run(["put", "x", "a/"]).await.shown(), @r#"
+    sealift: /alice/a/x: a part of the path is a file: choose another path
+    exit 1
+    "#);
+    assert_snapshot!(alice.run(["ls", "a/"]).await.shown(), @r#"
+    sealift: /alice/a is a file: give the path without the trailing slash
+    exit 1
+    "#);
+    assert_snapshot!(alice.run(["get", "a", "x/"]).await.shown(), @r#"
+    sealift: x/a: cannot make the directory x: File exists
+      hint: check the file and the disk that it is on
+    exit 1
+    "#);
+    assert_snapshot!(alice.run(["get", "a", "x/y"]).await.shown(), @r#"
+    sealift: cannot write x/y: Not a directory
+      hint: check the file and the disk that it is on
+    exit 1
+    "#);
+    assert_snapshot!(alice.run(["get", "a/b"]).await.shown(), @r#"
+    sealift: /alice/a/b does not exist: `sealift ls /alice/a` shows what does
+    exit 3
+    "#);
 }
 
 #[tokio::test]
@@ -128,4 +146,20 @@ async fn names_that_are_not_allowed() {
     }
     assert_eq!(world.store().count("entries"), 0);
     assert_eq!(alice.files(), ["tab\there", "x"]);
+}
+
+/// A space's name must not come out of an empty variable, as in `./$DIRECTORY/x`.
+#[tokio::test]
+async fn a_slash_too_many_names_no_space() {
+    let (world, alice) = alice().await;
+    world.share("team");
+    world.grant("team", None, Rights::ALL);
+    alice.write("x", "x");
+    alice.run(["put", "x", "/team/"]).await.ok();
+    for line in [&["put", "x", ".//team/y"][..], &["rm", ".//team/x"], &["get", ".//team/x"], &["ls", ".//"]]
+    {
+        let ran = alice.run(line).await.exited(2);
+        assert!(ran.stderr.contains("remove the doubled slash"), "{line:?}: {ran:?}");
+    }
+    assert_eq!(alice.run(["ls", "/team"]).await.ok().text(), "x\n");
 }

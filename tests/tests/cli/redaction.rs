@@ -4,7 +4,6 @@ use insta::Settings;
 use insta::internals::SettingsBindDropGuard;
 
 /// In force as long as what is returned lives.
-#[must_use]
 pub(crate) fn redacted() -> SettingsBindDropGuard {
     let mut settings = Settings::clone_current();
     for (pattern, word) in [

@@ -36,7 +36,7 @@ async fn nobody_enters_anothers_space() {
     ] {
         alice.run(line).await.refused(4);
     }
-    // A space that does not exist is told apart from one that is closed by nobody.
+    // Nobody can tell a space that is closed from one that does not exist.
     let (closed, absent) = (alice.run(["ls", "/bob"]).await, alice.run(["ls", "/zoe"]).await.refused(4));
     assert_eq!(closed.stderr.replace("bob", "zoe"), absent.stderr);
     assert_eq!(alice.files(), ["a", "large"]);

@@ -127,7 +127,6 @@ async fn what_is_wrong_is_named_where_it_is() {
             "{ran:?}"
         );
         assert!(words.iter().all(|words| ran.stderr.contains(words)), "{text:?}: {ran:?}");
-        assert!(!ran.stderr.contains("\\u{a}"), "line ends are for programs: {ran:?}");
     }
     configure(&alice, "");
     for (name, value, words) in [
@@ -149,6 +148,15 @@ async fn what_is_wrong_is_named_where_it_is() {
     alice.run(["--help"]).await.ok();
 }
 
+/// What is wrong with a file spans lines, and a person reads them as lines.
+#[tokio::test]
+async fn line_ends_are_not_shown_as_characters() {
+    let (_world, alice) = alice().await;
+    configure(&alice, "profil = \"home\"\n");
+    let ran = alice.run(["ls"]).await.exited(2);
+    assert!(!ran.stderr.contains("\\u{a}"), "{ran:?}");
+}
+
 #[tokio::test]
 async fn a_damaged_profile_is_named() {
     let _redacted = redacted();
@@ -163,12 +171,22 @@ async fn a_damaged_profile_is_named() {
         fs::write(&path, text).unwrap();
         let damaged = alice.run(["ls"]).await.refused(1);
         assert!(damaged.stderr.contains("join again"), "{file}: {damaged:?}");
+        fs::write(&path, good).unwrap();
+    }
+    alice.run(["ls"]).await.ok();
+}
+
+#[tokio::test]
+async fn a_profile_with_a_part_missing_is_named() {
+    let (_world, alice) = alice().await;
+    for file in ["profile.toml", "identity.pem", "authority.pem"] {
+        let path = alice.profile("default").join(file);
+        let good = fs::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
         let missing = alice.run(["ls"]).await.refused(1);
         assert!(missing.stderr.contains("join"), "{file}: {missing:?}");
         fs::write(&path, good).unwrap();
     }
-    alice.run(["ls"]).await.ok();
 }
 
 /// Without the variable the configuration is where the system has it.

@@ -108,7 +108,7 @@ async fn the_others_arrive() {
     assert_eq!(world.store().logged("/alice/d/file").await.error.as_deref(), Some("source-failed"));
 }
 
-/// A file that is hashed for a claim, and gone when it is to be sent.
+/// Editors write a new file and rename it over the old one.
 #[tokio::test]
 async fn a_file_that_takes_anothers_place_is_one_content_or_the_other() {
     let (world, alice) = alice().await;
