@@ -17,7 +17,7 @@ use crate::{Digest, FrameKind, Hasher, Header};
 pub const FRAME: usize = 256 * 1024;
 
 /// Buffers that circulate in one transfer.
-const BUFFERS: usize = 5;
+const BUFFERS: usize = 8;
 
 const _: () = assert!(FRAME <= MAX_DATA);
 

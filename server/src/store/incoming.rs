@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 const PIECE: usize = 512 * 1024;
 
 /// Pieces of one upload: one is filled while the other is written.
-const PIECES: usize = 2;
+const PIECES: usize = 4;
 
 /// What direct writes want of addresses, offsets and lengths; block sizes are powers of two up to this.
 const ALIGNMENT: usize = 4096;
