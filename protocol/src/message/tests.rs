@@ -1,0 +1,99 @@
+use super::*;
+use proptest::prelude::*;
+
+fn frame(message: &impl Serialize) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode(message, &mut out).unwrap();
+    out
+}
+
+/// Golden bytes: what a version 1 client sends and understands for ever.
+#[test]
+fn frames_are_pinned() {
+    let hello = Request::Hello(Hello { versions: vec![1], agent: "t".into(), features: vec![] });
+    assert_eq!(frame(&hello), b"J\0\0\x2b{\"type\":\"hello\",\"versions\":[1],\"agent\":\"t\"}");
+    let put = Request::Put(Put {
+        path: "a/b".parse().unwrap(),
+        body: Body::Inline,
+        size: Some(3),
+        sha256: Some(Digest::of(b"abc")),
+        mtime: Some(-1),
+        executable: true,
+    });
+    let json = br#"{"type":"put","path":"a/b","body":"inline","size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","mtime":-1,"executable":true}"#;
+    assert_eq!(frame(&put)[HEADER..], json[..]);
+    let end = Trailer::End { size: 3, sha256: Digest::of(b"abc") };
+    assert_eq!(
+        frame(&end)[HEADER..],
+        br#"{"type":"end","size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}"#[..]
+    );
+    let refuse = Reply::Plan {
+        files: vec![
+            Verdict::Send,
+            Verdict::Hash,
+            Verdict::Refuse(WireError::new(ErrorCode::NotAllowed, "no")),
+        ],
+    };
+    assert_eq!(
+        frame(&refuse)[HEADER..],
+        br#"{"type":"plan","files":[{"do":"send"},{"do":"hash"},{"do":"refuse","code":"not-allowed","message":"no","retry":false}]}"#[..]
+    );
+    let get = Request::Get(Get { path: "/bob/x".parse().unwrap(), offset: 0 });
+    assert_eq!(frame(&get)[HEADER..], br#"{"type":"get","path":"/bob/x"}"#[..]);
+}
+
+#[test]
+fn every_request_type_is_known_to_the_decoder() {
+    for kind in REQUESTS {
+        let error = decode_request(
+            format!(r#"{{"type":"{kind}","path":5,"csr":5,"versions":5,"files":5,"from":5}}"#).as_bytes(),
+        );
+        if let Err(error) = error {
+            assert_eq!(error.code, ErrorCode::BadRequest, "{kind}");
+        }
+    }
+    let unknown = decode_request(br#"{"type":"teleport"}"#).unwrap_err();
+    assert_eq!(unknown.code, ErrorCode::UnknownRequest);
+    assert_eq!(decode_request(b"{").unwrap_err().code, ErrorCode::BadRequest);
+    let hostile = decode_request(br#"{"type":"get","path":"../x"}"#).unwrap_err();
+    assert_eq!(hostile.code, ErrorCode::NameNotAllowed);
+    let planned =
+        decode_request(br#"{"type":"plan","files":[{"path":"a","size":1},{"path":"b/..","size":1}]}"#);
+    assert_eq!(planned.unwrap_err().code, ErrorCode::NameNotAllowed);
+    assert_eq!(decode_request(br#"["whoami"]"#).unwrap_err().code, ErrorCode::BadRequest);
+}
+
+#[test]
+fn unknown_fields_and_codes_are_tolerated() {
+    assert_eq!(decode_request(br#"{"type":"whoami","later":{"x":1}}"#).unwrap(), Request::Whoami(Whoami {}));
+    let reply: Reply = decode(br#"{"type":"error","code":"too-hot","message":"m","retry":true}"#).unwrap();
+    assert_eq!(reply, Reply::Error(WireError { code: ErrorCode::Unknown, message: "m".into(), retry: true }));
+}
+
+#[test]
+fn a_message_over_the_limit_is_refused_and_leaves_no_trace() {
+    let mut out = b"before".to_vec();
+    let renew = Request::Renew(Renew { csr: "x".repeat(MAX_CONTROL) });
+    assert!(matches!(encode(&renew, &mut out), Err(MessageError::Frame(_))));
+    assert_eq!(out, b"before");
+}
+
+proptest! {
+    #[test]
+    fn garbage_is_an_error_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decode_request(&bytes);
+        let _ = decode::<Reply>(&bytes);
+        let _ = decode::<Trailer>(&bytes);
+    }
+
+    #[test]
+    fn requests_with_any_text_survive_the_wire(csr in ".*") {
+        let request = Request::Renew(Renew { csr });
+        if let Ok(()) = encode(&request, &mut Vec::new()) {
+            let bytes = frame(&request);
+            let header = Header::decode(bytes[..HEADER].try_into().unwrap()).unwrap();
+            prop_assert_eq!(header.length(), bytes.len() - HEADER);
+            prop_assert_eq!(decode_request(&bytes[HEADER..]).unwrap(), request);
+        }
+    }
+}
