@@ -1,6 +1,6 @@
 //! One connection: requests come in, replies go out in the same order.
 //!
-//! Two loops share the connection. The reading one takes requests and the bodies of uploads, and queues a [`Slot`] for
+//! Two loops share the connection. The reading one takes requests and the bodies of uploads, and queues a slot for
 //! each reply; the replying one works through the queue. So a hundred small uploads can wait for one commit together,
 //! and a request that only reads is served when its turn comes, after everything before it has been answered.
 
