@@ -11,6 +11,10 @@ demo:
 test *ARGS:
     sh tests/run.sh {{ARGS}}
 
+# The tests that need gigabytes of memory
+test-large:
+    cargo test -p sealift-tests --test it -- --ignored
+
 # What a change must pass before it lands
 ci:
     bash .ci/run

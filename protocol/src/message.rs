@@ -7,7 +7,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::frame::{HEADER, MAX_CONTROL};
+use crate::frame::HEADER;
 use crate::path::PathError;
 use crate::{Digest, ErrorCode, FrameError, FrameKind, Header, Name, RemotePath, WireError};
 
@@ -525,9 +525,6 @@ const REQUESTS: [&str; 13] = [
     "hello", "plan", "put", "get", "list", "info", "remove", "move", "copy", "log", "whoami", "renew",
     "report",
 ];
-
-/// The longest payload that [`encode`] accepts, for those who fill a message until it is full.
-pub const MAX_MESSAGE: usize = MAX_CONTROL;
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde passes the field by reference
 fn is_zero(number: &u64) -> bool {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::frame::MAX_CONTROL;
 use proptest::prelude::*;
 
 fn frame(message: &impl Serialize) -> Vec<u8> {

@@ -77,7 +77,7 @@ async fn many_slow_small_uploads_leave_room_for_others() {
 }
 
 #[tokio::test]
-#[ignore = "the buffers of 600 downloads hold 2 GB: run it by name"]
+#[ignore = "the buffers of 600 downloads hold 2 GB: `just test-large` runs it"]
 async fn many_slow_downloads_leave_room_for_others() {
     let world = World::start().await;
     let alice = world.enrol("alice").await;
