@@ -112,6 +112,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             return Err(StreamError::Unexpected(header.kind()));
         }
         debug_assert_eq!(buffer.len(), header.length());
+        self.payload(buffer).await
+    }
+
+    /// Reads a part of a payload.
+    pub(crate) async fn payload(&mut self, buffer: &mut [u8]) -> Result<(), StreamError> {
         fill(&mut self.stream, buffer, self.stall).await
     }
 
@@ -123,9 +128,13 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 
     /// Reads and drops a payload.
     pub async fn skip(&mut self, header: Header) -> Result<(), StreamError> {
+        self.skip_payload(header.length()).await
+    }
+
+    /// Reads and drops a part of a payload.
+    pub(crate) async fn skip_payload(&mut self, mut left: usize) -> Result<(), StreamError> {
         // On the heap: an array would be part of every connection's future, idle ones included.
-        let mut scratch = vec![0; header.length().min(8 * 1024)];
-        let mut left = header.length();
+        let mut scratch = vec![0; left.min(8 * 1024)];
         while left > 0 {
             let piece = left.min(scratch.len());
             fill(&mut self.stream, &mut scratch[..piece], self.stall).await?;

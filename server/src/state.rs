@@ -1,10 +1,11 @@
 //! What all connections of a running server share.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sealift_protocol::Digest;
+use sealift_protocol::content::{ALIGNMENT, BLOCK, BLOCKS};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -15,6 +16,12 @@ use crate::store::{Blobs, Catalog};
 
 /// Bytes of small uploads that may be held in memory at once, over all connections.
 const ROOM: usize = 32 * 1024 * 1024;
+
+/// Bytes of memory that the large uploads of all connections are to share.
+const BLOCK_ROOM: usize = 64 * 1024 * 1024;
+
+/// The smallest block of an upload, however many there are.
+const MIN_BLOCK: usize = 64 * 1024;
 
 /// The state of a running server.
 #[derive(Debug)]
@@ -32,13 +39,32 @@ pub struct State {
     /// The open connections.
     pub sessions: Sessions,
     room: Arc<Semaphore>,
+    uploads: Arc<AtomicUsize>,
+}
+
+/// A large upload that is under way, and its share of the memory.
+#[derive(Debug)]
+pub struct Share {
+    uploads: Arc<AtomicUsize>,
+    /// Bytes of a block.
+    pub block: usize,
 }
 
 impl State {
     /// The state of a server that has just opened its data.
     pub fn new(config: Config, catalog: Catalog, blobs: Blobs, pki: Pki) -> Self {
         let (garbage, sessions) = (Arc::default(), Sessions::default());
-        Self { config, catalog, blobs, pki, garbage, sessions, room: Arc::new(Semaphore::new(ROOM)) }
+        let (room, uploads) = (Arc::new(Semaphore::new(ROOM)), Arc::default());
+        Self { config, catalog, blobs, pki, garbage, sessions, room, uploads }
+    }
+
+    /// Counts a large upload of `size` bytes, if that is known, and divides the memory among all that are under way.
+    pub fn share(&self, size: Option<u64>) -> Share {
+        let uploads = self.uploads.fetch_add(1, Ordering::Relaxed) + 1;
+        let fair = (BLOCK_ROOM / BLOCKS / uploads).clamp(MIN_BLOCK, BLOCK);
+        let needed =
+            size.and_then(|size| usize::try_from(size).ok()).map_or(BLOCK, |size| size.max(MIN_BLOCK));
+        Share { uploads: self.uploads.clone(), block: fair.min(needed).next_multiple_of(ALIGNMENT) }
     }
 
     /// Waits until there is room in memory for a small upload of this many bytes.
@@ -46,6 +72,12 @@ impl State {
         let permits = u32::try_from(bytes.min(ROOM)).unwrap_or(u32::MAX);
         // The semaphore is never closed.
         self.room.clone().acquire_many_owned(permits).await.ok()
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.uploads.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sealift_protocol::content::EmptyBlocks;
 use sealift_protocol::frame::FrameKind;
 use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
 use sealift_protocol::message::{Hello, Trailer, Welcome, decode};
@@ -262,6 +263,11 @@ impl Replies {
     /// Reads the payload of a data frame; `room` is of its length.
     pub(crate) async fn data(&mut self, header: Header, room: &mut [u8]) -> Result<(), Error> {
         self.reader.data(header, room).await.map_err(|error| explain(error, &self.address))
+    }
+
+    /// Reads the payload of a data frame into blocks; `false` if nobody takes them any more.
+    pub(crate) async fn receive(&mut self, header: Header, blocks: &mut EmptyBlocks) -> Result<bool, Error> {
+        blocks.receive(&mut self.reader, header).await.map_err(|error| explain(error, &self.address))
     }
 
     /// Reads and drops the payload of a frame.

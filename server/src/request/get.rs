@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use sealift_protocol::content;
+use sealift_protocol::frame::HEADER;
 use sealift_protocol::message::{Content, Direction, Get, Reply, Trailer};
 use sealift_protocol::{Digest, ErrorCode, RemotePath, WireError};
 use tracing::error;
@@ -133,11 +134,13 @@ async fn send_files(
     let filling = background("download", move || filler.run(reader, Some(rest), None))
         .map_err(Error::file(Path::new("a thread for a download")))?;
     let mut sent = 0;
-    while let Some(frame) = frames.next().await {
-        writer.write_frame(frame.bytes()).await?;
-        sent += frame.payload().len() as u64;
-        ticket.progress(sent, writer.bytes() - before);
-        frames.recycle(frame);
+    while let Some(block) = frames.next().await {
+        for frame in block.iter() {
+            writer.write_frame(frame).await?;
+            sent += (frame.len() - HEADER) as u64;
+            ticket.progress(sent, writer.bytes() - before);
+        }
+        frames.recycle(block);
     }
     Ok(match filling.wait().await? {
         Ok((read, _)) if read == rest => Trailer::End { size, sha256 },

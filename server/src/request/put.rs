@@ -3,11 +3,10 @@
 //! Runs in the reading loop, since the body follows the request. What comes back is a commit to wait for, so that the
 //! next upload can arrive meanwhile.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use sealift_protocol::content::{self, EmptyFrames};
+use sealift_protocol::content::{self, EmptyBlocks};
 use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{Body, Direction, MAX_INLINE, Put, Stored, Trailer, decode};
 use sealift_protocol::{Digest, ErrorCode, FrameKind, Hasher, Header, WireError};
@@ -19,7 +18,7 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::policy::Rights;
 use crate::session::{Caller, Reader};
-use crate::state::State;
+use crate::state::{Share, State};
 use crate::store::blobs::{Blobs, Guard};
 use crate::store::catalog::Pending;
 use crate::store::entries::{self, NewFile};
@@ -152,7 +151,7 @@ async fn receive_stream(
     ticket: &mut Ticket,
 ) -> Received {
     check(state, caller, put).await.map_err(Failure::incomplete)?;
-    let mut sink = Sink::new(state.clone());
+    let mut sink = Sink::new(state.clone(), put.size);
     let trailer = loop {
         let header = expect_frame(state, reader).await.map_err(Failure::incomplete)?;
         if header.kind() == FrameKind::Control {
@@ -198,19 +197,21 @@ async fn receive_stream(
 /// Takes the bytes of a body: in memory as long as they are few, then in a file, hashed on the way.
 struct Sink {
     state: Arc<State>,
+    announced: Option<u64>,
     small: Vec<u8>,
     large: Option<Large>,
     total: u64,
 }
 
 struct Large {
-    frames: EmptyFrames,
+    blocks: EmptyBlocks,
     draining: Background<std::io::Result<(Incoming, u64, Digest)>>,
+    _share: Share,
 }
 
 impl Sink {
-    fn new(state: Arc<State>) -> Self {
-        Self { state, small: Vec::new(), large: None, total: 0 }
+    fn new(state: Arc<State>, announced: Option<u64>) -> Self {
+        Self { state, announced, small: Vec::new(), large: None, total: 0 }
     }
 
     async fn take(&mut self, reader: &mut Reader, header: Header) -> std::result::Result<(), Failure> {
@@ -222,43 +223,41 @@ impl Sink {
                 self.small.resize(start + header.length(), 0);
                 return reader.data(header, &mut self.small[start..]).await.map_err(broken);
             }
-            self.spill().map_err(Failure::incomplete)?;
+            self.spill().await.map_err(Failure::incomplete)?;
         }
         let Some(large) = &mut self.large else { return Ok(()) };
-        match large.frames.next(header).await {
-            Some(mut frame) => {
-                reader.data(header, EmptyFrames::room(&mut frame)).await.map_err(broken)?;
-                large.frames.pass(frame);
-                Ok(())
-            }
-            None => {
-                reader.skip(header).await.map_err(broken)?;
-                Err(Failure::incomplete(self.drained().await.err().unwrap_or(Error::Stopped)))
-            }
+        if large.blocks.receive(reader, header).await.map_err(broken)? {
+            Ok(())
+        } else {
+            Err(Failure::incomplete(self.drained().await.err().unwrap_or(Error::Stopped)))
         }
     }
 
     /// Goes over to a file.
-    fn spill(&mut self) -> Result<()> {
+    async fn spill(&mut self) -> Result<()> {
         let mut incoming = self.state.blobs.receive()?;
-        let (frames, drainer) = content::receiver();
-        let small = std::mem::take(&mut self.small);
+        let share = self.state.share(self.announced);
+        let (mut blocks, drainer) = content::receiver(share.block);
+        let single = self.announced.is_some_and(|size| size <= share.block as u64);
         let draining = background("upload", move || {
-            let mut hasher = Hasher::new();
-            hasher.update(&small);
-            incoming.write_all(&small)?;
-            let (total, digest) = drainer.run(&mut incoming, hasher)?;
-            Ok((incoming, total + small.len() as u64, digest))
+            let drained = if single {
+                drainer.run(&mut incoming, Hasher::new())
+            } else {
+                drainer.run_beside(&mut incoming, Hasher::new())
+            };
+            drained.map(|(total, digest)| (incoming, total, digest))
         })
         .map_err(storage)?;
-        self.large = Some(Large { frames, draining });
+        // Should the drainer have failed already, the next frame finds out.
+        blocks.copy(&std::mem::take(&mut self.small)).await;
+        self.large = Some(Large { blocks, draining, _share: share });
         Ok(())
     }
 
     async fn drained(&mut self) -> Result<(Incoming, u64, Digest)> {
-        let Some(Large { frames, draining }) = self.large.take() else { return Err(Error::Stopped) };
+        let Some(Large { blocks, draining, _share }) = self.large.take() else { return Err(Error::Stopped) };
         // The drainer ends when nobody can hand it anything any more.
-        drop(frames);
+        drop(blocks);
         draining.wait().await?.map_err(storage)
     }
 

@@ -1,66 +1,41 @@
 //! An upload on its way to the disk.
 //!
 //! A blob is synced before it is acknowledged, so the page cache would only be a detour for its bytes: they go to the
-//! disk directly (`O_DIRECT`), in large aligned pieces, from a thread of their own. That spares the copy into fresh
-//! pages, keeps what others read in the cache, and leaves the last fsync little more than the metadata. File systems
-//! that cannot do that get ordinary writes.
+//! disk directly (`O_DIRECT`), block by block as they come from the wire. That spares the copy into fresh pages, keeps
+//! what others read in the cache, and leaves the last fsync little more than the metadata. File systems that cannot do
+//! that get ordinary writes, as do a last part of a block and memory that is not aligned.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
-use std::thread::JoinHandle;
+
+use sealift_protocol::content::ALIGNMENT;
 
 use crate::error::{Error, Result};
-
-/// Bytes of a piece: enough to keep a disk busy, and a multiple of every block size.
-const PIECE: usize = 512 * 1024;
-
-/// Pieces of one upload: one is filled while the other is written.
-const PIECES: usize = 4;
-
-/// What direct writes want of addresses, offsets and lengths; block sizes are powers of two up to this.
-const ALIGNMENT: usize = 4096;
 
 /// An upload on its way; the file goes when this is dropped before it was placed.
 #[derive(Debug)]
 pub struct Incoming {
     file: File,
+    /// The same file, opened for writes past the page cache.
+    direct: Option<File>,
     path: PathBuf,
-    piece: Piece,
-    /// Bytes in pieces that were handed over.
-    handed_over: u64,
-    disk: Option<Disk>,
+    written: u64,
     placed: bool,
-}
-
-/// The thread that writes pieces.
-#[derive(Debug)]
-struct Disk {
-    full: SyncSender<Piece>,
-    empty: Receiver<Piece>,
-    made: usize,
-    thread: JoinHandle<io::Result<()>>,
-}
-
-/// Aligned memory, partly filled.
-#[derive(Debug, Default)]
-struct Piece {
-    memory: Vec<u8>,
-    start: usize,
-    filled: usize,
 }
 
 impl Incoming {
     /// Begins an upload in a new file.
     pub(super) fn create(path: PathBuf) -> Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(Error::file(&path))?;
-        Ok(Self { file, path, piece: Piece::default(), handed_over: 0, disk: None, placed: false })
+        let direct = open_direct(&path);
+        Ok(Self { file, direct, path, written: 0, placed: false })
     }
 
     /// Brings everything to the disk, so that it survives a power cut.
     pub(super) fn sync(&mut self) -> Result<()> {
-        self.finish().map_err(Error::file(&self.path))
+        // A failure is final: after it, pages may be lost and a second attempt succeed all the same.
+        self.file.sync_all().map_err(Error::file(&self.path))
     }
 
     /// Gives the file, which must have been synced, its place.
@@ -70,38 +45,32 @@ impl Incoming {
         Ok(())
     }
 
-    fn finish(&mut self) -> io::Result<()> {
-        if let Some(disk) = self.disk.take() {
-            disk.end()?;
+    /// Writes whole blocks directly; `None` if these bytes cannot be written so.
+    fn write_direct(&mut self, bytes: &[u8]) -> Option<io::Result<usize>> {
+        let whole = bytes.len() - bytes.len() % ALIGNMENT;
+        let aligned = self.written.is_multiple_of(ALIGNMENT as u64)
+            && bytes.as_ptr().addr().is_multiple_of(ALIGNMENT)
+            && whole > 0;
+        let direct = self.direct.as_mut().filter(|_| aligned)?;
+        match write_at(direct, &bytes[..whole], self.written) {
+            // Opened, but not written directly: some file systems find out late.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                self.direct = None;
+                None
+            }
+            written => Some(written),
         }
-        self.file.seek(SeekFrom::Start(self.handed_over))?;
-        self.file.write_all(self.piece.bytes())?;
-        // A failure is final: after it, pages may be lost and a second attempt succeed all the same.
-        self.file.sync_all()
-    }
-
-    fn hand_over(&mut self) -> io::Result<()> {
-        let disk = match &mut self.disk {
-            Some(disk) => disk,
-            None => self.disk.insert(Disk::start(&self.path, &self.file)?),
-        };
-        let piece = std::mem::take(&mut self.piece);
-        self.handed_over += piece.filled as u64;
-        match disk.exchange(piece) {
-            Some(empty) => self.piece = empty,
-            // The thread has ended, which only a failure makes it do.
-            None => self.disk.take().map_or(Ok(()), Disk::end)?,
-        }
-        Ok(())
     }
 }
 
 impl Write for Incoming {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.piece.filled == PIECE {
-            self.hand_over()?;
-        }
-        Ok(self.piece.take(bytes))
+        let count = match self.write_direct(bytes) {
+            Some(written) => written?,
+            None => write_at(&mut self.file, bytes, self.written)?,
+        };
+        self.written += count as u64;
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -111,9 +80,6 @@ impl Write for Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        if let Some(disk) = self.disk.take() {
-            let _ = disk.end();
-        }
         if !self.placed {
             // Should this fail, the next start empties the directory.
             let _ = fs::remove_file(&self.path);
@@ -121,73 +87,9 @@ impl Drop for Incoming {
     }
 }
 
-impl Disk {
-    fn start(path: &Path, file: &File) -> io::Result<Self> {
-        let (full, pieces) = sync_channel::<Piece>(PIECES);
-        let (written, empty) = channel();
-        let mut file = match open_direct(path) {
-            Some(direct) => direct,
-            None => file.try_clone()?,
-        };
-        let path = path.to_owned();
-        let write = move || {
-            let mut offset = 0;
-            for mut piece in pieces {
-                let mut result = file.write_all(piece.bytes());
-                if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput) {
-                    // Opened, but not written directly: some file systems find out late.
-                    file = OpenOptions::new().write(true).open(&path)?;
-                    file.seek(SeekFrom::Start(offset))?;
-                    result = file.write_all(piece.bytes());
-                }
-                result?;
-                offset += piece.filled as u64;
-                piece.filled = 0;
-                let _ = written.send(piece);
-            }
-            Ok(())
-        };
-        let thread = std::thread::Builder::new().name("disk".into()).spawn(write)?;
-        Ok(Self { full, empty, made: 1, thread })
-    }
-
-    /// Gives a full piece and takes an empty one, which may be waited for. `None` when the thread has ended.
-    fn exchange(&mut self, piece: Piece) -> Option<Piece> {
-        self.full.send(piece).ok()?;
-        if self.made < PIECES {
-            self.made += 1;
-            return Some(Piece::default());
-        }
-        self.empty.recv().ok()
-    }
-
-    /// Waits until all pieces are written.
-    fn end(self) -> io::Result<()> {
-        drop(self.full);
-        self.thread
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("the thread that writes the file panicked")))
-    }
-}
-
-impl Piece {
-    fn bytes(&self) -> &[u8] {
-        &self.memory[self.start..self.start + self.filled]
-    }
-
-    /// Takes as much as there is room for; returns how much.
-    fn take(&mut self, bytes: &[u8]) -> usize {
-        if self.memory.is_empty() {
-            // Not touched before it is used: a small upload costs only its own pages.
-            self.memory = vec![0; PIECE + ALIGNMENT];
-            self.start = self.memory.as_ptr().align_offset(ALIGNMENT);
-        }
-        let count = bytes.len().min(PIECE - self.filled);
-        let begin = self.start + self.filled;
-        self.memory[begin..begin + count].copy_from_slice(&bytes[..count]);
-        self.filled += count;
-        count
-    }
+fn write_at(file: &mut File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    file.seek(SeekFrom::Start(offset))?;
+    file.write(bytes)
 }
 
 /// The file, for writes past the page cache; `None` where that cannot be had.
@@ -205,17 +107,24 @@ fn open_direct(_: &Path) -> Option<File> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+    use sealift_protocol::content::BLOCK;
+
+    use super::*;
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
         fn what_is_written_in_any_steps_is_in_the_file(
-            size in prop_oneof![0..3usize, (PIECE - 2)..(PIECE + 2), 0..3 * PIECE], step in 1..300_000usize,
+            size in prop_oneof![0..3usize, (BLOCK - 2)..(BLOCK + 2), 0..3 * BLOCK],
+            step in prop_oneof![Just(ALIGNMENT), Just(BLOCK), 1..300_000usize],
+            start in prop_oneof![Just(0), Just(1usize)],
         ) {
             let dir = tempfile::tempdir().unwrap();
-            let content: Vec<u8> = (0..size).map(|i| u8::try_from(i % 253).unwrap()).collect();
+            // Aligned unless it starts at 1.
+            let memory: Vec<u8> = (0..size + 2 * ALIGNMENT).map(|i| u8::try_from(i % 253).unwrap()).collect();
+            let start = start + memory.as_ptr().align_offset(ALIGNMENT);
+            let content = &memory[start..start + size];
             let mut incoming = Incoming::create(dir.path().join("upload")).unwrap();
             for part in content.chunks(step) {
                 incoming.write_all(part).unwrap();
@@ -231,7 +140,7 @@ mod tests {
     fn an_upload_that_is_given_up_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let mut incoming = Incoming::create(dir.path().join("upload")).unwrap();
-        incoming.write_all(&vec![1; 2 * PIECE + 1]).unwrap();
+        incoming.write_all(&vec![1; 2 * BLOCK + 1]).unwrap();
         drop(incoming);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }

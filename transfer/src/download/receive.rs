@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use sealift_protocol::content::{self, EmptyFrames};
+use sealift_protocol::content;
 use sealift_protocol::message::{Content, MAX_INLINE, Trailer};
 use sealift_protocol::{Digest, Hasher, Header, RemotePath, Reply};
 use tokio::task::spawn_blocking;
@@ -110,28 +110,23 @@ impl Incoming<'_> {
             Some(target) => target.unwritable()(error),
             None => output_failed()(error),
         };
-        let (mut empty, drainer) = content::receiver();
+        let (mut blocks, drainer) = content::receiver(content::BLOCK);
         let draining = spawn_blocking(move || {
             let outcome = drainer.run_beside(&mut sink, Hasher::new());
             (sink, outcome)
         });
         let trailer = loop {
             match self.piece().await? {
-                Piece::Data(header) => match empty.next(header).await {
-                    Some(mut frame) => {
-                        self.replies.data(header, EmptyFrames::room(&mut frame)).await?;
-                        empty.pass(frame);
-                        (self.progress)(self.bytes);
-                    }
-                    None => {
-                        self.replies.skip(header).await?;
+                Piece::Data(header) => {
+                    if !self.replies.receive(header, &mut blocks).await? {
                         break None;
                     }
-                },
+                    (self.progress)(self.bytes);
+                }
                 Piece::End(trailer) => break Some(trailer),
             }
         };
-        drop(empty);
+        drop(blocks);
         let (sink, outcome) = match draining.await {
             Ok(drained) => drained,
             Err(panic) => return self.decline(unwritable(io::Error::other(panic))).await,

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sealift_protocol::content::{self, Filler};
+use sealift_protocol::frame::HEADER;
 use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{Body, MAX_PLAN, Nanoseconds, Plan, PlannedFile, Put, Trailer, Verdict};
 use sealift_protocol::{Digest, ErrorCode, Hasher, Request, WireError};
@@ -215,11 +216,11 @@ impl<'a> Sender<'a> {
         loop {
             tokio::select! {
                 biased;
-                frame = frames.next() => {
-                    let Some(frame) = frame else { break };
-                    bytes += frame.payload().len() as u64;
+                block = frames.next() => {
+                    let Some(block) = block else { break };
+                    bytes += block.iter().map(payload).sum::<u64>();
                     (self.events)(Event::Hashed { id, bytes });
-                    frames.recycle(frame);
+                    frames.recycle(block);
                 }
                 _ = keep_alive.tick() => {
                     self.ask_about(Vec::new())?;
@@ -263,16 +264,21 @@ impl<'a> Sender<'a> {
 
         let mut keep_alive = keep_alive();
         let mut bytes = 0;
-        let refused = loop {
+        let refused = 'content: loop {
             tokio::select! {
                 biased;
                 () = outcome.closed() => break true,
-                frame = frames.next() => {
-                    let Some(frame) = frame else { break false };
-                    self.requests.write_frame(frame.bytes()).await?;
-                    bytes += frame.payload().len() as u64;
-                    (self.events)(Event::Progress { id, bytes });
-                    frames.recycle(frame);
+                block = frames.next() => {
+                    let Some(block) = block else { break false };
+                    for frame in block.iter() {
+                        if outcome.is_closed() {
+                            break 'content true;
+                        }
+                        self.requests.write_frame(frame).await?;
+                        bytes += payload(frame);
+                        (self.events)(Event::Progress { id, bytes });
+                    }
+                    frames.recycle(block);
                 }
                 _ = keep_alive.tick() => {
                     self.requests.push_data(&[])?;
@@ -335,6 +341,11 @@ async fn open(job: &Job, events: Events<'_>) -> Option<local::Source> {
             None
         }
     }
+}
+
+/// Payload bytes of a data frame.
+fn payload(frame: &[u8]) -> u64 {
+    (frame.len() - HEADER) as u64
 }
 
 /// Ticks from now on, however late the last tick was noticed.
