@@ -14,6 +14,9 @@ use crate::{Digest, ErrorCode, FrameError, FrameKind, Header, Name, RemotePath, 
 /// The most bytes of a content that may travel as [`Body::Inline`]: 64 KiB.
 pub const MAX_INLINE: u64 = 64 * 1024;
 
+/// The most bytes of a symbolic link's target: what systems allow for a path.
+pub const MAX_TARGET: usize = 4096;
+
 /// The most files that one [`Request::Plan`] may name.
 pub const MAX_PLAN: usize = 256;
 
@@ -32,7 +35,11 @@ pub enum Request {
     Put(Put),
     /// Fetches a file's content.
     Get(Get),
-    /// Lists a directory, a file or the spaces.
+    /// Makes a directory.
+    MakeDirectory(MakeDirectory),
+    /// Stores a symbolic link.
+    Link(Link),
+    /// Lists a directory, a file, the spaces, or everything below a directory.
     List(List),
     /// Describes one path.
     Info(Info),
@@ -40,7 +47,7 @@ pub enum Request {
     Remove(Remove),
     /// Renames or moves an entry.
     Move(Transplant),
-    /// Copies a file.
+    /// Copies a file, a link, or a directory with all that is in it.
     Copy(Transplant),
     /// Reads the transfer log, newest first.
     Log(LogQuery),
@@ -79,6 +86,9 @@ pub struct PlannedFile {
     pub path: RemotePath,
     /// Its size.
     pub size: u64,
+    /// When it was last modified. Without it, nothing that an earlier attempt left is continued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtime: Option<Nanoseconds>,
 }
 
 /// Stores a file; parent directories come into being.
@@ -100,6 +110,18 @@ pub struct Put {
     /// Whether the file may be executed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub executable: bool,
+    /// Where a [`Body::Stream`] continues: the part that the server has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<Part>,
+}
+
+/// The first bytes of a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// How many there are.
+    pub size: u64,
+    /// Their digest, as the client computed it: the server continues only what agrees with it.
+    pub sha256: Digest,
 }
 
 /// How the content of a [`Put`] travels.
@@ -122,6 +144,31 @@ pub struct Get {
     /// The first byte to send; beyond the end is an error.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub offset: u64,
+    /// The content that the offset is meant for: if the file holds another one by now, it is sent from its beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+}
+
+/// Makes a directory and those above it that are missing. One that exists stays as it is, but for its time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MakeDirectory {
+    /// Which one.
+    pub path: RemotePath,
+    /// When it was last modified; the server's time if absent, and if it is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtime: Option<Nanoseconds>,
+}
+
+/// Stores a symbolic link; parent directories come into being. The server never follows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// Where to.
+    pub path: RemotePath,
+    /// What it points to, at most [`MAX_TARGET`] bytes: text that means something only where the link is put to use.
+    pub target: String,
+    /// When it was last modified; the server's time of arrival if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtime: Option<Nanoseconds>,
 }
 
 /// Lists entries.
@@ -129,6 +176,15 @@ pub struct Get {
 pub struct List {
     /// A directory lists what is in it, a file itself, `/` the spaces that the caller has any right on.
     pub path: RemotePath,
+    /// Everything below a directory, each directory before what is in it. Not for `/`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recursive: bool,
+    /// Only what comes after this entry: a name as an earlier answer had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// The most entries of the answer; 0 is no limit. One that reaches it may have left some out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub limit: u64,
 }
 
 /// Describes a path.
@@ -138,11 +194,14 @@ pub struct Info {
     pub path: RemotePath,
 }
 
-/// Deletes a file or an empty directory.
+/// Deletes an entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Remove {
     /// Which one.
     pub path: RemotePath,
+    /// Whether a directory goes with all that is in it; otherwise it has to be empty.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recursive: bool,
 }
 
 /// From where to where; nothing is moved but names.
@@ -234,7 +293,7 @@ pub enum Reply {
     },
     /// To an info.
     Info(Description),
-    /// To a remove and a report.
+    /// To a make-directory, a link, a remove and a report.
     Done {},
     /// To a move and a copy.
     Placed {
@@ -282,6 +341,11 @@ pub enum Verdict {
     Send,
     /// Hash it and claim it: a content of this size is.
     Hash,
+    /// An earlier attempt left its beginning here. Hash as much of the file, then stream the rest.
+    Resume {
+        /// Bytes that are here.
+        offset: u64,
+    },
     /// Do not send it.
     Refuse(WireError),
 }
@@ -307,6 +371,9 @@ pub struct Content {
     /// Whether it may be executed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub executable: bool,
+    /// The first byte that is sent: the one that was asked for, or 0 if that was meant for another content.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub offset: u64,
 }
 
 /// What an entry is.
@@ -317,6 +384,8 @@ pub enum EntryKind {
     File,
     /// A directory.
     Directory,
+    /// A symbolic link.
+    Link,
     /// A space, in the list of spaces.
     Space,
 }
@@ -324,7 +393,7 @@ pub enum EntryKind {
 /// One line of a listing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// The name in its directory.
+    /// The name in its directory; in a recursive listing the path below the directory that was asked for.
     pub name: String,
     /// What it is.
     pub kind: EntryKind,
@@ -339,6 +408,9 @@ pub struct Entry {
     /// A file's digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Digest>,
+    /// What a link points to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// Who stored it; the owner of a space.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Name>,
@@ -362,6 +434,9 @@ pub struct Description {
     /// Whether a file may be executed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub executable: bool,
+    /// What a link points to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// When it was stored.
     pub stored_at: Nanoseconds,
     /// Who stored it; the owner of a space.
@@ -521,8 +596,21 @@ fn refused_path(payload: &[u8]) -> Option<PathError> {
 }
 
 /// The `type` of every [`Request`].
-const REQUESTS: [&str; 13] = [
-    "hello", "plan", "put", "get", "list", "info", "remove", "move", "copy", "log", "whoami", "renew",
+const REQUESTS: [&str; 15] = [
+    "hello",
+    "plan",
+    "put",
+    "get",
+    "make-directory",
+    "link",
+    "list",
+    "info",
+    "remove",
+    "move",
+    "copy",
+    "log",
+    "whoami",
+    "renew",
     "report",
 ];
 

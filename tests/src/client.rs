@@ -126,7 +126,10 @@ impl Client {
 
     /// Plans uploads of these sizes.
     pub async fn plan(&mut self, files: &[(&str, u64)]) -> Result<Vec<Verdict>, WireError> {
-        let files = files.iter().map(|(file, size)| PlannedFile { path: path(file), size: *size }).collect();
+        let files = files
+            .iter()
+            .map(|(file, size)| PlannedFile { path: path(file), size: *size, mtime: None })
+            .collect();
         match self.request(&Request::Plan(Plan { files })).await {
             Reply::Plan { files } => Ok(files),
             other => Err(error_of(other)),
@@ -135,7 +138,7 @@ impl Client {
 
     /// Everything in a directory.
     pub async fn list(&mut self, directory: &str) -> Result<Vec<Entry>, WireError> {
-        self.push(&Request::List(List { path: path(directory) }));
+        self.push(&Request::List(List { path: path(directory), recursive: false, after: None, limit: 0 }));
         self.flush().await;
         let mut all = Vec::new();
         loop {
@@ -166,7 +169,7 @@ impl Client {
 
     /// Deletes.
     pub async fn remove(&mut self, file: &str) -> Result<(), WireError> {
-        done(self.request(&Request::Remove(Remove { path: path(file) })).await)
+        done(self.request(&Request::Remove(Remove { path: path(file), recursive: false })).await)
     }
 
     /// Moves.

@@ -25,7 +25,7 @@ pub struct Fetched {
 
 /// A put request for `file` with nothing optional.
 pub fn put(file: &str, body: Body) -> Put {
-    Put { path: path(file), body, size: None, sha256: None, mtime: None, executable: false }
+    Put { path: path(file), body, size: None, sha256: None, mtime: None, executable: false, resume: None }
 }
 
 /// A put request whose body is one data frame.
@@ -123,7 +123,7 @@ impl Client {
 
     /// Asks for a content from `offset` on, without reading it.
     pub async fn ask(&mut self, file: &str, offset: u64) {
-        self.push(&Request::Get(Get { path: path(file), offset }));
+        self.push(&Request::Get(Get { path: path(file), offset, sha256: None }));
         self.flush().await;
     }
 

@@ -91,7 +91,7 @@ pub(crate) async fn run(
             && let Some(download) = queue.pop_front()
         {
             let before = connection.requests.bytes();
-            connection.push(&Request::Get(Get { path: download.from.clone(), offset: 0 }))?;
+            connection.push(&Request::Get(Get { path: download.from.clone(), offset: 0, sha256: None }))?;
             let wire_bytes = connection.requests.bytes() - before;
             ahead.sent(wire_bytes);
             asked.push_back(Asked { download, started: Instant::now(), wire_bytes });

@@ -228,7 +228,7 @@ mod tests {
     use sealift_protocol::Digest;
 
     fn content(mtime: Nanoseconds, executable: bool) -> Content {
-        Content { size: 3, sha256: Digest::of(b"abc"), mtime, executable }
+        Content { size: 3, sha256: Digest::of(b"abc"), mtime, executable, offset: 0 }
     }
 
     #[test]

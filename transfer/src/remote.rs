@@ -17,7 +17,7 @@ const LOG_QUERY: u32 = 1000;
 /// Fails when the request cannot be sent; that there is no such path shows at the first page.
 pub async fn list(connection: &mut Connection, path: RemotePath) -> Result<Listing<'_>, Error> {
     connection.enter();
-    connection.push(&Request::List(List { path }))?;
+    connection.push(&Request::List(List { path, recursive: false, after: None, limit: 0 }))?;
     connection.flush().await?;
     Ok(Listing { connection, more: true })
 }
@@ -84,7 +84,8 @@ pub async fn remove(
     paths: &[RemotePath],
     mut each: impl FnMut(usize, Result<(), WireError>),
 ) -> Result<(), Error> {
-    let requests: Vec<_> = paths.iter().map(|path| Request::Remove(Remove { path: path.clone() })).collect();
+    let requests: Vec<_> =
+        paths.iter().map(|path| Request::Remove(Remove { path: path.clone(), recursive: false })).collect();
     let take = |number, reply| match reply {
         Reply::Done {} => {
             each(number, Ok(()));

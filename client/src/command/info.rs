@@ -70,6 +70,7 @@ fn show(found: &Description, apart: bool, zone: &TimeZone, printer: &mut Printer
         EntryKind::File if found.executable => "file, may be executed",
         EntryKind::File => "file",
         EntryKind::Directory => "directory",
+        EntryKind::Link => "symbolic link",
         EntryKind::Space => "space",
     };
     let mut lines =

@@ -121,13 +121,14 @@ impl Row {
         let size = match entry.kind {
             EntryKind::File if style.units => text::size(entry.size),
             EntryKind::File => entry.size.to_string(),
-            EntryKind::Directory | EntryKind::Space => "-".to_owned(),
+            EntryKind::Directory | EntryKind::Link | EntryKind::Space => "-".to_owned(),
         };
         Self {
             flag: match entry.kind {
                 EntryKind::File if entry.executable => 'x',
                 EntryKind::File => '-',
                 EntryKind::Directory => 'd',
+                EntryKind::Link => 'l',
                 EntryKind::Space => 's',
             },
             owner: entry.by.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),

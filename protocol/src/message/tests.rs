@@ -20,6 +20,7 @@ fn frames_are_pinned() {
         sha256: Some(Digest::of(b"abc")),
         mtime: Some(-1),
         executable: true,
+        resume: None,
     });
     let json = br#"{"type":"put","path":"a/b","body":"inline","size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","mtime":-1,"executable":true}"#;
     assert_eq!(frame(&put)[HEADER..], json[..]);
@@ -32,15 +33,37 @@ fn frames_are_pinned() {
         files: vec![
             Verdict::Send,
             Verdict::Hash,
+            Verdict::Resume { offset: 7 },
             Verdict::Refuse(WireError::new(ErrorCode::NotAllowed, "no")),
         ],
     };
     assert_eq!(
         frame(&refuse)[HEADER..],
-        br#"{"type":"plan","files":[{"do":"send"},{"do":"hash"},{"do":"refuse","code":"not-allowed","message":"no","retry":false}]}"#[..]
+        br#"{"type":"plan","files":[{"do":"send"},{"do":"hash"},{"do":"resume","offset":7},{"do":"refuse","code":"not-allowed","message":"no","retry":false}]}"#[..]
     );
-    let get = Request::Get(Get { path: "/bob/x".parse().unwrap(), offset: 0 });
+    let get = Request::Get(Get { path: "/bob/x".parse().unwrap(), offset: 0, sha256: None });
     assert_eq!(frame(&get)[HEADER..], br#"{"type":"get","path":"/bob/x"}"#[..]);
+    let list = Request::List(List {
+        path: "d".parse().unwrap(),
+        recursive: true,
+        after: Some("a/b".into()),
+        limit: 9,
+    });
+    assert_eq!(
+        frame(&list)[HEADER..],
+        br#"{"type":"list","path":"d","recursive":true,"after":"a/b","limit":9}"#[..]
+    );
+    let make = Request::MakeDirectory(MakeDirectory { path: "d".parse().unwrap(), mtime: Some(1) });
+    assert_eq!(frame(&make)[HEADER..], br#"{"type":"make-directory","path":"d","mtime":1}"#[..]);
+    let link = Request::Link(Link { path: "l".parse().unwrap(), target: "../x".into(), mtime: None });
+    assert_eq!(frame(&link)[HEADER..], br#"{"type":"link","path":"l","target":"../x"}"#[..]);
+    let remove = Request::Remove(Remove { path: "d".parse().unwrap(), recursive: true });
+    assert_eq!(frame(&remove)[HEADER..], br#"{"type":"remove","path":"d","recursive":true}"#[..]);
+    let part = Part { size: 3, sha256: Digest::of(b"abc") };
+    assert_eq!(
+        serde_json::to_string(&part).unwrap(),
+        r#"{"size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}"#
+    );
 }
 
 #[test]

@@ -106,6 +106,7 @@ fn find(connection: &Connection, caller: &Caller, path: &RemotePath) -> Result<(
                 sha256: file.digest,
                 mtime: node.mtime,
                 executable: file.executable,
+                offset: 0,
             };
             Ok((content, bytes))
         }

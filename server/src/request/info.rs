@@ -34,6 +34,7 @@ fn describe(connection: &Connection, caller: &Caller, info: &Info) -> Result<Des
                 sha256: None,
                 mtime: created_at,
                 executable: false,
+                target: None,
                 stored_at: created_at,
                 by,
                 stored_bytes: None,
@@ -46,6 +47,7 @@ fn describe(connection: &Connection, caller: &Caller, info: &Info) -> Result<Des
             sha256: None,
             mtime: node.mtime,
             executable: false,
+            target: None,
             stored_at: node.stored_at,
             by: Some(node.by),
             stored_bytes: None,
@@ -57,6 +59,7 @@ fn describe(connection: &Connection, caller: &Caller, info: &Info) -> Result<Des
             sha256: Some(file.digest),
             mtime: node.mtime,
             executable: file.executable,
+            target: None,
             stored_at: node.stored_at,
             by: Some(node.by),
             // What the extents or the row hold. Whether others share them is nobody's business.

@@ -68,6 +68,7 @@ fn spaces_after(
             mtime: space.created_at,
             executable: false,
             sha256: None,
+            target: None,
             by: space.owner,
         })
         .collect();

@@ -75,9 +75,13 @@ async fn single(state: &Arc<State>, caller: &Caller, request: Request) -> Result
             let span = info_span!("report", path = %report.path);
             report::serve(state, caller, report).instrument(span).await
         }
-        Request::Hello(_) | Request::Put(_) | Request::Get(_) | Request::List(_) | Request::Log(_) => {
-            Err(Error::refused(ErrorCode::BadRequest, "this request has no place here"))
-        }
+        Request::MakeDirectory(_)
+        | Request::Link(_)
+        | Request::Hello(_)
+        | Request::Put(_)
+        | Request::Get(_)
+        | Request::List(_)
+        | Request::Log(_) => Err(Error::refused(ErrorCode::BadRequest, "this request has no place here")),
     }
 }
 

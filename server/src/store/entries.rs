@@ -292,6 +292,7 @@ impl Node {
             mtime: self.mtime,
             executable: self.file.as_ref().is_some_and(|file| file.executable),
             sha256: self.file.as_ref().map(|file| file.digest),
+            target: None,
             by: Some(self.by.clone()),
         }
     }

@@ -126,7 +126,10 @@ async fn many_deletions_at_once_leave_nothing() {
     assert_eq!(world.store().blobs().len(), 200);
     for number in 0..200 {
         let path = sealift_tests::client::path(&format!("f{number}"));
-        client.push(&sealift_protocol::Request::Remove(sealift_protocol::message::Remove { path }));
+        client.push(&sealift_protocol::Request::Remove(sealift_protocol::message::Remove {
+            path,
+            recursive: false,
+        }));
     }
     client.flush().await;
     for _ in 0..200 {

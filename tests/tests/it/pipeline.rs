@@ -35,8 +35,8 @@ async fn a_thousand_small_uploads_are_answered_in_order() {
 async fn requests_see_what_those_before_them_did() {
     let world = World::start().await;
     let mut client = world.enrol("alice").await.connect().await;
-    let list = Request::List(List { path: path("") });
-    let get = Request::Get(Get { path: path("a"), offset: 0 });
+    let list = Request::List(List { path: path(""), recursive: false, after: None, limit: 0 });
+    let get = Request::Get(Get { path: path("a"), offset: 0, sha256: None });
     for round in 0..20 {
         let (one, two) = (format!("one {round}"), Pattern::new(round, 70_000).whole());
         client.push(&list);
@@ -45,12 +45,12 @@ async fn requests_see_what_those_before_them_did() {
         client.send_stream(&put("a", Body::Stream), &two[..]).await;
         client.push(&get);
         client.push(&list);
-        client.push(&Request::Remove(Remove { path: path("a") }));
+        client.push(&Request::Remove(Remove { path: path("a"), recursive: false }));
         client.push(&get);
         client.push_inline("a/b", b"x");
         client.push(&list);
-        client.push(&Request::Remove(Remove { path: path("a/b") }));
-        client.push(&Request::Remove(Remove { path: path("a") }));
+        client.push(&Request::Remove(Remove { path: path("a/b"), recursive: false }));
+        client.push(&Request::Remove(Remove { path: path("a"), recursive: false }));
         client.flush().await;
 
         assert!(entries(&mut client).await.is_empty());

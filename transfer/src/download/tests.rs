@@ -56,6 +56,7 @@ fn announce(content: &[u8]) -> Content {
         sha256: Digest::of(content),
         mtime: 1_000_000_000,
         executable: false,
+        offset: 0,
     }
 }
 

@@ -179,7 +179,8 @@ impl<'a> Sender<'a> {
     }
 
     fn ask_about(&mut self, files: Vec<Large>) -> Result<(), StreamError> {
-        let planned = |large: &Large| PlannedFile { path: large.job.to.clone(), size: large.size };
+        let planned =
+            |large: &Large| PlannedFile { path: large.job.to.clone(), size: large.size, mtime: None };
         self.requests.push(&Request::Plan(Plan { files: files.iter().map(planned).collect() }))?;
         self.expect(Instant::now(), 0, Kind::Plan(files));
         Ok(())
@@ -195,7 +196,8 @@ impl<'a> Sender<'a> {
                 }
             },
             Verdict::Hash => self.claim(large).await,
-            Verdict::Send => match open(&large.job, self.events).await {
+            // No plan names a time, so nothing is ever continued.
+            Verdict::Send | Verdict::Resume { .. } => match open(&large.job, self.events).await {
                 Some(source) => self.stream(large.job, Input::File(source)).await,
                 None => Ok(()),
             },
@@ -363,5 +365,5 @@ fn put(
     mtime: Option<Nanoseconds>,
     executable: bool,
 ) -> Request {
-    Request::Put(Put { path: job.to.clone(), body, size, sha256, mtime, executable })
+    Request::Put(Put { path: job.to.clone(), body, size, sha256, mtime, executable, resume: None })
 }
