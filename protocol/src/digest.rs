@@ -1,6 +1,7 @@
 //! SHA-256 digests, the names of contents.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
@@ -88,6 +89,29 @@ impl Hasher {
     /// Takes the next bytes of the content.
     pub fn update(&mut self, data: &[u8]) {
         self.0.update(data);
+    }
+
+    /// Takes the next `count` bytes of `source`. Blocks.
+    ///
+    /// # Errors
+    /// Fails when the source does, and with [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof) when it is shorter.
+    pub fn read(&mut self, source: impl Read, count: u64) -> io::Result<()> {
+        const PIECE: usize = 256 * 1024;
+        let mut source = source.take(count);
+        let mut buffer = vec![0; usize::try_from(count).map_or(PIECE, |count| count.min(PIECE))];
+        let mut left = count;
+        while left > 0 {
+            match source.read(&mut buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => {
+                    self.update(&buffer[..read]);
+                    left -= read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// The digest of all bytes taken.

@@ -22,6 +22,10 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// How long nothing may move before a connection counts as lost.
     pub stall: Duration,
+    /// How often in a row a lost connection is made anew although nothing was achieved since the last time.
+    pub retries: u32,
+    /// The most connections that many or large transfers share.
+    pub connections: usize,
     /// The program's name and version, for the server's log.
     pub agent: String,
 }
@@ -32,6 +36,8 @@ impl Default for Options {
             addresses: Vec::new(),
             connect_timeout: Duration::from_secs(5),
             stall: Duration::from_secs(60),
+            retries: 6,
+            connections: 2,
             agent: concat!("sealift-transfer/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -104,7 +110,25 @@ impl Client {
         }
     }
 
-    async fn connect(&self) -> Result<Connection, Error> {
+    /// Takes the connection out, if it is ready for a request.
+    pub(crate) fn take_connection(&mut self) -> Option<Connection> {
+        self.connection.take().filter(Connection::is_in_step)
+    }
+
+    /// Puts a connection back.
+    pub(crate) fn give_back(&mut self, connection: Connection) {
+        self.connection = Some(connection);
+    }
+
+    pub(crate) fn retries(&self) -> u32 {
+        self.options.retries
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.options.connections
+    }
+
+    pub(crate) async fn connect(&self) -> Result<Connection, Error> {
         let Self { profile, options, .. } = self;
         let addresses = match options.addresses.as_slice() {
             [] => &profile.addresses,

@@ -20,9 +20,9 @@ const WINDOW: usize = 256;
 const WINDOW_BYTES: u64 = 32 * 1024;
 
 /// What a connection runs over.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 
 /// The sending half.
 pub(crate) type Requests = FrameWriter<WriteHalf<Box<dyn Stream>>>;

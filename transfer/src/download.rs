@@ -1,32 +1,54 @@
 //! Downloads: requests go ahead of the contents, and a content takes its name when it is verified.
+//!
+//! The listing of a tree is one more request among those for files, asked for page by page whenever the queue runs low,
+//! so that neither end holds a tree. What a lost connection left unfinished goes back into the queue.
 
+mod queue;
 mod receive;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use std::collections::VecDeque;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
-use sealift_protocol::message::{Get, Report};
-use sealift_protocol::{RemotePath, Request};
+use futures_util::future::try_join_all;
+use sealift_protocol::message::{Get, List, Report};
+use sealift_protocol::{Digest, RemotePath, Request};
+use tokio::time::sleep;
 
 use crate::client::Client;
 use crate::connection::{Ahead, Connection};
 use crate::error::Error;
 use crate::event::{Done, Event, Events};
-use receive::Failure;
+use crate::local;
+use crate::retry::Retry;
+use crate::tree::Walking;
+use queue::{Queue, Task};
+use receive::{Failure, What};
+use tree::{Directory, Tree};
 
-/// A file to download.
+/// Entries of a tree that are asked for at a time.
+const PAGE: u64 = 1000;
+
+/// Another connection is worth its handshake for so many files more, ...
+const FILES_PER_CONNECTION: usize = 512;
+
+/// ... or for so many bytes more.
+const BYTES_PER_CONNECTION: u64 = 64 * 1024 * 1024;
+
+/// Something to download.
 #[derive(Debug)]
 pub struct Download {
-    /// What events call it.
-    pub id: usize,
-    /// Which file.
+    /// What, on the server.
     pub from: RemotePath,
-    /// Where its content goes.
+    /// Where its content goes, if it is a file.
     pub to: Destination,
+    /// The local directory that receives what is in it, if it is a directory.
+    pub tree: Option<PathBuf>,
 }
 
 /// Where the content of a download goes.
@@ -40,6 +62,8 @@ pub enum Destination {
     },
     /// To a writer such as standard output, while it comes: whether it is good is known only at the end.
     Stream(Box<dyn Write + Send>),
+    /// Nowhere: only a directory is meant.
+    Nowhere,
 }
 
 impl std::fmt::Debug for Destination {
@@ -47,77 +71,179 @@ impl std::fmt::Debug for Destination {
         match self {
             Self::File { path, .. } => f.debug_tuple("File").field(path).finish(),
             Self::Stream(_) => f.write_str("Stream"),
+            Self::Nowhere => f.write_str("Nowhere"),
         }
     }
 }
 
-/// Downloads files. How each one ended is told by an event.
+/// A file that is being fetched.
+#[derive(Debug)]
+pub(crate) struct Fetch {
+    pub(crate) id: usize,
+    pub(crate) from: RemotePath,
+    pub(crate) to: Destination,
+    /// The directory that receives what is in it, if it turns out to be a directory.
+    tree: Option<PathBuf>,
+    /// What a listing said that it holds.
+    sha256: Option<Digest>,
+    /// The size, where it is known.
+    size: Option<u64>,
+    /// Keeps the directory's time from being set too early.
+    _directory: Option<Arc<Directory>>,
+    /// What an earlier attempt left was not the content's beginning.
+    from_start: bool,
+}
+
+/// Downloads all of these. How each one ended is told by an event.
 ///
 /// # Errors
-/// Fails when there is no connection, or none any more; the files that are not told to be finished by then are not.
+/// Fails when there is no connection, or none any more and none to be had; the files that are not told to be finished
+/// by then are not.
 pub async fn download(
     client: &mut Client,
     downloads: Vec<Download>,
+    walking: &Walking,
     events: Events<'_>,
 ) -> Result<(), Error> {
-    events(Event::Planned { files: downloads.len(), bytes: None });
-    let mut queue = VecDeque::from(downloads);
-    while !queue.is_empty() {
-        run(client.connection().await?, &mut queue, events).await?;
-    }
+    let queue = Queue::new(downloads, walking, events);
+    let first = client.take_connection();
+    let sharing = &*client;
+    let others =
+        try_join_all((1..sharing.connections()).map(|number| further(sharing, number, &queue, events)));
+    let (first, _) = tokio::try_join!(work(sharing, first, &queue, events), others)?;
+    client.give_back(first);
     Ok(())
 }
 
-/// A file that was asked for.
-struct Asked {
-    download: Download,
+/// Helps with the downloads once there are enough of them for another connection.
+async fn further(client: &Client, number: usize, queue: &Queue, events: Events<'_>) -> Result<(), Error> {
+    if !queue.holds(number * FILES_PER_CONNECTION, number as u64 * BYTES_PER_CONNECTION).await {
+        return Ok(());
+    }
+    // A server that takes no further connection serves the first one all the same.
+    let Ok(connection) = client.connect().await else { return Ok(()) };
+    work(client, Some(connection), queue, events).await?.close().await;
+    Ok(())
+}
+
+/// Downloads from the queue until nothing is left. Returns the connection that did the last of it.
+async fn work(
+    client: &Client,
+    mut connection: Option<Connection>,
+    queue: &Queue,
+    events: Events<'_>,
+) -> Result<Connection, Error> {
+    let mut retry = Retry::new(client.retries());
+    let mut connected = connection.is_some();
+    let mut achieved = 0;
+    loop {
+        let attempt = async {
+            let mut connection = match connection.take() {
+                Some(connection) => connection,
+                None => client.connect().await?,
+            };
+            connected = true;
+            let ran = run(&mut connection, queue, events).await;
+            achieved += connection.replies.bytes();
+            ran.map(|()| connection)
+        };
+        let error = match attempt.await {
+            Ok(connection) if connection.is_in_step() => return Ok(connection),
+            // More of a file that nobody can take was coming than is worth receiving.
+            Ok(_) => continue,
+            Err(error) => error,
+        };
+        // A server that was never reached is more likely to be misspelt than to be back in a moment.
+        if !connected || queue.has_lost_a_stream() {
+            return Err(error);
+        }
+        let (error, wait) = retry.after(error, achieved)?;
+        events(Event::Retrying { error, wait });
+        sleep(wait).await;
+    }
+}
+
+/// A request that was sent.
+struct Asked<'a> {
+    /// Goes back into the queue unless it is taken out.
+    task: queue::Taken<'a>,
     started: Instant,
     wire_bytes: u64,
 }
 
-/// Downloads from the front of the queue until it is empty, or until the connection carries more of a file that
-/// nobody can take than is worth receiving. What had been asked for is in the queue again then.
-pub(crate) async fn run(
-    connection: &mut Connection,
-    queue: &mut VecDeque<Download>,
-    events: Events<'_>,
-) -> Result<(), Error> {
+/// Downloads from the queue until it is empty, or until the connection carries more of a file that nobody can take than
+/// is worth receiving: it is spent then.
+pub(crate) async fn run(connection: &mut Connection, queue: &Queue, events: Events<'_>) -> Result<(), Error> {
     connection.enter();
     let mut ahead = Ahead::default();
-    let mut asked = VecDeque::new();
+    let mut asked: VecDeque<Asked<'_>> = VecDeque::new();
     let mut reports = Vec::new();
     loop {
         while ahead.has_room()
-            && let Some(download) = queue.pop_front()
+            && let Some(mut task) = queue.take()
         {
             let before = connection.requests.bytes();
-            connection.push(&Request::Get(Get { path: download.from.clone(), offset: 0, sha256: None }))?;
+            let request = request(task.task());
+            connection.push(&request)?;
             let wire_bytes = connection.requests.bytes() - before;
             ahead.sent(wire_bytes);
-            asked.push_back(Asked { download, started: Instant::now(), wire_bytes });
+            asked.push_back(Asked { task, started: Instant::now(), wire_bytes });
         }
         connection.flush().await?;
-        let Some(Asked { download, started, wire_bytes }) = asked.pop_front() else { break };
-        let Download { id, from, to } = download;
+        let Some(Asked { mut task, started, wire_bytes }) = asked.pop_front() else {
+            if queue.wait().await { continue } else { break }
+        };
         let before = connection.replies.bytes();
-        match receive::receive(&mut connection.replies, id, &from, to, events).await? {
-            Ok((size, sha256)) => {
-                let wire_bytes = wire_bytes + connection.replies.bytes() - before;
-                let duration = started.elapsed();
-                events(Event::Finished {
-                    id,
-                    done: Done { size, sha256, deduplicated: false, duration, wire_bytes },
-                });
-            }
-            Err(Failure { error, report, abandon }) => {
-                events(Event::Failed { id, error });
-                if abandon {
-                    for Asked { download, .. } in asked.into_iter().rev() {
-                        queue.push_front(download);
-                    }
-                    return Ok(());
+        match task.task() {
+            Task::Page(tree) => {
+                let listed = page(connection, tree, queue, events).await?;
+                if listed {
+                    task.done();
+                } else {
+                    task.put_back();
                 }
-                reports.extend(report.map(|sha256| Request::Report(Report { path: from, sha256 })));
+            }
+            Task::File(fetch) => {
+                let id = fetch.id;
+                let received = receive::receive(&mut connection.replies, fetch, events).await?;
+                let what = match received {
+                    Ok((size, sha256)) => {
+                        let wire_bytes = wire_bytes + connection.replies.bytes() - before;
+                        let duration = started.elapsed();
+                        let done = Done { size, sha256, deduplicated: false, duration, wire_bytes };
+                        events(Event::Finished { id, done });
+                        None
+                    }
+                    Err(failure) => Some(failure),
+                };
+                if let Some(Failure { error, what }) = what {
+                    match what {
+                        What::Directory => {
+                            queue.list(task, events);
+                            ahead.answered();
+                            continue;
+                        }
+                        What::WrongPart => {
+                            fetch.from_start = true;
+                            task.put_back();
+                            ahead.answered();
+                            continue;
+                        }
+                        What::Report(sha256) => {
+                            let path = fetch.from.clone();
+                            reports.push(Request::Report(Report { path, sha256 }));
+                            events(Event::Failed { id, error });
+                        }
+                        What::Nothing => events(Event::Failed { id, error }),
+                        What::Abandon => {
+                            events(Event::Failed { id, error });
+                            task.done();
+                            // What else was asked for goes back into the queue.
+                            return Ok(());
+                        }
+                    }
+                }
+                task.done();
             }
         }
         ahead.answered();
@@ -126,4 +252,63 @@ pub(crate) async fn run(
     connection.ask_all(&reports, |_, _| Ok(())).await?;
     connection.leave();
     Ok(())
+}
+
+/// The request for a task.
+fn request(task: &mut Task) -> Request {
+    match task {
+        Task::Page(tree) => Request::List(List {
+            path: tree.from.clone(),
+            recursive: true,
+            after: tree.after.clone(),
+            limit: PAGE,
+        }),
+        Task::File(fetch) => {
+            let (offset, sha256) = fetch.part().unzip();
+            Request::Get(Get { path: fetch.from.clone(), offset: offset.unwrap_or(0), sha256 })
+        }
+    }
+}
+
+impl Fetch {
+    /// What an earlier attempt left: how much, of which content.
+    fn part(&self) -> Option<(u64, Digest)> {
+        let Destination::File { path, .. } = &self.to else { return None };
+        if self.from_start || self.size.is_some_and(|size| size < local::WORTH_KEEPING) {
+            return None;
+        }
+        let sha256 = match self.sha256 {
+            Some(sha256) => sha256,
+            None => local::find_part(path)?,
+        };
+        let length = local::part_path(path, &sha256).symlink_metadata().ok()?.len();
+        Some((length.min(self.size.unwrap_or(u64::MAX)), sha256))
+    }
+}
+
+/// Takes one page of a listing. Returns whether that was the last.
+async fn page(
+    connection: &mut Connection,
+    tree: &mut Tree,
+    queue: &Queue,
+    events: Events<'_>,
+) -> Result<bool, Error> {
+    use sealift_protocol::Reply;
+    let mut entries = 0;
+    loop {
+        match connection.replies.next().await? {
+            Reply::Entries { entries: page, more } => {
+                entries += page.len() as u64;
+                queue.add(page.into_iter().filter_map(|entry| tree.take(entry)), events);
+                if !more {
+                    return Ok(entries < PAGE);
+                }
+            }
+            Reply::Error(error) => {
+                events(Event::Omitted { path: PathBuf::from(tree.from.as_str()), error: error.into() });
+                return Ok(true);
+            }
+            other => return Err(crate::remote::unexpected(other)),
+        }
+    }
 }

@@ -102,20 +102,39 @@ impl Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     /// A directory where a file is needed.
-    #[error("is a directory: name the files in it, one file at a time for now")]
+    #[error("is a directory, and a file is needed: name a file in it")]
     Directory,
     /// A directory where a file is to be written.
     #[error("is a directory, which no file can replace: choose another name, or another place")]
     DirectoryTarget,
+    /// A symbolic link where only files and directories are transferred.
+    #[error("is a symbolic link, and was skipped: --links stores links as links")]
+    Link,
     /// A pipe, a device or a socket where a file is to be read.
     #[error("is a pipe, a device or a socket, not a file: send what it yields through standard input")]
     Special,
     /// A pipe, a device or a socket where a file is to be written.
     #[error("is a pipe, a device or a socket, which would be replaced by a file: choose another name")]
     SpecialTarget,
+    /// A symbolic link where a directory is to be.
+    #[error(
+        "is a symbolic link, which is not followed when a tree is written: remove it, or choose another place"
+    )]
+    LinkInTheWay,
+    /// A file where a directory is to be.
+    #[error("is a file, and a directory is to be there: remove it, or choose another place")]
+    FileInTheWay,
+    /// A symbolic link where the system has none.
+    #[error("cannot be made: this system has no symbolic links for everybody")]
+    LinkTarget,
     /// A name that the server cannot keep.
     #[error("has a name that is not UTF-8: rename it")]
     NotUtf8,
+    /// A name that is another one's here.
+    #[error(
+        "differs from another name only by case, which does not count here: fetch it under a name of your own"
+    )]
+    Twin,
     /// A name that this system cannot hold.
     #[error("cannot be a file's name on this system: choose the local name yourself")]
     LocalName,

@@ -1,5 +1,6 @@
 //! What a transfer tells the front end while it runs.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sealift_protocol::{Digest, RemotePath};
@@ -9,18 +10,38 @@ use crate::Error;
 /// Takes events. It is called in the middle of transfers, so it must be quick and must not block.
 pub type Events<'a> = &'a (dyn Fn(Event) + Send + Sync);
 
-/// One thing that happened. Transfers are told apart by the `id` that the plan gave them.
+/// One thing that happened. Transfers are told apart by an `id`.
 ///
-/// Each planned transfer ends in one [`Finished`](Self::Finished) or one [`Failed`](Self::Failed), unless the whole
-/// run ends with an error.
+/// Each transfer that was found ends in one [`Finished`](Self::Finished), [`Made`](Self::Made) or
+/// [`Failed`](Self::Failed), unless the whole run ends with an error. Ids are not used again within a run.
 #[derive(Debug)]
 pub enum Event {
-    /// So many files are going to be tried, of so many bytes in all, where that is known.
-    Planned {
-        /// Files.
-        files: usize,
-        /// Bytes of their contents.
-        bytes: Option<u64>,
+    /// Another transfer is to be done.
+    Found {
+        /// What the other events call it.
+        id: usize,
+        /// Where on the server.
+        remote: RemotePath,
+        /// Where here; `-` is standard input or output.
+        local: PathBuf,
+        /// The content's size, where it is known.
+        size: Option<u64>,
+    },
+    /// There are no more.
+    FoundAll,
+    /// Something is not going to be transferred, and why.
+    Omitted {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        error: Error,
+    },
+    /// The connection was lost. What is not finished begins again after a while.
+    Retrying {
+        /// Why.
+        error: Error,
+        /// How long that is.
+        wait: Duration,
     },
     /// A transfer begins. It comes again for a transfer that begins anew.
     Started {
@@ -56,6 +77,11 @@ pub enum Event {
         id: usize,
         /// What it was.
         done: Done,
+    },
+    /// A directory or a link is there.
+    Made {
+        /// Which.
+        id: usize,
     },
     /// A transfer failed; the others go on.
     Failed {

@@ -16,6 +16,8 @@ mod local;
 pub mod plan;
 pub mod profile;
 pub mod remote;
+mod retry;
+pub mod tree;
 pub mod upload;
 
 pub use address::Address;

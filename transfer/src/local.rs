@@ -1,14 +1,18 @@
 //! Local files: read without missing a change, written under their names only when they are complete.
 
-use std::fs::{File, FileTimes, Metadata, OpenOptions};
-use std::io::{self, Read, Write};
+mod target;
+
+use std::ffi::OsStr;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sealift_protocol::message::{Content, Nanoseconds};
-use tempfile::TempPath;
+use sealift_protocol::Digest;
+use sealift_protocol::message::Nanoseconds;
 
 use crate::error::{Error, Unfit};
+pub(crate) use target::{Target, WORTH_KEEPING, make_link, part_path, write_whole};
 
 /// What tells whether a file was written to: its size and its time of modification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +20,44 @@ pub(crate) struct Stamp {
     /// The size in bytes.
     pub(crate) size: u64,
     mtime: Option<SystemTime>,
+}
+
+/// The time of modification, as the wire has it; `None` for times that it cannot express.
+pub(crate) fn mtime(metadata: &Metadata) -> Option<Nanoseconds> {
+    metadata.modified().ok().and_then(to_nanoseconds)
+}
+
+/// What the names of files end in that hold an unfinished download.
+const PART: &str = ".sealift-part";
+
+/// The name of the file that holds what has come of a download to `name`.
+pub(crate) fn part_name(name: &str, sha256: &Digest) -> String {
+    // A name has at most 255 bytes.
+    format!(".{}.{sha256}{PART}", shorten(name, 170))
+}
+
+/// Whether a name is that of an unfinished download.
+pub(crate) fn is_part(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(b".") && name.ends_with(PART.as_bytes())
+}
+
+/// What an earlier run left of a download to `path`: the content it is part of.
+pub(crate) fn find_part(path: &Path) -> Option<Digest> {
+    let (directory, name) = (directory_of(path), path.file_name()?.to_string_lossy());
+    let prefix = format!(".{}.", shorten(&name, 170));
+    directory.read_dir().ok()?.flatten().find_map(|entry| {
+        let name = entry.file_name();
+        name.to_str()?.strip_prefix(&prefix)?.strip_suffix(PART)?.parse().ok()
+    })
+}
+
+/// The directory that a path's last part is in.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 impl Stamp {
@@ -111,87 +153,6 @@ pub(crate) fn check_source(path: &Path, metadata: &Metadata) -> Result<(), Error
     Err(Error::Unfit { path: path.to_owned(), unfit })
 }
 
-/// A download on its way to its name: a temporary file beside the target, removed unless it is committed.
-#[derive(Debug)]
-pub(crate) struct Target {
-    path: PathBuf,
-    part: TempPath,
-    /// The mode of a new file with all permissions, as the umask leaves it.
-    #[cfg(unix)]
-    mode: u32,
-}
-
-impl Target {
-    /// Makes the temporary file, which only its owner can read until it is complete. Blocks.
-    pub(crate) fn create(path: &Path) -> Result<(Self, File), Error> {
-        let failed = || Error::local("write", path);
-        if let Ok(metadata) = path.symlink_metadata() {
-            let kind = metadata.file_type();
-            let unfit = if kind.is_dir() { Unfit::DirectoryTarget } else { Unfit::SpecialTarget };
-            if !kind.is_file() && !kind.is_symlink() {
-                return Err(Error::Unfit { path: path.to_owned(), unfit });
-            }
-        }
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let mut builder = tempfile::Builder::new();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let prefix = format!(".{}.sealift-", shorten(&name, 200));
-        builder.prefix(&prefix).suffix(".part");
-        // The system applies the umask, which cannot be asked for without changing it for every thread.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-        let (file, part) = builder.tempfile_in(directory).map_err(failed())?.into_parts();
-        #[cfg(unix)]
-        let mode = {
-            use std::os::unix::fs::PermissionsExt;
-            let mode = file.metadata().map_err(failed())?.permissions().mode();
-            file.set_permissions(PermissionsExt::from_mode(0o600)).map_err(failed())?;
-            mode
-        };
-        let target = Self {
-            path: path.to_owned(),
-            part,
-            #[cfg(unix)]
-            mode,
-        };
-        Ok((target, file))
-    }
-
-    /// A failure to write it, for `map_err`.
-    pub(crate) fn unwritable(&self) -> impl FnOnce(io::Error) -> Error + use<> {
-        let path = self.path.clone();
-        move |source| Error::Local { action: "write", path, source }
-    }
-
-    /// Gives the verified file its time, its permissions and its name. Blocks.
-    pub(crate) fn commit(self, file: &File, content: &Content) -> Result<(), Error> {
-        let failed = self.unwritable();
-        let dressed = || {
-            #[cfg(unix)]
-            {
-                use std::os::unix::fs::PermissionsExt;
-                let mode = if content.executable { self.mode } else { self.mode & 0o666 };
-                file.set_permissions(PermissionsExt::from_mode(mode))?;
-            }
-            file.set_times(FileTimes::new().set_modified(from_nanoseconds(content.mtime)))
-        };
-        match dressed() {
-            Ok(()) => self.part.persist(&self.path).map_err(|error| failed(error.error)),
-            Err(error) => Err(failed(error)),
-        }
-    }
-}
-
-/// Writes a verified content of which all is there. Blocks.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8], content: &Content) -> Result<(), Error> {
-    let (target, mut file) = Target::create(path)?;
-    file.write_all(bytes).map_err(target.unwritable())?;
-    target.commit(&file, content)
-}
-
 /// The first characters of a name, `most` bytes or fewer.
 fn shorten(name: &str, most: usize) -> &str {
     let end = name.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= most).last();
@@ -205,7 +166,7 @@ fn to_nanoseconds(time: SystemTime) -> Option<Nanoseconds> {
     }
 }
 
-fn from_nanoseconds(nanoseconds: Nanoseconds) -> SystemTime {
+pub(crate) fn from_nanoseconds(nanoseconds: Nanoseconds) -> SystemTime {
     let distance = Duration::from_nanos(nanoseconds.unsigned_abs());
     let time =
         if nanoseconds < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) };
@@ -225,11 +186,6 @@ fn is_executable(_metadata: &Metadata) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sealift_protocol::Digest;
-
-    fn content(mtime: Nanoseconds, executable: bool) -> Content {
-        Content { size: 3, sha256: Digest::of(b"abc"), mtime, executable, offset: 0 }
-    }
 
     #[test]
     fn times_survive_both_ways() {
@@ -266,51 +222,11 @@ mod tests {
         let unfit = |error| matches!(error, Error::Unfit { unfit, .. } if unfit != Unfit::NotUtf8);
         assert!(unfit(Source::open(&pipe).unwrap_err()));
         assert!(unfit(Source::open(directory.path()).unwrap_err()));
-        assert!(unfit(Target::create(&pipe).unwrap_err()));
-        assert!(unfit(Target::create(directory.path()).unwrap_err()));
+        assert!(unfit(target::check_target(&pipe).unwrap_err()));
+        assert!(unfit(target::check_target(directory.path()).unwrap_err()));
         assert!(matches!(
             Source::open(&directory.path().join("no")),
             Err(Error::Local { source, .. }) if source.kind() == io::ErrorKind::NotFound
         ));
-    }
-
-    #[test]
-    fn what_is_not_committed_leaves_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("x");
-        let (target, mut file) = Target::create(&path).unwrap();
-        file.write_all(b"abc").unwrap();
-        drop(target);
-        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
-        assert!(Target::create(&directory.path().join("no/x")).is_err());
-    }
-
-    #[test]
-    fn long_names_have_room_for_their_temporary_ones() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("é".repeat(127));
-        write_whole(&path, b"abc", &content(0, false)).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"abc");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn files_get_time_and_permissions_and_replace_links_not_what_they_lead_to() {
-        use std::os::unix::fs::{PermissionsExt, symlink};
-        let directory = tempfile::tempdir().unwrap();
-        let (path, other) = (directory.path().join("x"), directory.path().join("other"));
-        std::fs::write(&other, b"keep").unwrap();
-        symlink(&other, &path).unwrap();
-        write_whole(&path, b"abc", &content(5_000_000_007, true)).unwrap();
-        let metadata = path.symlink_metadata().unwrap();
-        assert!(metadata.is_file());
-        assert_eq!(metadata.modified().unwrap(), UNIX_EPOCH + Duration::new(5, 7));
-        assert_eq!(metadata.permissions().mode() & 0o700, 0o700);
-        assert_eq!(std::fs::read(&other).unwrap(), b"keep");
-
-        write_whole(&path, b"abc", &content(0, false)).unwrap();
-        let plain = directory.path().join("plain");
-        std::fs::write(&plain, b"").unwrap();
-        assert_eq!(path.metadata().unwrap().permissions(), plain.metadata().unwrap().permissions());
     }
 }

@@ -14,25 +14,8 @@ use sealift_protocol::path::name_key;
 use crate::download::{Destination, Download};
 use crate::error::{Error, Unfit};
 use crate::local::check_source;
+use crate::tree::{self, Omitted, Walk, Walking};
 use crate::upload::{Source, Upload};
-
-/// What is going to be done. A transfer's `id` is its place in `transfers`.
-#[derive(Debug)]
-pub struct Plan<T> {
-    /// What to transfer.
-    pub transfers: Vec<T>,
-    /// What cannot be transferred, and why.
-    pub skipped: Vec<Skipped>,
-}
-
-/// A local file that cannot be transferred.
-#[derive(Debug)]
-pub struct Skipped {
-    /// Which.
-    pub path: PathBuf,
-    /// Why not.
-    pub error: Error,
-}
 
 /// Why sources and destination do not make a plan.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,21 +33,72 @@ pub enum PlanError {
     #[error("{0} would be written twice: transfer the files one after the other, with names of their own")]
     Twice(String),
     /// A directory where a file's path is needed.
-    #[error("{0} means a directory: name the files in it, one file at a time for now")]
+    #[error("{0} means a directory, which standard output cannot be: name a file in it")]
     Directory(RemotePath),
+    /// All spaces at once.
+    #[error("/ is the list of spaces: name the one to fetch, such as /alice/")]
+    AllSpaces,
+}
+
+/// Uploads, found while they are asked for; what cannot be uploaded is among them.
+#[derive(Debug)]
+pub struct Uploads {
+    sources: std::vec::IntoIter<Found>,
+    walk: Option<Walk>,
+    next: usize,
+}
+
+/// What one source turned out to be.
+#[derive(Debug)]
+enum Found {
+    One(Upload),
+    Tree(Walk),
+    Unfit(Omitted),
+}
+
+impl Iterator for Uploads {
+    type Item = Result<Upload, Omitted>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let found = loop {
+            if let Some(entry) = self.walk.as_mut().and_then(Iterator::next) {
+                break entry.map(|tree::Found { path, to, kind }| {
+                    let source = match kind {
+                        tree::Kind::File => Source::File(path),
+                        tree::Kind::Directory { mtime } => Source::Directory { path, mtime },
+                        tree::Kind::Link { target, mtime } => Source::Link { path, target, mtime },
+                    };
+                    Upload { id: 0, source, to, inside: None }
+                });
+            }
+            self.walk = None;
+            match self.sources.next()? {
+                Found::One(upload) => break Ok(upload),
+                Found::Unfit(omitted) => break Err(omitted),
+                Found::Tree(walk) => self.walk = Some(walk),
+            }
+        };
+        Some(found.map(|upload| {
+            self.next += 1;
+            Upload { id: self.next - 1, ..upload }
+        }))
+    }
 }
 
 /// Plans uploads of `sources` to `destination`, or to the root of the caller's own space.
 ///
-/// A single file and a destination without a trailing slash: the file is stored there, or inside if that turns out to
-/// be a directory on the server.
+/// The rules of `cp` and `rsync`: a destination with a trailing slash, and one of several sources, is a directory that
+/// receives them under their own names. A single file and a destination without a slash: the file is stored there, or
+/// inside if that turns out to be a directory on the server. A directory goes into its destination under its own name;
+/// with a trailing slash, what is in it does.
 ///
 /// # Errors
-/// Fails when sources and destination do not fit together. What is wrong with one source alone is in the plan.
+/// Fails when sources and destination do not fit together. What is wrong with one source alone is among the uploads.
 pub fn uploads(
     sources: impl IntoIterator<Item = PathBuf>,
     destination: Option<&RemotePath>,
-) -> Result<Plan<Upload>, PlanError> {
+    walking: &Walking,
+) -> Result<Uploads, PlanError> {
     let root: RemotePath = "".parse().expect("the empty path is the root of the own space");
     let destination = destination.unwrap_or(&root);
     if destination.as_str() == "/" {
@@ -72,24 +106,51 @@ pub fn uploads(
     }
     let sources: Vec<_> = sources.into_iter().collect();
     let by_name = destination.means_directory() || sources.len() > 1;
-    let mut plan = Plan { transfers: Vec::new(), skipped: Vec::new() };
+    let mut found = Vec::new();
     let mut targets = Taken(HashSet::new());
     for path in sources {
         let inside = inside(&path, destination);
-        let planned = readable(&path).and_then(|size| {
-            let (to, inside) = if by_name { (inside?, None) } else { (destination.clone(), inside.ok()) };
-            Ok((to, inside, size))
-        });
+        let is_directory = path.metadata().map(|metadata| metadata.is_dir());
+        let planned = match is_directory {
+            Ok(true) => tree(path.clone(), destination, inside, walking),
+            Ok(false) => readable(&path).and_then(|()| {
+                let (to, inside) = if by_name { (inside?, None) } else { (destination.clone(), inside.ok()) };
+                Ok((
+                    Some(to.clone()),
+                    Found::One(Upload { id: 0, source: Source::File(path.clone()), to, inside }),
+                ))
+            }),
+            Err(error) => Err(Error::local("read", &path)(error)),
+        };
         match planned {
-            Ok((to, inside, size)) => {
-                targets.claim(name_key(to.as_str()).into_owned(), &to)?;
-                let (id, source) = (plan.transfers.len(), Source::File(path));
-                plan.transfers.push(Upload { id, source, size: Some(size), to, inside });
+            Ok((target, planned)) => {
+                if let Some(target) = target {
+                    targets.claim(name_key(target.as_str()).into_owned(), &target)?;
+                }
+                found.push(planned);
             }
-            Err(error) => plan.skipped.push(Skipped { path, error }),
+            Err(error) => found.push(Found::Unfit(Omitted { path, error })),
         }
     }
-    Ok(plan)
+    Ok(Uploads { sources: found.into_iter(), walk: None, next: 0 })
+}
+
+/// A directory and where it goes; nowhere in particular if only what is in it goes.
+fn tree(
+    path: PathBuf,
+    destination: &RemotePath,
+    inside: Result<RemotePath, Error>,
+    walking: &Walking,
+) -> Result<(Option<RemotePath>, Found), Error> {
+    // `..` and `/` have no name of their own; that of `a/.` is the one that is not meant.
+    let dot = path.as_os_str().as_encoded_bytes().strip_suffix(b".");
+    let dot = dot.is_some_and(|before| before.is_empty() || ends_in_separator(before));
+    if ends_in_slash(&path) || dot || path.file_name().is_none() {
+        let itself = !destination.as_str().is_empty();
+        return Ok((None, Found::Tree(Walk::new(path, destination.clone(), itself, walking.clone()))));
+    }
+    let to = inside?;
+    Ok((Some(to.clone()), Found::Tree(Walk::new(path, to, true, walking.clone()))))
 }
 
 /// Plans an upload of what a reader yields, such as standard input.
@@ -99,12 +160,11 @@ pub fn uploads(
 pub fn upload_stream(
     reader: Box<dyn Read + Send>,
     destination: Option<&RemotePath>,
-) -> Result<Plan<Upload>, PlanError> {
+) -> Result<Uploads, PlanError> {
     match destination {
         Some(to) if !to.means_directory() => {
-            let source = Source::Stream(reader);
-            let upload = Upload { id: 0, source, size: None, to: to.clone(), inside: None };
-            Ok(Plan { transfers: vec![upload], skipped: Vec::new() })
+            let upload = Upload { id: 0, source: Source::Stream(reader), to: to.clone(), inside: None };
+            Ok(Uploads { sources: vec![Found::One(upload)].into_iter(), walk: None, next: 0 })
         }
         Some(directory) if directory.as_str() == "/" => Err(PlanError::Spaces),
         directory => Err(PlanError::Nameless(directory.map_or(String::new(), RemotePath::to_string))),
@@ -113,6 +173,10 @@ pub fn upload_stream(
 
 /// Plans downloads of `sources` to `destination`, or to the current directory.
 ///
+/// The rules of `cp` and `rsync`: a destination with a trailing slash, and one that is a directory, receives the sources
+/// under their own names. A directory goes into its destination under its own name; with a trailing slash, what is in
+/// it does.
+///
 /// Local names come from the last part of the paths that were asked for, and from nothing that a server says.
 ///
 /// # Errors
@@ -120,7 +184,7 @@ pub fn upload_stream(
 pub fn downloads(
     sources: impl IntoIterator<Item = RemotePath>,
     destination: Option<&Path>,
-) -> Result<Plan<Download>, DownloadPlanError> {
+) -> Result<Vec<Download>, DownloadPlanError> {
     let sources: Vec<_> = sources.into_iter().collect();
     let current = Path::new(".");
     let destination = destination.unwrap_or(current);
@@ -129,22 +193,31 @@ pub fn downloads(
     if sources.len() > 1 && !is_directory {
         return Err(PlanError::NeedsDirectory(destination.display().to_string()).into());
     }
-    let mut plan = Plan { transfers: Vec::new(), skipped: Vec::new() };
+    let below = |name: &str| {
+        if !fits(name, cfg!(windows)) {
+            return Err(Error::Unfit { path: PathBuf::from(name), unfit: Unfit::LocalName });
+        }
+        Ok(if destination == current { PathBuf::from(name) } else { destination.join(name) })
+    };
+    let mut plan = Vec::new();
     let mut targets = Taken(HashSet::new());
-    for (id, from) in sources.into_iter().enumerate() {
+    for from in sources {
+        if from.as_str() == "/" {
+            return Err(PlanError::AllSpaces.into());
+        }
         let Some(name) = from.file_name().filter(|_| !from.means_directory()) else {
-            return Err(PlanError::Directory(from).into());
+            let tree = Some(destination.to_owned());
+            plan.push(Download { from, to: Destination::Nowhere, tree });
+            continue;
         };
-        let path = if !is_directory {
-            destination.to_owned()
-        } else if fits(name, cfg!(windows)) {
-            if destination == current { PathBuf::from(name) } else { destination.join(name) }
-        } else {
-            return Err(Error::Unfit { path: PathBuf::from(name), unfit: Unfit::LocalName }.into());
+        let (path, tree) = match is_directory {
+            true => (below(name)?, below(name)?),
+            // What is no directory yet becomes one, should the source be one.
+            false => (destination.to_owned(), below(name).unwrap_or_else(|_| destination.to_owned())),
         };
         targets.claim(path.clone(), &path.display())?;
         let to = Destination::File { path, make_directory: slash };
-        plan.transfers.push(Download { id, from, to });
+        plan.push(Download { from, to, tree: Some(tree) });
     }
     Ok(plan)
 }
@@ -156,13 +229,10 @@ pub fn downloads(
 pub fn download_stream(
     mut sources: Vec<RemotePath>,
     writer: Box<dyn Write + Send>,
-) -> Result<Plan<Download>, PlanError> {
+) -> Result<Vec<Download>, PlanError> {
     match (sources.pop(), sources.is_empty()) {
         (Some(from), true) if from.means_directory() => Err(PlanError::Directory(from)),
-        (Some(from), true) => {
-            let download = Download { id: 0, from, to: Destination::Stream(writer) };
-            Ok(Plan { transfers: vec![download], skipped: Vec::new() })
-        }
+        (Some(from), true) => Ok(vec![Download { from, to: Destination::Stream(writer), tree: None }]),
         _ => Err(PlanError::NeedsDirectory("standard output".into())),
     }
 }
@@ -179,7 +249,7 @@ pub enum DownloadPlanError {
 }
 
 /// Whether this system can hold a file of that name; the server refuses only what no system can hold.
-fn fits(name: &str, windows: bool) -> bool {
+pub(crate) fn fits(name: &str, windows: bool) -> bool {
     const DEVICES: [&str; 4] = ["CON", "PRN", "AUX", "NUL"];
     if !windows {
         return true;
@@ -193,13 +263,17 @@ fn fits(name: &str, windows: bool) -> bool {
 
 /// Whether a path was written with a trailing separator, which `Path` itself forgets.
 fn ends_in_slash(path: &Path) -> bool {
-    path.as_os_str().as_encoded_bytes().last().is_some_and(|byte| std::path::is_separator(char::from(*byte)))
+    ends_in_separator(path.as_os_str().as_encoded_bytes())
 }
 
-/// The size of a file that can be read.
-fn readable(path: &Path) -> Result<u64, Error> {
+fn ends_in_separator(path: &[u8]) -> bool {
+    path.last().is_some_and(|byte| std::path::is_separator(char::from(*byte)))
+}
+
+/// Refuses what is not a regular file.
+fn readable(path: &Path) -> Result<(), Error> {
     let metadata = path.metadata().map_err(Error::local("read", path))?;
-    check_source(path, &metadata).map(|()| metadata.len())
+    check_source(path, &metadata)
 }
 
 /// Where `path` goes when `directory` is a directory.
@@ -229,10 +303,9 @@ mod tests {
 
     fn put(sources: &[&Path], destination: Option<&str>) -> Vec<(String, Option<String>)> {
         let destination = destination.map(remote);
-        let plan = uploads(sources.iter().map(|path| path.to_path_buf()), destination.as_ref()).unwrap();
-        assert!(plan.skipped.is_empty());
-        plan.transfers
-            .into_iter()
+        let sources = sources.iter().map(|path| path.to_path_buf());
+        let plan = uploads(sources, destination.as_ref(), &Walking::default()).unwrap();
+        plan.map(|upload| upload.unwrap())
             .map(|upload| (upload.to.to_string(), upload.inside.map(|path| path.to_string())))
             .collect()
     }
@@ -242,8 +315,9 @@ mod tests {
         let path = |download: Download| match download.to {
             Destination::File { path, .. } => path,
             Destination::Stream(_) => panic!(),
+            Destination::Nowhere => download.tree.unwrap(),
         };
-        plan.transfers.into_iter().map(path).collect()
+        plan.into_iter().map(path).collect()
     }
 
     #[test]
@@ -265,16 +339,35 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let a = directory.path().join("a");
         std::fs::write(&a, b"").unwrap();
-        assert_eq!(uploads([a.clone()], Some(&remote("/"))).unwrap_err(), PlanError::Spaces);
-        assert!(matches!(uploads([a.clone(), a.clone()], None), Err(PlanError::Twice(_))));
+        let walking = Walking::default();
+        assert_eq!(uploads([a.clone()], Some(&remote("/")), &walking).unwrap_err(), PlanError::Spaces);
+        assert!(matches!(uploads([a.clone(), a.clone()], None, &walking), Err(PlanError::Twice(_))));
         let empty = || Box::new(std::io::empty());
         assert!(matches!(upload_stream(empty(), None), Err(PlanError::Nameless(_))));
         assert!(matches!(upload_stream(empty(), Some(&remote("d/"))), Err(PlanError::Nameless(_))));
         assert!(upload_stream(empty(), Some(&remote("d/x"))).is_ok());
 
-        let plan = uploads([directory.path().to_owned(), a, directory.path().join("no")], None).unwrap();
-        assert_eq!((plan.transfers.len(), plan.skipped.len()), (1, 2));
-        assert!(matches!(plan.skipped[0].error, Error::Unfit { unfit: Unfit::Directory, .. }));
+        let plan: Vec<_> = uploads([a, directory.path().join("no")], None, &walking).unwrap().collect();
+        assert!(matches!(
+            &plan[..],
+            [Ok(Upload { id: 0, .. }), Err(Omitted { error: Error::Local { .. }, .. })]
+        ));
+    }
+
+    #[test]
+    fn directories_follow_the_rules_of_rsync() {
+        let directory = tempfile::tempdir().unwrap();
+        let d = directory.path().join("d");
+        std::fs::create_dir_all(d.join("sub")).unwrap();
+        std::fs::write(d.join("sub/x"), b"").unwrap();
+        let slash = PathBuf::from(format!("{}/", d.display()));
+        let names =
+            |sources: &[&Path], to| put(sources, to).into_iter().map(|(to, _)| to).collect::<Vec<_>>();
+        assert_eq!(names(&[&d], None), ["d", "d/sub", "d/sub/x"]);
+        assert_eq!(names(&[&d], Some("e")), ["e/d", "e/d/sub", "e/d/sub/x"]);
+        assert_eq!(names(&[&slash], None), ["sub", "sub/x"]);
+        assert_eq!(names(&[&slash], Some("e")), ["e", "e/sub", "e/sub/x"]);
+        assert_eq!(names(&[&d.join(".")], Some("e/")), ["e", "e/sub", "e/sub/x"]);
     }
 
     #[cfg(target_os = "linux")]
@@ -284,8 +377,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(std::ffi::OsStr::from_bytes(b"\xff"));
         std::fs::write(&path, b"").unwrap();
-        let plan = uploads([path.clone()], None).unwrap();
-        assert!(matches!(plan.skipped[0].error, Error::Unfit { unfit: Unfit::NotUtf8, .. }));
+        let mut plan = uploads([path.clone()], None, &Walking::default()).unwrap();
+        let omitted = plan.next().unwrap().unwrap_err();
+        assert!(matches!(omitted.error, Error::Unfit { unfit: Unfit::NotUtf8, .. }));
         assert_eq!(put(&[&path], Some("x")), [("x".to_owned(), None)]);
     }
 
@@ -298,6 +392,7 @@ mod tests {
         assert_eq!(get(&["d/a"], Some(&path.join("new"))), [path.join("new")]);
         assert_eq!(get(&["d/a"], Some(&path.join("new/"))), [path.join("new/a")]);
         assert_eq!(get(&["d/a", "b"], Some(path)), [path.join("a"), path.join("b")]);
+        assert_eq!(get(&["d/", ""], Some(path)), [path, path]);
     }
 
     #[test]
@@ -311,9 +406,9 @@ mod tests {
         let new = directory.path().join("new");
         assert!(matches!(refused(&["a", "b"], &new), PlanError::NeedsDirectory(_)));
         assert!(matches!(refused(&["x/a", "y/a"], directory.path()), PlanError::Twice(_)));
-        for no_file in ["", "/", "d/"] {
-            assert!(matches!(refused(&[no_file], directory.path()), PlanError::Directory(_)));
-        }
+        assert!(matches!(refused(&["/"], directory.path()), PlanError::AllSpaces));
+        let output = || Box::new(std::io::sink());
+        assert!(matches!(download_stream(vec![remote("d/")], output()), Err(PlanError::Directory(_))));
         let two = vec![remote("a"), remote("b")];
         assert!(download_stream(two, Box::new(std::io::sink())).is_err());
     }

@@ -75,17 +75,18 @@ pub async fn info(
     connection.ask_all(&requests, take).await
 }
 
-/// Deletes files and empty directories; `each` is told how it went, in the order of the paths.
+/// Deletes files and directories, which have to be empty unless it is `recursive`; `each` is told how it went, in the order of the paths.
 ///
 /// # Errors
 /// Fails when the connection breaks, not when a path cannot be deleted.
 pub async fn remove(
     connection: &mut Connection,
     paths: &[RemotePath],
+    recursive: bool,
     mut each: impl FnMut(usize, Result<(), WireError>),
 ) -> Result<(), Error> {
     let requests: Vec<_> =
-        paths.iter().map(|path| Request::Remove(Remove { path: path.clone(), recursive: false })).collect();
+        paths.iter().map(|path| Request::Remove(Remove { path: path.clone(), recursive })).collect();
     let take = |number, reply| match reply {
         Reply::Done {} => {
             each(number, Ok(()));
@@ -112,7 +113,7 @@ pub async fn rename(
     placed(connection.ask(&Request::Move(Transplant { from, to })).await?)
 }
 
-/// Copies a file; its content is not moved. Returns the copy's whole path.
+/// Copies a file, a link or a directory; no content is moved. Returns the copy's whole path.
 ///
 /// # Errors
 /// Fails when the server refuses, and when the connection breaks.

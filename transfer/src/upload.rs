@@ -1,10 +1,12 @@
-//! Uploads: many files over one connection, as fast as the slowest of disk, hash, cipher, wire and server.
+//! Uploads: many files over a few connections, as fast as the slowest of disk, hash, cipher, wire and server.
 //!
-//! Three things happen at the same time. A thread reads and hashes small files (`prepare`). One half of the
-//! connection sends: small files with their requests, large ones one after the other in a single pass, once the server
-//! said what to do about them (`send`). The other half takes the answers, which come in the order of the requests,
-//! and tells the sender what follows from them (`receive`).
+//! Three things happen at the same time. A thread finds files, and reads and hashes the small ones (`prepare`). One
+//! half of each connection sends: small files with their requests, large ones one after the other in a single pass, once
+//! the server said what to do about them (`send`). The other half takes the answers, which come in the order of the
+//! requests, and tells the sender what follows from them (`receive`). What a lost connection left unfinished is on a
+//! board and begins again on the next one.
 
+mod board;
 mod prepare;
 mod receive;
 mod send;
@@ -15,38 +17,63 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sealift_protocol::message::Verdict;
+use futures_util::future::try_join_all;
+use sealift_protocol::message::{Nanoseconds, Verdict};
 use sealift_protocol::{Digest, ErrorCode, RemotePath, WireError};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::client::Client;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::event::{Event, Events};
 use crate::local::Stamp;
+use crate::retry::Retry;
+use crate::tree::Omitted;
+use board::Board;
+use prepare::{Intake, Supply};
 
-/// A file to upload.
+/// Another connection is worth its handshake for so many files more, ...
+const FILES_PER_CONNECTION: u64 = 256;
+
+/// ... or for so many bytes more.
+const BYTES_PER_CONNECTION: u64 = 64 * 1024 * 1024;
+
+/// Something to upload.
 #[derive(Debug)]
 pub struct Upload {
     /// What events call it.
     pub id: usize,
-    /// Where the content comes from.
+    /// Where it comes from.
     pub source: Source,
-    /// Its size when the plan was made, where it is known.
-    pub size: Option<u64>,
     /// Where it goes.
     pub to: RemotePath,
     /// Where it goes if `to` turns out to be a directory.
     pub inside: Option<RemotePath>,
 }
 
-/// Where the content of an upload comes from.
+/// Where an upload comes from.
 pub enum Source {
     /// A local file; symbolic links are followed.
     File(PathBuf),
     /// Whatever the reader yields, such as standard input.
     Stream(Box<dyn Read + Send>),
+    /// A directory, without what is in it.
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// When it was last modified.
+        mtime: Option<Nanoseconds>,
+    },
+    /// A symbolic link, to be stored as one.
+    Link {
+        /// Which.
+        path: PathBuf,
+        /// What it points to.
+        target: String,
+        /// When it was last modified.
+        mtime: Option<Nanoseconds>,
+    },
 }
 
 impl std::fmt::Debug for Source {
@@ -54,32 +81,99 @@ impl std::fmt::Debug for Source {
         match self {
             Self::File(path) => f.debug_tuple("File").field(path).finish(),
             Self::Stream(_) => f.write_str("Stream"),
+            Self::Directory { path, .. } => f.debug_tuple("Directory").field(path).finish(),
+            Self::Link { path, target, .. } => f.debug_tuple("Link").field(path).field(target).finish(),
         }
     }
 }
 
-/// Uploads files. How each one ended is told by an event.
+/// Uploads all that the iterator yields. How each one ended is told by an event.
 ///
 /// # Errors
-/// Fails when there is no connection, or none any more; what was not told to be finished by then is not known to be.
-pub async fn upload(client: &mut Client, uploads: Vec<Upload>, events: Events<'_>) -> Result<(), Error> {
-    events(Event::Planned { files: uploads.len(), bytes: uploads.iter().map(|upload| upload.size).sum() });
-    run(client.connection().await?, uploads, events).await
-}
-
-pub(crate) async fn run(
-    connection: &mut Connection,
-    uploads: Vec<Upload>,
+/// Fails when there is no connection, or none any more and none to be had; what was not told to be finished by then is
+/// not known to be.
+pub async fn upload(
+    client: &mut Client,
+    uploads: impl Iterator<Item = Result<Upload, Omitted>> + Send + 'static,
     events: Events<'_>,
 ) -> Result<(), Error> {
+    let supply = prepare::start(uploads);
+    let first = client.take_connection();
+    let sharing = &*client;
+    let others = (1..sharing.connections()).map(|number| further(sharing, number, supply.clone(), events));
+    let others = try_join_all(others);
+    let (first, _) = tokio::try_join!(work(sharing, first, Intake::new(supply.clone()), events), others)?;
+    client.give_back(first);
+    Ok(())
+}
+
+/// Helps with the uploads once there are enough of them for another connection.
+async fn further(
+    client: &Client,
+    number: usize,
+    mut supply: Supply,
+    events: Events<'_>,
+) -> Result<(), Error> {
+    let number = number as u64;
+    let enough = |amount: &prepare::Amount| {
+        amount.files >= number * FILES_PER_CONNECTION || amount.bytes >= number * BYTES_PER_CONNECTION
+    };
+    if supply.amount.wait_for(enough).await.is_err() {
+        return Ok(());
+    }
+    // A server that takes no further connection serves the first one all the same.
+    let Ok(connection) = client.connect().await else { return Ok(()) };
+    let connection = work(client, Some(connection), Intake::new(supply), events).await?;
+    connection.close().await;
+    Ok(())
+}
+
+/// Uploads what the intake yields. Returns the connection that did the last of it.
+async fn work(
+    client: &Client,
+    mut connection: Option<Connection>,
+    mut intake: Intake,
+    events: Events<'_>,
+) -> Result<Connection, Error> {
+    let board = Board::new(events);
+    let mut retry = Retry::new(client.retries());
+    let mut connected = connection.is_some();
+    loop {
+        let attempt = async {
+            let mut connection = match connection.take() {
+                Some(connection) => connection,
+                None => client.connect().await?,
+            };
+            connected = true;
+            run(&mut connection, &mut intake, &board).await?;
+            Ok(connection)
+        };
+        let error = match attempt.await {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        // A server that was never reached is more likely to be misspelt than to be back in a moment.
+        if !connected {
+            return Err(error);
+        }
+        let (error, wait) = retry.after(error, board.achieved())?;
+        match board.unfinished() {
+            Some(jobs) => intake.repeat(jobs),
+            None => return Err(error),
+        }
+        events(Event::Retrying { error, wait });
+        sleep(wait).await;
+    }
+}
+
+async fn run(connection: &mut Connection, intake: &mut Intake, board: &Board<'_>) -> Result<(), Error> {
     connection.enter();
-    let prepared = prepare::start(uploads);
     let (expect, expected) = mpsc::unbounded_channel();
     let (tell, feedback) = mpsc::unbounded_channel();
     let Connection { requests, replies, .. } = &mut *connection;
     let sent = {
-        let sending = send::Sender::new(requests, expect, feedback, events).run(prepared);
-        let receiving = receive::receive(replies, expected, tell, events);
+        let sending = send::Sender::new(requests, expect, feedback, board).run(intake);
+        let receiving = receive::receive(replies, expected, tell, board);
         let (mut sending, mut receiving) = (std::pin::pin!(sending), std::pin::pin!(receiving));
         tokio::select! {
             biased;
@@ -108,23 +202,34 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// A file on its way.
+/// An upload on its way.
 #[derive(Debug, Clone)]
 struct Job {
     id: usize,
     path: PathBuf,
+    what: What,
     to: RemotePath,
     inside: Option<RemotePath>,
     /// What the content was when it was hashed for a claim: if the file is still that, no second hash is needed.
     known: Option<(Stamp, Digest)>,
+    /// Whether the server's part of an earlier attempt is of use; one that was not the file's beginning is not.
+    resumable: bool,
+}
+
+/// What is uploaded.
+#[derive(Debug, Clone)]
+enum What {
+    File,
+    Pipe,
+    Directory { mtime: Option<Nanoseconds> },
+    Link { target: String, mtime: Option<Nanoseconds> },
 }
 
 impl Job {
     /// The same file into the directory that its target turned out to be, if that is why it was refused.
-    fn redirected(&self, refusal: &WireError, events: Events<'_>) -> Option<Self> {
+    fn redirected(&self, refusal: &WireError, board: &Board<'_>) -> Option<Self> {
         let to = self.inside.clone().filter(|_| refusal.code == ErrorCode::IsADirectory)?;
-        events(Event::Redirected { id: self.id, to: to.clone() });
-        Some(Self { to, inside: None, ..self.clone() })
+        Some(board.redirect(self, to))
     }
 }
 
@@ -133,6 +238,7 @@ impl Job {
 struct Large {
     job: Job,
     size: u64,
+    mtime: Option<Nanoseconds>,
 }
 
 /// What was sent of a content.
@@ -156,6 +262,8 @@ struct Expected {
 enum Kind {
     /// What to do about these?
     Plan(Vec<Large>),
+    /// A directory or a link.
+    Made(Job),
     /// A file that travelled with its request.
     Inline(Job, Sent),
     /// A file whose content may be there already.

@@ -11,7 +11,7 @@ use crate::printer::Printer;
 use crate::session::Session;
 use crate::text;
 
-/// Copy a file on the server
+/// Copy a file or a directory on the server
 ///
 /// Nothing is transferred, and the copy takes no space. An existing directory as TO receives the copy under the old
 /// name; an existing file is replaced.

@@ -8,31 +8,36 @@ use clap::Args;
 use sealift_protocol::RemotePath;
 use sealift_protocol::message::Direction;
 use sealift_transfer::download::{self, Destination, Download};
-use sealift_transfer::plan::{self, Plan};
+use sealift_transfer::plan;
 
-use super::report::{Ends, Report};
+use super::report::Report;
+use super::transfer::Trees;
 use crate::arguments::remote_path;
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
 use crate::session::Session;
-use crate::text::absolute;
 
-/// Fetch files from the server
+/// Fetch files and directories from the server
 ///
-/// The last of several paths is the local destination; a single file goes to the current directory. A destination that
-/// ends in / or is a directory receives files under their own names. A file appears under its name when it is complete
+/// The last of several paths is the local destination; a single one goes to the current directory. A destination that
+/// ends in / or is a directory receives files under their own names. A directory comes with all that is in it, under
+/// its own name; with a / behind it, only what is in it comes. A file appears under its name when it is complete
 /// and its SHA-256 is right, never before.
 #[derive(Debug, Args)]
 #[command(override_usage = "sealift get [OPTIONS] SRC... [DEST]")]
 #[command(after_help = "Examples:\n  sealift get report.pdf                  into the current directory\n  \
     sealift get docs/report.pdf /tmp/       as /tmp/report.pdf\n  \
     sealift get a.jpg b.jpg photos/         several files\n  \
+    sealift get photos                      a directory, as ./photos\n  \
+    sealift get photos/ /tmp/p              what is in it, into /tmp/p\n  \
     sealift get shop.sql - | psql shop      to standard output; a wrong SHA-256 shows in the exit code, 5\n\n\
     With - as the destination, --json prints to standard error.")]
 pub(crate) struct Get {
     /// Paths on the server; then where to, on this computer, or - for standard output
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<OsString>,
+    #[command(flatten)]
+    trees: Trees,
 }
 
 pub(crate) async fn run(
@@ -40,30 +45,18 @@ pub(crate) async fn run(
     session: &mut Session,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let Plan { transfers, .. } = plan(arguments.paths)?;
+    let walking = arguments.trees.walking()?;
+    let downloads = plan(arguments.paths)?;
     let client = session.client()?;
-    let own = client.identity().clone();
-    let mut to_output = false;
-    let ends = transfers.iter().map(|Download { from, to, .. }| Ends {
-        remote: absolute(from, &own),
-        local: match to {
-            Destination::File { path, .. } => path.display().to_string(),
-            Destination::Stream(_) => {
-                to_output = true;
-                "-".to_owned()
-            }
-        },
-    });
-    let ends = ends.collect();
-    if to_output {
+    if downloads.iter().any(|download| matches!(download.to, Destination::Stream(_))) {
         printer.leave_output_to_content();
     }
-    let report = Report::new(printer, Direction::Get, own, ends);
-    let result = download::download(client, transfers, &|event| report.take(event)).await;
+    let report = Report::new(printer, Direction::Get, client.identity().clone());
+    let result = download::download(client, downloads, &walking, &|event| report.take(event)).await;
     report.end(result)
 }
 
-fn plan(mut paths: Vec<OsString>) -> Result<Plan<Download>, Failure> {
+fn plan(mut paths: Vec<OsString>) -> Result<Vec<Download>, Failure> {
     let destination = if paths.len() > 1 { paths.pop() } else { None };
     let sources: Vec<_> = paths.iter().map(remote).collect::<Result<_, _>>()?;
     match destination {
@@ -105,8 +98,9 @@ mod tests {
         let path = |download: Download| match download.to {
             Destination::File { path, .. } => path,
             Destination::Stream(_) => PathBuf::from("-"),
+            Destination::Nowhere => download.tree.unwrap(),
         };
-        Ok(plan.transfers.into_iter().map(path).collect())
+        Ok(plan.into_iter().map(path).collect())
     }
 
     #[test]
@@ -123,7 +117,8 @@ mod tests {
         for paths in [
             &["a", "b", "-"][..],
             &["a", "b", "no-such-directory"],
-            &["d/"],
+            &["/"],
+            &["d/", "-"],
             &["a/..", "b"],
             &["x/a", "y/a", "src"],
         ] {

@@ -11,6 +11,7 @@ pub(crate) mod put;
 pub(crate) mod renew;
 pub(crate) mod report;
 pub(crate) mod rm;
+pub(crate) mod transfer;
 pub(crate) mod whoami;
 
 use crate::arguments::Verb;

@@ -6,20 +6,22 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use sealift_protocol::RemotePath;
 use sealift_protocol::message::Direction;
-use sealift_transfer::plan::{self, Plan};
-use sealift_transfer::upload::{self, Source, Upload};
+use sealift_transfer::plan::{self, Uploads};
+use sealift_transfer::tree::Walking;
+use sealift_transfer::upload;
 
-use super::report::{Ends, Report};
+use super::report::Report;
+use super::transfer::Trees;
 use crate::arguments::remote_path;
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
 use crate::session::Session;
-use crate::text::absolute;
 
-/// Store files on the server
+/// Store files and directories on the server
 ///
 /// The last of several paths is the destination; a single one goes to the root of your own space. A destination that
-/// ends in / or is a directory receives files under their own names, and so does any destination of several files.
+/// ends in / or is a directory receives files under their own names, and so does any destination of several files. A
+/// directory is stored with all that is in it, under its own name; with a / behind it, only what is in it is.
 /// What the server has already is not sent again. Files are stored when the command ends: not even a power cut on the
 /// server loses them then.
 #[derive(Debug, Args)]
@@ -29,6 +31,9 @@ use crate::text::absolute;
     sealift put report.pdf docs/            as docs/report.pdf\n  \
     sealift put a.jpg b.jpg photos/         several files\n  \
     sealift put *.jpg ./                    several files into your own space\n  \
+    sealift put photos                      a directory, as photos/ in your own space\n  \
+    sealift put photos/ /team/2026/         what is in it, into /team/2026/\n  \
+    sealift put --exclude '*.tmp' src work/ a directory without some of its files\n  \
     sealift put report.pdf /team/2026.pdf   into the space `team`, under another name\n  \
     pg_dump shop | sealift put - shop.sql   from standard input"
 )]
@@ -36,6 +41,8 @@ pub(crate) struct Put {
     /// Local files, or - for standard input; then where to, on the server
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<OsString>,
+    #[command(flatten)]
+    trees: Trees,
 }
 
 pub(crate) async fn run(
@@ -43,28 +50,14 @@ pub(crate) async fn run(
     session: &mut Session,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let Plan { transfers, skipped } = plan(arguments.paths)?;
+    let uploads = plan(arguments.paths, &arguments.trees.walking()?)?;
     let client = session.client()?;
-    let own = client.identity().clone();
-    let ends = transfers.iter().map(|Upload { source, to, .. }| Ends {
-        remote: absolute(to, &own),
-        local: match source {
-            Source::File(path) => path.display().to_string(),
-            Source::Stream(_) => "-".to_owned(),
-        },
-    });
-    let ends = ends.collect();
-    let report = Report::new(printer, Direction::Put, own, ends);
-    report.skip(skipped);
-    let result = if transfers.is_empty() {
-        Ok(())
-    } else {
-        upload::upload(client, transfers, &|event| report.take(event)).await
-    };
+    let report = Report::new(printer, Direction::Put, client.identity().clone());
+    let result = upload::upload(client, uploads, &|event| report.take(event)).await;
     report.end(result)
 }
 
-fn plan(mut paths: Vec<OsString>) -> Result<Plan<Upload>, Failure> {
+fn plan(mut paths: Vec<OsString>, walking: &Walking) -> Result<Uploads, Failure> {
     let destination = if paths.len() > 1 { paths.pop() } else { None };
     let destination = destination.map(|path| remote(&path)).transpose()?;
     if paths.iter().any(|path| path == "-") {
@@ -76,7 +69,7 @@ fn plan(mut paths: Vec<OsString>) -> Result<Plan<Upload>, Failure> {
     if let Some(to) = destination.as_ref().filter(|to| paths.len() > 1 && !to.means_directory()) {
         refuse_forgotten_destination(to)?;
     }
-    Ok(plan::uploads(paths.into_iter().map(PathBuf::from), destination.as_ref())?)
+    Ok(plan::uploads(paths.into_iter().map(PathBuf::from), destination.as_ref(), walking)?)
 }
 
 /// `put *.jpg` would store all files but the last in a directory called like the last.
@@ -102,8 +95,10 @@ mod tests {
     use super::*;
 
     fn planned(paths: &[&str]) -> Result<Vec<String>, Exit> {
-        let plan = plan(paths.iter().map(OsString::from).collect()).map_err(|failure| failure.exit)?;
-        Ok(plan.transfers.iter().map(|upload| upload.to.to_string()).collect())
+        let walking = Walking::default();
+        let plan =
+            plan(paths.iter().map(OsString::from).collect(), &walking).map_err(|failure| failure.exit)?;
+        Ok(plan.flatten().map(|upload| upload.to.to_string()).collect())
     }
 
     #[test]

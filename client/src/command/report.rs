@@ -1,12 +1,14 @@
 //! What uploads and downloads tell the user: results, failures, progress, a summary.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sealift_protocol::Name;
 use sealift_protocol::message::Direction;
+use sealift_transfer::error::Unfit;
 use sealift_transfer::event::Done;
-use sealift_transfer::plan::Skipped;
 use sealift_transfer::{Error, Event};
 use serde_json::json;
 
@@ -22,13 +24,16 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// Below this many bytes a rate says more about waiting than about bytes.
 const NOTABLE: u64 = 1024 * 1024;
 
-/// What the two ends of a transfer are called.
+/// A transfer that is not over yet.
 #[derive(Debug)]
-pub(crate) struct Ends {
+struct Open {
     /// The absolute path on the server.
-    pub(crate) remote: String,
+    remote: String,
     /// The local file, or `-`.
-    pub(crate) local: String,
+    local: String,
+    size: Option<u64>,
+    /// Bytes that have crossed.
+    crossed: u64,
 }
 
 /// Takes a run's events, and knows at the end how it went.
@@ -40,44 +45,56 @@ struct State<'a> {
     printer: &'a mut Printer,
     direction: Direction,
     own: Name,
-    ends: Vec<Ends>,
+    open: HashMap<usize, Open>,
     bar: Bar,
     began: Instant,
     /// When a JSON line last told of progress.
     told: Instant,
-    /// Sizes of files as far as they are known.
-    sizes: Vec<Option<u64>>,
+    /// Files that were found so far, and bytes of them as far as they are known.
+    found: usize,
+    found_bytes: u64,
+    found_all: bool,
     /// The file that is being compared with what the server has.
     hashing: Option<usize>,
+    /// Bytes of the transfers under way.
+    crossing: u64,
     /// The files that are complete, how many of them the server had, and all bytes of them.
     finished: usize,
     deduplicated: usize,
     bytes: u64,
+    /// Directories and links that are there.
+    made: usize,
+    /// What was left out on purpose.
+    omitted: usize,
     /// The last file that is complete.
-    last: Option<usize>,
+    last: Option<Open>,
     failures: Vec<Exit>,
     /// What to fail with when standard output cannot be written.
     broken: Option<Failure>,
 }
 
 impl<'a> Report<'a> {
-    /// For transfers between `ends`, of a caller whose own space is `own`.
-    pub(crate) fn new(printer: &'a mut Printer, direction: Direction, own: Name, ends: Vec<Ends>) -> Self {
+    /// For the transfers of a caller whose own space is `own`.
+    pub(crate) fn new(printer: &'a mut Printer, direction: Direction, own: Name) -> Self {
         let (bar, now) = (Bar::new(printer.wants_bar()), Instant::now());
-        let sizes = vec![None; ends.len()];
         let state = State {
             printer,
             direction,
             own,
-            ends,
+            open: HashMap::new(),
             bar,
             began: now,
             told: now,
-            sizes,
+            found: 0,
+            found_bytes: 0,
+            found_all: false,
             hashing: None,
+            crossing: 0,
             finished: 0,
             deduplicated: 0,
             bytes: 0,
+            made: 0,
+            omitted: 0,
             last: None,
             failures: Vec::new(),
             broken: None,
@@ -90,14 +107,6 @@ impl<'a> Report<'a> {
         self.state().take(event);
     }
 
-    /// Tells of local files that cannot be transferred at all.
-    pub(crate) fn skip(&self, skipped: Vec<Skipped>) {
-        let mut state = self.state();
-        for Skipped { path, error } in skipped {
-            state.failed(None, &path.display().to_string(), error);
-        }
-    }
-
     /// Tells how it all went.
     pub(crate) fn end(self, result: Result<(), Error>) -> Result<Exit, Failure> {
         let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -105,16 +114,17 @@ impl<'a> Report<'a> {
         if let Some(failure) = state.broken.take() {
             return Err(failure);
         }
-        let total = state.ends.len();
         if let Err(error) = result {
             let mut failure = Failure::from(error);
-            if total > 1 && state.finished > 0 {
-                failure.message += &format!("; {} of {total} files were done before", state.finished);
+            if state.found > 1 && state.finished > 0 {
+                let of = if state.found_all { format!(" of {}", state.found) } else { String::new() };
+                failure.message += &format!("; {}{of} files were done before", state.finished);
             }
             return Err(failure);
         }
         state.summarize();
-        Ok(together(state.finished + state.failures.len(), &state.failures))
+        let ended = state.finished + state.made + state.failures.len();
+        Ok(together(ended, &state.failures))
     }
 
     fn state(&self) -> MutexGuard<'_, State<'a>> {
@@ -125,62 +135,112 @@ impl<'a> Report<'a> {
 impl State<'_> {
     fn take(&mut self, event: Event) {
         match event {
-            Event::Planned { bytes, .. } => self.bar.set_length(bytes),
+            Event::Found { id, remote, local, size } => {
+                self.found += 1;
+                self.found_bytes += size.unwrap_or(0);
+                let (remote, local) = (absolute(&remote, &self.own), local.display().to_string());
+                self.open.insert(id, Open { remote, local, size, crossed: 0 });
+            }
+            Event::FoundAll => {
+                self.found_all = true;
+                if self.found > 1 {
+                    self.bar.set_length(Some(self.found_bytes));
+                }
+            }
+            Event::Omitted { path, error } => self.omitted(&path, error),
+            Event::Retrying { error, wait } => self.retrying(error, wait),
             Event::Started { id, size } => {
-                self.sizes[id] = size;
                 self.hashing = None;
-                if self.ends.len() == 1 {
+                self.crossed(id, 0);
+                if let Some(open) = self.open.get_mut(&id) {
+                    open.size = size;
+                }
+                if self.found == 1 {
                     self.bar.set_length(size);
                 }
                 self.name(id, "");
             }
-            Event::Redirected { id, to } => self.ends[id].remote = absolute(&to, &self.own),
+            Event::Redirected { id, to } => {
+                if let Some(open) = self.open.get_mut(&id) {
+                    open.remote = absolute(&to, &self.own);
+                }
+            }
             Event::Hashed { id, bytes } => {
                 if self.hashing.replace(id) != Some(id) {
                     self.name(id, "comparing ");
                 }
-                self.bar.set_position(self.bytes + bytes);
+                self.crossed(id, bytes);
             }
             Event::Progress { id, bytes } => {
-                self.bar.set_position(self.bytes + bytes);
-                self.tell_progress(id, bytes);
+                self.crossed(id, bytes);
+                self.tell_progress(id);
             }
             Event::Finished { id, done } => self.finished(id, &done),
+            Event::Made { id } => {
+                self.open.remove(&id);
+                self.made += 1;
+            }
             Event::Failed { id, error } => {
-                let local = self.ends[id].local.clone();
-                self.failed(Some(id), &local, error);
+                self.crossed(id, 0);
+                if let Some(Open { remote, local, .. }) = self.open.remove(&id) {
+                    self.failed(Some(&remote), &local, error);
+                }
             }
         }
     }
 
+    /// Takes down how much of a file has crossed, and shows it.
+    fn crossed(&mut self, id: usize, bytes: u64) {
+        if let Some(open) = self.open.get_mut(&id) {
+            self.crossing = self.crossing - open.crossed + bytes;
+            open.crossed = bytes;
+        }
+        self.bar.set_position(self.bytes + self.crossing);
+    }
+
     /// Puts a file's name before the bar.
     fn name(&mut self, id: usize, what: &str) {
-        let (number, total, local) =
-            (self.finished + self.failures.len() + 1, self.ends.len(), &self.ends[id].local);
+        let Some(Open { local, .. }) = self.open.get(&id) else { return };
+        let (number, found) = (self.finished + self.made + self.failures.len() + 1, self.found);
+        let more = if self.found_all { "" } else { "+" };
         self.bar.set_message(|| {
-            if total == 1 { format!("{what}{local}") } else { format!("[{number}/{total}] {what}{local}") }
+            if found == 1 {
+                format!("{what}{local}")
+            } else {
+                format!("[{number}/{found}{more}] {what}{local}")
+            }
         });
     }
 
-    fn tell_progress(&mut self, id: usize, bytes: u64) {
+    fn tell_progress(&mut self, id: usize) {
         if self.printer.wants_json() && self.told.elapsed() >= INTERVAL {
             self.told = Instant::now();
-            let Ends { remote, local } = &self.ends[id];
+            let Some(Open { remote, local, size, crossed }) = self.open.get(&id) else { return };
             let line = json!({
-                "type": "progress", "path": remote, "local": local, "bytes": bytes, "size": self.sizes[id],
+                "type": "progress",
+                "path": remote,
+                "local": local,
+                "bytes": crossed,
+                "size": size,
+                "files_done": self.finished + self.made,
+                "files_found": self.found,
+                "bytes_done": self.bytes + self.crossing,
+                "bytes_found": self.found_bytes,
+                "found_all": self.found_all,
             });
             self.print(&line);
         }
     }
 
     fn finished(&mut self, id: usize, done: &Done) {
+        self.crossed(id, 0);
         self.finished += 1;
         self.deduplicated += usize::from(done.deduplicated);
         self.bytes += done.size;
-        self.last = Some(id);
-        self.bar.set_position(self.bytes);
+        self.bar.set_position(self.bytes + self.crossing);
+        let Some(open) = self.open.remove(&id) else { return };
         if self.printer.wants_json() {
-            let Ends { remote, local } = &self.ends[id];
+            let Open { remote, local, .. } = &open;
             let line = json!({
                 "type": "finished",
                 "direction": self.direction,
@@ -194,10 +254,43 @@ impl State<'_> {
             });
             self.print(&line);
         }
+        self.last = Some(open);
     }
 
-    fn failed(&mut self, id: Option<usize>, local: &str, error: Error) {
-        let remote = id.map(|id| self.ends[id].remote.as_str());
+    /// What was left out as asked is no failure.
+    fn omitted(&mut self, path: &PathBuf, error: Error) {
+        if !matches!(error, Error::Unfit { unfit: Unfit::Link | Unfit::Special, .. }) {
+            self.failed(None, &path.display().to_string(), error);
+            return;
+        }
+        self.omitted += 1;
+        let failure = Failure::from(error);
+        if self.printer.wants_json() {
+            self.print(&json!({
+                "type": "skipped",
+                "direction": self.direction,
+                "local": path.display().to_string(),
+                "message": failure.message,
+            }));
+        }
+        let printer = &mut *self.printer;
+        self.bar.suspend(|| printer.warning(&failure));
+    }
+
+    fn retrying(&mut self, error: Error, wait: Duration) {
+        let failure = Failure::from(error);
+        let message = format!("{}; trying again in {:.1} s", failure.message, wait.as_secs_f64());
+        if self.printer.wants_json() {
+            let line = json!({
+                "type": "retrying", "code": failure.code, "message": failure.message, "seconds": wait.as_secs_f64(),
+            });
+            self.print(&line);
+        }
+        let printer = &mut *self.printer;
+        self.bar.suspend(|| printer.note(&message));
+    }
+
+    fn failed(&mut self, remote: Option<&str>, local: &str, error: Error) {
         // The server names the path as it was asked for; what is local names the local file.
         let known = matches!(error, Error::Local { .. } | Error::Unfit { .. } | Error::SourceChanged { .. });
         let about = remote.filter(|_| !known).unwrap_or(local);
@@ -228,7 +321,14 @@ impl State<'_> {
     }
 
     fn summarize(&mut self) {
-        let Some(last) = self.last else { return };
+        let stored = self.direction == Direction::Put;
+        let Some(last) = &self.last else {
+            if self.made > 0 && self.failures.is_empty() {
+                let verb = if stored { "stored" } else { "fetched" };
+                self.printer.note(&format!("{verb} {} entries without content", self.made));
+            }
+            return;
+        };
         let took = self.began.elapsed();
         let mut facts = format!("{} in {}", text::size(self.bytes), text::duration(took));
         if let Some(rate) =
@@ -236,21 +336,22 @@ impl State<'_> {
         {
             facts = format!("{facts}, {rate}");
         }
-        let Ends { remote, local } = &self.ends[last];
-        let summary = match (self.direction, self.finished, self.deduplicated) {
-            (Direction::Put, 1, 0) => format!("stored {remote} ({facts})"),
-            (Direction::Put, 1, _) => {
+        let Open { remote, local, .. } = last;
+        let one = self.finished == 1 && self.found == 1;
+        let summary = match (stored, one, self.deduplicated) {
+            (true, true, 0) => format!("stored {remote} ({facts})"),
+            (true, true, _) => {
                 format!("stored {remote} ({facts}): the server had it, nothing was sent")
             }
-            (Direction::Get, 1, _) => {
+            (false, true, _) => {
                 let local = if local == "-" { remote } else { local };
                 format!("fetched {local} ({facts})")
             }
-            (Direction::Put, files, 0) => format!("stored {files} files ({facts})"),
-            (Direction::Put, files, had) => {
-                format!("stored {files} files ({facts}): the server had {had} of them")
+            (true, false, 0) => format!("stored {} files ({facts})", self.finished),
+            (true, false, had) => {
+                format!("stored {} files ({facts}): the server had {had} of them", self.finished)
             }
-            (Direction::Get, files, _) => format!("fetched {files} files ({facts})"),
+            (false, false, _) => format!("fetched {} files ({facts})", self.finished),
         };
         self.printer.note(&summary);
     }

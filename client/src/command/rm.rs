@@ -12,15 +12,20 @@ use crate::printer::Printer;
 use crate::session::Session;
 use crate::text;
 
-/// Delete files and empty directories on the server
+/// Delete files and directories on the server
 ///
-/// There is no way back, unless somebody has the same content under another name.
+/// Directories have to be empty unless -r is given. There is no way back, unless somebody has the same content under another name.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  sealift rm report.pdf\n  sealift rm photos/a.jpg photos/b.jpg photos/")]
+#[command(
+    after_help = "Examples:\n  sealift rm report.pdf\n  sealift rm photos/a.jpg photos/b.jpg photos/\n  sealift rm -r photos"
+)]
 pub(crate) struct Rm {
     /// Paths on the server
     #[arg(required = true, value_parser = remote_path, value_name = "PATH")]
     paths: Vec<RemotePath>,
+    /// Delete directories with all that is in them
+    #[arg(long, short)]
+    recursive: bool,
 }
 
 pub(crate) async fn run(
@@ -28,7 +33,7 @@ pub(crate) async fn run(
     session: &mut Session,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let Rm { paths } = arguments;
+    let Rm { paths, recursive } = arguments;
     let client = session.client()?;
     let own = client.identity().clone();
     let (mut failures, mut broken) = (Vec::new(), None);
@@ -47,6 +52,6 @@ pub(crate) async fn run(
             }
         }
     };
-    remote::remove(client.connection().await?, &paths, each).await?;
+    remote::remove(client.connection().await?, &paths, recursive, each).await?;
     broken.map_or(Ok(together(paths.len(), &failures)), Err)
 }

@@ -1,15 +1,15 @@
 //! Receiving one content.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::Path;
 
 use sealift_protocol::content;
 use sealift_protocol::message::{Content, MAX_INLINE, Trailer};
-use sealift_protocol::{Digest, Hasher, Header, RemotePath, Reply};
+use sealift_protocol::{Digest, ErrorCode, Hasher, Header, RemotePath, Reply};
 use tokio::task::spawn_blocking;
 
-use super::Destination;
+use super::{Destination, Fetch};
 use crate::connection::{Piece, Replies};
 use crate::error::Error;
 use crate::event::{Event, Events};
@@ -22,15 +22,26 @@ const SKIP: u64 = 4 * 1024 * 1024;
 /// Why a download failed while the others may go on.
 pub(super) struct Failure {
     pub(super) error: Error,
-    /// The digest that the server announced, if what it sent was something else.
-    pub(super) report: Option<Digest>,
-    /// Whether the connection must be given up, because the rest of the content is still coming.
-    pub(super) abandon: bool,
+    pub(super) what: What,
+}
+
+/// What follows from a failure.
+pub(super) enum What {
+    /// Nothing.
+    Nothing,
+    /// It is a directory, and may be one.
+    Directory,
+    /// What an earlier attempt left is no part of it: it is to be fetched from its start.
+    WrongPart,
+    /// What came is not what the server announced, by this digest: it should know.
+    Report(Digest),
+    /// The connection must be given up, because the rest of the content is still coming.
+    Abandon,
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, report: None, abandon: false }
+        Self { error, what: What::Nothing }
     }
 }
 
@@ -39,25 +50,34 @@ type Received = Result<(u64, Digest), Failure>;
 /// Takes the answer to one get. The outer error is the connection's, the inner one this file's.
 pub(super) async fn receive(
     replies: &mut Replies,
-    id: usize,
-    from: &RemotePath,
-    to: Destination,
+    fetch: &mut Fetch,
     events: Events<'_>,
 ) -> Result<Received, Error> {
     let content = match replies.next().await? {
         Reply::Content(content) => content,
+        Reply::Error(error) if error.code == ErrorCode::IsADirectory && fetch.tree.is_some() => {
+            return Ok(Err(Failure { error: error.into(), what: What::Directory }));
+        }
         Reply::Error(error) => return Ok(Err(Error::from(error).into())),
         other => return Err(unexpected(other)),
     };
+    if content.offset > 0 && fetch.from_start {
+        return Err(Error::Protocol("it leaves out the beginning of a content".into()));
+    }
+    let id = fetch.id;
     events(Event::Started { id, size: Some(content.size) });
     let incoming = Incoming {
         replies,
-        from,
+        from: &fetch.from,
+        bytes: content.offset,
         content,
-        bytes: 0,
         progress: &|bytes| events(Event::Progress { id, bytes }),
     };
-    if incoming.content.size <= MAX_INLINE { incoming.small(to).await } else { incoming.large(to).await }
+    if incoming.content.size <= MAX_INLINE {
+        incoming.small(&mut fetch.to).await
+    } else {
+        incoming.large(&mut fetch.to).await
+    }
 }
 
 /// A content that is on its way here.
@@ -72,7 +92,7 @@ struct Incoming<'a> {
 
 impl Incoming<'_> {
     /// Receives all of a small content, then writes it: no thread is worth waking for it.
-    async fn small(mut self, to: Destination) -> Result<Received, Error> {
+    async fn small(mut self, to: &mut Destination) -> Result<Received, Error> {
         let mut bytes = Vec::new();
         let trailer = loop {
             match self.piece().await? {
@@ -89,11 +109,12 @@ impl Incoming<'_> {
             return Ok(Err(failure));
         }
         let written = match to {
-            Destination::File { path, make_directory } => prepare_directory(&path, make_directory)
-                .and_then(|()| local::write_whole(&path, &bytes, &self.content)),
-            Destination::Stream(mut writer) => {
+            Destination::File { path, make_directory } => prepare_directory(path, *make_directory)
+                .and_then(|()| local::write_whole(path, &bytes, &self.content)),
+            Destination::Stream(writer) => {
                 writer.write_all(&bytes).and_then(|()| writer.flush()).map_err(output_failed())
             }
+            Destination::Nowhere => Ok(()),
         };
         Ok(written.map(|()| (self.content.size, sha256)).map_err(Failure::from))
     }
@@ -101,8 +122,9 @@ impl Incoming<'_> {
     /// Receives a large content while a thread hashes and writes it.
     ///
     /// The temporary file stays with this future, so that dropping it removes the file at once.
-    async fn large(mut self, to: Destination) -> Result<Received, Error> {
-        let (target, mut sink) = match open(to) {
+    async fn large(mut self, to: &mut Destination) -> Result<Received, Error> {
+        let offset = self.content.offset;
+        let (target, mut sink) = match open(to, &self.content) {
             Ok(output) => output,
             Err(error) => return self.decline(error).await,
         };
@@ -112,7 +134,9 @@ impl Incoming<'_> {
         };
         let (mut blocks, drainer) = content::receiver(content::BLOCK);
         let draining = spawn_blocking(move || {
-            let outcome = drainer.run_beside(&mut sink, Hasher::new());
+            let mut hasher = Hasher::new();
+            let outcome =
+                sink.hash_part(&mut hasher, offset).and_then(|()| drainer.run_beside(&mut sink, hasher));
             (sink, outcome)
         });
         let trailer = loop {
@@ -134,13 +158,25 @@ impl Incoming<'_> {
         let (sha256, trailer) = match (outcome, trailer) {
             (Ok((_, sha256)), Some(trailer)) => (sha256, trailer),
             // The last bytes could not be written.
-            (Err(error), Some(_)) => return Ok(Err(unwritable(error).into())),
+            (Err(error), Some(_)) => {
+                let error = unwritable(error);
+                if let Some(target) = target {
+                    target.discard();
+                }
+                return Ok(Err(error.into()));
+            }
             (outcome, None) => {
-                let error = outcome.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
-                return self.decline(unwritable(error)).await;
+                let error = unwritable(outcome.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()));
+                if let Some(target) = target {
+                    target.discard();
+                }
+                return self.decline(error).await;
             }
         };
         if let Err(failure) = self.verify(&trailer, sha256) {
+            if let Some(target) = target {
+                target.discard();
+            }
             return Ok(Err(failure));
         }
         let committed = match (target, sink) {
@@ -180,13 +216,15 @@ impl Incoming<'_> {
             Trailer::End { .. } => return Ok(()),
         };
         let error = Error::Integrity { path: self.from.clone(), reason };
-        Err(Failure { error, report: Some(self.content.sha256), abandon: false })
+        // What was here already may be to blame.
+        let what = if self.content.offset > 0 { What::WrongPart } else { What::Report(self.content.sha256) };
+        Err(Failure { error, what })
     }
 
     /// Deals with a content that cannot be taken: a short rest is received, a long one ends the connection.
     async fn decline(mut self, error: Error) -> Result<Received, Error> {
         if self.content.size - self.bytes > SKIP {
-            return Ok(Err(Failure { error, report: None, abandon: true }));
+            return Ok(Err(Failure { error, what: What::Abandon }));
         }
         while let Piece::Data(header) = self.piece().await? {
             self.replies.skip(header).await?;
@@ -199,6 +237,20 @@ impl Incoming<'_> {
 enum Sink {
     File(File),
     Stream(Box<dyn Write + Send>),
+}
+
+impl Sink {
+    /// Hashes what an earlier attempt left, the first `count` bytes; what is written next comes behind them. Blocks.
+    fn hash_part(&mut self, hasher: &mut Hasher, count: u64) -> io::Result<()> {
+        match self {
+            Self::File(file) => {
+                file.set_len(count)?;
+                file.rewind()?;
+                hasher.read(&*file, count)
+            }
+            Self::Stream(_) => Ok(()),
+        }
+    }
 }
 
 impl Write for Sink {
@@ -217,14 +269,20 @@ impl Write for Sink {
     }
 }
 
-fn open(to: Destination) -> Result<(Option<Target>, Sink), Error> {
+/// Opens what a large content is written to.
+fn open(to: &mut Destination, content: &Content) -> Result<(Option<Target>, Sink), Error> {
     match to {
-        Destination::Stream(writer) => Ok((None, Sink::Stream(writer))),
+        Destination::Stream(writer) => {
+            // Should the content not arrive, nobody can take back what was written.
+            let writer = std::mem::replace(writer, Box::new(io::sink()));
+            Ok((None, Sink::Stream(writer)))
+        }
         Destination::File { path, make_directory } => {
-            prepare_directory(&path, make_directory)?;
-            let (target, file) = Target::create(&path)?;
+            prepare_directory(path, *make_directory)?;
+            let (target, file) = Target::open(path, content)?;
             Ok((Some(target), Sink::File(file)))
         }
+        Destination::Nowhere => Ok((None, Sink::Stream(Box::new(io::sink())))),
     }
 }
 

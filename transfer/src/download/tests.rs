@@ -1,6 +1,5 @@
 //! Downloads from a scripted server.
 
-use std::collections::VecDeque;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -9,9 +8,11 @@ use std::sync::{Arc, Mutex};
 use sealift_protocol::message::{Content, Trailer};
 use sealift_protocol::{Digest, ErrorCode, RemotePath, Reply, Request, WireError};
 
+use super::queue::{Queue, Task};
 use super::{Destination, Download, run};
 use crate::Error;
 use crate::peer::{Peer, Record, STALL, pair};
+use crate::tree::Walking;
 
 /// More than a declined content may have left without ending the connection.
 const LARGE: usize = 5 * 1024 * 1024;
@@ -21,21 +22,21 @@ const FRAME: usize = 100_000;
 
 type Ends = Vec<(usize, Result<bool, String>)>;
 
-fn download(id: usize, from: &str, path: &Path) -> Download {
+fn download(from: &str, path: &Path) -> Download {
     let to = Destination::File { path: path.to_owned(), make_directory: false };
-    Download { id, from: from.parse().unwrap(), to }
+    Download { from: from.parse().unwrap(), to, tree: None }
 }
 
 async fn against<F: Future<Output = ()>>(
     downloads: Vec<Download>,
     serve: impl FnOnce(Peer) -> F,
-) -> (Result<(), Error>, Ends, VecDeque<Download>) {
+) -> (Result<(), Error>, Ends, Queue) {
     let (mut connection, peer) = pair();
     let record = Record::default();
     let take = |event| record.take(event);
-    let mut queue = VecDeque::from(downloads);
+    let queue = Queue::new(downloads, &Walking::default(), &take);
     let downloading = async {
-        let result = run(&mut connection, &mut queue, &take).await;
+        let result = run(&mut connection, &queue, &take).await;
         drop(connection);
         result
     };
@@ -93,7 +94,7 @@ async fn contents_arrive_in_order_and_requests_do_not_wait() {
     let directory = tempfile::tempdir().unwrap();
     let contents: Vec<_> = [0, 1, FRAME - 1, 65_536, 65_537, LARGE].into_iter().map(content).collect();
     let path = |id: usize| directory.path().join(id.to_string());
-    let downloads = (0..contents.len()).map(|id| download(id, &format!("d/{id}"), &path(id))).collect();
+    let downloads = (0..contents.len()).map(|id| download(&format!("d/{id}"), &path(id))).collect();
     let (result, ends, _) = against(downloads, async |mut peer| {
         for id in 0..contents.len() {
             assert_eq!(asked(&mut peer).await.as_str(), format!("d/{id}"));
@@ -120,7 +121,7 @@ async fn what_does_not_verify_is_reported_and_never_a_file() {
         let directory = tempfile::tempdir().unwrap();
         let (good, mut bad) = (content(size), content(size));
         bad[size / 2] ^= 1;
-        let downloads = vec![download(0, "x", &directory.path().join("x"))];
+        let downloads = vec![download("x", &directory.path().join("x"))];
         let (result, ends, _) = against(downloads, async |mut peer| {
             asked(&mut peer).await;
             peer.send(&Reply::Content(announce(&good))).await;
@@ -146,7 +147,7 @@ async fn a_content_that_ends_early_or_in_an_error_is_never_a_file() {
     let whole = content(200_000);
     let failed = Trailer::Error(WireError::new(ErrorCode::Integrity, "the disk is broken"));
     for trailer in [end(&whole), failed] {
-        let (result, ends, _) = against(vec![download(0, "x", &path)], async |mut peer| {
+        let (result, ends, _) = against(vec![download("x", &path)], async |mut peer| {
             asked(&mut peer).await;
             peer.send(&Reply::Content(announce(&whole))).await;
             peer.send_data(&whole[..FRAME]).await;
@@ -177,7 +178,7 @@ async fn hostile_servers_get_nothing_but_an_end() {
         (Reply::Plan { files: vec![] }, Some(b"")),
     ];
     for (reply, data) in hostile {
-        let (result, ends, _) = against(vec![download(0, "x", &path)], async |mut peer| {
+        let (result, ends, _) = against(vec![download("x", &path)], async |mut peer| {
             asked(&mut peer).await;
             peer.send(&reply).await;
             if let Some(data) = data {
@@ -188,7 +189,8 @@ async fn hostile_servers_get_nothing_but_an_end() {
         .await;
         assert!(matches!(result, Err(Error::Protocol(_) | Error::Lost(_))), "{reply:?}: {result:?}");
         assert!(ends.is_empty());
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        let files = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(files.into_iter().all(|name| crate::local::is_part(&name)));
     }
 }
 
@@ -196,9 +198,9 @@ async fn hostile_servers_get_nothing_but_an_end() {
 async fn a_large_content_that_nobody_can_take_ends_the_connection_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
     let downloads = vec![
-        download(0, "x", &directory.path().join("missing/x")),
-        download(1, "y", &directory.path().join("y")),
-        download(2, "z", &directory.path().join("z")),
+        download("x", &directory.path().join("missing/x")),
+        download("y", &directory.path().join("y")),
+        download("z", &directory.path().join("z")),
     ];
     let large = content(2 * LARGE);
     let (result, ends, queue) = against(downloads, async |mut peer| {
@@ -208,14 +210,24 @@ async fn a_large_content_that_nobody_can_take_ends_the_connection_and_nothing_el
     .await;
     result.unwrap();
     assert!(matches!(&ends[..], [(0, Err(error))] if error.contains("missing/x")), "{ends:?}");
-    assert_eq!(queue.iter().map(|download| download.id).collect::<Vec<_>>(), [1, 2]);
+    let left = std::iter::from_fn(|| {
+        queue.take().map(|mut taken| match taken.task() {
+            Task::File(fetch) => {
+                let id = fetch.id;
+                taken.done();
+                id
+            }
+            Task::Page(_) => panic!(),
+        })
+    });
+    assert_eq!(left.collect::<Vec<_>>(), [1, 2]);
 }
 
 #[tokio::test]
 async fn a_smaller_one_is_passed_over() {
     let directory = tempfile::tempdir().unwrap();
     let y = directory.path().join("y");
-    let downloads = vec![download(0, "x", &directory.path().join("missing/x")), download(1, "y", &y)];
+    let downloads = vec![download("x", &directory.path().join("missing/x")), download("y", &y)];
     let content = content(LARGE / 2);
     let (result, ends, _) = against(downloads, async |mut peer| {
         asked(&mut peer).await;
@@ -249,7 +261,7 @@ impl Write for Small {
 async fn an_output_that_is_full_in_the_middle_is_told() {
     for size in [LARGE / 2, 3 * LARGE] {
         let to = Destination::Stream(Box::new(Small(300_000)));
-        let downloads = vec![Download { id: 0, from: "x".parse().unwrap(), to }];
+        let downloads = vec![Download { from: "x".parse().unwrap(), to, tree: None }];
         let content = content(size);
         let (result, ends, _) = against(downloads, async |mut peer| {
             asked(&mut peer).await;
@@ -282,7 +294,7 @@ async fn streams_get_every_byte() {
     for size in [0, 100, LARGE] {
         let output = Shared::default();
         let to = Destination::Stream(Box::new(output.clone()));
-        let downloads = vec![Download { id: 0, from: "x".parse().unwrap(), to }];
+        let downloads = vec![Download { from: "x".parse().unwrap(), to, tree: None }];
         let content = content(size);
         let (result, ends, _) = against(downloads, async |mut peer| {
             asked(&mut peer).await;
@@ -299,11 +311,11 @@ async fn streams_get_every_byte() {
 async fn a_directory_that_may_be_missing_is_made_when_something_comes() {
     let directory = tempfile::tempdir().unwrap();
     let (first, second) = (directory.path().join("new/a"), directory.path().join("none/b"));
-    let made = |id, path: &Path| {
+    let made = |path: &Path| {
         let to = Destination::File { path: path.to_owned(), make_directory: true };
-        Download { id, from: "x".parse().unwrap(), to }
+        Download { from: "x".parse().unwrap(), to, tree: None }
     };
-    let (result, ends, _) = against(vec![made(0, &first), made(1, &second)], async |mut peer| {
+    let (result, ends, _) = against(vec![made(&first), made(&second)], async |mut peer| {
         asked(&mut peer).await;
         asked(&mut peer).await;
         serve(&mut peer, b"abc").await;
@@ -316,14 +328,15 @@ async fn a_directory_that_may_be_missing_is_made_when_something_comes() {
 }
 
 #[tokio::test]
-async fn dropping_a_download_removes_what_had_come() {
+async fn dropping_a_download_keeps_what_had_come_for_the_next_attempt() {
     let directory = tempfile::tempdir().unwrap();
     let (mut connection, mut peer) = pair();
-    let mut queue = VecDeque::from([download(0, "x", &directory.path().join("x"))]);
+    let path = directory.path().join("x");
     let content = content(LARGE);
     let ignore = |_| {};
+    let queue = Queue::new(vec![download("x", &path)], &Walking::default(), &ignore);
     {
-        let downloading = run(&mut connection, &mut queue, &ignore);
+        let downloading = run(&mut connection, &queue, &ignore);
         let serving = async {
             asked(&mut peer).await;
             peer.send(&Reply::Content(announce(&content))).await;
@@ -337,7 +350,8 @@ async fn dropping_a_download_removes_what_had_come() {
             () = serving => {}
         }
     }
-    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
-    assert!(!connection.is_in_step());
+    assert_eq!(crate::local::find_part(&path), Some(Digest::of(&content)));
+    assert!(!path.exists() && !connection.is_in_step());
+    assert!(queue.take().is_some(), "it is in the queue again");
     let _ = tokio::time::timeout(STALL / 1000, peer.request()).await;
 }

@@ -1,30 +1,41 @@
 //! Looks at files before they are sent, and reads and hashes the small ones.
 
+use std::collections::VecDeque;
 use std::io::{self, Cursor, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use sealift_protocol::Digest;
-use sealift_protocol::message::{MAX_INLINE, Nanoseconds};
-use tokio::sync::mpsc;
+use sealift_protocol::message::{Link, MAX_INLINE, MakeDirectory, Nanoseconds};
+use sealift_protocol::{Digest, Request};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::spawn_blocking;
 
-use super::{Job, Large, Source, Upload};
+use super::{Job, Large, Source, Upload, What};
 use crate::error::Error;
 use crate::local;
+use crate::tree::Omitted;
 
-/// Files that are read ahead of the connection; with [`MAX_INLINE`] the bound of the memory that they take.
-const AHEAD: usize = 32;
+/// Batches that are read ahead of the connections.
+const AHEAD: usize = 4;
 
-/// A file that is ready for the connection.
+/// Files of a batch: handing one over wakes a thread, which costs more than reading a small file.
+const BATCH: usize = 32;
+
+/// Bytes of small contents in a batch; one file more may exceed them.
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// A transfer that is ready for the connection.
 pub(super) enum Prepared {
-    /// A small one.
+    /// A directory or a link.
+    Request(Job, Request),
+    /// A small file.
     Inline(Inline),
     /// One that is to be planned.
     Large(Large),
     /// One of unknown size, and more than fits in a request.
     Stream(Job, Box<dyn Read + Send>),
     /// One that cannot be read.
-    Failed(usize, Error),
+    Failed(Job, Error),
 }
 
 /// A content that travels with its request.
@@ -36,25 +47,124 @@ pub(super) struct Inline {
     pub(super) executable: bool,
 }
 
-/// Prepares all files on a thread of its own, a few ahead.
-pub(super) fn start(uploads: Vec<Upload>) -> mpsc::Receiver<Prepared> {
-    let (ready, prepared) = mpsc::channel(AHEAD);
-    spawn_blocking(move || {
-        for upload in uploads {
-            if ready.blocking_send(first(upload)).is_err() {
-                break; // the connection is gone
-            }
-        }
-    });
-    prepared
+/// How much was found so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Amount {
+    pub(super) files: u64,
+    pub(super) bytes: u64,
 }
 
-/// Prepares one file once more.
+type Batch = Vec<Result<Prepared, Omitted>>;
+
+/// What is prepared, for any number of connections.
+#[derive(Clone)]
+pub(super) struct Supply {
+    batches: Arc<Mutex<mpsc::Receiver<Batch>>>,
+    /// Closed when everything was found.
+    pub(super) amount: watch::Receiver<Amount>,
+}
+
+/// Prepares all uploads on a thread of its own, a few batches ahead.
+pub(super) fn start(uploads: impl Iterator<Item = Result<Upload, Omitted>> + Send + 'static) -> Supply {
+    let (ready, batches) = mpsc::channel(AHEAD);
+    let (found, amount) = watch::channel(Amount::default());
+    spawn_blocking(move || {
+        let (mut batch, mut bytes) = (Batch::new(), 0);
+        for upload in uploads {
+            let prepared = upload.map(first);
+            let size = prepared.as_ref().map_or(0, Prepared::size);
+            if let Ok(Prepared::Inline(inline)) = &prepared {
+                bytes += inline.content.len();
+            }
+            batch.push(prepared);
+            found.send_modify(|amount| {
+                amount.files += 1;
+                amount.bytes += size;
+            });
+            if batch.len() == BATCH || bytes > BATCH_BYTES {
+                bytes = 0;
+                if ready.blocking_send(std::mem::take(&mut batch)).is_err() {
+                    return; // the connections are gone
+                }
+            }
+        }
+        if !batch.is_empty() {
+            let _ = ready.blocking_send(batch);
+        }
+    });
+    Supply { batches: Arc::new(Mutex::new(batches)), amount }
+}
+
+/// What one connection takes from the supply, and what an earlier connection did not finish.
+pub(super) struct Intake {
+    supply: Supply,
+    batch: std::vec::IntoIter<Result<Prepared, Omitted>>,
+    again: VecDeque<Job>,
+}
+
+/// What an [`Intake`] yields.
+pub(super) enum Taken {
+    /// Something that was not seen before.
+    New(Prepared),
+    /// Something that begins again.
+    Again(Prepared),
+    /// Something that is not transferred.
+    Omitted(Omitted),
+}
+
+impl Intake {
+    pub(super) fn new(supply: Supply) -> Self {
+        Self { supply, batch: Batch::new().into_iter(), again: VecDeque::new() }
+    }
+
+    /// Adds what has to begin again.
+    pub(super) fn repeat(&mut self, jobs: impl IntoIterator<Item = Job>) {
+        self.again.extend(jobs);
+    }
+
+    /// The next upload; `None` after the last. Loses nothing when it is cancelled.
+    pub(super) async fn next(&mut self) -> Option<Taken> {
+        if let Some(job) = self.again.front() {
+            let prepared = again(job.clone()).await;
+            self.again.pop_front();
+            return Some(Taken::Again(prepared));
+        }
+        if self.batch.as_slice().is_empty() {
+            let batch = self.supply.batches.lock().await.recv().await?;
+            self.batch = batch.into_iter();
+        }
+        self.batch.next().map(|taken| match taken {
+            Ok(prepared) => Taken::New(prepared),
+            Err(omitted) => Taken::Omitted(omitted),
+        })
+    }
+}
+
+impl Prepared {
+    pub(super) fn job(&self) -> &Job {
+        match self {
+            Self::Request(job, _) | Self::Stream(job, _) | Self::Failed(job, _) => job,
+            Self::Inline(inline) => &inline.job,
+            Self::Large(large) => &large.job,
+        }
+    }
+
+    /// The content's size, as far as it is known.
+    pub(super) fn size(&self) -> u64 {
+        match self {
+            Self::Inline(inline) => inline.content.len() as u64,
+            Self::Large(large) => large.size,
+            Self::Request(..) | Self::Stream(..) | Self::Failed(..) => 0,
+        }
+    }
+}
+
+/// Prepares one upload once more.
 pub(super) async fn again(job: Job) -> Prepared {
-    let id = job.id;
-    match spawn_blocking(move || file(job)).await {
+    let failed = job.clone();
+    match spawn_blocking(move || prepare(job)).await {
         Ok(prepared) => prepared,
-        Err(panic) => Prepared::Failed(id, thread_failed(panic)),
+        Err(panic) => Prepared::Failed(failed, thread_failed(panic)),
     }
 }
 
@@ -64,33 +174,54 @@ pub(super) fn thread_failed(panic: tokio::task::JoinError) -> Error {
 }
 
 fn first(upload: Upload) -> Prepared {
-    let Upload { id, source, to, inside, .. } = upload;
+    let Upload { id, source, to, inside } = upload;
+    let job = |path, what| Job { id, path, what, to, inside, known: None, resumable: true };
     match source {
-        Source::File(path) => file(Job { id, path, to, inside, known: None }),
-        Source::Stream(reader) => {
-            stream(Job { id, path: PathBuf::from("standard input"), to, inside: None, known: None }, reader)
+        Source::File(path) => prepare(job(path, What::File)),
+        Source::Directory { path, mtime } => prepare(job(path, What::Directory { mtime })),
+        Source::Link { path, target, mtime } => prepare(job(path, What::Link { target, mtime })),
+        Source::Stream(reader) => stream(job(PathBuf::from("-"), What::Pipe), reader),
+    }
+}
+
+fn prepare(job: Job) -> Prepared {
+    match &job.what {
+        What::File | What::Pipe => file(job),
+        What::Directory { mtime } => {
+            let request = Request::MakeDirectory(MakeDirectory { path: job.to.clone(), mtime: *mtime });
+            Prepared::Request(job, request)
+        }
+        What::Link { target, mtime } => {
+            let request = Request::Link(Link { path: job.to.clone(), target: target.clone(), mtime: *mtime });
+            Prepared::Request(job, request)
         }
     }
 }
 
 fn file(job: Job) -> Prepared {
-    let id = job.id;
     let prepare = || {
         let mut source = local::Source::open(&job.path)?;
         if source.stamp.size > MAX_INLINE {
-            return Ok(Prepared::Large(Large { size: source.stamp.size, job }));
+            return Ok(Prepared::Large(Large {
+                size: source.stamp.size,
+                mtime: source.mtime(),
+                job: job.clone(),
+            }));
         }
         let content = source.read()?;
         let (sha256, mtime, executable) = (Digest::of(&content), source.mtime(), source.executable);
-        Ok(Prepared::Inline(Inline { job, content, sha256, mtime, executable }))
+        Ok(Prepared::Inline(Inline { job: job.clone(), content, sha256, mtime, executable }))
     };
-    prepare().unwrap_or_else(|error| Prepared::Failed(id, error))
+    prepare().unwrap_or_else(|error| Prepared::Failed(job, error))
 }
 
 fn stream(job: Job, mut reader: Box<dyn Read + Send>) -> Prepared {
     let mut content = Vec::new();
     match reader.by_ref().take(MAX_INLINE + 1).read_to_end(&mut content) {
-        Err(error) => Prepared::Failed(job.id, Error::local("read", &job.path)(error)),
+        Err(error) => {
+            let unreadable = Error::local("read", "standard input".as_ref())(error);
+            Prepared::Failed(job, unreadable)
+        }
         Ok(count) if count as u64 > MAX_INLINE => {
             Prepared::Stream(job, Box::new(Cursor::new(content).chain(reader)))
         }

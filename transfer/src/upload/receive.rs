@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use sealift_protocol::message::{Stored, Verdict};
+use sealift_protocol::message::Verdict;
 use sealift_protocol::{ErrorCode, Reply, WireError};
 use tokio::sync::{mpsc, oneshot};
 
+use super::board::Board;
 use super::{Expected, Feedback, Job, Kind, Large, Next, Sent};
 use crate::connection::Replies;
 use crate::error::Error;
-use crate::event::{Done, Event, Events};
+use crate::event::Done;
 use crate::remote::unexpected;
 
 /// How fast a server's disk is at the least: the last of a content is acknowledged only when all of it is durable.
@@ -20,7 +21,7 @@ pub(super) async fn receive(
     replies: &mut Replies,
     mut expected: mpsc::UnboundedReceiver<Expected>,
     tell: mpsc::UnboundedSender<Feedback>,
-    events: Events<'_>,
+    board: &Board<'_>,
 ) -> Result<(), Error> {
     while let Some(Expected { started, weight, kind }) = expected.recv().await {
         let done = |sent: Sent, deduplicated: bool, replies: &Replies| Done {
@@ -31,29 +32,37 @@ pub(super) async fn receive(
             wire_bytes: sent.wire_bytes + replies.last_bytes(),
         };
         let next = match kind {
-            Kind::Plan(files) => planned(replies.next().await?, files, events)?,
-            Kind::Inline(job, sent) => match replies.next().await? {
-                Reply::Stored(stored) => {
-                    finish(&job, &stored, done(sent, false, replies), events);
+            Kind::Plan(files) => planned(replies.next().await?, files, board)?,
+            Kind::Made(job) => match replies.next().await? {
+                Reply::Done {} => {
+                    board.made(job.id);
                     Next::Nothing
                 }
-                Reply::Error(error) => refused(&job, error, events),
+                Reply::Error(error) => refused(&job, error, board),
+                other => return Err(unexpected(other)),
+            },
+            Kind::Inline(job, sent) => match replies.next().await? {
+                Reply::Stored(stored) => {
+                    board.stored(&job, &stored, done(sent, false, replies));
+                    Next::Nothing
+                }
+                Reply::Error(error) => refused(&job, error, board),
                 other => return Err(unexpected(other)),
             },
             Kind::Claim(large, sent) => match replies.next().await? {
                 Reply::Stored(stored) => {
-                    finish(&large.job, &stored, done(sent, true, replies), events);
+                    board.stored(&large.job, &stored, done(sent, true, replies));
                     Next::Nothing
                 }
                 Reply::Error(error) if error.code == ErrorCode::Absent => {
                     Next::Decided(vec![(large, Verdict::Send)])
                 }
-                Reply::Error(error) => refused(&large.job, error, events),
+                Reply::Error(error) => refused(&large.job, error, board),
                 other => return Err(unexpected(other)),
             },
             Kind::Stream(job, watched) => match streamed(replies, watched).await? {
                 (Reply::Stored(stored), Some(Ok(sent))) => {
-                    finish(&job, &stored, done(sent, false, replies), events);
+                    board.stored(&job, &stored, done(sent, false, replies));
                     Next::Nothing
                 }
                 (Reply::Stored(_), _) => {
@@ -63,10 +72,14 @@ pub(super) async fn receive(
                 }
                 // Why the source failed is known better here.
                 (Reply::Error(_), Some(Err(error))) => {
-                    events(Event::Failed { id: job.id, error });
+                    board.failed(job.id, error);
                     Next::Nothing
                 }
-                (Reply::Error(error), _) => refused(&job, error, events),
+                // The part that the server has is not how the file begins.
+                (Reply::Error(error), _) if error.code == ErrorCode::Absent && job.resumable => {
+                    Next::Again(Job { resumable: false, ..job })
+                }
+                (Reply::Error(error), _) => refused(&job, error, board),
                 (other, _) => return Err(unexpected(other)),
             },
         };
@@ -97,14 +110,14 @@ async fn streamed(
     Ok((reply, sent))
 }
 
-fn planned(reply: Reply, files: Vec<Large>, events: Events<'_>) -> Result<Next, Error> {
+fn planned(reply: Reply, files: Vec<Large>, board: &Board<'_>) -> Result<Next, Error> {
     match reply {
         Reply::Plan { files: verdicts } if verdicts.len() == files.len() => {
             Ok(Next::Decided(files.into_iter().zip(verdicts).collect()))
         }
         Reply::Error(error) => {
             for Large { job, .. } in files {
-                events(Event::Failed { id: job.id, error: error.clone().into() });
+                board.failed(job.id, error.clone().into());
             }
             Ok(Next::Nothing)
         }
@@ -112,26 +125,12 @@ fn planned(reply: Reply, files: Vec<Large>, events: Events<'_>) -> Result<Next, 
     }
 }
 
-fn refused(job: &Job, error: WireError, events: Events<'_>) -> Next {
-    match job.redirected(&error, events) {
+fn refused(job: &Job, error: WireError, board: &Board<'_>) -> Next {
+    match job.redirected(&error, board) {
         Some(job) => Next::Again(job),
         None => {
-            events(Event::Failed { id: job.id, error: error.into() });
+            board.failed(job.id, error.into());
             Next::Nothing
         }
-    }
-}
-
-/// Tells that a file is stored, if it is the one that was sent.
-fn finish(job: &Job, stored: &Stored, done: Done, events: Events<'_>) {
-    let id = job.id;
-    if stored.size == done.size && stored.sha256 == done.sha256 {
-        events(Event::Finished { id, done });
-    } else {
-        let reason = format!(
-            "{} bytes with the SHA-256 {} were sent, and the server stored {} with {}",
-            done.size, done.sha256, stored.size, stored.sha256
-        );
-        events(Event::Failed { id, error: Error::Integrity { path: job.to.clone(), reason } });
     }
 }

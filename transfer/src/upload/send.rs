@@ -8,18 +8,22 @@ use std::time::Duration;
 use sealift_protocol::content::{self, Filler};
 use sealift_protocol::frame::HEADER;
 use sealift_protocol::io::StreamError;
-use sealift_protocol::message::{Body, MAX_PLAN, Nanoseconds, Plan, PlannedFile, Put, Trailer, Verdict};
+use sealift_protocol::message::{
+    Body, MAX_PLAN, Nanoseconds, Part, Plan, PlannedFile, Put, Trailer, Verdict,
+};
 use sealift_protocol::{Digest, ErrorCode, Hasher, Request, WireError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use super::prepare::{Inline, Prepared, again, thread_failed};
+use super::board::Board;
+use super::prepare::{Inline, Intake, Prepared, Taken, again, thread_failed};
 use super::{Expected, Feedback, Job, Kind, Large, Next, Sent};
 use crate::connection::Requests;
 use crate::error::Error;
-use crate::event::{Event, Events};
+use crate::event::Event;
 use crate::local;
+use crate::tree::Omitted;
 
 /// Requests that may wait for their answers.
 const WINDOW: usize = 256;
@@ -41,7 +45,7 @@ pub(super) struct Sender<'a> {
     requests: &'a mut Requests,
     expect: mpsc::UnboundedSender<Expected>,
     feedback: mpsc::UnboundedReceiver<Feedback>,
-    events: Events<'a>,
+    board: &'a Board<'a>,
     /// Large files that the server has not been asked about, and the JSON bytes that they take in a plan.
     unplanned: Vec<Large>,
     unplanned_bytes: usize,
@@ -63,13 +67,13 @@ impl<'a> Sender<'a> {
         requests: &'a mut Requests,
         expect: mpsc::UnboundedSender<Expected>,
         feedback: mpsc::UnboundedReceiver<Feedback>,
-        events: Events<'a>,
+        board: &'a Board<'a>,
     ) -> Self {
         Self {
             requests,
             expect,
             feedback,
-            events,
+            board,
             unplanned: Vec::new(),
             unplanned_bytes: 0,
             decided: VecDeque::new(),
@@ -79,7 +83,7 @@ impl<'a> Sender<'a> {
     }
 
     /// Sends everything, until each request is answered and nothing follows from the answers.
-    pub(super) async fn run(mut self, mut prepared: mpsc::Receiver<Prepared>) -> Result<(), StreamError> {
+    pub(super) async fn run(mut self, intake: &mut Intake) -> Result<(), StreamError> {
         let mut more = true;
         let mut keep_alive = keep_alive();
         loop {
@@ -92,8 +96,8 @@ impl<'a> Sender<'a> {
             tokio::select! {
                 biased;
                 Some(feedback) = self.feedback.recv(), if self.outstanding > 0 => self.take(feedback).await?,
-                next = prepared.recv(), if more && has_room => match next {
-                    Some(prepared) => self.submit(prepared).await?,
+                next = intake.next(), if more && has_room => match next {
+                    Some(taken) => self.begin(taken).await?,
                     None => more = false,
                 },
                 // Nothing else to do just now: do not let the server wait.
@@ -124,19 +128,46 @@ impl<'a> Sender<'a> {
         }
     }
 
+    async fn begin(&mut self, taken: Taken) -> Result<(), StreamError> {
+        let prepared = match taken {
+            Taken::Again(prepared) => prepared,
+            Taken::New(prepared) => {
+                let Job { id, path, to, .. } = prepared.job().clone();
+                let size = (!matches!(prepared, Prepared::Stream(..))).then(|| prepared.size());
+                (self.board.events)(Event::Found { id, remote: to, local: path, size });
+                prepared
+            }
+            Taken::Omitted(Omitted { path, error }) => {
+                (self.board.events)(Event::Omitted { path, error });
+                return Ok(());
+            }
+        };
+        self.board.open(prepared.job());
+        self.submit(prepared).await
+    }
+
     async fn submit(&mut self, prepared: Prepared) -> Result<(), StreamError> {
         match prepared {
+            Prepared::Request(job, request) => {
+                self.requests.push(&request)?;
+                self.expect(Instant::now(), 0, Kind::Made(job));
+                self.flush_batch().await
+            }
             Prepared::Inline(inline) => {
                 self.inline(inline)?;
-                if self.requests.pending() > BATCH { self.requests.flush().await } else { Ok(()) }
+                self.flush_batch().await
             }
             Prepared::Large(large) => self.add_to_plan(large),
-            Prepared::Stream(job, reader) => self.stream(job, Input::Pipe(reader)).await,
-            Prepared::Failed(id, error) => {
-                (self.events)(Event::Failed { id, error });
+            Prepared::Stream(job, reader) => self.stream(job, Input::Pipe(reader), 0).await,
+            Prepared::Failed(job, error) => {
+                self.board.failed(job.id, error);
                 Ok(())
             }
         }
+    }
+
+    async fn flush_batch(&mut self) -> Result<(), StreamError> {
+        if self.requests.pending() > BATCH { self.requests.flush().await } else { Ok(()) }
     }
 
     fn expect(&mut self, started: Instant, weight: usize, kind: Kind) {
@@ -149,8 +180,9 @@ impl<'a> Sender<'a> {
     fn inline(&mut self, inline: Inline) -> Result<(), StreamError> {
         let Inline { job, content, sha256, mtime, executable } = inline;
         let (size, before) = (content.len() as u64, self.requests.bytes());
-        (self.events)(Event::Started { id: job.id, size: Some(size) });
-        self.requests.push(&put(&job, Body::Inline, Some(size), Some(sha256), mtime, executable))?;
+        (self.board.events)(Event::Started { id: job.id, size: Some(size) });
+        let put = put(&job, Body::Inline, Some(size), Some(sha256), mtime, executable);
+        self.requests.push(&Request::Put(put))?;
         self.requests.push_data(&content)?;
         let sent = Sent { size, sha256, wire_bytes: self.requests.bytes() - before };
         self.expect(Instant::now(), content.len(), Kind::Inline(job, sent));
@@ -179,8 +211,11 @@ impl<'a> Sender<'a> {
     }
 
     fn ask_about(&mut self, files: Vec<Large>) -> Result<(), StreamError> {
-        let planned =
-            |large: &Large| PlannedFile { path: large.job.to.clone(), size: large.size, mtime: None };
+        let planned = |large: &Large| PlannedFile {
+            path: large.job.to.clone(),
+            size: large.size,
+            mtime: large.mtime.filter(|_| large.job.resumable),
+        };
         self.requests.push(&Request::Plan(Plan { files: files.iter().map(planned).collect() }))?;
         self.expect(Instant::now(), 0, Kind::Plan(files));
         Ok(())
@@ -188,19 +223,40 @@ impl<'a> Sender<'a> {
 
     async fn transfer(&mut self, large: Large, verdict: Verdict) -> Result<(), StreamError> {
         match verdict {
-            Verdict::Refuse(error) => match large.job.redirected(&error, self.events) {
-                Some(job) => self.add_to_plan(Large { job, size: large.size }),
+            Verdict::Refuse(error) => match large.job.redirected(&error, self.board) {
+                Some(job) => self.add_to_plan(Large { job, ..large }),
                 None => {
-                    (self.events)(Event::Failed { id: large.job.id, error: error.into() });
+                    self.board.failed(large.job.id, error.into());
                     Ok(())
                 }
             },
             Verdict::Hash => self.claim(large).await,
-            // No plan names a time, so nothing is ever continued.
-            Verdict::Send | Verdict::Resume { .. } => match open(&large.job, self.events).await {
-                Some(source) => self.stream(large.job, Input::File(source)).await,
-                None => Ok(()),
-            },
+            Verdict::Send => self.send(large.job, 0).await,
+            Verdict::Resume { offset } => self.send(large.job, offset).await,
+        }
+    }
+
+    /// Sends a file from `offset` on.
+    async fn send(&mut self, job: Job, offset: u64) -> Result<(), StreamError> {
+        match open(&job, self.board).await {
+            Some(source) => self.stream(job, Input::File(source), offset).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for the digest of what the server has; `None` if that cannot be read.
+    async fn part(&mut self, mut part: oneshot::Receiver<Part>) -> Result<Option<Part>, StreamError> {
+        self.requests.flush().await?;
+        let mut keep_alive = keep_alive();
+        loop {
+            tokio::select! {
+                biased;
+                part = &mut part => return Ok(part.ok()),
+                _ = keep_alive.tick() => {
+                    self.ask_about(Vec::new())?;
+                    self.requests.flush().await?;
+                }
+            }
         }
     }
 
@@ -208,11 +264,11 @@ impl<'a> Sender<'a> {
     async fn claim(&mut self, mut large: Large) -> Result<(), StreamError> {
         // Nobody is to wait for the hash.
         self.requests.flush().await?;
-        let Some(source) = open(&large.job, self.events).await else { return Ok(()) };
+        let Some(source) = open(&large.job, self.board).await else { return Ok(()) };
         let (started, id) = (Instant::now(), large.job.id);
         let (stamp, mtime, executable) = (source.stamp, source.mtime(), source.executable);
         let (filler, mut frames) = content::sender();
-        let hashing = spawn_blocking(move || Input::File(source).pump(filler, None));
+        let hashing = spawn_blocking(move || Input::File(source).pump(filler, None, 0, oneshot::channel().0));
         let mut keep_alive = keep_alive();
         let mut bytes = 0;
         loop {
@@ -221,7 +277,7 @@ impl<'a> Sender<'a> {
                 block = frames.next() => {
                     let Some(block) = block else { break };
                     bytes += block.iter().map(payload).sum::<u64>();
-                    (self.events)(Event::Hashed { id, bytes });
+                    (self.board.events)(Event::Hashed { id, bytes });
                     frames.recycle(block);
                 }
                 _ = keep_alive.tick() => {
@@ -233,39 +289,53 @@ impl<'a> Sender<'a> {
         let (size, sha256) = match hashing.await.unwrap_or_else(|panic| Err(thread_failed(panic))) {
             Ok(hashed) => hashed,
             Err(error) => {
-                (self.events)(Event::Failed { id, error });
+                self.board.failed(id, error);
                 return Ok(());
             }
         };
         large.job.known = Some((stamp, sha256));
         let before = self.requests.bytes();
-        self.requests.push(&put(&large.job, Body::Claim, Some(size), Some(sha256), mtime, executable))?;
+        let claim = put(&large.job, Body::Claim, Some(size), Some(sha256), mtime, executable);
+        self.requests.push(&Request::Put(claim))?;
         let sent = Sent { size, sha256, wire_bytes: self.requests.bytes() - before };
         self.expect(started, 0, Kind::Claim(large, sent));
         Ok(())
     }
 
-    /// Sends a content in one pass, and hashes it meanwhile unless its digest is known.
-    async fn stream(&mut self, job: Job, input: Input) -> Result<(), StreamError> {
+    /// Sends a content in one pass, and hashes it meanwhile unless its digest is known. What lies before `offset` is
+    /// only hashed: the server has it.
+    async fn stream(&mut self, job: Job, input: Input, offset: u64) -> Result<(), StreamError> {
         let (started, id, before) = (Instant::now(), job.id, self.requests.bytes());
         let (size, mtime, executable, known) = match &input {
             Input::File(source) => {
                 let known = job.known.filter(|(stamp, _)| *stamp == source.stamp).map(|(_, sha256)| sha256);
-                (Some(source.stamp.size), source.mtime(), source.executable, known)
+                (Some(source.stamp.size), source.mtime(), source.executable, known.filter(|_| offset == 0))
             }
             Input::Pipe(_) => {
-                (self.events)(Event::Started { id, size: None });
+                (self.board.events)(Event::Started { id, size: None });
                 (None, None, false, None)
             }
         };
-        self.requests.push(&put(&job, Body::Stream, size, None, mtime, executable))?;
+        let (filler, mut frames) = content::sender();
+        let (tell, part) = oneshot::channel();
+        let reading = spawn_blocking(move || input.pump(filler, known, offset, tell));
+        let resume = if offset > 0 { self.part(part).await? } else { None };
+        if offset > 0 && resume.is_none() {
+            let error = match reading.await {
+                Ok(Err(error)) => error,
+                Ok(Ok(_)) => Error::Protocol("the server has more of the file than there is".into()),
+                Err(panic) => thread_failed(panic),
+            };
+            self.board.failed(id, error);
+            return Ok(());
+        }
+        self.requests
+            .push(&Request::Put(Put { resume, ..put(&job, Body::Stream, size, None, mtime, executable) }))?;
         let (mut outcome, watched) = oneshot::channel();
         self.expect(started, 0, Kind::Stream(job, watched));
-        let (filler, mut frames) = content::sender();
-        let reading = spawn_blocking(move || input.pump(filler, known));
 
         let mut keep_alive = keep_alive();
-        let mut bytes = 0;
+        let mut bytes = offset;
         let refused = 'content: loop {
             tokio::select! {
                 biased;
@@ -278,7 +348,7 @@ impl<'a> Sender<'a> {
                         }
                         self.requests.write_frame(frame).await?;
                         bytes += payload(frame);
-                        (self.events)(Event::Progress { id, bytes });
+                        self.board.progress(id, bytes);
                     }
                     frames.recycle(block);
                 }
@@ -310,15 +380,32 @@ impl<'a> Sender<'a> {
 
 impl Input {
     /// Reads everything into frames; returns size and digest, which is `known` or else computed. Blocks.
-    fn pump(mut self, filler: Filler, known: Option<Digest>) -> Result<(u64, Digest), Error> {
-        let hasher = known.is_none().then(Hasher::new);
+    ///
+    /// What lies before `offset` is hashed only, and `part` told its digest.
+    fn pump(
+        mut self,
+        filler: Filler,
+        known: Option<Digest>,
+        offset: u64,
+        part: oneshot::Sender<Part>,
+    ) -> Result<(u64, Digest), Error> {
+        let mut hasher = known.is_none().then(Hasher::new);
         let (size, computed) = match &mut self {
             Self::File(source) => {
                 let source = &*source;
-                let outcome = filler.run(source, Some(source.stamp.size), hasher);
-                let (size, computed) = outcome.map_err(source.unreadable())?;
-                source.check(size)?;
-                (size, computed)
+                if let Some(hasher) = hasher.as_mut().filter(|_| offset > 0) {
+                    hasher.read(source, offset).or_else(|error| {
+                        // It may have become shorter.
+                        source.check(0)?;
+                        Err(source.unreadable()(error))
+                    })?;
+                    // Should nobody want to know any more, nobody takes the frames either.
+                    let _ = part.send(Part { size: offset, sha256: hasher.clone().finish() });
+                }
+                let rest = source.stamp.size.saturating_sub(offset);
+                let (read, computed) = filler.run(source, Some(rest), hasher).map_err(source.unreadable())?;
+                source.check(offset + read)?;
+                (offset + read, computed)
             }
             Self::Pipe(reader) => {
                 let unreadable = Error::local("read", Path::new("standard input"));
@@ -330,16 +417,16 @@ impl Input {
 }
 
 /// Opens a file, or tells why not.
-async fn open(job: &Job, events: Events<'_>) -> Option<local::Source> {
+async fn open(job: &Job, board: &Board<'_>) -> Option<local::Source> {
     let path = job.path.clone();
     let opened = spawn_blocking(move || local::Source::open(&path)).await;
     match opened.unwrap_or_else(|panic| Err(thread_failed(panic))) {
         Ok(source) => {
-            events(Event::Started { id: job.id, size: Some(source.stamp.size) });
+            (board.events)(Event::Started { id: job.id, size: Some(source.stamp.size) });
             Some(source)
         }
         Err(error) => {
-            events(Event::Failed { id: job.id, error });
+            board.failed(job.id, error);
             None
         }
     }
@@ -364,6 +451,6 @@ fn put(
     sha256: Option<Digest>,
     mtime: Option<Nanoseconds>,
     executable: bool,
-) -> Request {
-    Request::Put(Put { path: job.to.clone(), body, size, sha256, mtime, executable, resume: None })
+) -> Put {
+    Put { path: job.to.clone(), body, size, sha256, mtime, executable, resume: None }
 }

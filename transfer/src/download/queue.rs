@@ -1,0 +1,265 @@
+//! What is still to be downloaded, for any number of connections.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::tree::{Becomes, Tree};
+use super::{Destination, Download, Fetch};
+use crate::event::{Event, Events};
+use crate::tree::{Omitted, Walking};
+
+/// When fewer files than this wait, the next page of a tree is asked for.
+const LOW: usize = 1500;
+
+/// What one request is for.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// A file.
+    File(Box<Fetch>),
+    /// The next page of a tree.
+    Page(Box<Tree>),
+}
+
+/// The queue.
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    changed: Notify,
+    walking: Walking,
+}
+
+#[derive(Default)]
+struct State {
+    files: VecDeque<Box<Fetch>>,
+    /// Bytes of the files that wait, as far as they are known.
+    bytes: u64,
+    trees: VecDeque<Box<Tree>>,
+    /// Tasks that somebody has taken.
+    taken: usize,
+    /// Trees among them.
+    listing: usize,
+    next: usize,
+    told: bool,
+    lost_a_stream: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(downloads: Vec<Download>, walking: &Walking, events: Events<'_>) -> Self {
+        let queue = Self { state: Mutex::default(), changed: Notify::new(), walking: walking.clone() };
+        for Download { from, to, tree } in downloads {
+            match (to, tree) {
+                (Destination::Nowhere, Some(root)) => queue.add_tree(from, root, events),
+                (to, tree) => {
+                    let mut state = queue.state();
+                    let id = state.next();
+                    let local = match &to {
+                        Destination::File { path, .. } => path.clone(),
+                        Destination::Stream(_) | Destination::Nowhere => PathBuf::from("-"),
+                    };
+                    events(Event::Found { id, remote: from.clone(), local, size: None });
+                    let fetch = Fetch {
+                        id,
+                        from,
+                        to,
+                        tree,
+                        sha256: None,
+                        size: None,
+                        _directory: None,
+                        from_start: false,
+                    };
+                    state.files.push_back(Box::new(fetch));
+                }
+            }
+        }
+        queue.tell(events);
+        queue
+    }
+
+    /// Takes the next task; `None` if there is none just now.
+    pub(crate) fn take(&self) -> Option<Taken<'_>> {
+        let mut state = self.state();
+        let task = if state.files.len() < LOW && !state.trees.is_empty() {
+            state.listing += 1;
+            Task::Page(state.trees.pop_front()?)
+        } else {
+            let fetch = state.files.pop_front()?;
+            state.bytes = state.bytes.saturating_sub(fetch.size.unwrap_or(0));
+            Task::File(fetch)
+        };
+        state.taken += 1;
+        Some(Taken { queue: self, task: Some(task) })
+    }
+
+    /// Waits until there may be a task; `false` if there will be none.
+    pub(crate) async fn wait(&self) -> bool {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let state = self.state();
+                if !state.files.is_empty() || !state.trees.is_empty() {
+                    return true;
+                }
+                if state.taken == 0 {
+                    return false;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits until so many files or bytes wait; `false` if that will not be.
+    pub(crate) async fn holds(&self, files: usize, bytes: u64) -> bool {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let state = self.state();
+                if state.files.len() >= files || (state.files.len() > 1 && state.bytes >= bytes) {
+                    return true;
+                }
+                if state.trees.is_empty() && state.listing == 0 && (state.told || state.taken == 0) {
+                    return false;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Adds what a listing has yielded.
+    pub(crate) fn add(&self, found: impl Iterator<Item = Result<Becomes, Omitted>>, events: Events<'_>) {
+        for found in found {
+            let mut state = self.state();
+            match found {
+                Ok(Becomes::File { entry, from, path, directory }) => {
+                    let (id, size) = (state.next(), Some(entry.size));
+                    events(Event::Found { id, remote: from.clone(), local: path.clone(), size });
+                    state.bytes += entry.size;
+                    let fetch = Fetch {
+                        id,
+                        from,
+                        to: Destination::File { path, make_directory: false },
+                        tree: None,
+                        sha256: entry.sha256,
+                        size,
+                        _directory: Some(directory),
+                        from_start: false,
+                    };
+                    state.files.push_back(Box::new(fetch));
+                }
+                Ok(Becomes::Link { from, path }) => {
+                    let id = state.next();
+                    events(Event::Found { id, remote: from, local: path, size: None });
+                    events(Event::Made { id });
+                }
+                Err(Omitted { path, error }) => events(Event::Omitted { path, error }),
+            }
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// A file turned out to be a directory.
+    pub(crate) fn list(&self, mut task: Taken<'_>, events: Events<'_>) {
+        if let Some(Task::File(fetch)) = task.task.take() {
+            let Fetch { id, from, tree, .. } = *fetch;
+            events(Event::Made { id });
+            if let Some(root) = tree {
+                self.add_tree(from, root, events);
+            }
+        }
+        task.finished(false);
+        self.tell(events);
+    }
+
+    /// Whether a connection broke while it carried what cannot be sent again.
+    pub(crate) fn has_lost_a_stream(&self) -> bool {
+        self.state().lost_a_stream
+    }
+
+    /// Tells once that everything is found.
+    pub(crate) fn tell(&self, events: Events<'_>) {
+        let mut state = self.state();
+        if !state.told && state.trees.is_empty() && state.listing == 0 {
+            state.told = true;
+            events(Event::FoundAll);
+        }
+    }
+
+    fn add_tree(&self, from: sealift_protocol::RemotePath, root: PathBuf, events: Events<'_>) {
+        let mut tree = Box::new(Tree::new(from, root.clone(), self.walking.clone()));
+        match tree.begin() {
+            Ok(()) => self.state().trees.push_back(tree),
+            Err(error) => events(Event::Omitted { path: root, error }),
+        }
+        self.changed.notify_waiters();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn next(&mut self) -> usize {
+        self.next += 1;
+        self.next - 1
+    }
+}
+
+/// A task that somebody works on. It goes back into the queue unless it is done.
+pub(crate) struct Taken<'a> {
+    queue: &'a Queue,
+    task: Option<Task>,
+}
+
+impl Taken<'_> {
+    pub(crate) fn task(&mut self) -> &mut Task {
+        self.task.as_mut().expect("a task is there until it is done or put back, which both take self")
+    }
+
+    pub(crate) fn done(mut self) {
+        let listing = matches!(self.task.take(), Some(Task::Page(_)));
+        self.finished(listing);
+    }
+
+    /// It is to be done once more.
+    pub(crate) fn put_back(self) {}
+
+    fn finished(&mut self, listing: bool) {
+        let mut state = self.queue.state();
+        state.taken -= 1;
+        state.listing -= usize::from(listing);
+        drop(state);
+        self.queue.changed.notify_waiters();
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let listing = match self.task.take() {
+            None => return,
+            Some(Task::Page(tree)) => {
+                self.queue.state().trees.push_front(tree);
+                true
+            }
+            Some(Task::File(fetch)) => {
+                let mut state = self.queue.state();
+                match fetch.to {
+                    // Some of it has been written, and cannot be taken back.
+                    Destination::Stream(_) => state.lost_a_stream = true,
+                    _ => {
+                        let at = state.files.partition_point(|other| other.id < fetch.id);
+                        state.bytes += fetch.size.unwrap_or(0);
+                        state.files.insert(at, fetch);
+                    }
+                }
+                false
+            }
+        };
+        self.finished(listing);
+    }
+}

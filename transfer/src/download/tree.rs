@@ -1,0 +1,167 @@
+//! Remote trees on their way here: which local files and directories their entries become.
+//!
+//! Names come from a server that may be hostile or broken. Each is checked to be one name; a directory is made, or must
+//! be one already, before anything is put into it, and a symbolic link in its place is never followed. So nothing
+//! outside of the root is written.
+
+use std::collections::HashSet;
+use std::fs::{self, File, FileTimes};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sealift_protocol::RemotePath;
+use sealift_protocol::message::{Entry, EntryKind, Nanoseconds};
+use sealift_protocol::path::check_name;
+
+use crate::error::{Error, Unfit};
+use crate::local;
+use crate::plan::fits;
+use crate::tree::{Omitted, Walking};
+
+/// Whether names that differ only by case are different names here.
+const CASE_MATTERS: bool = !cfg!(any(windows, target_os = "macos"));
+
+/// A tree that is being listed.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    /// Which directory.
+    pub(crate) from: RemotePath,
+    /// The last entry that was seen.
+    pub(crate) after: Option<String>,
+    walking: Walking,
+    root: PathBuf,
+    /// The directories from the root down to the last entry.
+    levels: Vec<Level>,
+}
+
+#[derive(Debug)]
+struct Level {
+    /// The directory below the root, with a slash behind it; empty for the root.
+    below: String,
+    directory: Arc<Directory>,
+    /// The names in it so far, lower case, where case does not count.
+    names: HashSet<String>,
+}
+
+/// A local directory that files are being put into.
+///
+/// It gets its time when the last of them is there, because each of them changes it.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    mtime: Option<Nanoseconds>,
+    /// The time of the one above is set after this one's.
+    _above: Option<Arc<Directory>>,
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        if let Some(mtime) = self.mtime {
+            let times = FileTimes::new().set_modified(local::from_nanoseconds(mtime));
+            // A directory with another time is still the directory.
+            let _ = File::open(&self.path).and_then(|directory| directory.set_times(times));
+        }
+    }
+}
+
+/// What an entry becomes.
+#[derive(Debug)]
+pub(crate) enum Becomes {
+    /// A file to fetch.
+    File { entry: Entry, from: RemotePath, path: PathBuf, directory: Arc<Directory> },
+    /// A link, which has been made.
+    Link { from: RemotePath, path: PathBuf },
+}
+
+impl Tree {
+    /// The tree below `from`, which goes into the local directory `root`.
+    pub(crate) fn new(from: RemotePath, root: PathBuf, walking: Walking) -> Self {
+        Self { from, after: None, walking, root, levels: Vec::new() }
+    }
+
+    /// Makes the root. Blocks.
+    pub(crate) fn begin(&mut self) -> Result<(), Error> {
+        // Whoever names the root may have a link there.
+        fs::create_dir_all(&self.root).map_err(Error::local("make the directory", &self.root))?;
+        let directory = Arc::new(Directory { path: self.root.clone(), mtime: None, _above: None });
+        self.levels = vec![Level { below: String::new(), directory, names: HashSet::new() }];
+        Ok(())
+    }
+
+    /// Takes the next entry of the listing: makes directories and links. `None` if there is nothing else to do. Blocks.
+    pub(crate) fn take(&mut self, entry: Entry) -> Option<Result<Becomes, Omitted>> {
+        self.after = Some(entry.name.clone());
+        let (above, name) = match entry.name.rsplit_once('/') {
+            Some((above, name)) => (format!("{above}/"), name),
+            None => (String::new(), entry.name.as_str()),
+        };
+        while self.levels.last().is_some_and(|level| !above.starts_with(&level.below)) {
+            self.levels.pop();
+        }
+        // What is in a directory that was left out, or could not be made, is left out, too.
+        let level = self.levels.last_mut().filter(|level| level.below == above)?;
+        let path = level.directory.path.join(name);
+        let omitted = |error| Some(Err(Omitted { path: path.clone(), error }));
+        if let Err(error) = check_name(name) {
+            return omitted(Error::Protocol(format!("it has an entry of an impossible name: {error}")));
+        }
+        let is_directory = entry.kind == EntryKind::Directory;
+        let below = format!("{}{name}", level.below);
+        if self.walking.filter.excludes(Path::new(&below), is_directory) {
+            return None;
+        }
+        if !fits(name, cfg!(windows)) {
+            return omitted(Error::Unfit { path: path.clone(), unfit: Unfit::LocalName });
+        }
+        if !CASE_MATTERS && !level.names.insert(name.to_lowercase()) {
+            return omitted(Error::Unfit { path: path.clone(), unfit: Unfit::Twin });
+        }
+        let from = match self.from.join(&entry.name) {
+            Ok(from) => from,
+            Err(error) => return omitted(error.into()),
+        };
+        match entry.kind {
+            EntryKind::Directory => {
+                let above = level.directory.clone();
+                if let Err(error) = make_directory(&path) {
+                    return omitted(error);
+                }
+                let directory = Directory { path, mtime: Some(entry.mtime), _above: Some(above) };
+                self.levels.push(Level {
+                    below: below + "/",
+                    directory: Arc::new(directory),
+                    names: HashSet::new(),
+                });
+                None
+            }
+            EntryKind::File => {
+                let directory = level.directory.clone();
+                Some(Ok(Becomes::File { entry, from, path, directory }))
+            }
+            EntryKind::Link if !self.walking.links => {
+                omitted(Error::Unfit { path: path.clone(), unfit: Unfit::Link })
+            }
+            EntryKind::Link => {
+                match local::make_link(&path, entry.target.as_deref().unwrap_or_default(), entry.mtime) {
+                    Ok(()) => Some(Ok(Becomes::Link { from, path })),
+                    Err(error) => omitted(error),
+                }
+            }
+            EntryKind::Space => None,
+        }
+    }
+}
+
+/// Makes a directory inside of one that was made or checked, or finds that it is there.
+fn make_directory(path: &Path) -> Result<(), Error> {
+    match fs::create_dir(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let kind = path.symlink_metadata().map_err(Error::local("read", path))?.file_type();
+            let unfit = if kind.is_symlink() { Unfit::LinkInTheWay } else { Unfit::FileInTheWay };
+            if kind.is_dir() { Ok(()) } else { Err(Error::Unfit { path: path.to_owned(), unfit }) }
+        }
+        Err(error) => Err(Error::local("make the directory", path)(error)),
+    }
+}

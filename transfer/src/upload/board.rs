@@ -1,0 +1,94 @@
+//! What one connection has taken on and not finished: it begins again when the connection is lost.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sealift_protocol::RemotePath;
+use sealift_protocol::message::Stored;
+
+use super::{Job, What};
+use crate::error::Error;
+use crate::event::{Done, Event, Events};
+
+/// The open jobs of one worker, and whom to tell how they end.
+pub(super) struct Board<'a> {
+    pub(super) events: Events<'a>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    open: BTreeMap<usize, Job>,
+    /// Grows with everything that ends and with every byte that crosses.
+    achieved: u64,
+}
+
+impl<'a> Board<'a> {
+    pub(super) fn new(events: Events<'a>) -> Self {
+        Self { events, state: Mutex::default() }
+    }
+
+    /// Takes a job on.
+    pub(super) fn open(&self, job: &Job) {
+        self.state().open.insert(job.id, job.clone());
+    }
+
+    /// Takes the jobs off that are not finished. `None` if one of them cannot begin again.
+    pub(super) fn unfinished(&self) -> Option<Vec<Job>> {
+        let mut state = self.state();
+        let repeatable = state.open.values().all(|job| !matches!(job.what, What::Pipe));
+        repeatable.then(|| std::mem::take(&mut state.open).into_values().collect())
+    }
+
+    /// How much was achieved so far, in no unit.
+    pub(super) fn achieved(&self) -> u64 {
+        self.state().achieved
+    }
+
+    pub(super) fn progress(&self, id: usize, bytes: u64) {
+        self.state().achieved += 1;
+        (self.events)(Event::Progress { id, bytes });
+    }
+
+    pub(super) fn made(&self, id: usize) {
+        self.close(id);
+        (self.events)(Event::Made { id });
+    }
+
+    /// Tells that a file is stored, if it is the one that was sent.
+    pub(super) fn stored(&self, job: &Job, stored: &Stored, done: Done) {
+        if stored.size == done.size && stored.sha256 == done.sha256 {
+            self.close(job.id);
+            (self.events)(Event::Finished { id: job.id, done });
+            return;
+        }
+        let reason = format!(
+            "{} bytes with the SHA-256 {} were sent, and the server stored {} with {}",
+            done.size, done.sha256, stored.size, stored.sha256
+        );
+        self.failed(job.id, Error::Integrity { path: job.to.clone(), reason });
+    }
+
+    pub(super) fn failed(&self, id: usize, error: Error) {
+        self.close(id);
+        (self.events)(Event::Failed { id, error });
+    }
+
+    /// The same job with another target.
+    pub(super) fn redirect(&self, job: &Job, to: RemotePath) -> Job {
+        (self.events)(Event::Redirected { id: job.id, to: to.clone() });
+        let job = Job { to, inside: None, ..job.clone() };
+        self.open(&job);
+        job
+    }
+
+    fn close(&self, id: usize) {
+        let mut state = self.state();
+        state.open.remove(&id);
+        state.achieved += 1;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
