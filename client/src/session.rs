@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use sealift_transfer::throttle::Limit;
 use sealift_transfer::{Client, Options};
 
 use crate::failure::Failure;
@@ -13,20 +14,39 @@ use crate::settings::Settings;
 pub(crate) struct Session {
     pub(crate) settings: Settings,
     client: Option<Client>,
+    /// What the verb wants of its connections.
+    wishes: Wishes,
+}
+
+/// How transfers use connections; what is `None` is left to the engine.
+#[derive(Debug, Default)]
+pub(crate) struct Wishes {
+    pub(crate) connections: Option<usize>,
+    pub(crate) retries: Option<u32>,
+    pub(crate) limit: Option<Limit>,
 }
 
 impl Session {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, client: None }
+        Self { settings, client: None, wishes: Wishes::default() }
     }
 
     /// How this program behaves on the wire.
     pub(crate) fn options(&self) -> Options {
+        let usual = Options::default();
         Options {
             addresses: self.settings.server.iter().cloned().collect(),
             agent: concat!("sealift/", env!("CARGO_PKG_VERSION")).to_owned(),
-            ..Options::default()
+            connections: self.wishes.connections.unwrap_or(usual.connections),
+            retries: self.wishes.retries.unwrap_or(usual.retries),
+            limit: self.wishes.limit.clone(),
+            ..usual
         }
+    }
+
+    /// Says how the connections are to be used that are made from now on.
+    pub(crate) fn wish(&mut self, wishes: Wishes) {
+        self.wishes = wishes;
     }
 
     /// The client of the profile that is meant. It connects when it is first asked to.

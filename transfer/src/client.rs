@@ -12,6 +12,7 @@ use crate::connection::Connection;
 use crate::error::Error;
 use crate::profile::Profile;
 use crate::remote;
+use crate::throttle::Limit;
 
 /// How a client behaves on the wire.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct Options {
     pub retries: u32,
     /// The most connections that many or large transfers share.
     pub connections: usize,
+    /// How fast bytes may cross; `None` for as fast as they can.
+    pub limit: Option<Limit>,
     /// The program's name and version, for the server's log.
     pub agent: String,
 }
@@ -38,6 +41,7 @@ impl Default for Options {
             stall: Duration::from_secs(60),
             retries: 6,
             connections: 2,
+            limit: None,
             agent: concat!("sealift-transfer/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -140,6 +144,7 @@ impl Client {
             profile.tls()?,
             Protocol::Transfer,
             options.connect_timeout,
+            options.limit.as_ref(),
         )
         .await?;
         Connection::new(Box::new(stream), address, &options.agent, options.stall)

@@ -14,6 +14,10 @@ use tokio_rustls::client::TlsStream;
 
 use crate::address::Address;
 use crate::error::{Attempt, ConnectError, Error, HandshakeError};
+use crate::throttle::{Limit, Throttled};
+
+/// A connection behind the TLS handshake.
+pub(crate) type Secure = TlsStream<Throttled<TcpStream>>;
 
 /// Connects to the first address that answers and is the right server, one after the other.
 ///
@@ -22,19 +26,20 @@ use crate::error::{Attempt, ConnectError, Error, HandshakeError};
 ///
 /// # Errors
 /// Fails when no address leads to the server of `trust_domain` speaking `protocol`.
-pub async fn connect(
+pub(crate) async fn connect(
     addresses: &[Address],
     trust_domain: &TrustDomain,
     config: Arc<ClientConfig>,
     protocol: Protocol,
     patience: Duration,
-) -> Result<(TlsStream<TcpStream>, Address), Error> {
+    limit: Option<&Limit>,
+) -> Result<(Secure, Address), Error> {
     let connector = TlsConnector::from(config);
     let mut attempts = Vec::new();
     let mut refusal = None;
     for address in addresses {
         let tcp = match dial(address, patience).await {
-            Ok(tcp) => tcp,
+            Ok(tcp) => Throttled::new(tcp, limit.cloned()),
             Err(cause) => {
                 attempts.push(Attempt { address: address.clone(), cause });
                 continue;
@@ -105,7 +110,7 @@ mod tests {
         let trust_domain = TrustDomain::random();
         let fingerprint = sealift_protocol::Digest::of(b"");
         let config = sealift_certs::tls::join_client_config(fingerprint, &trust_domain).unwrap();
-        connect(addresses, &trust_domain, config, Protocol::Join, PATIENCE).await.unwrap_err()
+        connect(addresses, &trust_domain, config, Protocol::Join, PATIENCE, None).await.unwrap_err()
     }
 
     async fn listener() -> (TcpListener, Address) {

@@ -29,7 +29,8 @@ pub async fn join(token: &JoinToken, options: &Options) -> Result<Enrolment, Err
     let dialled = if options.addresses.is_empty() { &named } else { &options.addresses };
     let config = join_client_config(token.fingerprint, &token.trust_domain)?;
     let patience = options.connect_timeout;
-    let (stream, reached) = connect(dialled, &token.trust_domain, config, Protocol::Join, patience).await?;
+    let (stream, reached) =
+        connect(dialled, &token.trust_domain, config, Protocol::Join, patience, None).await?;
 
     let made = new_key_and_request()?;
     let (read, write) = tokio::io::split(stream);

@@ -6,7 +6,7 @@
 
 pub mod address;
 pub mod client;
-pub mod connect;
+mod connect;
 pub mod connection;
 pub mod download;
 pub mod error;
@@ -17,6 +17,7 @@ pub mod plan;
 pub mod profile;
 pub mod remote;
 mod retry;
+pub mod throttle;
 pub mod tree;
 pub mod upload;
 

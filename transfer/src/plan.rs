@@ -367,7 +367,7 @@ mod tests {
         assert_eq!(names(&[&d], Some("e")), ["e/d", "e/d/sub", "e/d/sub/x"]);
         assert_eq!(names(&[&slash], None), ["sub", "sub/x"]);
         assert_eq!(names(&[&slash], Some("e")), ["e", "e/sub", "e/sub/x"]);
-        assert_eq!(names(&[&d.join(".")], Some("e/")), ["e", "e/sub", "e/sub/x"]);
+        assert_eq!(names(&[&d.join(".")], Some("e/")), ["e/", "e/sub", "e/sub/x"]);
     }
 
     #[cfg(target_os = "linux")]

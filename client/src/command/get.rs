@@ -11,7 +11,7 @@ use sealift_transfer::download::{self, Destination, Download};
 use sealift_transfer::plan;
 
 use super::report::Report;
-use super::transfer::Trees;
+use super::transfer::{Lines, Trees};
 use crate::arguments::remote_path;
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
@@ -38,6 +38,8 @@ pub(crate) struct Get {
     paths: Vec<OsString>,
     #[command(flatten)]
     trees: Trees,
+    #[command(flatten)]
+    lines: Lines,
 }
 
 pub(crate) async fn run(
@@ -47,6 +49,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let walking = arguments.trees.walking()?;
     let downloads = plan(arguments.paths)?;
+    session.wish(arguments.lines.wishes());
     let client = session.client()?;
     if downloads.iter().any(|download| matches!(download.to, Destination::Stream(_))) {
         printer.leave_output_to_content();

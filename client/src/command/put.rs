@@ -11,7 +11,7 @@ use sealift_transfer::tree::Walking;
 use sealift_transfer::upload;
 
 use super::report::Report;
-use super::transfer::Trees;
+use super::transfer::{Lines, Trees};
 use crate::arguments::remote_path;
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
@@ -43,6 +43,8 @@ pub(crate) struct Put {
     paths: Vec<OsString>,
     #[command(flatten)]
     trees: Trees,
+    #[command(flatten)]
+    lines: Lines,
 }
 
 pub(crate) async fn run(
@@ -51,6 +53,7 @@ pub(crate) async fn run(
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
     let uploads = plan(arguments.paths, &arguments.trees.walking()?)?;
+    session.wish(arguments.lines.wishes());
     let client = session.client()?;
     let report = Report::new(printer, Direction::Put, client.identity().clone());
     let result = upload::upload(client, uploads, &|event| report.take(event)).await;

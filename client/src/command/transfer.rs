@@ -4,9 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
+use sealift_transfer::throttle::Limit;
 use sealift_transfer::tree::{Filter, Walking};
 
 use crate::failure::Failure;
+use crate::session::Wishes;
 
 /// What is left out of trees, and what is done about links.
 #[derive(Debug, Args)]
@@ -43,5 +45,65 @@ impl Trees {
         let filter = Filter::new(patterns.iter().map(String::as_str))
             .map_err(|error| Failure::usage(error.to_string()))?;
         Ok(Walking { filter, links: self.links })
+    }
+}
+
+/// How the connections are used.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connections")]
+pub(crate) struct Lines {
+    /// Share many or large files among up to so many connections [default: 2]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=16))]
+    connections: Option<u8>,
+    /// Move at most so many bytes in a second, such as 500K or 2M
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    limit_rate: Option<u64>,
+    /// After a lost connection, try so often in vain before giving up [default: 6]
+    #[arg(long, value_name = "NUMBER")]
+    retries: Option<u32>,
+}
+
+impl Lines {
+    pub(crate) fn wishes(&self) -> Wishes {
+        Wishes {
+            connections: self.connections.map(usize::from),
+            retries: self.retries,
+            limit: self.limit_rate.map(Limit::new),
+        }
+    }
+}
+
+/// Reads a number of bytes with an optional unit of 1024, 1024², ...
+fn rate(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no rate: write bytes in a second, such as 500K, 2M or 1.5G");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '/');
+    let factor = match text[digits.len()..].trim_end_matches("/s").to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" | "kib" => 1024.0,
+        "m" | "mb" | "mib" => 1024.0 * 1024.0,
+        "g" | "gb" | "gib" => 1024.0 * 1024.0 * 1024.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = digits.parse().map_err(|_| wrong())?;
+    let rate = number * factor;
+    // Whole bytes; the fraction means nothing. What is larger than any line is no limit either.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    if rate.is_finite() && rate >= 1024.0 { Ok(rate as u64) } else { Err(wrong()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rate;
+
+    #[test]
+    fn rates_have_units() {
+        for (text, bytes) in
+            [("2048", 2048), ("500K", 512_000), ("1.5M", 1_572_864), ("2g", 1 << 31), ("3MiB/s", 3 << 20)]
+        {
+            assert_eq!(rate(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "fast", "10", "-1M", "1X", "nan", "infM"] {
+            assert!(rate(text).is_err(), "{text}");
+        }
     }
 }
