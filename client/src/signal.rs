@@ -71,6 +71,6 @@ impl Signals {
 }
 
 fn stopped(exit: Exit) -> Failure {
-    Failure::new(exit, "interrupted", "interrupted: what was not complete was not kept")
-        .hint("run the same command again to do the rest")
+    Failure::new(exit, "interrupted", "interrupted")
+        .hint("run the same command again: it goes on where this one stopped")
 }

@@ -26,7 +26,7 @@ use crate::error::Error;
 use crate::event::{Done, Event, Events};
 use crate::local;
 use crate::retry::Retry;
-use crate::tree::Walking;
+use crate::tree::{Omitted, Walking};
 use queue::{Queue, Task};
 use receive::{Failure, What};
 use tree::{Directory, Tree};
@@ -305,7 +305,8 @@ async fn page(
                 }
             }
             Reply::Error(error) => {
-                events(Event::Omitted { path: PathBuf::from(tree.from.as_str()), error: error.into() });
+                let path = PathBuf::from(tree.from.to_string());
+                events(Event::Omitted(Omitted { path, error: error.into(), in_tree: false }));
                 return Ok(true);
             }
             other => return Err(crate::remote::unexpected(other)),

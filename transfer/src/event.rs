@@ -6,6 +6,7 @@ use std::time::Duration;
 use sealift_protocol::{Digest, RemotePath};
 
 use crate::Error;
+use crate::tree::Omitted;
 
 /// Takes events. It is called in the middle of transfers, so it must be quick and must not block.
 pub type Events<'a> = &'a (dyn Fn(Event) + Send + Sync);
@@ -29,13 +30,8 @@ pub enum Event {
     },
     /// There are no more.
     FoundAll,
-    /// Something is not going to be transferred, and why.
-    Omitted {
-        /// What.
-        path: PathBuf,
-        /// Why.
-        error: Error,
-    },
+    /// Something is not going to be transferred.
+    Omitted(Omitted),
     /// The connection was lost. What is not finished begins again after a while.
     Retrying {
         /// Why.

@@ -129,7 +129,7 @@ pub fn uploads(
                 }
                 found.push(planned);
             }
-            Err(error) => found.push(Found::Unfit(Omitted { path, error })),
+            Err(error) => found.push(Found::Unfit(Omitted { path, error, in_tree: false })),
         }
     }
     Ok(Uploads { sources: found.into_iter(), walk: None, next: 0 })

@@ -95,6 +95,8 @@ pub struct Omitted {
     pub path: PathBuf,
     /// Why not.
     pub error: Error,
+    /// Whether it was come across in a tree, rather than asked for.
+    pub in_tree: bool,
 }
 
 /// A walk through a directory: each directory before what is in it. Blocks.
@@ -171,7 +173,7 @@ impl Iterator for Walk {
             match self.enter(&root.path, PathBuf::new(), root.to.clone()) {
                 Ok(()) if self.itself => return Some(Ok(root)),
                 Ok(()) => {}
-                Err(error) => return Some(Err(Omitted { path: root.path, error })),
+                Err(error) => return Some(Err(Omitted { path: root.path, error, in_tree: false })),
             }
         }
         loop {
@@ -184,13 +186,13 @@ impl Iterator for Walk {
                 }
                 Some(Ok(entry)) => {
                     let path = entry.path();
-                    self.take(&entry, &below, &to).map_err(|error| Omitted { path, error })
+                    self.take(&entry, &below, &to).map_err(|error| Omitted { path, error, in_tree: true })
                 }
                 // The directory went away, or its disk is failing: what is left of it cannot be seen.
                 Some(Err(error)) => {
                     self.levels.pop();
                     let error = Error::local("read", &below)(error);
-                    Err(Omitted { path: below, error })
+                    Err(Omitted { path: below, error, in_tree: true })
                 }
             };
             match found {

@@ -1,7 +1,6 @@
 //! What uploads and downloads tell the user: results, failures, progress, a summary.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use sealift_protocol::Name;
 use sealift_protocol::message::Direction;
 use sealift_transfer::error::Unfit;
 use sealift_transfer::event::Done;
+use sealift_transfer::tree::Omitted;
 use sealift_transfer::{Error, Event};
 use serde_json::json;
 
@@ -147,7 +147,7 @@ impl State<'_> {
                     self.bar.set_length(Some(self.found_bytes));
                 }
             }
-            Event::Omitted { path, error } => self.omitted(&path, error),
+            Event::Omitted(omitted) => self.omitted(omitted),
             Event::Retrying { error, wait } => self.retrying(error, wait),
             Event::Started { id, size } => {
                 self.hashing = None;
@@ -257,9 +257,10 @@ impl State<'_> {
         self.last = Some(open);
     }
 
-    /// What was left out as asked is no failure.
-    fn omitted(&mut self, path: &PathBuf, error: Error) {
-        if !matches!(error, Error::Unfit { unfit: Unfit::Link | Unfit::Special, .. }) {
+    /// A tree may hold what is no file.
+    fn omitted(&mut self, Omitted { path, error, in_tree }: Omitted) {
+        let no_file = matches!(error, Error::Unfit { unfit: Unfit::Link | Unfit::Special, .. });
+        if !(no_file && in_tree) {
             self.failed(None, &path.display().to_string(), error);
             return;
         }

@@ -136,8 +136,8 @@ async fn downloads_that_cannot_be_meant_are_usage_errors() {
         (&["get", "a", "d/b", "file"], "need a directory"),
         (&["get", "a", "d/b", "-"], "need a directory"),
         (&["get", "a", "d/a", "x/"], "x/a would be written twice"),
-        (&["get", "d/"], "means a directory: name the files in it"),
-        (&["get", "/"], "means a directory"),
+        (&["get", "d/", "-"], "means a directory, which standard output cannot be"),
+        (&["get", "/"], "is the list of spaces"),
         (&["get", "d/../a"], "give the path without it"),
     ] {
         let ran = alice.run(line).await;

@@ -25,8 +25,8 @@ async fn a_download() {
     running.interrupt();
     let ran = running.ended().await;
     assert_snapshot!(ran.shown(), @r#"
-    sealift: interrupted: what was not complete was not kept
-      hint: run the same command again to do the rest
+    sealift: interrupted
+      hint: run the same command again: it goes on where this one stopped
     exit 130
     "#);
     assert_eq!((alice.files(), alice.read("big")), (vec!["big".to_owned()], b"before".to_vec()));
@@ -90,7 +90,7 @@ async fn a_connection_that_nobody_answers() {
     silent.read_exact(&mut [0; 5]).await.unwrap();
     running.interrupt();
     assert_snapshot!(running.ended().await.shown(), @r#"
-    {"code":"interrupted","exit":130,"hint":"run the same command again to do the rest","message":"interrupted: what was not complete was not kept","type":"error"}
+    {"code":"interrupted","exit":130,"hint":"run the same command again: it goes on where this one stopped","message":"interrupted","type":"error"}
     exit 130
     "#);
 }

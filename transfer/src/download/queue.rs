@@ -156,7 +156,7 @@ impl Queue {
                     events(Event::Found { id, remote: from, local: path, size: None });
                     events(Event::Made { id });
                 }
-                Err(Omitted { path, error }) => events(Event::Omitted { path, error }),
+                Err(omitted) => events(Event::Omitted(omitted)),
             }
         }
         self.changed.notify_waiters();
@@ -193,7 +193,7 @@ impl Queue {
         let mut tree = Box::new(Tree::new(from, root.clone(), self.walking.clone()));
         match tree.begin() {
             Ok(()) => self.state().trees.push_back(tree),
-            Err(error) => events(Event::Omitted { path: root, error }),
+            Err(error) => events(Event::Omitted(Omitted { path: root, error, in_tree: false })),
         }
         self.changed.notify_waiters();
     }

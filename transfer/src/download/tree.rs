@@ -102,7 +102,7 @@ impl Tree {
         // What is in a directory that was left out, or could not be made, is left out, too.
         let level = self.levels.last_mut().filter(|level| level.below == above)?;
         let path = level.directory.path.join(name);
-        let omitted = |error| Some(Err(Omitted { path: path.clone(), error }));
+        let omitted = |error| Some(Err(Omitted { path: path.clone(), error, in_tree: true }));
         if let Err(error) = check_name(name) {
             return omitted(Error::Protocol(format!("it has an entry of an impossible name: {error}")));
         }

@@ -23,7 +23,6 @@ use crate::connection::Requests;
 use crate::error::Error;
 use crate::event::Event;
 use crate::local;
-use crate::tree::Omitted;
 
 /// Requests that may wait for their answers.
 const WINDOW: usize = 256;
@@ -137,8 +136,8 @@ impl<'a> Sender<'a> {
                 (self.board.events)(Event::Found { id, remote: to, local: path, size });
                 prepared
             }
-            Taken::Omitted(Omitted { path, error }) => {
-                (self.board.events)(Event::Omitted { path, error });
+            Taken::Omitted(omitted) => {
+                (self.board.events)(Event::Omitted(omitted));
                 return Ok(());
             }
         };
