@@ -1,0 +1,174 @@
+//! `put`: stores a file.
+//!
+//! Runs in the reading loop, since the body follows the request. What comes back is a commit to wait for, so that the
+//! next upload can arrive meanwhile.
+
+mod commit;
+mod resume;
+mod sink;
+mod stream;
+
+use std::sync::Arc;
+
+use sealift_protocol::io::StreamError;
+use sealift_protocol::message::{Body, Direction, MAX_INLINE, Put, Stored};
+use sealift_protocol::{Digest, ErrorCode, FrameKind, Header, WireError};
+
+use self::commit::{Kept, commit};
+use crate::error::{Error, Result};
+use crate::prefixes::Prefixes;
+use crate::session::{Caller, Reader};
+use crate::state::State;
+use crate::store::catalog::Pending;
+use crate::ticket::Ticket;
+
+/// What came of an upload.
+#[derive(Debug)]
+pub enum Acceptance {
+    /// It waits for its commit.
+    Committing(Pending<Stored>),
+    /// It failed; the connection goes on.
+    Refused {
+        /// What the client is told.
+        error: WireError,
+        /// Whether some of the body may still be on its way.
+        body_follows: bool,
+    },
+}
+
+/// A failure, and whether the body was read to its end before it.
+struct Failure {
+    error: Error,
+    body_follows: bool,
+}
+
+/// A connection whose next frames are an upload's.
+struct Upload<'a> {
+    state: &'a Arc<State>,
+    caller: &'a Caller,
+    reader: &'a mut Reader,
+    prefixes: &'a Prefixes,
+    /// The reader's count of bytes at the start of the request.
+    before: u64,
+    ticket: Ticket,
+}
+
+/// Receives an upload and queues its commit. `before` is the reader's count of bytes at the start of the request,
+/// `prefixes` are the parts that this connection was offered.
+///
+/// An error means that the connection is of no further use.
+pub async fn accept(
+    state: &Arc<State>,
+    caller: &Caller,
+    reader: &mut Reader,
+    put: Put,
+    before: u64,
+    prefixes: &Prefixes,
+) -> Result<Acceptance> {
+    let ticket = Ticket::new(&state.catalog, caller, Direction::Put, &put.path);
+    let mut upload = Upload { state, caller, reader, prefixes, before, ticket };
+    if put.path.means_directory() {
+        let message = "the path ends in a slash and so means a directory: name the file";
+        let error = WireError::new(ErrorCode::IsADirectory, message);
+        upload.ticket.finish(Some(error.code)).await;
+        return Ok(Acceptance::Refused { error, body_follows: put.body != Body::Claim });
+    }
+    let accepted = match put.body {
+        Body::Claim => upload.claim(&put),
+        Body::Inline => upload.receive_inline(&put).await,
+        Body::Stream => stream::receive(&mut upload, &put).await,
+    };
+    let ticket = upload.ticket;
+    let (kept, size, sha256) = match accepted {
+        Ok(content) => content,
+        Err(Failure { error: Error::Stream(error), .. }) => return Err(error.into()),
+        Err(Failure { error, body_follows }) => {
+            if error.is_internal() {
+                tracing::error!(%error, "an upload failed");
+            }
+            let error = error.to_wire();
+            ticket.finish(Some(error.code)).await;
+            return Ok(Acceptance::Refused { error, body_follows });
+        }
+    };
+    ticket.identify(sha256);
+    Ok(Acceptance::Committing(commit(state, caller, put, kept, Stored { size, sha256 }, ticket).await))
+}
+
+/// A content, its size and digest; `None` stands for one that is there already.
+type Received = std::result::Result<(Option<Kept>, u64, Digest), Failure>;
+
+impl Upload<'_> {
+    /// Whether the content is there is for the commit to find out, after the uploads that were sent before.
+    fn claim(&self, put: &Put) -> Received {
+        let (size, digest) = announced(put).map_err(Failure::complete)?;
+        self.progress(size);
+        Ok((None, size, digest))
+    }
+
+    async fn receive_inline(&mut self, put: &Put) -> Received {
+        let (size, digest) = announced(put).map_err(Failure::incomplete)?;
+        let header = self.frame().await.map_err(Failure::complete)?;
+        if header.kind() != FrameKind::Data {
+            return Err(Failure::complete(StreamError::Unexpected(header.kind()).into()));
+        }
+        if size > MAX_INLINE || header.length() as u64 != size {
+            self.reader.skip(header).await.map_err(|error| Failure::complete(error.into()))?;
+            let message = "an inline body is one data frame of the announced size, of at most 65536 bytes";
+            return Err(Failure::complete(Error::refused(ErrorCode::BadRequest, message)));
+        }
+        let mut data = vec![0; header.length()];
+        self.reader.data(header, &mut data).await.map_err(|error| Failure::complete(error.into()))?;
+        // Uploads that wait for their commit hold their bytes; the room bounds them over all connections. Not before
+        // the bytes are here: a slow client must not keep what others need.
+        let room = self.state.room(data.len()).await;
+        self.progress(size);
+        if Digest::of(&data) != digest {
+            return Err(Failure::complete(mismatch()));
+        }
+        Ok((Some(Kept::Inline(data, room)), size, digest))
+    }
+
+    /// The next frame's header; there must be one.
+    async fn frame(&mut self) -> Result<Header> {
+        let stall = self.state.config.timeouts.stall();
+        Ok(self.reader.header(stall).await?.ok_or(StreamError::Closed)?)
+    }
+
+    /// Notes how much of the content has crossed.
+    fn progress(&self, bytes: u64) {
+        self.ticket.progress(bytes, self.reader.bytes() - self.before);
+    }
+}
+
+fn announced(put: &Put) -> Result<(u64, Digest)> {
+    put.size.zip(put.sha256).ok_or_else(|| {
+        Error::refused(
+            ErrorCode::BadRequest,
+            "an inline or claimed body needs its size and sha256 in the request",
+        )
+    })
+}
+
+fn mismatch() -> Error {
+    Error::refused(
+        ErrorCode::Integrity,
+        "what arrived is not what was announced, and nothing was stored: put the file again",
+    )
+}
+
+impl Failure {
+    /// The body was read, or there was none.
+    fn complete(error: Error) -> Self {
+        Self { error, body_follows: false }
+    }
+
+    fn incomplete(error: Error) -> Self {
+        Self { error, body_follows: true }
+    }
+
+    /// Whether the upload broke off, through nobody's refusal.
+    fn is_interruption(&self) -> bool {
+        matches!(self.error, Error::Stream(_) | Error::Stopped)
+    }
+}
