@@ -46,7 +46,8 @@ pub struct Timeouts {
     drain: f64,
 }
 
-/// What becomes of uploads that break off.
+/// What becomes of uploads that break off. `keep` is how long what came of one waits to be continued, in seconds; for 0
+/// nothing is kept.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Uploads {
