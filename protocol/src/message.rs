@@ -474,7 +474,8 @@ pub struct Transfer {
     pub direction: Direction,
     /// The whole path, `/` and space first.
     pub path: RemotePath,
-    /// Bytes of the content; what had arrived of it when it failed.
+    /// Bytes of the content that crossed, or was claimed; what had arrived of it when it failed. A transfer that went on
+    /// where an earlier one had stopped has brought only the rest.
     pub bytes: u64,
     /// Bytes of frames that crossed for it, headers and messages included, TLS records not.
     pub wire_bytes: u64,

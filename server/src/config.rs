@@ -12,6 +12,9 @@ use sealift_protocol::DEFAULT_PORT;
 /// Where the data is unless told otherwise.
 pub const DEFAULT_DATA: &str = "/var/lib/sealift";
 
+/// The most seconds that what an upload left may be kept: a year.
+const MOST_KEPT: f64 = 365.0 * 86400.0;
+
 /// The settings, as the configuration file has them; unknown keys are errors.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -26,6 +29,8 @@ pub struct Config {
     pub max_connections: usize,
     /// How long things may take.
     pub timeouts: Timeouts,
+    /// What becomes of uploads that break off.
+    pub uploads: Uploads,
     /// How the log is written.
     pub log: LogFormat,
 }
@@ -39,6 +44,14 @@ pub struct Timeouts {
     idle: f64,
     stall: f64,
     drain: f64,
+}
+
+/// What becomes of uploads that break off. `keep` is how long what came of one waits to be continued, in seconds; for 0
+/// nothing is kept.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Uploads {
+    keep: f64,
 }
 
 /// How the log is written.
@@ -91,6 +104,7 @@ impl Default for Config {
             addresses: Vec::new(),
             max_connections: 4096,
             timeouts: Timeouts::default(),
+            uploads: Uploads::default(),
             log: LogFormat::default(),
         }
     }
@@ -99,6 +113,12 @@ impl Default for Config {
 impl Default for Timeouts {
     fn default() -> Self {
         Self { handshake: 10.0, first_request: 10.0, idle: 600.0, stall: 60.0, drain: 30.0 }
+    }
+}
+
+impl Default for Uploads {
+    fn default() -> Self {
+        Self { keep: 86400.0 }
     }
 }
 
@@ -126,6 +146,11 @@ impl Config {
         if let Some((key, value)) = timeouts.into_iter().find(|(_, seconds)| !sensible(*seconds)) {
             let mend = "write seconds between 0.001 and 86400";
             return Err(ConfigError::Value { key, value: value.to_string(), mend });
+        }
+        let keep = self.uploads.keep;
+        if !(0.0..=MOST_KEPT).contains(&keep) {
+            let mend = "write seconds between 0, which keeps nothing, and 31536000";
+            return Err(ConfigError::Value { key: "uploads.keep", value: keep.to_string(), mend });
         }
         if self.max_connections == 0 {
             let mend = "nobody could connect, write at least 1";
@@ -162,6 +187,13 @@ impl Timeouts {
     }
 }
 
+impl Uploads {
+    /// How long what came of an upload before it broke off waits to be continued; nothing is kept for zero.
+    pub fn keep(self) -> Duration {
+        Duration::from_secs_f64(self.keep)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,11 +207,15 @@ mod tests {
 
     #[test]
     fn reads_what_is_set_and_keeps_the_rest() {
-        let config = read("listen = '127.0.0.1:0'\nlog = 'json'\n[timeouts]\nidle = 1.5").unwrap();
+        let config =
+            read("listen = '127.0.0.1:0'\nlog = 'json'\n[timeouts]\nidle = 1.5\n[uploads]\nkeep = 0")
+                .unwrap();
         assert_eq!(config.listen.port(), 0);
         assert_eq!(config.log, LogFormat::Json);
         assert_eq!(config.timeouts.idle(), Duration::from_millis(1500));
         assert_eq!(config.timeouts.stall(), Duration::from_secs(60));
+        assert!(config.uploads.keep().is_zero());
+        assert_eq!(read("").unwrap().uploads.keep(), Duration::from_secs(86400));
         assert_eq!(read("").unwrap().listen.port(), 8888);
     }
 
@@ -190,6 +226,7 @@ mod tests {
             ("listen = 'x'", "listen"),
             ("[timeouts]\nidle = 0", "timeouts.idle"),
             ("[timeouts]\nstall = nan", "timeouts.stall"),
+            ("[uploads]\nkeep = -1", "uploads.keep"),
             ("max_connections = 0", "max_connections"),
         ] {
             let message = read(text).unwrap_err().to_string();

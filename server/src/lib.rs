@@ -12,6 +12,7 @@ pub mod join;
 pub mod listener;
 pub mod pki;
 pub mod policy;
+pub mod prefixes;
 pub mod request;
 pub mod session;
 pub mod state;

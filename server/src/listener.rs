@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::pki::{self, Pki};
 use crate::session::{self, Caller, Signals};
 use crate::state::State;
-use crate::store::{Blobs, Catalog, facts, gc, identities, schema};
+use crate::store::{Blobs, Catalog, facts, gc, identities, parts, schema};
 use crate::{clock, join};
 
 /// Connections that may be in their handshake at once. They hold no place of `max_connections`, and the one that has
@@ -68,6 +68,7 @@ impl Server {
         let (catalog, writer) = Catalog::open(&data.catalog())?;
         let pki = Pki::open(&data, certificate_hosts(&config, address), SystemTime::now())?;
         let blobs = Blobs::open(data.path())?;
+        parts::collect(&catalog, &blobs, SystemTime::now(), config.uploads.keep()).await?;
         // Before anybody can connect: whoever sees the port open may invite.
         let listening = address.to_string();
         catalog.write(move |connection| facts::set(connection, facts::LISTENING, &listening)).await?;
@@ -106,7 +107,8 @@ impl Server {
 /// Starts what runs beside the connections; all of it ends with `stop`.
 fn in_background(state: &Arc<State>, stop: &CancellationToken) -> TaskTracker {
     let tasks = TaskTracker::new();
-    let collect = gc::run(state.catalog.clone(), state.blobs.clone(), state.garbage.clone());
+    let keep = state.config.uploads.keep();
+    let collect = gc::run(state.catalog.clone(), state.blobs.clone(), state.garbage.clone(), keep);
     let (watched, renewed) = (state.clone(), state.clone());
     tasks.spawn(stop.clone().run_until_cancelled_owned(collect));
     tasks.spawn(stop.clone().run_until_cancelled_owned(watch_revocations(watched)));
@@ -279,7 +281,11 @@ async fn watch_revocations(state: Arc<State>) {
                 Ok(revoked) => {
                     // On an error the next look tries again.
                     match state.sessions.revoke_where(|print| identities::is_revoked(&connection, print)) {
-                        Ok(()) => known = revoked,
+                        Ok(()) => {
+                            known = revoked;
+                            // The catalog has forgotten what their uploads left.
+                            state.garbage.notify_one();
+                        }
                         Err(error) => {
                             version = None;
                             error!(%error, "a revocation could not be read");

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::error::{Error, Result};
+use crate::prefixes::Prefixes;
 use crate::request;
 use crate::request::put::Acceptance;
 use crate::state::State;
@@ -157,9 +158,9 @@ async fn converse(
 ) -> Result<bool> {
     let (queue, slots) = mpsc::channel(QUEUE);
     let (served, serves) = watch::channel(0);
-    let busy = Activity::default();
-    let reading = Reading { state, caller, signals, reader, queue, serves, asked: 0, busy: &busy };
-    let replying = Replying { state, caller, writer, slots, served, busy: &busy };
+    let (busy, prefixes) = (&Activity::default(), &Prefixes::default());
+    let reading = Reading { state, caller, signals, reader, queue, serves, asked: 0, busy, prefixes };
+    let replying = Replying { state, caller, writer, slots, served, busy, prefixes };
     let both = async { tokio::try_join!(reading.run(), replying.run()).map(|((), closed)| closed) };
     let cut = async {
         signals.revoked.cancelled().await;
@@ -187,6 +188,7 @@ struct Reading<'a> {
     /// Requests queued as [`Slot::Serve`].
     asked: u64,
     busy: &'a Activity,
+    prefixes: &'a Prefixes,
 }
 
 impl Reading<'_> {
@@ -231,10 +233,9 @@ impl Reading<'_> {
                     let span = info_span!("put", path = %put.path);
                     let before =
                         self.reader.bytes() - (header.length() + sealift_protocol::frame::HEADER) as u64;
-                    let accepted = request::put::accept(self.state, self.caller, self.reader, put, before)
-                        .instrument(span)
-                        .await?;
-                    match accepted {
+                    let (state, caller, prefixes) = (self.state, self.caller, self.prefixes);
+                    let accepting = request::put::accept(state, caller, self.reader, put, before, prefixes);
+                    match accepting.instrument(span).await? {
                         Acceptance::Committing(pending) => self.push(Slot::Stored(pending)).await?,
                         Acceptance::Refused { error, body_follows } => {
                             discarding = body_follows;
@@ -304,6 +305,7 @@ struct Replying<'a> {
     slots: mpsc::Receiver<Slot>,
     served: watch::Sender<u64>,
     busy: &'a Activity,
+    prefixes: &'a Prefixes,
 }
 
 impl Replying<'_> {
@@ -326,7 +328,7 @@ impl Replying<'_> {
                     }
                 }
                 Slot::Serve(request) => {
-                    request::serve(self.state, self.caller, self.writer, *request).await?;
+                    request::serve(self.state, self.caller, self.prefixes, self.writer, *request).await?;
                     self.served.send_modify(|served| *served += 1);
                 }
                 Slot::Close(error) => {

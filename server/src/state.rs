@@ -23,6 +23,9 @@ const BLOCK_ROOM: usize = 64 * 1024 * 1024;
 /// The smallest block of an upload, however many there are.
 const MIN_BLOCK: usize = 64 * 1024;
 
+/// Parts of uploads that are hashed at once, over all connections, before anybody continues them.
+const PREFIXES: usize = 4;
+
 /// The state of a running server.
 #[derive(Debug)]
 pub struct State {
@@ -38,6 +41,8 @@ pub struct State {
     pub garbage: Arc<Notify>,
     /// The open connections.
     pub sessions: Sessions,
+    /// Room for parts of uploads that are hashed before anybody continues them.
+    pub prefixes: Arc<Semaphore>,
     room: Arc<Semaphore>,
     uploads: Arc<AtomicUsize>,
 }
@@ -53,9 +58,10 @@ pub struct Share {
 impl State {
     /// The state of a server that has just opened its data.
     pub fn new(config: Config, catalog: Catalog, blobs: Blobs, pki: Pki) -> Self {
-        let (garbage, sessions) = (Arc::default(), Sessions::default());
+        let (garbage, sessions) = (blobs.holds().released(), Sessions::default());
         let (room, uploads) = (Arc::new(Semaphore::new(ROOM)), Arc::default());
-        Self { config, catalog, blobs, pki, garbage, sessions, room, uploads }
+        let prefixes = Arc::new(Semaphore::new(PREFIXES));
+        Self { config, catalog, blobs, pki, garbage, sessions, prefixes, room, uploads }
     }
 
     /// Counts a large upload of `size` bytes, if that is known, and divides the memory among all that are under way.

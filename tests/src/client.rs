@@ -136,6 +136,15 @@ impl Client {
         }
     }
 
+    /// Plans one upload of a file that was last modified then.
+    pub async fn plan_dated(&mut self, file: &str, size: u64, mtime: i64) -> Verdict {
+        let files = vec![PlannedFile { path: path(file), size, mtime: Some(mtime) }];
+        match self.request(&Request::Plan(Plan { files })).await {
+            Reply::Plan { files } => files[0].clone(),
+            other => panic!("{other:?} does not answer a plan"),
+        }
+    }
+
     /// Everything in a directory.
     pub async fn list(&mut self, directory: &str) -> Result<Vec<Entry>, WireError> {
         self.push(&Request::List(List { path: path(directory), recursive: false, after: None, limit: 0 }));

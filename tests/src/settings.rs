@@ -11,6 +11,7 @@ use sealift_server::Config;
 pub struct Settings {
     timeouts: Vec<(&'static str, Duration)>,
     max_connections: Option<usize>,
+    keep: Option<Duration>,
 }
 
 impl Settings {
@@ -56,11 +57,21 @@ impl Settings {
         self
     }
 
+    /// How long what an upload left is kept.
+    #[must_use]
+    pub fn keep(mut self, time: Duration) -> Self {
+        self.keep = Some(time);
+        self
+    }
+
     /// The configuration file.
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
         if let Some(most) = self.max_connections {
             writeln!(text, "max_connections = {most}").unwrap();
+        }
+        if let Some(keep) = self.keep {
+            writeln!(text, "uploads.keep = {:?}", keep.as_secs_f64()).unwrap();
         }
         text.push_str("[timeouts]\n");
         for (key, time) in &self.timeouts {

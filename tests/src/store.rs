@@ -74,6 +74,12 @@ impl Store {
         self.reader().query_row(&sql, [], |row| row.get(0)).unwrap()
     }
 
+    /// Waits until nothing is in `incoming/`, and no part known.
+    pub async fn without_parts(&self) {
+        let empty = || (self.incoming().is_empty() && self.parts().is_empty()).then_some(());
+        eventually("an empty incoming/", empty).await;
+    }
+
     /// The transfer log, oldest first.
     pub fn log(&self) -> Vec<LogRow> {
         let reader = self.reader();
@@ -110,8 +116,14 @@ impl Store {
         eventually(&format!("a download of {path} in the log"), look).await
     }
 
-    /// Waits until nothing is on its way any more: no file in `incoming/`, no garbage, no blob without a row. Then
-    /// checks that every byte that the catalog knows is there and is what its name says.
+    /// The numbers of the uploads that can be continued, now or once they break off.
+    pub fn parts(&self) -> BTreeSet<String> {
+        self.numbers("SELECT file FROM parts").into_iter().map(|file| file.to_string()).collect()
+    }
+
+    /// Waits until nothing is on its way any more: no file in `incoming/` but those of parts that the catalog knows, and
+    /// all of these, no garbage, no blob without a row. Then checks that every byte that the catalog knows is there and
+    /// is what its name says.
     pub async fn settled(&self) {
         let mut last = String::new();
         let quiet = || {
@@ -127,12 +139,17 @@ impl Store {
 
     /// What is still on its way.
     fn unquiet(&self) -> Option<String> {
-        let incoming = self.incoming();
+        let name = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+        let incoming: BTreeSet<_> = self.incoming().into_iter().map(name).collect();
+        let parts = self.parts();
         let garbage = self.count("garbage");
         let rows = self.blob_rows();
         let orphans: Vec<_> = self.blobs().into_keys().filter(|digest| !rows.contains_key(digest)).collect();
-        let quiet = incoming.is_empty() && garbage == 0 && orphans.is_empty();
-        (!quiet).then(|| format!("incoming {incoming:?}, {garbage} rows of garbage, orphans {orphans:?}"))
+        let quiet = incoming == parts && garbage == 0 && orphans.is_empty();
+        let unquiet = || {
+            format!("incoming {incoming:?}, parts {parts:?}, {garbage} rows of garbage, orphans {orphans:?}")
+        };
+        (!quiet).then(unquiet)
     }
 
     /// Checks that every blob and every small content is whole, and that every name leads to one.

@@ -123,7 +123,12 @@ impl Client {
 
     /// Asks for a content from `offset` on, without reading it.
     pub async fn ask(&mut self, file: &str, offset: u64) {
-        self.push(&Request::Get(Get { path: path(file), offset, sha256: None }));
+        self.ask_meaning(file, offset, None).await;
+    }
+
+    /// The same for the content of this digest only.
+    pub async fn ask_meaning(&mut self, file: &str, offset: u64, sha256: Option<Digest>) {
+        self.push(&Request::Get(Get { path: path(file), offset, sha256 }));
         self.flush().await;
     }
 

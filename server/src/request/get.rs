@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use sealift_protocol::content;
 use sealift_protocol::frame::HEADER;
 use sealift_protocol::message::{Content, Direction, Get, Reply, Trailer};
-use sealift_protocol::{Digest, ErrorCode, RemotePath, WireError};
+use sealift_protocol::{Digest, ErrorCode, WireError};
 use tracing::error;
 
 use super::{enter_with, find_place, to_reply};
@@ -26,18 +26,11 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, get
     let before = writer.bytes();
     let mut ticket = Ticket::new(&state.catalog, caller, Direction::Get, &get.path);
     let guard = state.blobs.guard().await;
-    let (here, path) = (caller.clone(), get.path.clone());
-    let found =
-        state.catalog.read(move |connection| find(connection, &here, &path)).await.and_then(|found| {
-            if get.offset <= found.0.size {
-                return Ok(found);
-            }
-            let message = format!("the file has {} bytes, so none at {}", found.0.size, get.offset);
-            Err(Error::refused(ErrorCode::BadRequest, message))
-        });
+    let here = caller.clone();
+    let found = state.catalog.read(move |connection| find(connection, &here, &get)).await;
     let opened = match found {
         Ok((content, Bytes::Inline(data))) => Ok((content, Source::Memory(data))),
-        Ok((content, Bytes::Extents(extents))) => match state.blobs.read(&extents, get.offset, &guard) {
+        Ok((content, Bytes::Extents(extents))) => match state.blobs.read(&extents, content.offset, &guard) {
             Ok(reader) => Ok((content, Source::Files(reader))),
             Err(error) if error.is_missing() => {
                 error!(%error, "a blob is missing");
@@ -60,13 +53,13 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, get
             return super::push(writer, &reply);
         }
     };
-    let (size, sha256) = (content.size, content.sha256);
+    let Content { size, sha256, offset, .. } = content;
     ticket.identify(sha256);
     writer.push(&Reply::Content(content))?;
-    let rest = size - get.offset;
+    let rest = size - offset;
     let trailer = match source {
         Source::Memory(data) => {
-            let start = usize::try_from(get.offset).unwrap_or(data.len()).min(data.len());
+            let start = usize::try_from(offset).unwrap_or(data.len()).min(data.len());
             if data[start..].len() as u64 == rest {
                 send_small(writer, &data[start..])?;
                 Trailer::End { size, sha256 }
@@ -96,17 +89,28 @@ enum Source {
     Files(ExtentReader),
 }
 
-fn find(connection: &Connection, caller: &Caller, path: &RemotePath) -> Result<(Content, Bytes)> {
+/// What is sent, and where its bytes are.
+fn find(connection: &Connection, caller: &Caller, get: &Get) -> Result<(Content, Bytes)> {
+    let Get { path, offset, sha256 } = get;
     let (permit, names) = enter_with(connection, caller, path, Rights::READ)?;
     match find_place(connection, &permit, path, &names)? {
         Place::File(node, file) => {
+            // An offset into another content is of no use here.
+            let offset = if sha256.is_none_or(|meant| meant == file.digest) { *offset } else { 0 };
+            if offset > file.size {
+                let message = format!(
+                    "the file has {} bytes, so none at {offset}: ask for a smaller offset",
+                    file.size
+                );
+                return Err(Error::refused(ErrorCode::BadRequest, message));
+            }
             let bytes = objects::bytes(connection, file.object)?;
             let content = Content {
                 size: file.size,
                 sha256: file.digest,
                 mtime: node.mtime,
                 executable: file.executable,
-                offset: 0,
+                offset,
             };
             Ok((content, bytes))
         }

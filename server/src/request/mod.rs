@@ -22,13 +22,20 @@ use tracing::{Instrument, debug, error, info_span};
 
 use crate::error::{Error, Result};
 use crate::policy::{Access, Permit, Rights};
+use crate::prefixes::Prefixes;
 use crate::session::{Caller, Writer};
 use crate::state::State;
 use crate::store::entries::{self, Place};
 use crate::store::spaces;
 
 /// Serves a request whose turn has come. An error means that the connection is of no further use.
-pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, request: Request) -> Result<()> {
+pub async fn serve(
+    state: &Arc<State>,
+    caller: &Caller,
+    prefixes: &Prefixes,
+    writer: &mut Writer,
+    request: Request,
+) -> Result<()> {
     // Boxed, so that an idle connection does not carry the room that the largest of these needs.
     match request {
         Request::Get(get) => {
@@ -43,16 +50,18 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, req
             Box::pin(log::serve(state, caller, writer, query)).instrument(info_span!("log")).await
         }
         other => {
-            let reply = to_reply(Box::pin(single(state, caller, other)).await);
+            let reply = to_reply(Box::pin(single(state, caller, prefixes, other)).await);
             push(writer, &reply)
         }
     }
 }
 
 /// The requests that have one reply.
-async fn single(state: &Arc<State>, caller: &Caller, request: Request) -> Result<Reply> {
+async fn single(state: &Arc<State>, caller: &Caller, prefixes: &Prefixes, request: Request) -> Result<Reply> {
     match request {
-        Request::Plan(plan) => plan::serve(state, caller, plan).instrument(info_span!("plan")).await,
+        Request::Plan(plan) => {
+            plan::serve(state, caller, prefixes, plan).instrument(info_span!("plan")).await
+        }
         Request::Info(info) => {
             let span = info_span!("info", path = %info.path);
             info::serve(state, caller, info).instrument(span).await

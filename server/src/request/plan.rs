@@ -9,40 +9,68 @@ use sealift_protocol::{ErrorCode, WireError};
 use super::enter_with;
 use crate::error::{Error, Result};
 use crate::policy::Rights;
+use crate::prefixes::Prefixes;
 use crate::session::Caller;
 use crate::state::State;
-use crate::store::{entries, objects};
+use crate::store::parts::{self, Offer, Target};
+use crate::store::{Blobs, entries, objects};
 
-/// Judges every file.
-pub async fn serve(state: &Arc<State>, caller: &Caller, plan: Plan) -> Result<Reply> {
+/// Judges every file. What the client is offered to continue is hashed meanwhile.
+pub async fn serve(state: &Arc<State>, caller: &Caller, prefixes: &Prefixes, plan: Plan) -> Result<Reply> {
     if plan.files.len() > MAX_PLAN {
         return Err(Error::refused(ErrorCode::BadRequest, format!("a plan names at most {MAX_PLAN} files")));
     }
-    let caller = caller.clone();
+    let (caller, blobs) = (caller.clone(), state.blobs.clone());
     let judged = state.catalog.read(move |connection| {
         caller.verify(connection)?;
-        plan.files.iter().map(|file| judge(connection, &caller, file)).collect::<Result<Vec<_>>>()
+        let judge = |file| judge(connection, &caller, &blobs, file);
+        plan.files.iter().map(judge).collect::<Result<Vec<_>>>()
     });
-    Ok(Reply::Plan { files: judged.await? })
+    let judged = judged.await?;
+    prefixes.begin(state, judged.iter().filter_map(|judgement| judgement.offer));
+    Ok(Reply::Plan { files: judged.into_iter().map(|judgement| judgement.verdict).collect() })
 }
 
-fn judge(connection: &Connection, caller: &Caller, file: &PlannedFile) -> Result<Verdict> {
+/// What the client is told about a file.
+struct Judgement {
+    verdict: Verdict,
+    /// The part behind [`Verdict::Resume`].
+    offer: Option<Offer>,
+}
+
+impl From<Verdict> for Judgement {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, offer: None }
+    }
+}
+
+/// A part goes before a content of the same size: when the part was begun, the content was not within reach, and a
+/// claim that fails would cost all that the part saves.
+fn judge(connection: &Connection, caller: &Caller, blobs: &Blobs, file: &PlannedFile) -> Result<Judgement> {
     if file.path.means_directory() {
         let message = "the path ends in a slash and so means a directory: name the file";
-        return Ok(Verdict::Refuse(WireError::new(ErrorCode::IsADirectory, message)));
+        return Ok(Verdict::Refuse(WireError::new(ErrorCode::IsADirectory, message)).into());
     }
     let wanted = Rights::CREATE.union(Rights::REPLACE);
-    let allowed = enter_with(connection, caller, &file.path, wanted)
-        .and_then(|(permit, names)| entries::check(connection, &permit, &names));
-    match allowed {
-        Err(Error::Refused(error)) => return Ok(Verdict::Refuse(shortened(error))),
+    let allowed = enter_with(connection, caller, &file.path, wanted).and_then(|(permit, names)| {
+        entries::check(connection, &permit, &names)?;
+        Ok(Target::new(caller.identity, &permit, &names))
+    });
+    let target = match allowed {
+        Err(Error::Refused(error)) => return Ok(Verdict::Refuse(shortened(error)).into()),
         other => other?,
+    };
+    if let Some(mtime) = file.mtime
+        && let Some(offer) = parts::offer(connection, blobs, &target.upload(file.size, mtime))?
+    {
+        return Ok(Judgement { verdict: Verdict::Resume { offset: offer.offset }, offer: Some(offer) });
     }
-    Ok(if objects::size_within_reach(connection, caller.identity, file.size)? {
+    let verdict = if objects::size_within_reach(connection, caller.identity, file.size)? {
         Verdict::Hash
     } else {
         Verdict::Send
-    })
+    };
+    Ok(verdict.into())
 }
 
 /// A full plan's verdicts share one control frame, and the client knows which path is meant.

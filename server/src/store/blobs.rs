@@ -4,11 +4,12 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use sealift_protocol::Digest;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
+use super::holds::{Hold, Holds};
 use super::incoming::Incoming;
 use super::objects::Extent;
 use crate::error::{Error, Result};
@@ -22,8 +23,19 @@ use crate::error::{Error, Result};
 pub struct Blobs {
     blobs: Arc<PathBuf>,
     incoming: Arc<PathBuf>,
-    next: Arc<AtomicU64>,
+    holds: Holds,
     gate: Arc<RwLock<()>>,
+}
+
+/// What an upload left in `incoming/`, or has there so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leftover {
+    /// The file's number, which is its name.
+    pub file: u64,
+    /// Bytes that are there.
+    pub size: u64,
+    /// When the last of them came.
+    pub modified: SystemTime,
 }
 
 /// Keeps the collector away while it lives. Short-lived: it spans a commit or the opening of a file, not a transfer.
@@ -35,17 +47,22 @@ pub struct Guard(#[allow(dead_code)] OwnedRwLockReadGuard<()>);
 pub struct Sweep(#[allow(dead_code)] OwnedRwLockWriteGuard<()>);
 
 impl Blobs {
-    /// The blobs below `data`. What an earlier run left half-received is removed.
+    /// The blobs below `data`. Files that an earlier run was about to delete go now; which uploads are worth keeping
+    /// is for [`parts::collect`](super::parts::collect) to find out.
     pub fn open(data: &Path) -> Result<Self> {
         let (blobs, incoming) = (data.join("blobs"), data.join("incoming"));
+        let mut next = 0;
         for entry in fs::read_dir(&incoming).map_err(Error::file(&incoming))? {
             let path = entry.map_err(Error::file(&incoming))?.path();
-            fs::remove_file(&path).map_err(Error::file(&path))?;
+            match number(&path) {
+                Some(file) => next = next.max(file.saturating_add(1)),
+                None => fs::remove_file(&path).map_err(Error::file(&path))?,
+            }
         }
         Ok(Self {
             blobs: Arc::new(blobs),
             incoming: Arc::new(incoming),
-            next: Arc::default(),
+            holds: Holds::starting_at(next),
             gate: Arc::default(),
         })
     }
@@ -68,12 +85,64 @@ impl Blobs {
 
     /// Begins an upload.
     pub fn receive(&self) -> Result<Incoming> {
-        // Names need to be unique in this run only: at start the directory is emptied.
-        Incoming::create(self.incoming.join(self.next.fetch_add(1, Ordering::Relaxed).to_string()))
+        loop {
+            let file = self.holds.number();
+            // Before the file is there, so that the collector never takes it for nobody's.
+            if let Some(hold) = self.holds.hold(file) {
+                return Incoming::create(self.upload(file), hold);
+            }
+        }
     }
 
-    /// Makes an upload a blob: durable when this returns. The guard must live until the catalog refers to it.
-    pub fn place(&self, mut incoming: Incoming, digest: &Digest, _guard: &Guard) -> Result<()> {
+    /// Goes on with an upload behind its first `offset` bytes.
+    pub fn resume(&self, hold: Hold, offset: u64) -> Result<Incoming> {
+        Incoming::reopen(self.upload(hold.file()), hold, offset)
+    }
+
+    /// Who is writing what.
+    pub fn holds(&self) -> &Holds {
+        &self.holds
+    }
+
+    /// Where an upload's file is, while there is one.
+    pub fn upload(&self, file: u64) -> PathBuf {
+        self.incoming.join(file.to_string())
+    }
+
+    /// What is there of an upload; `None` if its file has gone.
+    pub fn leftover(&self, file: u64) -> Result<Option<Leftover>> {
+        let path = self.upload(file);
+        match fs::metadata(&path).and_then(|facts| Ok((facts.len(), facts.modified()?))) {
+            Ok((size, modified)) => Ok(Some(Leftover { file, size, modified })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::file(&path)(error)),
+        }
+    }
+
+    /// The uploads that nobody is writing.
+    pub fn leftovers(&self) -> Result<Vec<Leftover>> {
+        let mut leftovers = Vec::new();
+        for entry in fs::read_dir(&*self.incoming).map_err(Error::file(&self.incoming))? {
+            let path = entry.map_err(Error::file(&self.incoming))?.path();
+            if let Some(file) = number(&path).filter(|file| !self.holds.is_held(*file)) {
+                leftovers.extend(self.leftover(file)?);
+            }
+        }
+        Ok(leftovers)
+    }
+
+    /// Removes an upload's file; the hold keeps everybody else off it.
+    pub fn remove_upload(&self, hold: &Hold) -> Result<()> {
+        let path = self.upload(hold.file());
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file(&path)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes an upload a blob: durable when this returns. The guard must live until the catalog refers to it, the hold
+    /// until the catalog has forgotten the upload.
+    pub fn place(&self, mut incoming: Incoming, digest: &Digest, _guard: &Guard) -> Result<Hold> {
         incoming.sync()?;
         let target = self.path(digest);
         let directory = target.parent().unwrap_or(&self.blobs);
@@ -85,15 +154,16 @@ impl Blobs {
                 _ => sync_directory(&self.blobs)?,
             }
         }
-        incoming.place(&target)?;
-        sync_directory(directory)
+        let hold = incoming.place(&target)?;
+        sync_directory(directory)?;
+        Ok(hold)
     }
 
     /// Takes a blob's file away. Returns the path under which it waits to be deleted, since deleting a large file takes
     /// longer than others should have to wait; `None` if there was no such file.
     pub fn take_away(&self, digest: &Digest, _sweep: &Sweep) -> Result<Option<PathBuf>> {
         let path = self.path(digest);
-        let aside = self.incoming.join(format!("{}.gone", self.next.fetch_add(1, Ordering::Relaxed)));
+        let aside = self.incoming.join(format!("{}.gone", self.holds.number()));
         match fs::rename(&path, &aside) {
             Ok(()) => Ok(Some(aside)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -170,6 +240,12 @@ impl Read for ExtentReader {
     }
 }
 
+/// The number of an upload's file; `None` for whatever else is in `incoming/`.
+fn number(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    name.parse().ok().filter(|number: &u64| number.to_string() == name)
+}
+
 /// Makes the names in a directory durable.
 fn sync_directory(path: &Path) -> Result<()> {
     // Windows has no such call; there the rename is journaled by the file system.
@@ -232,14 +308,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_placed_leaves_nothing_and_a_start_clears_the_rest() {
+    async fn what_is_not_placed_leaves_nothing_unless_it_is_kept() {
         let (dir, blobs) = blobs();
         blobs.receive().unwrap().write_all(b"half").unwrap();
         let left = || fs::read_dir(dir.path().join("incoming")).unwrap().count();
         assert_eq!(left(), 0);
-        std::mem::forget(blobs.receive().unwrap());
+        let mut incoming = blobs.receive().unwrap();
+        incoming.write_all(b"half").unwrap();
+        incoming.hold().keep();
+        let file = incoming.hold().file();
+        assert!(blobs.leftovers().unwrap().is_empty(), "it is in use");
+        drop(incoming);
+        let leftovers = blobs.leftovers().unwrap();
+        assert_eq!(leftovers.iter().map(|left| (left.file, left.size)).collect::<Vec<_>>(), [(file, 4)]);
+        // Odd names are nobody's; a number that is there is not given away again.
+        for name in ["3.gone", "007", "x"] {
+            fs::write(dir.path().join("incoming").join(name), b"x").unwrap();
+        }
+        let blobs = Blobs::open(dir.path()).unwrap();
         assert_eq!(left(), 1);
-        Blobs::open(dir.path()).unwrap();
-        assert_eq!(left(), 0);
+        assert!(blobs.receive().unwrap().hold().file() > file);
     }
 }

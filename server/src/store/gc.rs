@@ -4,24 +4,30 @@
 //! while nobody holds a [`Guard`](super::blobs::Guard): no download is between its look into the catalog and the
 //! opening of the file, and no upload between the placing of a file and its commit. A download that has the file open
 //! reads on. Files that no row knows are what a crash left between placing and commit; they are looked for once, after
-//! each start.
+//! each start. What uploads left in `incoming/` is collected beside it, see [`parts`].
 
 use std::fs;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
 use sealift_protocol::Digest;
 use tokio::sync::Notify;
 use tracing::{debug, error, info};
 
-use super::{Blobs, Catalog};
+use super::{Blobs, Catalog, parts};
 use crate::error::{Error, Result};
 
 /// Files that are taken away in one turn, while others wait for a guard.
 const TURN: usize = 64;
 
-/// Collects garbage until it is dropped: first what a crash may have left, then whatever `wake` announces.
-pub async fn run(catalog: Catalog, blobs: Blobs, wake: Arc<Notify>) {
+/// How often it is looked for parts of uploads that have become too old, at least.
+const LOOK: Duration = Duration::from_secs(600);
+
+/// Collects garbage until it is dropped: first what a crash may have left, then whatever `wake` announces, and parts of
+/// uploads that nobody has continued for the time `keep`.
+pub async fn run(catalog: Catalog, blobs: Blobs, wake: Arc<Notify>, keep: Duration) {
+    let look = if keep.is_zero() { LOOK } else { keep.clamp(Duration::from_millis(100), LOOK) };
     if let Err(error) = adopt_orphans(&catalog, &blobs).await {
         error!(%error, "files that no row knows could not be looked for");
     }
@@ -29,7 +35,11 @@ pub async fn run(catalog: Catalog, blobs: Blobs, wake: Arc<Notify>) {
         if let Err(error) = collect(&catalog, &blobs).await {
             error!(%error, "garbage could not be collected");
         }
-        wake.notified().await;
+        if let Err(error) = parts::collect(&catalog, &blobs, SystemTime::now(), keep).await {
+            error!(%error, "what uploads left could not be collected");
+        }
+        // Whether something woke it or time has passed, there is one thing to do.
+        let _ = tokio::time::timeout(look, wake.notified()).await;
     }
 }
 

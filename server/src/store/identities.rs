@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use sealift_protocol::message::Nanoseconds;
 use sealift_protocol::{Digest, ErrorCode, Name};
 
-use super::spaces;
+use super::{parts, spaces};
 use crate::error::{Error, Result};
 
 /// An identity as the administrator sees it.
@@ -163,7 +163,7 @@ pub fn redeem(connection: &Connection, secret: &Digest, now: Nanoseconds) -> Res
     Ok((identity, name))
 }
 
-/// Revokes an identity: all its certificates, and its open invitations. Returns how many certificates were good.
+/// Revokes an identity: all its certificates, its open invitations, and what its uploads left unfinished. Returns how many certificates were good.
 pub fn revoke(connection: &Connection, name: &Name, now: Nanoseconds) -> Result<usize> {
     let identity = connection
         .prepare_cached("SELECT id FROM identities WHERE name = ?1")?
@@ -182,6 +182,7 @@ pub fn revoke(connection: &Connection, name: &Name, now: Nanoseconds) -> Result<
     connection
         .prepare_cached("UPDATE identities SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL")?
         .execute(params![identity, now])?;
+    parts::forget_identity(connection, identity)?;
     Ok(connection
         .prepare_cached("UPDATE certificates SET revoked_at = ?2 WHERE identity = ?1 AND revoked_at IS NULL")?
         .execute(params![identity, now])?)

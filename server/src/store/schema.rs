@@ -161,6 +161,14 @@ CREATE TABLE entries (
 CREATE UNIQUE INDEX entries_by_name ON entries (space, parent, key);
 CREATE INDEX entries_by_object ON entries (object) WHERE object IS NOT NULL;
 
+-- Beginnings of uploads, by the numbers that are their files' names in incoming/: of those that broke off, and of large
+-- ones under way. path is that of the keys in the space. An upload continues a part of its own path, size and mtime.
+CREATE TABLE parts (
+    file INTEGER PRIMARY KEY, identity INTEGER NOT NULL REFERENCES identities,
+    space INTEGER NOT NULL REFERENCES spaces, path TEXT NOT NULL, size INTEGER NOT NULL, mtime INTEGER NOT NULL
+) STRICT;
+CREATE INDEX parts_by_path ON parts (identity, space, path);
+
 -- The log. error is NULL for what went well. path is /space/...
 CREATE TABLE transfers (
     id INTEGER PRIMARY KEY AUTOINCREMENT, started_at INTEGER NOT NULL, duration_us INTEGER NOT NULL,

@@ -46,14 +46,15 @@ async fn an_upload() {
     let mut gate = Gate::before(world.address, Way::Up, 4 * MIB).await;
     let running = alice.call(["put", "big", "--server", &gate.server()]).start();
     gate.reached().await;
-    eventually("the upload under way", || world.store().incoming().pop()).await;
+    eventually("the upload under way", || world.store().parts().pop_first()).await;
     running.interrupt();
     running.ended().await.refused(130);
     gate.open();
     let row = world.store().logged("/alice/big").await;
     assert_eq!(row.error.as_deref(), Some("interrupted"));
     assert!(row.bytes < SIZE, "{row:?}");
-    eventually("an empty incoming/", || world.store().incoming().is_empty().then_some(())).await;
+    assert_eq!(world.store().parts().len(), 1, "what came can be continued");
+    world.store().settled().await;
     assert_eq!(alice.run(["ls"]).await.ok().text(), "");
     assert_eq!(
         alice.run(["--json", "log", "--failed"]).await.ok().object("transfer")["error"],
@@ -62,6 +63,7 @@ async fn an_upload() {
 
     alice.run(["put", "big"]).await.ok();
     assert!(alice.run(["get", "big", "-"]).await.ok().stdout == Pattern::new(1, SIZE).whole());
+    world.store().without_parts().await;
     world.store().settled().await;
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use insta::assert_snapshot;
-use sealift_tests::{Computer, Pattern, World, eventually};
+use sealift_tests::{Computer, Pattern, World};
 
 use crate::gate::{Gate, Way};
 use crate::{MIB, alice};
@@ -42,9 +42,9 @@ async fn put(
 
 async fn assert_nothing_stored(world: &World, path: &str) {
     assert_eq!(world.store().logged(path).await.error.as_deref(), Some("source-failed"));
-    eventually("an empty incoming/", || world.store().incoming().is_empty().then_some(())).await;
+    // What came may be continued, if it turns out that the file is the same after all.
     world.store().settled().await;
-    assert_eq!(world.store().blobs().len(), 0);
+    assert_eq!((world.store().blobs().len(), world.store().count("entries")), (0, 0));
 }
 
 #[tokio::test]

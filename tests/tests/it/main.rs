@@ -16,6 +16,7 @@ mod many;
 mod names;
 mod pipeline;
 mod program;
+mod resume;
 mod revocation;
 mod round_trip;
 mod sharing;

@@ -1,0 +1,132 @@
+//! The transaction that makes a path point to a content.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use sealift_protocol::message::{Put, Stored};
+use sealift_protocol::{Digest, ErrorCode};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::policy::Rights;
+use crate::request::enter_with;
+use crate::session::Caller;
+use crate::state::State;
+use crate::store::blobs::{Blobs, Guard};
+use crate::store::catalog::Pending;
+use crate::store::entries::{self, NewFile};
+use crate::store::holds::Hold;
+use crate::store::objects::{self, Bytes, ObjectId};
+use crate::store::parts::{self, Target};
+use crate::ticket::Ticket;
+
+/// What a commit needs of the content.
+#[derive(Debug)]
+pub(super) enum Kept {
+    /// The bytes, and the room that they take up among those of all connections.
+    Inline(Vec<u8>, #[allow(dead_code)] Option<OwnedSemaphorePermit>),
+    /// The guard keeps the collector off the new file until the commit is done, the hold off the row of the upload.
+    Blob(#[allow(dead_code)] Guard, Hold),
+}
+
+/// What is held until a commit is over: the collector stays away until then, and is called after it.
+#[derive(Debug)]
+struct Held {
+    kept: Option<Kept>,
+    ticket: Ticket,
+    _wake: Wake,
+}
+
+impl Held {
+    /// The use of the file that was placed.
+    fn hold(&self) -> Option<&Hold> {
+        match &self.kept {
+            Some(Kept::Blob(_, hold)) => Some(hold),
+            _ => None,
+        }
+    }
+}
+
+/// Calls the collector when it is dropped.
+#[derive(Debug)]
+struct Wake(Arc<Notify>);
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// Queues the transaction that makes the path point to the content, with the log's record of it.
+pub(super) async fn commit(
+    state: &Arc<State>,
+    caller: &Caller,
+    put: Put,
+    kept: Option<Kept>,
+    stored: Stored,
+    ticket: Ticket,
+) -> Pending<Stored> {
+    let (caller, blobs, sha256) = (caller.clone(), state.blobs.clone(), stored.sha256);
+    let held = Held { kept, ticket, _wake: Wake(state.garbage.clone()) };
+    let work = {
+        let blobs = blobs.clone();
+        move |connection: &Connection, held: &Held| {
+            let wanted = Rights::CREATE.union(Rights::REPLACE);
+            let (permit, names) = enter_with(connection, &caller, &put.path, wanted)?;
+            let object = match &held.kept {
+                None => claimed(connection, &caller, &blobs, &stored)?,
+                Some(Kept::Inline(data, _)) => objects::keep_inline(connection, &stored.sha256, data)?,
+                Some(Kept::Blob(..)) => objects::keep_blob(connection, &stored.sha256, stored.size)?,
+            };
+            let now = clock::now();
+            let mtime = put.mtime.unwrap_or(now);
+            let file = NewFile { mtime, executable: put.executable, by: caller.identity, now };
+            entries::store(connection, &permit, &names, object, &file)?;
+            let target = Target::new(caller.identity, &permit, &names);
+            parts::supersede(connection, &blobs, &target, held.hold())?;
+            held.ticket.record_in(connection, None)?;
+            Ok(stored)
+        }
+    };
+    let otherwise = move |connection: &Connection, held: &Held, error: &Error| {
+        match &held.kept {
+            // The file is in place and nobody's.
+            Some(Kept::Blob(_, hold)) => {
+                objects::discard(connection, &sha256)?;
+                parts::remove(connection, hold.file())?;
+            }
+            // Without its file, the next plan need not ask for a claim.
+            None if !is_whole(connection, &blobs, &sha256)? => objects::suspect(connection, &sha256)?,
+            _ => {}
+        }
+        held.ticket.record_in(connection, Some(error.to_wire().code))
+    };
+    state.catalog.submit_holding(held, work, otherwise).await
+}
+
+fn is_whole(connection: &Connection, blobs: &Blobs, sha256: &Digest) -> Result<bool> {
+    Ok(
+        match objects::find(connection, sha256)?
+            .map(|object| objects::bytes(connection, object))
+            .transpose()?
+        {
+            Some(Bytes::Extents(extents)) => blobs.has(&extents),
+            _ => true,
+        },
+    )
+}
+
+fn claimed(connection: &Connection, caller: &Caller, blobs: &Blobs, stored: &Stored) -> Result<ObjectId> {
+    let found = objects::within_reach(connection, caller.identity, &stored.sha256, stored.size)?;
+    let object = found.ok_or_else(absent)?;
+    match objects::bytes(connection, object)? {
+        // The row is there, the bytes are not: the client has them, and sends them then.
+        Bytes::Extents(extents) if !blobs.has(&extents) => Err(absent()),
+        _ => Ok(object),
+    }
+}
+
+fn absent() -> Error {
+    Error::refused(ErrorCode::Absent, "no such content is within your reach: send it")
+}

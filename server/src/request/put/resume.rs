@@ -1,0 +1,50 @@
+//! An upload that continues what an earlier one left.
+
+use sealift_protocol::ErrorCode;
+use sealift_protocol::message::{Part, Put};
+use tracing::warn;
+
+use super::Upload;
+use super::sink::Sink;
+use crate::error::{Error, Result};
+use crate::policy::Rights;
+use crate::request::enter_with;
+use crate::store::parts::{self, Target};
+
+/// Takes the part for this upload, if it is there and is what the client has; one that is not the same goes.
+pub(super) async fn resume(upload: &mut Upload<'_>, put: &Put, part: Part) -> Result<Sink> {
+    let state = upload.state;
+    let (size, mtime) = put.size.zip(put.mtime).ok_or_else(absent)?;
+    let (caller, path, blobs) = (upload.caller.clone(), put.path.clone(), state.blobs.clone());
+    let offered = state.catalog.read(move |connection| {
+        let wanted = Rights::CREATE.union(Rights::REPLACE);
+        let (permit, names) = enter_with(connection, &caller, &path, wanted)?;
+        let key = Target::new(caller.identity, &permit, &names).upload(size, mtime);
+        parts::offer(connection, &blobs, &key)
+    });
+    let offer = offered.await?.filter(|offer| offer.offset == part.size).ok_or_else(absent)?;
+    let hold = parts::take(&state.blobs, offer, size)?.ok_or_else(absent)?;
+    let hashed = match upload.prefixes.take(state, offer) {
+        Ok(prefix) => prefix.hashed(state).await,
+        Err(error) => Err(error),
+    };
+    let hasher = match hashed {
+        Ok(hasher) if hasher.clone().finish() == part.sha256 => hasher,
+        Err(Error::Stopped) => return Err(Error::Stopped),
+        hashed => {
+            if let Err(error) = hashed {
+                warn!(%error, "what an upload left cannot be read");
+            }
+            // Before the file can be offered again. The collector removes it.
+            state.catalog.write(move |connection| parts::remove(connection, offer.file)).await?;
+            return Err(absent());
+        }
+    };
+    hold.keep();
+    let incoming = state.blobs.resume(hold, offer.offset)?;
+    Sink::resumed(state.clone(), size, incoming, hasher, offer.offset)
+}
+
+fn absent() -> Error {
+    Error::refused(ErrorCode::Absent, "there is no such part to continue: send the file from the start")
+}

@@ -1,0 +1,212 @@
+//! Where the bytes of a body go: into memory as long as they are few, then into a file, hashed on the way.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sealift_protocol::content::{self, EmptyBlocks};
+use sealift_protocol::io::StreamError;
+use sealift_protocol::message::{MAX_INLINE, Nanoseconds, Put};
+use sealift_protocol::{Digest, Hasher, Header, RemotePath};
+
+use super::Failure;
+use crate::background::{Background, background};
+use crate::error::{Error, Result};
+use crate::policy::Rights;
+use crate::request::enter_with;
+use crate::session::{Caller, Reader};
+use crate::state::{Share, State};
+use crate::store::holds::Hold;
+use crate::store::incoming::Incoming;
+use crate::store::parts::{self, Target};
+
+/// Contents of at most this many bytes live in the catalog: those that may travel with their request.
+#[allow(clippy::cast_possible_truncation)] // 64 KiB fits any usize
+const INLINE: usize = MAX_INLINE as usize;
+
+/// A content that has arrived whole.
+pub(super) enum Arrived {
+    Small(Vec<u8>),
+    Large(Incoming),
+}
+
+/// Takes the bytes of a body. When it is dropped, what is in a file stays there, if it can be continued.
+pub(super) struct Sink {
+    state: Arc<State>,
+    announced: Option<u64>,
+    /// What makes this upload one that can be continued, until the catalog knows.
+    note: Option<Note>,
+    small: Vec<u8>,
+    large: Option<Large>,
+    /// The use of the file, once there is one.
+    hold: Option<Hold>,
+    /// Bytes that an earlier upload left.
+    offset: u64,
+    total: u64,
+}
+
+struct Large {
+    blocks: EmptyBlocks,
+    draining: Background<std::io::Result<(Incoming, Digest)>>,
+    _share: Share,
+}
+
+/// Whose upload it is.
+struct Note {
+    caller: Caller,
+    path: RemotePath,
+    size: u64,
+    mtime: Nanoseconds,
+}
+
+impl Sink {
+    pub(super) fn new(state: Arc<State>, caller: &Caller, put: &Put) -> Self {
+        let facts = put.size.zip(put.mtime).filter(|_| !state.config.uploads.keep().is_zero());
+        let note =
+            facts.map(|(size, mtime)| Note { caller: caller.clone(), path: put.path.clone(), size, mtime });
+        let (small, announced) = (Vec::new(), put.size);
+        Self { state, announced, note, small, large: None, hold: None, offset: 0, total: 0 }
+    }
+
+    /// Goes on behind the `offset` bytes that `hasher` has seen.
+    pub(super) fn resumed(
+        state: Arc<State>,
+        announced: u64,
+        incoming: Incoming,
+        hasher: Hasher,
+        offset: u64,
+    ) -> Result<Self> {
+        let (small, announced) = (Vec::new(), Some(announced));
+        let mut sink =
+            Self { state, announced, note: None, small, large: None, hold: None, offset, total: offset };
+        sink.begin(incoming, hasher)?;
+        Ok(sink)
+    }
+
+    /// The content's bytes so far.
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Those of them that this upload has brought.
+    pub(super) fn received(&self) -> u64 {
+        self.total - self.offset
+    }
+
+    pub(super) async fn take(
+        &mut self,
+        reader: &mut Reader,
+        header: Header,
+    ) -> std::result::Result<(), Failure> {
+        let broken = |error: StreamError| Failure::incomplete(error.into());
+        self.total += header.length() as u64;
+        if self.large.is_none() {
+            let start = self.small.len();
+            if start + header.length() <= INLINE {
+                self.small.resize(start + header.length(), 0);
+                return reader.data(header, &mut self.small[start..]).await.map_err(broken);
+            }
+            self.spill().await.map_err(Failure::incomplete)?;
+        }
+        let Some(large) = &mut self.large else { return Ok(()) };
+        if !large.blocks.receive(reader, header).await.map_err(broken)? {
+            return Err(Failure::incomplete(self.drained().await.err().unwrap_or(Error::Stopped)));
+        }
+        if self.total >= parts::LEAST && self.announced.is_some_and(|size| self.total < size) {
+            self.note().await;
+        }
+        Ok(())
+    }
+
+    /// The whole content. The file, if there is one, is still to be synced.
+    pub(super) async fn finish(&mut self) -> Result<(Arrived, u64, Digest)> {
+        if self.large.is_none() {
+            let small = std::mem::take(&mut self.small);
+            let digest = Digest::of(&small);
+            return Ok((Arrived::Small(small), self.total, digest));
+        }
+        let (incoming, digest) = self.drained().await?;
+        Ok((Arrived::Large(incoming), self.total, digest))
+    }
+
+    /// Leaves what came to be continued, and waits until it is in its file.
+    pub(super) async fn leave(&mut self) {
+        if self.large.is_some() {
+            // What could not be written is not there to be continued, and that is all there is to it.
+            let _ = self.drained().await;
+        }
+        self.hold = None;
+    }
+
+    /// Leaves nothing.
+    pub(super) async fn discard(&mut self) {
+        if let Some(hold) = self.hold.take()
+            && hold.discard()
+        {
+            let file = hold.file();
+            drop(self.state.catalog.submit(move |connection| parts::remove(connection, file)).await);
+        }
+    }
+
+    /// Goes over to a file.
+    async fn spill(&mut self) -> Result<()> {
+        let incoming = self.state.blobs.receive()?;
+        self.begin(incoming, Hasher::new())?;
+        if let Some(large) = &mut self.large {
+            // Should the drainer have failed already, the next frame finds out.
+            large.blocks.copy(&std::mem::take(&mut self.small)).await;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, mut incoming: Incoming, hasher: Hasher) -> Result<()> {
+        let rest = self.announced.map(|size| size - self.offset);
+        let share = self.state.share(rest);
+        let (blocks, drainer) = content::receiver(share.block);
+        let single = rest.is_some_and(|rest| rest <= share.block as u64);
+        self.hold = Some(incoming.hold().clone());
+        let draining = background("upload", move || {
+            let drained = if single {
+                drainer.run(&mut incoming, hasher)
+            } else {
+                drainer.run_beside(&mut incoming, hasher)
+            };
+            if drained.is_err() {
+                // There may be holes, and a full disk is not to be kept full.
+                incoming.hold().discard();
+            }
+            drained.map(|(_, digest)| (incoming, digest))
+        })
+        .map_err(storage)?;
+        self.large = Some(Large { blocks, draining, _share: share });
+        Ok(())
+    }
+
+    async fn drained(&mut self) -> Result<(Incoming, Digest)> {
+        let Some(Large { blocks, draining, _share }) = self.large.take() else { return Err(Error::Stopped) };
+        // The drainer ends when nobody can hand it anything any more.
+        drop(blocks);
+        draining.wait().await?.map_err(storage)
+    }
+
+    /// Tells the catalog what the file is the beginning of. Nobody waits for that: only its place before whatever else
+    /// becomes of the file matters.
+    async fn note(&mut self) {
+        let Some((Note { caller, path, size, mtime }, hold)) = self.note.take().zip(self.hold.as_ref())
+        else {
+            return;
+        };
+        hold.keep();
+        let file = hold.file();
+        let insert = move |connection: &rusqlite::Connection| {
+            let wanted = Rights::CREATE.union(Rights::REPLACE);
+            let (permit, names) = enter_with(connection, &caller, &path, wanted)?;
+            let key = Target::new(caller.identity, &permit, &names).upload(size, mtime);
+            parts::insert(connection, file, &key)
+        };
+        drop(self.state.catalog.submit(insert).await);
+    }
+}
+
+fn storage(source: std::io::Error) -> Error {
+    Error::file(Path::new("incoming"))(source)
+}

@@ -1,0 +1,101 @@
+//! A body of data frames with a trailer behind them.
+
+use sealift_protocol::io::StreamError;
+use sealift_protocol::message::{Put, Trailer, decode};
+use sealift_protocol::{Digest, ErrorCode, FrameKind};
+
+use super::commit::Kept;
+use super::sink::{Arrived, Sink};
+use super::{Failure, Received, Upload, mismatch, resume};
+use crate::error::{Error, Result};
+use crate::policy::Rights;
+use crate::request::enter_with;
+use crate::store::entries;
+use crate::store::incoming::Incoming;
+
+/// Receives the body. If it breaks off, what came stays to be continued; if it is refused, nothing does.
+pub(super) async fn receive(upload: &mut Upload<'_>, put: &Put) -> Received {
+    check(upload, put).await.map_err(Failure::incomplete)?;
+    let mut sink = match &put.resume {
+        None => Sink::new(upload.state.clone(), upload.caller, put),
+        Some(part) => resume::resume(upload, put, *part).await.map_err(Failure::incomplete)?,
+    };
+    let received = receive_into(&mut sink, upload, put).await;
+    if received.as_ref().is_err_and(|failure| !failure.is_interruption()) {
+        sink.discard().await;
+    }
+    received
+}
+
+async fn receive_into(sink: &mut Sink, upload: &mut Upload<'_>, put: &Put) -> Received {
+    match fill(sink, upload, put).await? {
+        Trailer::Error(error) => {
+            // The client may ask at once what is left.
+            sink.leave().await;
+            Err(Failure::complete(Error::refused(error.code, error.message)))
+        }
+        Trailer::End { size, sha256 } => {
+            let (arrived, total, digest) = sink.finish().await.map_err(Failure::complete)?;
+            if (total, digest) != (size, sha256) || put.sha256.is_some_and(|announced| announced != digest) {
+                return Err(Failure::complete(mismatch()));
+            }
+            if put.size.is_some_and(|announced| announced != total) {
+                return Err(Failure::complete(Error::refused(
+                    ErrorCode::SourceFailed,
+                    "fewer bytes came than were announced: put the file again when nobody writes to it",
+                )));
+            }
+            let kept = match arrived {
+                Arrived::Small(data) => Kept::Inline(data, None),
+                Arrived::Large(incoming) => {
+                    place(upload, incoming, digest).await.map_err(Failure::complete)?
+                }
+            };
+            Ok((Some(kept), total, digest))
+        }
+    }
+}
+
+/// Takes all data frames. Returns what stands behind them.
+async fn fill(sink: &mut Sink, upload: &mut Upload<'_>, put: &Put) -> std::result::Result<Trailer, Failure> {
+    let broken = |error: StreamError| Failure::incomplete(error.into());
+    loop {
+        let header = upload.frame().await.map_err(Failure::incomplete)?;
+        if header.kind() == FrameKind::Control {
+            let payload = upload.reader.control(header).await.map_err(broken)?;
+            let trailer = decode(payload).map_err(|error| broken(error.into()));
+            upload.progress(sink.received());
+            return trailer;
+        }
+        if put.size.is_some_and(|size| sink.total() + header.length() as u64 > size) {
+            upload.reader.skip(header).await.map_err(broken)?;
+            return Err(Failure::incomplete(Error::refused(
+                ErrorCode::SourceFailed,
+                "more bytes came than were announced: put the file again when nobody writes to it",
+            )));
+        }
+        sink.take(upload.reader, header).await?;
+        upload.progress(sink.received());
+    }
+}
+
+/// Refuses before anything is received what the commit would refuse after.
+async fn check(upload: &Upload<'_>, put: &Put) -> Result<()> {
+    let (caller, path) = (upload.caller.clone(), put.path.clone());
+    let checked = upload.state.catalog.read(move |connection| {
+        let (permit, names) = enter_with(connection, &caller, &path, Rights::CREATE.union(Rights::REPLACE))?;
+        entries::check(connection, &permit, &names)
+    });
+    checked.await
+}
+
+/// Makes a received file a blob.
+async fn place(upload: &Upload<'_>, incoming: Incoming, digest: Digest) -> Result<Kept> {
+    let guard = upload.state.blobs.guard().await;
+    let blobs = upload.state.blobs.clone();
+    let placed = tokio::task::spawn_blocking(move || {
+        let hold = blobs.place(incoming, &digest, &guard)?;
+        Ok(Kept::Blob(guard, hold))
+    });
+    placed.await.map_err(|_| Error::Stopped)?
+}

@@ -1,0 +1,225 @@
+//! What uploads that broke off have left, so that they can be continued.
+//!
+//! A part is a file in `incoming/` with a row that says whose upload it began: the identity, the path, and the size and
+//! modification time of what was being sent. The row is queued while the upload runs, so a server that is killed finds
+//! the part again at its next start. Only the one who began a part learns of it. Nothing vouches for its bytes but the
+//! digest that the client sends along: after a power cut they may be anything.
+//!
+//! Rows and files are changed one after the other, and either may be missing after a crash: a row without a file is
+//! never offered, and the collector removes both.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use rusqlite::{Connection, params};
+use sealift_protocol::content::ALIGNMENT;
+use sealift_protocol::message::Nanoseconds;
+use sealift_protocol::path::name_key;
+use tracing::debug;
+
+use super::blobs::Leftover;
+use super::holds::Hold;
+use super::{Blobs, Catalog};
+use crate::error::{Error, Result};
+use crate::policy::Permit;
+
+/// Bytes that must have come before an upload is worth a row. Below, sending again costs less than keeping.
+pub const LEAST: u64 = 1024 * 1024;
+
+/// Whose upload a part began.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    target: Target,
+    size: u64,
+    mtime: Nanoseconds,
+}
+
+/// Where an identity stores something.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    identity: i64,
+    space: i64,
+    path: String,
+}
+
+/// A part that can be continued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offer {
+    /// The number of its file.
+    pub file: u64,
+    /// From where on: a multiple of the alignment that direct writes need.
+    pub offset: u64,
+}
+
+impl Target {
+    /// The place of `names` for an identity.
+    pub fn new(identity: i64, permit: &Permit, names: &[String]) -> Self {
+        let keys: Vec<_> = names.iter().map(|name| name_key(name)).collect();
+        // No name holds a slash.
+        Self { identity, space: permit.space().0, path: keys.join("/") }
+    }
+
+    /// The upload of a file of this size, last modified then.
+    pub fn upload(self, size: u64, mtime: Nanoseconds) -> Key {
+        Key { target: self, size, mtime }
+    }
+}
+
+/// Records that a file in `incoming/` holds the beginning of an upload.
+pub fn insert(connection: &Connection, file: u64, key: &Key) -> Result<()> {
+    let Key { target, size, mtime } = key;
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO parts (file, identity, space, path, size, mtime)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            file.cast_signed(),
+            target.identity,
+            target.space,
+            target.path,
+            size.cast_signed(),
+            mtime
+        ])?;
+    Ok(())
+}
+
+/// The longest part of the upload that nobody is writing to, if there is one.
+pub fn offer(connection: &Connection, blobs: &Blobs, key: &Key) -> Result<Option<Offer>> {
+    let Key { target: Target { identity, space, path }, size, mtime } = key;
+    let mut statement = connection.prepare_cached(
+        "SELECT file FROM parts WHERE identity = ?1 AND space = ?2 AND path = ?3 AND size = ?4 AND mtime = ?5",
+    )?;
+    let files = statement
+        .query_map(params![identity, space, path, size.cast_signed(), mtime], |row| row.get::<_, i64>(0))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut best = None;
+    for file in files.into_iter().map(i64::cast_unsigned).filter(|file| !blobs.holds().is_held(*file)) {
+        let usable = blobs.leftover(file)?.and_then(|left| usable(left, *size));
+        best = best.max(usable.map(|offset| (offset, file)));
+    }
+    Ok(best.map(|(offset, file)| Offer { file, offset }))
+}
+
+/// Takes an offered part for an upload; `None` if somebody was faster.
+pub fn take(blobs: &Blobs, offer: Offer, size: u64) -> Result<Option<Hold>> {
+    let Some(hold) = blobs.holds().hold(offer.file) else { return Ok(None) };
+    let usable = blobs.leftover(offer.file)?.and_then(|left| usable(left, size));
+    Ok((usable == Some(offer.offset)).then_some(hold))
+}
+
+/// How much of a file can be continued, if any.
+fn usable(left: Leftover, size: u64) -> Option<u64> {
+    let offset = left.size - left.size % ALIGNMENT as u64;
+    (offset > 0 && left.size <= size).then_some(offset)
+}
+
+/// Forgets a part, whose file is the caller's to remove.
+pub fn remove(connection: &Connection, file: u64) -> Result<()> {
+    connection.prepare_cached("DELETE FROM parts WHERE file = ?1")?.execute([file.cast_signed()])?;
+    Ok(())
+}
+
+/// Forgets all parts of uploads to a place at which something has been stored, but those that somebody else is writing
+/// to. `own` is the upload that was stored. The collector removes the files.
+pub fn supersede(connection: &Connection, blobs: &Blobs, target: &Target, own: Option<&Hold>) -> Result<()> {
+    let mut statement = connection
+        .prepare_cached("SELECT file FROM parts WHERE identity = ?1 AND space = ?2 AND path = ?3")?;
+    let files = statement
+        .query_map(params![target.identity, target.space, target.path], |row| row.get::<_, i64>(0))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    for file in files.into_iter().map(i64::cast_unsigned) {
+        if own.is_some_and(|own| own.file() == file) || !blobs.holds().is_held(file) {
+            remove(connection, file)?;
+        }
+    }
+    Ok(())
+}
+
+/// Forgets all parts of an identity's uploads. The collector removes the files.
+pub fn forget_identity(connection: &Connection, identity: i64) -> Result<()> {
+    connection.prepare_cached("DELETE FROM parts WHERE identity = ?1")?.execute([identity])?;
+    Ok(())
+}
+
+/// Removes what nobody will continue: files without a row, rows without a file, parts that nothing was added to for the
+/// time `keep` before `now`, and all but the longest part of each upload. Returns how many went.
+pub async fn collect(catalog: &Catalog, blobs: &Blobs, now: SystemTime, keep: Duration) -> Result<usize> {
+    let here = blobs.clone();
+    let files = blocking(move || here.leftovers()).await?;
+    // In the writer's turn, since an upload queues its row before it lets go of its file: one that nobody is writing to
+    // and that has no row by then is nobody's for ever.
+    let rows = match files.is_empty() {
+        true => catalog.read(rows).await?,
+        false => catalog.write(rows).await?,
+    };
+    let mut holds = Vec::new();
+    for (file, seen) in doomed(files, &rows, now, keep) {
+        // Somebody may be at it again, or may have been.
+        if let Some(hold) = blobs.holds().hold_quietly(file)
+            && blobs.leftover(file)? == seen
+        {
+            holds.push(hold);
+        }
+    }
+    if holds.is_empty() {
+        return Ok(0);
+    }
+    let gone: Vec<_> = holds.iter().map(Hold::file).collect();
+    catalog.write(move |connection| gone.iter().try_for_each(|file| remove(connection, *file))).await?;
+    let here = blobs.clone();
+    blocking(move || {
+        holds.iter().try_for_each(|hold| here.remove_upload(hold))?;
+        debug!(files = holds.len(), "removed what uploads had left");
+        Ok(holds.len())
+    })
+    .await
+}
+
+fn rows(connection: &Connection) -> Result<BTreeMap<u64, Key>> {
+    let mut statement =
+        connection.prepare_cached("SELECT file, identity, space, path, size, mtime FROM parts")?;
+    let rows = statement.query_map([], |row| {
+        let target = Target { identity: row.get(1)?, space: row.get(2)?, path: row.get(3)? };
+        let key = Key { target, size: row.get::<_, i64>(4)?.cast_unsigned(), mtime: row.get(5)? };
+        Ok((row.get::<_, i64>(0)?.cast_unsigned(), key))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The numbers of what is to go, each with its file as it was seen.
+fn doomed(
+    files: Vec<Leftover>,
+    rows: &BTreeMap<u64, Key>,
+    now: SystemTime,
+    keep: Duration,
+) -> Vec<(u64, Option<Leftover>)> {
+    let seen: BTreeSet<_> = files.iter().map(|left| left.file).collect();
+    let mut doomed: Vec<_> =
+        rows.keys().filter(|file| !seen.contains(file)).map(|file| (*file, None)).collect();
+    let mut longest: BTreeMap<&Key, Leftover> = BTreeMap::new();
+    for left in files {
+        let Some(key) = rows.get(&left.file) else {
+            doomed.push((left.file, Some(left)));
+            continue;
+        };
+        // A time in the future, because the clock went back, is no age.
+        if now.duration_since(left.modified).is_ok_and(|age| age >= keep) {
+            doomed.push((left.file, Some(left)));
+            continue;
+        }
+        let shorter = match longest.get(key) {
+            Some(other) if other.size >= left.size => Some(left),
+            _ => longest.insert(key, left),
+        };
+        doomed.extend(shorter.map(|left| (left.file, Some(left))));
+    }
+    doomed
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Stopped)?
+}
+
+#[cfg(test)]
+mod tests;
