@@ -121,6 +121,11 @@ impl Computer {
         found
     }
 
+    /// The same without downloads that are not complete.
+    pub fn finished_files(&self) -> Vec<String> {
+        self.files().into_iter().filter(|name| !name.ends_with(".sealift-part")).collect()
+    }
+
     /// The program with these arguments.
     pub fn call<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Call {
         let mut command = self.bare(&self.program);

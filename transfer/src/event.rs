@@ -28,8 +28,13 @@ pub enum Event {
         /// The content's size, where it is known.
         size: Option<u64>,
     },
-    /// There are no more.
-    FoundAll,
+    /// How many transfers there are in all, of which some may not have been told of yet.
+    FoundAll {
+        /// How many.
+        count: usize,
+        /// Bytes of their contents, as far as they are known.
+        bytes: u64,
+    },
     /// Something is not going to be transferred.
     Omitted(Omitted),
     /// The connection was lost. What is not finished begins again after a while.

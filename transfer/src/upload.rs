@@ -20,7 +20,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use sealift_protocol::message::{Nanoseconds, Verdict};
 use sealift_protocol::{Digest, ErrorCode, RemotePath, WireError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::client::Client;
@@ -34,7 +34,7 @@ use board::Board;
 use prepare::{Intake, Supply};
 
 /// Another connection is worth its handshake for so many files more, ...
-const FILES_PER_CONNECTION: u64 = 256;
+const FILES_PER_CONNECTION: usize = 256;
 
 /// ... or for so many bytes more.
 const BYTES_PER_CONNECTION: u64 = 64 * 1024 * 1024;
@@ -102,9 +102,19 @@ pub async fn upload(
     let sharing = &*client;
     let others = (1..sharing.connections()).map(|number| further(sharing, number, supply.clone(), events));
     let others = try_join_all(others);
-    let (first, _) = tokio::try_join!(work(sharing, first, Intake::new(supply.clone()), events), others)?;
+    let (first, _, ()) =
+        tokio::try_join!(work(sharing, first, Intake::new(supply.clone()), events), others, async {
+            Ok(tell_all(supply.amount.clone(), events).await)
+        })?;
     client.give_back(first);
     Ok(())
+}
+
+/// Tells how much there is when everything is found.
+async fn tell_all(mut amount: watch::Receiver<prepare::Amount>, events: Events<'_>) {
+    while amount.changed().await.is_ok() {}
+    let prepare::Amount { files, bytes } = *amount.borrow();
+    events(Event::FoundAll { count: files, bytes });
 }
 
 /// Helps with the uploads once there are enough of them for another connection.
@@ -114,9 +124,8 @@ async fn further(
     mut supply: Supply,
     events: Events<'_>,
 ) -> Result<(), Error> {
-    let number = number as u64;
     let enough = |amount: &prepare::Amount| {
-        amount.files >= number * FILES_PER_CONNECTION || amount.bytes >= number * BYTES_PER_CONNECTION
+        amount.files >= number * FILES_PER_CONNECTION || amount.bytes >= number as u64 * BYTES_PER_CONNECTION
     };
     if supply.amount.wait_for(enough).await.is_err() {
         return Ok(());

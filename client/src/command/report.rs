@@ -53,7 +53,8 @@ struct State<'a> {
     /// Files that were found so far, and bytes of them as far as they are known.
     found: usize,
     found_bytes: u64,
-    found_all: bool,
+    /// How many there are in all, once that is known, and bytes of them.
+    total: Option<(usize, u64)>,
     /// The file that is being compared with what the server has.
     hashing: Option<usize>,
     /// Bytes of the transfers under way.
@@ -87,7 +88,7 @@ impl<'a> Report<'a> {
             told: now,
             found: 0,
             found_bytes: 0,
-            found_all: false,
+            total: None,
             hashing: None,
             crossing: 0,
             finished: 0,
@@ -117,7 +118,7 @@ impl<'a> Report<'a> {
         if let Err(error) = result {
             let mut failure = Failure::from(error);
             if state.found > 1 && state.finished > 0 {
-                let of = if state.found_all { format!(" of {}", state.found) } else { String::new() };
+                let of = state.total.map_or_else(String::new, |(count, _)| format!(" of {count}"));
                 failure.message += &format!("; {}{of} files were done before", state.finished);
             }
             return Err(failure);
@@ -141,10 +142,10 @@ impl State<'_> {
                 let (remote, local) = (absolute(&remote, &self.own), local.display().to_string());
                 self.open.insert(id, Open { remote, local, size, crossed: 0 });
             }
-            Event::FoundAll => {
-                self.found_all = true;
-                if self.found > 1 {
-                    self.bar.set_length(Some(self.found_bytes));
+            Event::FoundAll { count, bytes } => {
+                self.total = Some((count, bytes));
+                if count > 1 {
+                    self.bar.set_length(Some(bytes));
                 }
             }
             Event::Omitted(omitted) => self.omitted(omitted),
@@ -202,13 +203,11 @@ impl State<'_> {
     fn name(&mut self, id: usize, what: &str) {
         let Some(Open { local, .. }) = self.open.get(&id) else { return };
         let (number, found) = (self.finished + self.made + self.failures.len() + 1, self.found);
-        let more = if self.found_all { "" } else { "+" };
-        self.bar.set_message(|| {
-            if found == 1 {
-                format!("{what}{local}")
-            } else {
-                format!("[{number}/{found}{more}] {what}{local}")
-            }
+        self.bar.set_message(|| match self.total {
+            Some((1, _)) => format!("{what}{local}"),
+            Some((count, _)) => format!("[{number}/{count}] {what}{local}"),
+            None if found == 1 => format!("{what}{local}"),
+            None => format!("[{number}/{found}+] {what}{local}"),
         });
     }
 
@@ -226,7 +225,7 @@ impl State<'_> {
                 "files_found": self.found,
                 "bytes_done": self.bytes + self.crossing,
                 "bytes_found": self.found_bytes,
-                "found_all": self.found_all,
+                "found_all": self.total.is_some(),
             });
             self.print(&line);
         }

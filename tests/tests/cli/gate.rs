@@ -35,7 +35,8 @@ impl Gate {
         let (open, opened) = watch::channel(false);
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                let far = TcpStream::connect(server).await.unwrap();
+                // While the server is away, whoever comes is sent away.
+                let Ok(far) = TcpStream::connect(server).await else { continue };
                 let (near_read, near_write) = near.into_split();
                 let (far_read, far_write) = far.into_split();
                 let limit = move |this| if this == way { bytes } else { u64::MAX };

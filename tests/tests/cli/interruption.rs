@@ -29,14 +29,16 @@ async fn a_download() {
       hint: run the same command again: it goes on where this one stopped
     exit 130
     "#);
-    assert_eq!((alice.files(), alice.read("big")), (vec!["big".to_owned()], b"before".to_vec()));
+    assert_eq!((alice.finished_files(), alice.read("big")), (vec!["big".to_owned()], b"before".to_vec()));
     gate.open();
     let row = world.store().logged_get("/alice/big").await;
     assert_eq!(row.error.as_deref(), Some("interrupted"));
     assert!(row.bytes < SIZE, "{row:?}");
 
-    alice.run(["get", "big"]).await.ok();
+    let again = alice.run(["--json", "get", "big"]).await.ok().object("finished");
+    assert!(again["wire_bytes"].as_u64().unwrap() < SIZE, "it goes on where it stopped: {again}");
     assert!(alice.read("big") == Pattern::new(1, SIZE).whole());
+    assert_eq!(alice.files(), ["big"]);
 }
 
 #[tokio::test]
@@ -145,6 +147,6 @@ async fn other_signals_have_exit_codes_of_their_own() {
         eventually("a temporary file", || (alice.files().len() == 1).then_some(())).await;
         running.signal(signal);
         running.ended().await.refused(code);
-        assert_eq!(alice.files(), [""; 0]);
+        assert_eq!(alice.finished_files(), [""; 0]);
     }
 }

@@ -27,7 +27,7 @@ async fn in_the_middle_of_an_upload() {
     // Nothing but a hole, and large enough to be under way for a while.
     let path = alice.write("big", "");
     File::options().write(true).open(&path).unwrap().set_len(2048 * MIB).unwrap();
-    let running = alice.call(["put", "big"]).start();
+    let running = alice.call(["put", "--retries", "0", "big"]).start();
     let large =
         || server.store().incoming().iter().any(|file| fs::metadata(file).is_ok_and(|file| file.len() > MIB));
     eventually("a part of the upload on the disk", || large().then_some(())).await;
@@ -54,19 +54,54 @@ async fn in_the_middle_of_a_download() {
     let content = Pattern::new(1, 64 * MIB).whole();
     alice.call(["put", "-", "big"]).input(content.clone()).run().await.ok();
     let mut gate = Gate::before(server.address, Way::Down, 4 * MIB).await;
-    let running = alice.call(["get", "big", "--server", &gate.server()]).start();
+    let running = alice.call(["get", "--retries", "0", "big", "--server", &gate.server()]).start();
     gate.reached().await;
     eventually("a temporary file", || (alice.files().len() == 1).then_some(())).await;
     let killed = Instant::now();
     server.kill();
     gate.open();
     assert_lost(running.ended().await, killed);
-    assert_eq!(alice.files(), [""; 0]);
+    assert_eq!(alice.finished_files(), [""; 0]);
 
     let server = launcher.start().await;
     let address = server.address.to_string();
     alice.run(["get", "big", "--server", &address]).await.ok();
     assert!(alice.read("big") == content, "what was acknowledged has survived");
+    assert_eq!(alice.files(), ["big"]);
+}
+
+/// The server comes back at the same address: whoever waited goes on by itself.
+#[tokio::test]
+async fn and_a_restart() {
+    let mut launcher = Launcher::new(SEALIFTD);
+    let server = launcher.start().await;
+    launcher = launcher.listen(server.address);
+    let alice = Computer::joined(SEALIFT, &server, "alice").await;
+    let content = Pattern::new(1, 64 * MIB).whole();
+    alice.write("big", &content);
+
+    let mut gate = Gate::before(server.address, Way::Up, 32 * MIB).await;
+    let running = alice.call(["--json", "put", "big", "--server", &gate.server()]).start();
+    gate.reached().await;
+    server.kill();
+    let server = launcher.start().await;
+    gate.open();
+    let ran = running.ended().await.ok();
+    assert_eq!(ran.object("retrying")["code"], "lost", "{ran:?}");
+    let put = ran.object("finished");
+    assert!(put["wire_bytes"].as_u64().unwrap() < 48 * MIB, "most of it was there: {put}");
+    server.store().settled().await;
+
+    let mut gate = Gate::before(server.address, Way::Down, 32 * MIB).await;
+    let running = alice.call(["--json", "get", "big", "copy", "--server", &gate.server()]).start();
+    gate.reached().await;
+    server.kill();
+    let _server = launcher.start().await;
+    gate.open();
+    let get = running.ended().await.ok().object("finished");
+    assert!(get["wire_bytes"].as_u64().unwrap() < 48 * MIB, "most of it was here: {get}");
+    assert!(alice.read("copy") == content);
+    assert_eq!(alice.files(), ["big", "copy"]);
 }
 
 /// What was told to be stored before is stored, and the program says how much that is.
@@ -81,7 +116,8 @@ async fn in_the_middle_of_several_uploads() {
     alice.write("large", Pattern::new(1, 100 * KIB).whole());
     let path = alice.write("zero", "");
     File::options().write(true).open(&path).unwrap().set_len(2048 * MIB).unwrap();
-    let running = alice.call(["--json", "put", "a", "large", "b", "zero", "c", "d/"]).start();
+    let running =
+        alice.call(["--json", "put", "--retries", "0", "a", "large", "b", "zero", "c", "d/"]).start();
     let large =
         || server.store().incoming().iter().any(|file| fs::metadata(file).is_ok_and(|file| file.len() > MIB));
     eventually("a part of the upload on the disk", || large().then_some(())).await;

@@ -41,6 +41,8 @@ struct State {
     /// Trees among them.
     listing: usize,
     next: usize,
+    /// Bytes of all files that were found.
+    found: u64,
     told: bool,
     lost_a_stream: bool,
 }
@@ -139,6 +141,7 @@ impl Queue {
                     let (id, size) = (state.next(), Some(entry.size));
                     events(Event::Found { id, remote: from.clone(), local: path.clone(), size });
                     state.bytes += entry.size;
+                    state.found += entry.size;
                     let fetch = Fetch {
                         id,
                         from,
@@ -185,7 +188,7 @@ impl Queue {
         let mut state = self.state();
         if !state.told && state.trees.is_empty() && state.listing == 0 {
             state.told = true;
-            events(Event::FoundAll);
+            events(Event::FoundAll { count: state.next, bytes: state.found });
         }
     }
 

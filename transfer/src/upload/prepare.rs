@@ -50,7 +50,7 @@ pub(super) struct Inline {
 /// How much was found so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Amount {
-    pub(super) files: u64,
+    pub(super) files: usize,
     pub(super) bytes: u64,
 }
 
@@ -69,25 +69,26 @@ pub(super) fn start(uploads: impl Iterator<Item = Result<Upload, Omitted>> + Sen
     let (ready, batches) = mpsc::channel(AHEAD);
     let (found, amount) = watch::channel(Amount::default());
     spawn_blocking(move || {
-        let (mut batch, mut bytes) = (Batch::new(), 0);
+        let (mut batch, mut bytes, mut all) = (Batch::new(), 0, Amount::default());
         for upload in uploads {
             let prepared = upload.map(first);
-            let size = prepared.as_ref().map_or(0, Prepared::size);
             if let Ok(Prepared::Inline(inline)) = &prepared {
                 bytes += inline.content.len();
             }
+            if let Ok(prepared) = &prepared {
+                all.files += 1;
+                all.bytes += prepared.size();
+            }
             batch.push(prepared);
-            found.send_modify(|amount| {
-                amount.files += 1;
-                amount.bytes += size;
-            });
             if batch.len() == BATCH || bytes > BATCH_BYTES {
                 bytes = 0;
+                found.send_replace(all);
                 if ready.blocking_send(std::mem::take(&mut batch)).is_err() {
                     return; // the connections are gone
                 }
             }
         }
+        found.send_replace(all);
         if !batch.is_empty() {
             let _ = ready.blocking_send(batch);
         }
