@@ -66,8 +66,10 @@ async fn a_part_that_is_not_the_clients_is_refused_and_goes() {
     world.store().without_parts().await;
     assert_eq!(whole(&mut client, "file", &other).await.unwrap().sha256, Digest::of(&other));
 
-    // The same when it is the server's disk that has changed.
+    // The same when it is the server's disk that has changed, of which a server that has just started knows nothing.
     let offset = left(&alice, "second", &content, 4 * MIB).await;
+    let world = world.restart().await;
+    let mut client = alice.at(world.address).connect().await;
     let file = world.store().incoming().pop().unwrap();
     let damaged = File::options().write(true).open(file).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&damaged, b"damage", 12_345).unwrap();
