@@ -1,6 +1,16 @@
 //! Who is offered a part, and what happens to those who take one that is not theirs.
 
-use super::*;
+use std::fs::File;
+
+use sealift_protocol::content::FRAME;
+use sealift_protocol::message::{Body, Part, Put, Request, Verdict};
+use sealift_protocol::{Digest, ErrorCode};
+use sealift_server::policy::Rights;
+use sealift_tests::transfer::{end_of, put, put_inline};
+use sealift_tests::{PATIENCE, Pattern, World, eventually, within};
+
+use super::{MIB, MTIME, at, begin, dated, go_on, left, offered, resumed, whole};
+use crate::code;
 
 #[tokio::test]
 async fn a_part_is_its_own_uploads_alone() {
