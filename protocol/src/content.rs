@@ -169,6 +169,28 @@ impl Block {
     }
 }
 
+/// What sees every byte of a content as it passes.
+pub trait Tally {
+    /// What comes of it.
+    type Outcome;
+    /// Takes the next bytes.
+    fn update(&mut self, bytes: &[u8]);
+    /// What came of all of them.
+    fn finish(self) -> Self::Outcome;
+}
+
+impl Tally for Hasher {
+    type Outcome = Digest;
+
+    fn update(&mut self, bytes: &[u8]) {
+        Self::update(self, bytes);
+    }
+
+    fn finish(self) -> Digest {
+        Self::finish(self)
+    }
+}
+
 /// The blocking half of a receiver: run it on a thread that may block.
 #[derive(Debug)]
 pub struct Drainer {
@@ -276,22 +298,26 @@ impl Drainer {
     /// Writes and hashes everything that is handed on, until the other half is dropped.
     ///
     /// `target` gets aligned memory, and whole blocks but for the last.
-    pub fn run(self, mut target: impl Write, mut hasher: Hasher) -> io::Result<(u64, Digest)> {
+    pub fn run<T: Tally>(self, mut target: impl Write, mut tally: T) -> io::Result<(u64, T::Outcome)> {
         let mut total = 0;
         while let Ok(mut block) = self.full.recv() {
-            hasher.update(block.bytes());
+            tally.update(block.bytes());
             target.write_all(block.bytes())?;
             total += block.filled as u64;
             block.filled = 0;
             let _ = self.empty.send(block);
         }
         target.flush()?;
-        Ok((total, hasher.finish()))
+        Ok((total, tally.finish()))
     }
 
     /// The same with a second thread for the writing, so that a slow disk does not wait for the hash, nor the hash for
     /// the disk.
-    pub fn run_beside(self, mut target: impl Write + Send, mut hasher: Hasher) -> io::Result<(u64, Digest)> {
+    pub fn run_beside<T: Tally>(
+        self,
+        mut target: impl Write + Send,
+        mut tally: T,
+    ) -> io::Result<(u64, T::Outcome)> {
         let Self { full, empty } = self;
         let (hashed, hashed_blocks) = blocking::channel::<Block>();
         thread::scope(|scope| {
@@ -306,7 +332,7 @@ impl Drainer {
             let writing = thread::Builder::new().name("write".into()).spawn_scoped(scope, write)?;
             let mut total = 0;
             while let Ok(block) = full.recv() {
-                hasher.update(block.bytes());
+                tally.update(block.bytes());
                 total += block.filled as u64;
                 if hashed.send(block).is_err() {
                     // The writing has failed, and says why.
@@ -315,7 +341,7 @@ impl Drainer {
             }
             drop(hashed);
             match writing.join() {
-                Ok(written) => written.map(|()| (total, hasher.finish())),
+                Ok(written) => written.map(|()| (total, tally.finish())),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         })

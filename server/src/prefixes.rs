@@ -1,7 +1,8 @@
 //! Digests of what earlier attempts left, computed before the client says that it continues.
 //!
 //! When a plan says "resume", the client hashes its copy of the part. The server reads and hashes its own meanwhile, so
-//! that neither waits for the other. What it learns stays true, whoever continues the part: nobody changes the bytes
+//! that neither waits for the other. For parts that came while this server has been running there is nothing to do: it
+//! hashed them on the way, and has kept that as a [`Mark`]. What it learns stays true, whoever continues the part: nobody changes the bytes
 //! before the offset that was offered, and no other file gets the number.
 
 use std::collections::VecDeque;
@@ -17,6 +18,7 @@ use tracing::debug;
 use crate::background::{Background, background};
 use crate::error::{Error, Result};
 use crate::state::State;
+use crate::store::holds::Mark;
 use crate::store::parts::Offer;
 
 /// Parts that a connection has hashed ahead; the oldest makes room, since files are sent in the order of the plan and
@@ -29,7 +31,7 @@ pub struct Prefixes(Mutex<VecDeque<Prefix>>);
 
 /// A part that is being hashed. When this is dropped, the hashing ends.
 #[derive(Debug)]
-pub struct Prefix {
+struct Prefix {
     offer: Offer,
     hashing: Background<io::Result<Hasher>>,
     _cancel: DropGuard,
@@ -39,7 +41,7 @@ impl Prefixes {
     /// Begins to hash the first few of these parts, as far as there is room among those of all connections.
     pub fn begin(&self, state: &State, offers: impl Iterator<Item = Offer>) {
         for offer in offers.take(AHEAD) {
-            if self.lock().iter().any(|prefix| prefix.offer == offer) {
+            if known(state, offer).is_some() || self.lock().iter().any(|prefix| prefix.offer == offer) {
                 continue;
             }
             let Ok(room) = state.prefixes.clone().try_acquire_owned() else { return };
@@ -57,14 +59,18 @@ impl Prefixes {
         }
     }
 
-    /// What was begun for this part; if nothing was, it is begun now.
-    pub fn take(&self, state: &State, offer: Offer) -> Result<Prefix> {
+    /// The hasher that has seen this part: at once, or when what was begun is done, or is begun now.
+    pub async fn hashed(&self, state: &State, offer: Offer) -> Result<Mark> {
+        if let Some(mark) = known(state, offer) {
+            return Ok(mark);
+        }
         let begun = {
             let mut prefixes = self.lock();
             let found = prefixes.iter().position(|prefix| prefix.offer == offer);
             found.and_then(|index| prefixes.remove(index))
         };
-        begun.map_or_else(|| Prefix::begin(state, offer, ()), Ok)
+        let prefix = begun.map_or_else(|| Prefix::begin(state, offer, ()), Ok)?;
+        Ok(Mark { offset: offer.offset, hasher: prefix.hashed(state).await? })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Prefix>> {
@@ -88,10 +94,15 @@ impl Prefix {
     }
 
     /// Waits until the part is hashed.
-    pub async fn hashed(self, state: &State) -> Result<Hasher> {
+    async fn hashed(self, state: &State) -> Result<Hasher> {
         let Self { offer, hashing, _cancel } = self;
         hashing.wait().await?.map_err(Error::file(&state.blobs.upload(offer.file)))
     }
+}
+
+/// What the server knows about the part without reading it.
+fn known(state: &State, offer: Offer) -> Option<Mark> {
+    state.blobs.holds().mark(offer.file).filter(|mark| mark.offset == offer.offset)
 }
 
 fn hash(mut source: impl Read, size: u64, cancelled: &CancellationToken) -> io::Result<Hasher> {

@@ -20,6 +20,9 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, prefixes: &Prefixes, pla
     if plan.files.len() > MAX_PLAN {
         return Err(Error::refused(ErrorCode::BadRequest, format!("a plan names at most {MAX_PLAN} files")));
     }
+    if plan.files.iter().any(|file| file.mtime.is_some()) {
+        parts::settle(&state.blobs).await;
+    }
     let (caller, blobs) = (caller.clone(), state.blobs.clone());
     let judged = state.catalog.read(move |connection| {
         caller.verify(connection)?;

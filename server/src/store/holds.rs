@@ -1,12 +1,14 @@
-//! Who is writing which file in `incoming/`.
+//! Who is writing which file in `incoming/`, and what is known about the digest of its beginning.
 //!
 //! A file there has one writer at most, and the collector touches none that has one. Files go by numbers; a number is
 //! never given to a second file while the server runs, so what was learnt about the beginning of one stays true.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use sealift_protocol::content::{ALIGNMENT, Tally};
+use sealift_protocol::{Digest, Hasher};
 use tokio::sync::Notify;
 
 /// The files that are in use. Clones share it.
@@ -14,7 +16,28 @@ use tokio::sync::Notify;
 pub struct Holds {
     next: Arc<AtomicU64>,
     held: Arc<Mutex<HashSet<u64>>>,
+    marks: Arc<Mutex<HashMap<u64, Mark>>>,
     released: Arc<Notify>,
+    /// Files of uploads that have broken off, whose last bytes are still being written.
+    ending: Arc<Mutex<HashSet<u64>>>,
+    ended: Arc<Notify>,
+}
+
+/// A hasher that has seen the first bytes of a file, up to where an upload can go on.
+#[derive(Debug, Clone)]
+pub struct Mark {
+    /// How many.
+    pub offset: u64,
+    /// What saw them.
+    pub hasher: Hasher,
+}
+
+/// Hashes an upload, and marks the last place at which it can go on.
+#[derive(Debug)]
+pub struct Marking {
+    hasher: Hasher,
+    total: u64,
+    mark: Mark,
 }
 
 /// The use of one file, until the last clone is dropped.
@@ -56,9 +79,26 @@ impl Holds {
         self.lock().contains(&file)
     }
 
+    /// What is known about a file that was left. After a restart nothing is.
+    pub fn mark(&self, file: u64) -> Option<Mark> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner).get(&file).cloned()
+    }
+
     /// Told whenever a file is no longer in use.
     pub fn released(&self) -> Arc<Notify> {
         self.released.clone()
+    }
+
+    /// Waits for the last bytes of uploads that have broken off: who was cut off may be back before they are written.
+    pub async fn settle(&self) {
+        loop {
+            // Before the look, so that no end is missed between the two.
+            let ended = self.ended.notified();
+            if self.ending.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+                return;
+            }
+            ended.await;
+        }
     }
 
     fn take(&self, file: u64, wakes: bool) -> Option<Hold> {
@@ -78,6 +118,16 @@ impl Hold {
         self.0.file
     }
 
+    /// Keeps what is known about the file's beginning as long as the file itself is kept.
+    pub fn remember(&self, mark: Mark) {
+        self.0.holds.marks.lock().unwrap_or_else(PoisonError::into_inner).insert(self.0.file, mark);
+    }
+
+    /// Nothing more comes; the file is released as soon as the last bytes are written.
+    pub fn end(&self) {
+        self.0.holds.ending.lock().unwrap_or_else(PoisonError::into_inner).insert(self.0.file);
+    }
+
     /// From now on the file stays, however the upload ends.
     pub fn keep(&self) {
         self.0.kept.store(true, Ordering::SeqCst);
@@ -94,9 +144,47 @@ impl Hold {
     }
 }
 
+impl Marking {
+    /// Goes on behind a mark.
+    pub fn behind(mark: Mark) -> Self {
+        Self { hasher: mark.hasher.clone(), total: mark.offset, mark }
+    }
+}
+
+impl Default for Marking {
+    fn default() -> Self {
+        Self::behind(Mark { offset: 0, hasher: Hasher::new() })
+    }
+}
+
+impl Tally for Marking {
+    type Outcome = (Digest, Mark);
+
+    fn update(&mut self, bytes: &[u8]) {
+        let (whole, rest) = bytes.split_at(bytes.len() - bytes.len() % ALIGNMENT);
+        self.hasher.update(whole);
+        self.total += whole.len() as u64;
+        if self.total.is_multiple_of(ALIGNMENT as u64) {
+            self.mark = Mark { offset: self.total, hasher: self.hasher.clone() };
+        }
+        self.hasher.update(rest);
+        self.total += rest.len() as u64;
+    }
+
+    fn finish(self) -> (Digest, Mark) {
+        (self.hasher.finish(), self.mark)
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
+        if !*self.kept.get_mut() {
+            self.holds.marks.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.file);
+        }
         self.holds.lock().remove(&self.file);
+        if self.holds.ending.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.file) {
+            self.holds.ended.notify_waiters();
+        }
         if self.wakes {
             self.holds.released.notify_one();
         }
@@ -119,5 +207,46 @@ mod tests {
         assert!(hold.discard() && !hold.discard());
         drop(hold);
         assert!(!holds.is_held(7) && holds.hold_quietly(7).is_some());
+    }
+    #[tokio::test]
+    async fn what_ends_is_waited_for_and_what_goes_on_is_not() {
+        let holds = Holds::default();
+        let (going, ending) = (holds.hold(1).unwrap(), holds.hold(2).unwrap());
+        holds.settle().await;
+        ending.end();
+        let (waiting, released) = (holds.clone(), holds.clone());
+        let waiting = tokio::spawn(async move {
+            waiting.settle().await;
+            released.is_held(2)
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(ending);
+        assert!(!waiting.await.unwrap());
+        drop(going);
+    }
+
+    #[test]
+    fn a_mark_is_the_digest_of_whole_blocks_and_lives_as_long_as_its_file() {
+        let content: Vec<u8> = (0..3 * ALIGNMENT + 77).map(|i| u8::try_from(i % 251).unwrap()).collect();
+        let mut marking = Marking::default();
+        marking.update(&content[..2 * ALIGNMENT]);
+        let (_, mark) = marking.finish();
+        assert_eq!(mark.offset, 2 * ALIGNMENT as u64);
+        let mut marking = Marking::behind(mark);
+        marking.update(&content[2 * ALIGNMENT..]);
+        let (digest, mark) = marking.finish();
+        assert_eq!(digest, Digest::of(&content));
+        assert_eq!(mark.offset, 3 * ALIGNMENT as u64);
+        assert_eq!(mark.hasher.clone().finish(), Digest::of(&content[..3 * ALIGNMENT]));
+
+        let holds = Holds::default();
+        let hold = holds.hold(3).unwrap();
+        hold.keep();
+        hold.remember(mark);
+        drop(hold);
+        assert_eq!(holds.mark(3).map(|mark| mark.offset), Some(3 * ALIGNMENT as u64));
+        drop(holds.hold_quietly(3));
+        assert!(holds.mark(3).is_none());
     }
 }

@@ -5,21 +5,13 @@ mod downloads;
 mod keeping;
 mod offering;
 
-use std::cell::Cell;
-use std::fs::File;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use proptest::test_runner::{Config, TestRunner};
-use sealift_protocol::content::{ALIGNMENT, FRAME};
-use sealift_protocol::message::{Body, Part, Put, Request, Stored, Trailer, Verdict};
-use sealift_protocol::{Digest, ErrorCode, FrameKind, Header, WireError};
-use sealift_server::policy::Rights;
-use sealift_tests::transfer::{end_of, put, put_inline};
-use sealift_tests::{
-    Client, Launcher, Machine, PATIENCE, Pattern, Settings, Store, World, eventually, within,
-};
-
-use crate::{SEALIFTD, code};
+use sealift_protocol::content::FRAME;
+use sealift_protocol::message::{Body, Part, Put, Request, Stored, Verdict};
+use sealift_protocol::{Digest, WireError};
+use sealift_tests::transfer::{end_of, put};
+use sealift_tests::{Client, Machine, PATIENCE, Store, eventually, within};
 
 const MIB: usize = 1 << 20;
 

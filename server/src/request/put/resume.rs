@@ -23,13 +23,11 @@ pub(super) async fn resume(upload: &mut Upload<'_>, put: &Put, part: Part) -> Re
         parts::offer(connection, &blobs, &key)
     });
     let offer = offered.await?.filter(|offer| offer.offset == part.size).ok_or_else(absent)?;
+    let hashed = upload.prefixes.hashed(state, offer).await;
+    // Not before: a client that loses patience meanwhile may come back, and is offered the part again.
     let hold = parts::take(&state.blobs, offer, size)?.ok_or_else(absent)?;
-    let hashed = match upload.prefixes.take(state, offer) {
-        Ok(prefix) => prefix.hashed(state).await,
-        Err(error) => Err(error),
-    };
-    let hasher = match hashed {
-        Ok(hasher) if hasher.clone().finish() == part.sha256 => hasher,
+    let mark = match hashed {
+        Ok(mark) if mark.hasher.clone().finish() == part.sha256 => mark,
         Err(Error::Stopped) => return Err(Error::Stopped),
         hashed => {
             if let Err(error) = hashed {
@@ -42,7 +40,7 @@ pub(super) async fn resume(upload: &mut Upload<'_>, put: &Put, part: Part) -> Re
     };
     hold.keep();
     let incoming = state.blobs.resume(hold, offer.offset)?;
-    Sink::resumed(state.clone(), size, incoming, hasher, offer.offset)
+    Sink::resumed(state.clone(), size, incoming, mark)
 }
 
 fn absent() -> Error {

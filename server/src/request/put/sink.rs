@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sealift_protocol::content::{self, EmptyBlocks};
 use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{MAX_INLINE, Nanoseconds, Put};
-use sealift_protocol::{Digest, Hasher, Header, RemotePath};
+use sealift_protocol::{Digest, Header, RemotePath};
 
 use super::Failure;
 use crate::background::{Background, background};
@@ -15,7 +15,7 @@ use crate::policy::Rights;
 use crate::request::enter_with;
 use crate::session::{Caller, Reader};
 use crate::state::{Share, State};
-use crate::store::holds::Hold;
+use crate::store::holds::{Hold, Mark, Marking};
 use crate::store::incoming::Incoming;
 use crate::store::parts::{self, Target};
 
@@ -67,18 +67,12 @@ impl Sink {
         Self { state, announced, note, small, large: None, hold: None, offset: 0, total: 0 }
     }
 
-    /// Goes on behind the `offset` bytes that `hasher` has seen.
-    pub(super) fn resumed(
-        state: Arc<State>,
-        announced: u64,
-        incoming: Incoming,
-        hasher: Hasher,
-        offset: u64,
-    ) -> Result<Self> {
-        let (small, announced) = (Vec::new(), Some(announced));
+    /// Goes on behind the mark, where `incoming` does.
+    pub(super) fn resumed(state: Arc<State>, announced: u64, incoming: Incoming, mark: Mark) -> Result<Self> {
+        let (small, announced, offset) = (Vec::new(), Some(announced), mark.offset);
         let mut sink =
             Self { state, announced, note: None, small, large: None, hold: None, offset, total: offset };
-        sink.begin(incoming, hasher)?;
+        sink.begin(incoming, Marking::behind(mark))?;
         Ok(sink)
     }
 
@@ -150,7 +144,7 @@ impl Sink {
     /// Goes over to a file.
     async fn spill(&mut self) -> Result<()> {
         let incoming = self.state.blobs.receive()?;
-        self.begin(incoming, Hasher::new())?;
+        self.begin(incoming, Marking::default())?;
         if let Some(large) = &mut self.large {
             // Should the drainer have failed already, the next frame finds out.
             large.blocks.copy(&std::mem::take(&mut self.small)).await;
@@ -158,7 +152,7 @@ impl Sink {
         Ok(())
     }
 
-    fn begin(&mut self, mut incoming: Incoming, hasher: Hasher) -> Result<()> {
+    fn begin(&mut self, mut incoming: Incoming, marking: Marking) -> Result<()> {
         let rest = self.announced.map(|size| size - self.offset);
         let share = self.state.share(rest);
         let (blocks, drainer) = content::receiver(share.block);
@@ -166,15 +160,21 @@ impl Sink {
         self.hold = Some(incoming.hold().clone());
         let draining = background("upload", move || {
             let drained = if single {
-                drainer.run(&mut incoming, hasher)
+                drainer.run(&mut incoming, marking)
             } else {
-                drainer.run_beside(&mut incoming, hasher)
+                drainer.run_beside(&mut incoming, marking)
             };
-            if drained.is_err() {
-                // There may be holes, and a full disk is not to be kept full.
-                incoming.hold().discard();
+            match drained {
+                Ok((_, (digest, mark))) => {
+                    incoming.hold().remember(mark);
+                    Ok((incoming, digest))
+                }
+                Err(error) => {
+                    // There may be holes, and a full disk is not to be kept full.
+                    incoming.hold().discard();
+                    Err(error)
+                }
             }
-            drained.map(|(_, digest)| (incoming, digest))
         })
         .map_err(storage)?;
         self.large = Some(Large { blocks, draining, _share: share });
@@ -204,6 +204,15 @@ impl Sink {
             parts::insert(connection, file, &key)
         };
         drop(self.state.catalog.submit(insert).await);
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        // The upload breaks off in the middle.
+        if let (Some(_), Some(hold)) = (&self.large, &self.hold) {
+            hold.end();
+        }
     }
 }
 

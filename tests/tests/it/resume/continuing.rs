@@ -1,6 +1,16 @@
 //! However an upload breaks off, the next attempt goes on with what is there, and the right content comes of it.
 
-use super::*;
+use std::cell::Cell;
+use std::time::Duration;
+
+use proptest::test_runner::{Config, TestRunner};
+use sealift_protocol::content::{ALIGNMENT, FRAME};
+use sealift_protocol::message::{Trailer, Verdict};
+use sealift_protocol::{Digest, ErrorCode, FrameKind, Header, WireError};
+use sealift_tests::{Launcher, Machine, Pattern, Settings, World, eventually};
+
+use super::{MIB, MTIME, at, begin, dated, failed, go_on, left, offered, resumed, whole};
+use crate::{SEALIFTD, code};
 
 #[tokio::test]
 async fn a_lost_connection_costs_no_more_than_the_frame_that_it_cut() {

@@ -1,6 +1,10 @@
 //! Downloads that go on.
 
-use super::*;
+use sealift_protocol::{Digest, ErrorCode};
+use sealift_tests::transfer::end_of;
+use sealift_tests::{Pattern, World};
+
+use super::at;
 
 #[tokio::test]
 async fn a_download_goes_on_only_with_the_content_that_it_is_of() {

@@ -1,6 +1,17 @@
 //! What is kept of an upload that ends early, and when it goes.
 
-use super::*;
+use std::fs::File;
+use std::time::{Duration, SystemTime};
+
+use sealift_protocol::content::FRAME;
+use sealift_protocol::message::{Put, Trailer, Verdict};
+use sealift_protocol::{Digest, ErrorCode};
+use sealift_server::policy::Rights;
+use sealift_tests::transfer::end_of;
+use sealift_tests::{Pattern, Settings, World, eventually};
+
+use super::{MIB, MTIME, at, begin, cut, dated, left, resumed};
+use crate::code;
 
 #[tokio::test]
 async fn what_is_not_worth_it_or_not_told_apart_is_not_kept() {

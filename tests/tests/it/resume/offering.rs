@@ -1,6 +1,16 @@
 //! Who is offered a part, and what happens to those who take one that is not theirs.
 
-use super::*;
+use std::fs::File;
+
+use sealift_protocol::content::FRAME;
+use sealift_protocol::message::{Body, Part, Put, Request, Verdict};
+use sealift_protocol::{Digest, ErrorCode};
+use sealift_server::policy::Rights;
+use sealift_tests::transfer::{end_of, put, put_inline};
+use sealift_tests::{PATIENCE, Pattern, World, eventually, within};
+
+use super::{MIB, MTIME, at, begin, dated, go_on, left, offered, resumed, whole};
+use crate::code;
 
 #[tokio::test]
 async fn a_part_is_its_own_uploads_alone() {
@@ -66,8 +76,10 @@ async fn a_part_that_is_not_the_clients_is_refused_and_goes() {
     world.store().without_parts().await;
     assert_eq!(whole(&mut client, "file", &other).await.unwrap().sha256, Digest::of(&other));
 
-    // The same when it is the server's disk that has changed.
+    // The same when it is the server's disk that has changed, of which a server that has just started knows nothing.
     let offset = left(&alice, "second", &content, 4 * MIB).await;
+    let world = world.restart().await;
+    let mut client = alice.at(world.address).connect().await;
     let file = world.store().incoming().pop().unwrap();
     let damaged = File::options().write(true).open(file).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&damaged, b"damage", 12_345).unwrap();
