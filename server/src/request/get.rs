@@ -111,6 +111,7 @@ fn find(connection: &Connection, caller: &Caller, path: &RemotePath) -> Result<(
             Ok((content, bytes))
         }
         Place::Root | Place::Directory(_) => Err(entries::is_a_directory(&permit, &names)),
+        Place::Link(..) => Err(entries::is_a_link(&permit, &names)),
     }
 }
 

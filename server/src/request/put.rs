@@ -299,7 +299,7 @@ struct Held {
 
 /// Calls the collector when it is dropped.
 #[derive(Debug)]
-struct Wake(Arc<Notify>);
+pub(super) struct Wake(pub(super) Arc<Notify>);
 
 impl Drop for Wake {
     fn drop(&mut self) {
