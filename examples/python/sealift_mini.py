@@ -166,13 +166,13 @@ def get(connection, remote, local):
 def ls(connection, path=""):
     """Lists a directory, by default our own space."""
     connection.send(type="list", path=path)
-    more = True
-    while more:
+    reply = {"more": True}
+    while reply.get("more"):
         reply = connection.receive()
-        more = reply.get("more", False)
         for entry in reply["entries"]:
             when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry["mtime"] // 10**9))
-            print(f"{entry.get('size', 0):>15} {when} {entry['name']}" + "/" * (entry["kind"] != "file"))
+            mark = {"file": "", "link": "@"}.get(entry["kind"], "/")
+            print(f"{entry.get('size', 0):>15} {when} {entry['name']}" + mark)
 
 
 def main():

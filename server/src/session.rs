@@ -1,8 +1,9 @@
 //! One connection: requests come in, replies go out in the same order.
 //!
 //! Two loops share the connection. The reading one takes requests and the bodies of uploads, and queues a slot for
-//! each reply; the replying one works through the queue. So a hundred small uploads can wait for one commit together,
-//! and a request that only reads is served when its turn comes, after everything before it has been answered.
+//! each reply; the replying one works through the queue. So a hundred small uploads, or other changes, can wait for one
+//! commit together, and a request that only reads is served when its turn comes, after everything before it has been
+//! answered.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -116,6 +117,8 @@ enum Slot {
     Ready(Box<Reply>),
     /// An upload that waits for its commit.
     Stored(Pending<Stored>),
+    /// Another change that waits for its commit.
+    Changed(Pending<Reply>),
     /// A request that is served in its turn.
     Serve(Box<Request>),
     /// The last words.
@@ -227,9 +230,7 @@ impl Reading<'_> {
                 Ok(Request::Hello(_)) => return Err(bad_request("a second hello is not expected")),
                 Ok(_) if !greeted => return Err(bad_request("the first request has to be a hello")),
                 Ok(Request::Put(put)) => {
-                    // What was asked before has to see the tree as it was then.
-                    let asked = self.asked;
-                    let _ = self.serves.wait_for(|served| *served == asked).await;
+                    self.catch_up().await;
                     let span = info_span!("put", path = %put.path);
                     let before =
                         self.reader.bytes() - (header.length() + sealift_protocol::frame::HEADER) as u64;
@@ -243,10 +244,17 @@ impl Reading<'_> {
                         }
                     }
                 }
-                Ok(request) => {
-                    self.asked += 1;
-                    self.push(Slot::Serve(Box::new(request))).await?;
-                }
+                Ok(request) => match request::change(request) {
+                    Ok(change) => {
+                        self.catch_up().await;
+                        let pending = request::submit(self.state, self.caller, change).await;
+                        self.push(Slot::Changed(pending)).await?;
+                    }
+                    Err(request) => {
+                        self.asked += 1;
+                        self.push(Slot::Serve(request)).await?;
+                    }
+                },
                 Err(error) => {
                     // Should it have been a put, its body follows; for everything else this changes nothing.
                     discarding = true;
@@ -255,6 +263,12 @@ impl Reading<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Waits until every request before this one was served: each has to see the tree as it was then.
+    async fn catch_up(&mut self) {
+        let asked = self.asked;
+        let _ = self.serves.wait_for(|served| *served == asked).await;
     }
 
     /// Waits for the next frame, as long as the connection may live.
@@ -314,19 +328,8 @@ impl Replying<'_> {
         while let Some(slot) = self.next_slot().await? {
             match slot {
                 Slot::Ready(reply) => request::push(self.writer, &reply)?,
-                Slot::Stored(pending) => {
-                    let pending = match pending.try_now() {
-                        Ok(result) => {
-                            self.reply(result.map(Reply::Stored))?;
-                            None
-                        }
-                        Err(pending) => Some(pending),
-                    };
-                    if let Some(pending) = pending {
-                        self.writer.flush().await?;
-                        self.reply(pending.wait().await.map(Reply::Stored))?;
-                    }
-                }
+                Slot::Stored(pending) => self.conclude(pending, Reply::Stored).await?,
+                Slot::Changed(pending) => self.conclude(pending, |reply| reply).await?,
                 Slot::Serve(request) => {
                     request::serve(self.state, self.caller, self.prefixes, self.writer, *request).await?;
                     self.served.send_modify(|served| *served += 1);
@@ -354,8 +357,16 @@ impl Replying<'_> {
         Ok(self.slots.recv().await)
     }
 
-    fn reply(&mut self, result: Result<Reply>) -> Result<()> {
-        request::push(self.writer, &request::to_reply(result))
+    /// Replies with what came of a change; what is gathered is sent before waiting for its commit.
+    async fn conclude<T>(&mut self, pending: Pending<T>, reply: impl FnOnce(T) -> Reply) -> Result<()> {
+        let result = match pending.try_now() {
+            Ok(result) => result,
+            Err(pending) => {
+                self.writer.flush().await?;
+                pending.wait().await
+            }
+        };
+        request::push(self.writer, &request::to_reply(result.map(reply)))
     }
 }
 

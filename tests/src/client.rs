@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
 use sealift_protocol::message::{
-    Account, Description, Entry, Hello, Info, List, LogQuery, Plan, PlannedFile, Remove, Renew, Reply,
-    Report, Request, Transfer, Transplant, Verdict, Whoami, decode,
+    Account, Description, Entry, Hello, Info, Link, List, LogQuery, MakeDirectory, Nanoseconds, Plan,
+    PlannedFile, Remove, Renew, Reply, Report, Request, Transfer, Transplant, Verdict, Whoami, decode,
 };
 use sealift_protocol::{Digest, Header, RemotePath, VERSION, WireError};
 use serde_json::Value;
@@ -34,6 +34,16 @@ pub fn hello() -> Request {
 /// A path that is well formed.
 pub fn path(text: &str) -> RemotePath {
     text.parse().unwrap()
+}
+
+/// A list request with nothing optional.
+pub fn list(directory: &str) -> List {
+    List { path: path(directory), recursive: false, after: None, limit: 0 }
+}
+
+/// A link request with nothing optional.
+pub fn link(file: &str, target: &str) -> Link {
+    Link { path: path(file), target: target.to_owned(), mtime: None }
 }
 
 impl Client {
@@ -147,7 +157,17 @@ impl Client {
 
     /// Everything in a directory.
     pub async fn list(&mut self, directory: &str) -> Result<Vec<Entry>, WireError> {
-        self.push(&Request::List(List { path: path(directory), recursive: false, after: None, limit: 0 }));
+        self.list_as(&list(directory)).await
+    }
+
+    /// Everything below a directory.
+    pub async fn list_all(&mut self, directory: &str) -> Result<Vec<Entry>, WireError> {
+        self.list_as(&List { recursive: true, ..list(directory) }).await
+    }
+
+    /// Whatever a list request gives, over all its replies.
+    pub async fn list_as(&mut self, list: &List) -> Result<Vec<Entry>, WireError> {
+        self.push(&Request::List(list.clone()));
         self.flush().await;
         let mut all = Vec::new();
         loop {
@@ -179,6 +199,25 @@ impl Client {
     /// Deletes.
     pub async fn remove(&mut self, file: &str) -> Result<(), WireError> {
         done(self.request(&Request::Remove(Remove { path: path(file), recursive: false })).await)
+    }
+
+    /// Deletes a directory with all that is in it.
+    pub async fn remove_all(&mut self, directory: &str) -> Result<(), WireError> {
+        done(self.request(&Request::Remove(Remove { path: path(directory), recursive: true })).await)
+    }
+
+    /// Makes a directory.
+    pub async fn make_directory(
+        &mut self,
+        directory: &str,
+        mtime: Option<Nanoseconds>,
+    ) -> Result<(), WireError> {
+        done(self.request(&Request::MakeDirectory(MakeDirectory { path: path(directory), mtime })).await)
+    }
+
+    /// Stores a symbolic link.
+    pub async fn link(&mut self, file: &str, target: &str) -> Result<(), WireError> {
+        done(self.request(&Request::Link(link(file, target))).await)
     }
 
     /// Moves.

@@ -115,6 +115,7 @@ fn find(connection: &Connection, caller: &Caller, get: &Get) -> Result<(Content,
             Ok((content, bytes))
         }
         Place::Root | Place::Directory(_) => Err(entries::is_a_directory(&permit, &names)),
+        Place::Link(..) => Err(entries::is_a_link(&permit, &names)),
     }
 }
 

@@ -52,6 +52,18 @@ fn describe(connection: &Connection, caller: &Caller, info: &Info) -> Result<Des
             by: Some(node.by),
             stored_bytes: None,
         },
+        Place::Link(node, target) => Description {
+            path,
+            kind: EntryKind::Link,
+            size: None,
+            sha256: None,
+            mtime: node.mtime,
+            executable: false,
+            target: Some(target),
+            stored_at: node.stored_at,
+            by: Some(node.by),
+            stored_bytes: None,
+        },
         Place::File(node, file) => Description {
             path,
             kind: EntryKind::File,

@@ -1,67 +1,77 @@
-//! `list`: what is in a directory.
+//! `list`: what is in a directory, or everything below it.
 
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use sealift_protocol::Location;
 use sealift_protocol::message::{Entry, EntryKind, List, Reply};
+use sealift_protocol::path::name_key;
+use sealift_protocol::{ErrorCode, Location};
 
-use super::{enter_with, find_place, to_reply};
-use crate::error::Result;
+use super::{enter_with, find_place, push, to_reply};
+use crate::error::{Error, Result};
 use crate::policy::Rights;
 use crate::session::{Caller, Writer};
 use crate::state::State;
-use crate::store::entries::{self, Place};
+use crate::store::entries::{self, Page, Place};
 use crate::store::spaces;
 
-/// Entries in one reply: even with the longest names, as JSON, they fit a control frame.
-const PAGE: usize = 64;
-
-/// Sends the entries page by page; no more than one is held, whatever the directory's size.
+/// Sends the entries page by page; no more than one is held, whatever there is to list.
 pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, list: List) -> Result<()> {
-    let mut after = Some(String::new());
+    let mut left = if list.limit == 0 { u64::MAX } else { list.limit };
+    let mut after = Some(list.after.clone().unwrap_or_default());
     while let Some(from) = after.take() {
         let (caller, list) = (caller.clone(), list.clone());
-        let page = state.catalog.read(move |connection| page(connection, &caller, &list, &from)).await;
-        let (reply, next) = match page {
-            Ok((entries, next)) => (Reply::Entries { entries, more: next.is_some() }, next),
-            Err(error) => (to_reply(Err(error)), None),
+        let page = state.catalog.read(move |connection| page(connection, &caller, &list, &from, left)).await;
+        let reply = match page.map(Page::finish) {
+            Ok((entries, more)) => {
+                left -= entries.len() as u64;
+                after = entries.last().filter(|_| more).map(|entry| entry.name.clone());
+                Reply::Entries { entries, more: after.is_some() }
+            }
+            Err(error) => to_reply(Err(error)),
         };
-        writer.push(&reply)?;
-        if next.is_some() {
+        push(writer, &reply)?;
+        if after.is_some() {
             writer.flush().await?;
         }
-        after = next;
     }
     Ok(())
 }
 
-fn page(
-    connection: &Connection,
-    caller: &Caller,
-    list: &List,
-    after: &str,
-) -> Result<(Vec<Entry>, Option<String>)> {
+fn page(connection: &Connection, caller: &Caller, list: &List, after: &str, limit: u64) -> Result<Page> {
+    let mut page = Page::new(limit);
     if list.path.locate(&caller.name)? == Location::Spaces {
         caller.verify(connection)?;
-        return spaces_after(connection, caller, after);
+        if list.recursive {
+            return Err(Error::refused(
+                ErrorCode::BadRequest,
+                "/ is the list of spaces, whose contents are listed one by one: name a space, as in /NAME",
+            ));
+        }
+        fill_with_spaces(connection, caller, after, &mut page)?;
+        return Ok(page);
     }
     let (permit, names) = enter_with(connection, caller, &list.path, Rights::READ)?;
-    match find_place(connection, &permit, &list.path, &names)? {
-        Place::File(node, _) => Ok((vec![node.to_entry()], None)),
-        directory => entries::list(connection, &permit, &directory, after, PAGE),
+    let place = find_place(connection, &permit, &list.path, &names)?;
+    match &place {
+        Place::Root | Place::Directory(_) => {
+            entries::list(connection, &permit, &place, list.recursive, after, &mut page)?;
+        }
+        Place::File(..) | Place::Link(..) => {
+            if let Some(entry) = place.to_entry().filter(|entry| name_key(&entry.name) > name_key(after)) {
+                page.take(entry);
+            }
+        }
     }
+    Ok(page)
 }
 
-fn spaces_after(
-    connection: &Connection,
-    caller: &Caller,
-    after: &str,
-) -> Result<(Vec<Entry>, Option<String>)> {
-    let mut entries: Vec<_> = spaces::of_identity(connection, caller.identity)?
-        .into_iter()
-        .filter(|space| space.name.as_str() > after)
-        .map(|space| Entry {
+fn fill_with_spaces(connection: &Connection, caller: &Caller, after: &str, page: &mut Page) -> Result<()> {
+    for space in spaces::of_identity(connection, caller.identity)? {
+        if space.name.as_str() <= after {
+            continue;
+        }
+        let entry = Entry {
             name: space.name.to_string(),
             kind: EntryKind::Space,
             size: 0,
@@ -70,10 +80,10 @@ fn spaces_after(
             sha256: None,
             target: None,
             by: space.owner,
-        })
-        .collect();
-    let more = entries.len() > PAGE;
-    entries.truncate(PAGE);
-    let next = if more { entries.last().map(|entry| entry.name.clone()) } else { None };
-    Ok((entries, next))
+        };
+        if !page.take(entry) {
+            break;
+        }
+    }
+    Ok(())
 }

@@ -2,8 +2,10 @@
 
 pub mod get;
 pub mod info;
+pub mod link;
 pub mod list;
 pub mod log;
+pub mod make_directory;
 pub mod plan;
 pub mod put;
 pub mod remove;
@@ -20,13 +22,49 @@ use sealift_protocol::message::{MessageError, Reply, Request};
 use sealift_protocol::{ErrorCode, Location, RemotePath, WireError};
 use tracing::{Instrument, debug, error, info_span};
 
+use self::put::commit::Wake;
 use crate::error::{Error, Result};
 use crate::policy::{Access, Permit, Rights};
 use crate::prefixes::Prefixes;
 use crate::session::{Caller, Writer};
 use crate::state::State;
+use crate::store::catalog::Pending;
 use crate::store::entries::{self, Place};
 use crate::store::spaces;
+
+/// What a request without a body changes in the tree of files, in a transaction.
+pub type Change = Box<dyn FnOnce(&Connection, &Caller) -> Result<Reply> + Send>;
+
+/// The change that a request asks for; any other request is given back, and is for [`serve`].
+pub fn change(request: Request) -> std::result::Result<Change, Box<Request>> {
+    Ok(match request {
+        Request::MakeDirectory(request) => {
+            Box::new(move |connection, caller| make_directory::apply(connection, caller, &request))
+        }
+        Request::Link(request) => {
+            Box::new(move |connection, caller| link::apply(connection, caller, &request))
+        }
+        Request::Remove(request) => {
+            Box::new(move |connection, caller| remove::apply(connection, caller, &request))
+        }
+        Request::Move(paths) => {
+            Box::new(move |connection, caller| transplant::apply_move(connection, caller, &paths))
+        }
+        Request::Copy(paths) => {
+            Box::new(move |connection, caller| transplant::apply_copy(connection, caller, &paths))
+        }
+        other => return Err(Box::new(other)),
+    })
+}
+
+/// Queues a change behind those that were sent before it, as an upload's commit is.
+pub async fn submit(state: &Arc<State>, caller: &Caller, change: Change) -> Pending<Reply> {
+    let caller = caller.clone();
+    // What was deleted or replaced may have been the last name of its content.
+    let wake = Wake(state.garbage.clone());
+    let work = move |connection: &Connection, _: &Wake| change(connection, &caller);
+    state.catalog.submit_holding(wake, work, |_, _, _| Ok(())).await
+}
 
 /// Serves a request whose turn has come. An error means that the connection is of no further use.
 pub async fn serve(
@@ -66,18 +104,6 @@ async fn single(state: &Arc<State>, caller: &Caller, prefixes: &Prefixes, reques
             let span = info_span!("info", path = %info.path);
             info::serve(state, caller, info).instrument(span).await
         }
-        Request::Remove(remove) => {
-            let span = info_span!("remove", path = %remove.path);
-            remove::serve(state, caller, remove).instrument(span).await
-        }
-        Request::Move(paths) => {
-            let span = info_span!("move", from = %paths.from, to = %paths.to);
-            transplant::serve_move(state, caller, paths).instrument(span).await
-        }
-        Request::Copy(paths) => {
-            let span = info_span!("copy", from = %paths.from, to = %paths.to);
-            transplant::serve_copy(state, caller, paths).instrument(span).await
-        }
         Request::Whoami(_) => whoami::serve(state, caller).instrument(info_span!("whoami")).await,
         Request::Renew(renew) => renew::serve(state, caller, renew).instrument(info_span!("renew")).await,
         Request::Report(report) => {
@@ -86,6 +112,9 @@ async fn single(state: &Arc<State>, caller: &Caller, prefixes: &Prefixes, reques
         }
         Request::MakeDirectory(_)
         | Request::Link(_)
+        | Request::Remove(_)
+        | Request::Move(_)
+        | Request::Copy(_)
         | Request::Hello(_)
         | Request::Put(_)
         | Request::Get(_)
@@ -146,21 +175,22 @@ pub fn enter_with(
     Ok((access.permit(rights)?, names))
 }
 
-/// What a path leads to; a file does not answer to a path that means a directory.
+/// What a path leads to; neither a file nor a link answers to a path that means a directory.
 pub fn find_place(
     connection: &Connection,
     permit: &Permit,
     path: &RemotePath,
     names: &[String],
 ) -> Result<Place> {
-    match entries::find(connection, permit, names)? {
-        Place::File(..) if path.means_directory() => Err(Error::refused(
-            ErrorCode::NotADirectory,
-            format!(
-                "{} is a file: give the path without the trailing slash",
-                entries::display(permit.name(), names)
-            ),
-        )),
-        place => Ok(place),
-    }
+    let place = entries::find(connection, permit, names)?;
+    let what = match &place {
+        Place::File(..) if path.means_directory() => "file",
+        Place::Link(..) if path.means_directory() => "symbolic link",
+        _ => return Ok(place),
+    };
+    let path = entries::display(permit.name(), names);
+    Err(Error::refused(
+        ErrorCode::NotADirectory,
+        format!("{path} is a {what}: give the path without the trailing slash"),
+    ))
 }

@@ -1,7 +1,5 @@
 //! `move` and `copy`: new names for what is there; no content moves.
 
-use std::sync::Arc;
-
 use rusqlite::Connection;
 use sealift_protocol::message::{Reply, Transplant};
 use sealift_protocol::{ErrorCode, RemotePath};
@@ -11,42 +9,27 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::policy::{Permit, Rights};
 use crate::session::Caller;
-use crate::state::State;
 use crate::store::entries::{self, NewFile, Place};
 
-/// Moves a file or a directory.
-pub async fn serve_move(state: &Arc<State>, caller: &Caller, paths: Transplant) -> Result<Reply> {
-    let caller = caller.clone();
-    let moved = state.catalog.write(move |connection| {
-        let (from, from_names) =
-            enter_with(connection, &caller, &paths.from, Rights::DELETE.union(Rights::READ))?;
-        find_place(connection, &from, &paths.from, &from_names)?;
-        let (to, to_names) = enter_target(connection, &caller, &paths.to)?;
-        let now = clock::now();
-        let directories = NewFile { mtime: now, executable: false, by: caller.identity, now };
-        let names = entries::rename(connection, (&from, &from_names), (&to, &to_names), &directories)?;
-        Ok(entries::display(to.name(), &names).parse()?)
-    });
-    let path = moved.await?;
-    // What was replaced may have been the last name of its content.
-    state.garbage.notify_one();
-    Ok(Reply::Placed { path })
+/// Moves a file, a link or a directory.
+pub fn apply_move(connection: &Connection, caller: &Caller, paths: &Transplant) -> Result<Reply> {
+    let (from, from_names) = enter_with(connection, caller, &paths.from, Rights::DELETE.union(Rights::READ))?;
+    find_place(connection, &from, &paths.from, &from_names)?;
+    let (to, to_names) = enter_target(connection, caller, &paths.to)?;
+    let now = clock::now();
+    let directories = NewFile { mtime: now, executable: false, by: caller.identity, now };
+    let names = entries::rename(connection, (&from, &from_names), (&to, &to_names), &directories)?;
+    Ok(Reply::Placed { path: entries::display(to.name(), &names).parse()? })
 }
 
-/// Copies a file.
-pub async fn serve_copy(state: &Arc<State>, caller: &Caller, paths: Transplant) -> Result<Reply> {
-    let caller = caller.clone();
-    let copied = state.catalog.write(move |connection| {
-        let (from, from_names) = enter_with(connection, &caller, &paths.from, Rights::READ)?;
-        find_place(connection, &from, &paths.from, &from_names)?;
-        let (to, to_names) = enter_target(connection, &caller, &paths.to)?;
-        let names =
-            entries::copy(connection, (&from, &from_names), (&to, &to_names), caller.identity, clock::now())?;
-        Ok(entries::display(to.name(), &names).parse()?)
-    });
-    let path = copied.await?;
-    state.garbage.notify_one();
-    Ok(Reply::Placed { path })
+/// Copies a file, a link, or a directory with all that is in it.
+pub fn apply_copy(connection: &Connection, caller: &Caller, paths: &Transplant) -> Result<Reply> {
+    let (from, from_names) = enter_with(connection, caller, &paths.from, Rights::READ)?;
+    find_place(connection, &from, &paths.from, &from_names)?;
+    let (to, to_names) = enter_target(connection, caller, &paths.to)?;
+    let names =
+        entries::copy(connection, (&from, &from_names), (&to, &to_names), caller.identity, clock::now())?;
+    Ok(Reply::Placed { path: entries::display(to.name(), &names).parse()? })
 }
 
 /// A target with a trailing slash has to be a directory that exists.
@@ -67,6 +50,12 @@ fn enter_target(
         match entries::find(connection, &permit, &names) {
             Ok(Place::Root | Place::Directory(_)) => {}
             Ok(Place::File(..)) => return refused(ErrorCode::NotADirectory, "is a file, not a directory"),
+            Ok(Place::Link(..)) => {
+                return refused(
+                    ErrorCode::NotADirectory,
+                    "is a symbolic link, which the server does not follow",
+                );
+            }
             Err(_) => return refused(ErrorCode::NotFound, "is no directory on the server"),
         }
     }

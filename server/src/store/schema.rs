@@ -151,12 +151,13 @@ CREATE INDEX extents_by_blob ON extents (blob);
 -- Blobs whose last reference has gone and whose files a running server removes.
 CREATE TABLE garbage (digest BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 
--- Trees of files. parent 0 is the root of the space; key is the name in NFC; an entry without object is a directory.
+-- Trees of files. parent 0 is the root of the space; key is the name in NFC. A file has an object, a symbolic link has
+-- a target, a directory has neither.
 CREATE TABLE entries (
     id INTEGER PRIMARY KEY, space INTEGER NOT NULL REFERENCES spaces, parent INTEGER NOT NULL,
-    name TEXT NOT NULL, key TEXT NOT NULL, object INTEGER REFERENCES objects,
+    name TEXT NOT NULL, key TEXT NOT NULL, object INTEGER REFERENCES objects, target TEXT,
     mtime INTEGER NOT NULL, executable INTEGER NOT NULL, stored_at INTEGER NOT NULL,
-    identity INTEGER NOT NULL REFERENCES identities
+    identity INTEGER NOT NULL REFERENCES identities, CHECK (object IS NULL OR target IS NULL)
 ) STRICT;
 CREATE UNIQUE INDEX entries_by_name ON entries (space, parent, key);
 CREATE INDEX entries_by_object ON entries (object) WHERE object IS NOT NULL;

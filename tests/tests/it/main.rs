@@ -11,6 +11,7 @@ mod deletion;
 mod hostile;
 mod identity;
 mod joining;
+mod links;
 mod log;
 mod many;
 mod names;
@@ -23,6 +24,7 @@ mod sharing;
 mod silence;
 mod spaces;
 mod tree;
+mod trees;
 
 use sealift_protocol::{ErrorCode, WireError};
 

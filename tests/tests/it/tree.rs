@@ -160,7 +160,7 @@ async fn copies_share_the_content_and_nothing_else() {
     assert!(client.get("e/x").await.unwrap() == content);
     for (from, to, expected) in [
         ("nothing", "x", ErrorCode::NotFound),
-        ("e", "x", ErrorCode::IsADirectory),
+        ("e", "e", ErrorCode::Exists),
         ("", "x", ErrorCode::IsADirectory),
         ("a", "e/x/below", ErrorCode::NotADirectory),
         ("a", "nowhere/", ErrorCode::NotFound),
@@ -207,6 +207,11 @@ async fn the_spaces_of_others_are_closed_and_look_as_if_they_were_not_there() {
                 mallory.mv(path, "x").await.unwrap_err(),
                 mallory.mv("mine", path).await.unwrap_err(),
                 mallory.cp(path, "x").await.unwrap_err(),
+                mallory.list_all(path).await.unwrap_err(),
+                mallory.remove_all(path).await.unwrap_err(),
+                mallory.make_directory(path, None).await.unwrap_err(),
+                mallory.make_directory(path, Some(1)).await.unwrap_err(),
+                mallory.link(path, "x").await.unwrap_err(),
                 mallory.cp("mine", path).await.unwrap_err(),
                 mallory.put_inline(path, b"x").await.unwrap_err(),
                 mallory.put_stream(path, &[1; 70_000]).await.unwrap_err(),

@@ -50,7 +50,7 @@ impl Held {
 
 /// Calls the collector when it is dropped.
 #[derive(Debug)]
-struct Wake(Arc<Notify>);
+pub(in crate::request) struct Wake(pub(in crate::request) Arc<Notify>);
 
 impl Drop for Wake {
     fn drop(&mut self) {

@@ -1,4 +1,10 @@
+mod listing;
+mod trees;
+
+use sealift_protocol::ErrorCode;
+
 use super::*;
+use crate::error::Error;
 use crate::policy::Access;
 use crate::store::{identities, schema, spaces};
 
@@ -52,6 +58,47 @@ impl Tree {
         }
     }
 
+    fn rm(&self, path: &str) -> Result<()> {
+        remove(&self.connection, &self.permit("alice"), &names(path), false)
+    }
+
+    fn rm_all(&self, path: &str) -> Result<()> {
+        remove(&self.connection, &self.permit("alice"), &names(path), true)
+    }
+
+    fn ln(&self, path: &str, target: &str) -> Result<()> {
+        link(&self.connection, &self.permit("alice"), &names(path), target, &self.file())
+    }
+
+    fn mkdir(&self, path: &str, mtime: Option<i64>) -> Result<()> {
+        make_directory(&self.connection, &self.permit("alice"), &names(path), mtime, &self.file())
+    }
+
+    fn cp(&self, from: &str, space: &str, to: &str) -> Result<Vec<String>> {
+        let (source, target) = (self.permit("alice"), self.permit(space));
+        copy(&self.connection, (&source, &names(from)), (&target, &names(to)), self.identity, 9)
+    }
+
+    /// A line for everything below a directory: names, and what there is.
+    fn all(&self, space: &str, path: &str) -> Vec<String> {
+        self.pages(space, path, true, u64::MAX).into_iter().flatten().map(|entry| line(&entry)).collect()
+    }
+
+    /// A whole listing in pages of at most `limit`, each asked for by the last name of the one before.
+    fn pages(&self, space: &str, path: &str, recursive: bool, limit: u64) -> Vec<Vec<Entry>> {
+        let permit = self.permit(space);
+        let (mut pages, mut after) = (Vec::new(), String::new());
+        loop {
+            let directory = find(&self.connection, &permit, &names(path)).unwrap();
+            let mut page = Page::new(limit);
+            list(&self.connection, &permit, &directory, recursive, &after, &mut page).unwrap();
+            let (entries, _) = page.finish();
+            let Some(last) = entries.last() else { return pages };
+            after.clone_from(&last.name);
+            pages.push(entries);
+        }
+    }
+
     fn mv(&self, from: &str, space: &str, to: &str) -> Result<Vec<String>> {
         let (source, target) = (self.permit("alice"), self.permit(space));
         rename(&self.connection, (&source, &names(from)), (&target, &names(to)), &self.file())
@@ -86,13 +133,13 @@ fn the_last_name_takes_the_content_with_it() {
     tree.put("one", "same").unwrap();
     tree.put("two", "same").unwrap();
     assert_eq!(count(&tree.connection, "objects"), 1);
-    remove(&tree.connection, &tree.permit("alice"), &names("one")).unwrap();
+    tree.rm("one").unwrap();
     assert_eq!(tree.read("alice", "two").as_deref(), Some("same"));
     tree.put("two", "other").unwrap();
     assert_eq!((count(&tree.connection, "objects"), count(&tree.connection, "contents")), (1, 1));
-    remove(&tree.connection, &tree.permit("alice"), &names("two")).unwrap();
+    tree.rm("two").unwrap();
     assert_eq!((count(&tree.connection, "objects"), count(&tree.connection, "contents")), (0, 0));
-    assert_eq!(code(remove(&tree.connection, &tree.permit("alice"), &names("two"))), ErrorCode::NotFound);
+    assert_eq!(code(tree.rm("two")), ErrorCode::NotFound);
 }
 
 #[test]
@@ -106,7 +153,7 @@ fn a_blob_becomes_garbage_with_its_last_object_and_comes_back_with_the_next() {
     assert!(objects::within_reach(&tree.connection, tree.identity, &digest, 3).unwrap().is_some());
     assert!(!objects::size_within_reach(&tree.connection, tree.identity + 1, 3).unwrap());
     assert!(objects::within_reach(&tree.connection, tree.identity + 1, &digest, 3).unwrap().is_none());
-    remove(&tree.connection, &permit, &names("big")).unwrap();
+    tree.rm("big").unwrap();
     assert_eq!((count(&tree.connection, "blobs"), count(&tree.connection, "garbage")), (0, 1));
     store(&tree.connection, &permit, &names("again"), keep(), &tree.file()).unwrap();
     assert_eq!((count(&tree.connection, "blobs"), count(&tree.connection, "garbage")), (1, 0));
@@ -141,21 +188,129 @@ fn one_name_in_two_normal_forms_is_one_file() {
     assert_eq!(count(&tree.connection, "entries"), 1);
 }
 
+fn line(entry: &Entry) -> String {
+    match entry.kind {
+        EntryKind::Link => format!("{} -> {}", entry.name, entry.target.as_ref().unwrap()),
+        EntryKind::Directory => format!("{}/", entry.name),
+        _ => format!("{} {}", entry.name, entry.size),
+    }
+}
+
 #[test]
-fn a_listing_pages_without_gaps() {
+fn links_are_leaves_that_nothing_follows() {
     let tree = Tree::new();
-    let all: Vec<String> = (0..25).map(|i| format!("f{i:02}")).collect();
-    for name in &all {
-        tree.put(name, name).unwrap();
+    tree.put("d/f", "x").unwrap();
+    tree.ln("d/l", "f").unwrap();
+    tree.ln("way", "d").unwrap();
+    for path in ["way/f", "way/new/deeper", "d/l/x"] {
+        assert_eq!(code(tree.put(path, "x")), ErrorCode::NotADirectory, "{path}");
+        assert_eq!(code(tree.ln(path, "x")), ErrorCode::NotADirectory, "{path}");
+        assert_eq!(code(tree.mkdir(path, None)), ErrorCode::NotADirectory, "{path}");
+        assert_eq!(code(tree.rm(path)), ErrorCode::NotADirectory, "{path}");
+        assert_eq!(code(tree.mv(path, "alice", "x")), ErrorCode::NotADirectory, "{path}");
+        assert_eq!(code(tree.mv("d/f", "alice", path)), ErrorCode::NotADirectory, "{path}");
+        assert_eq!(code(tree.cp(path, "alice", "x")), ErrorCode::NotADirectory, "{path}");
+        let refused = find(&tree.connection, &tree.permit("alice"), &names(path)).unwrap_err();
+        assert!(refused.to_string().contains("symbolic link"), "{refused}");
+        assert!(check(&tree.connection, &tree.permit("alice"), &names(path)).is_err(), "{path}");
     }
-    let (mut seen, mut after) = (Vec::new(), String::new());
-    loop {
-        let (page, next) = list(&tree.connection, &tree.permit("alice"), &Place::Root, &after, 5).unwrap();
-        seen.extend(page.into_iter().map(|entry| entry.name));
-        match next {
-            Some(key) => after = key,
-            None => break,
-        }
+    assert_eq!(code(tree.mkdir("way", Some(1))), ErrorCode::NotADirectory);
+    assert_eq!(code(tree.ln("d", "x")), ErrorCode::IsADirectory);
+    assert_eq!(code(tree.ln("", "x")), ErrorCode::IsADirectory);
+    assert_eq!(tree.all("alice", ""), ["d/", "d/f 1", "d/l -> f", "way -> d"]);
+}
+
+#[test]
+fn links_and_files_replace_each_other() {
+    let tree = Tree::new();
+    tree.put("a", "content").unwrap();
+    tree.ln("a", "one").unwrap();
+    assert_eq!((count(&tree.connection, "objects"), count(&tree.connection, "contents")), (0, 0));
+    tree.ln("a", "two").unwrap();
+    assert_eq!(tree.all("alice", ""), ["a -> two"]);
+    assert!(check(&tree.connection, &tree.permit("alice"), &names("a")).is_ok());
+    tree.put("a", "content").unwrap();
+    assert_eq!(tree.all("alice", ""), ["a 7"]);
+    tree.ln("l", "there").unwrap();
+    tree.mv("l", "alice", "a").unwrap();
+    assert_eq!((tree.all("alice", ""), count(&tree.connection, "objects")), (vec!["a -> there".into()], 0));
+    tree.put("b", "content").unwrap();
+    tree.mv("b", "alice", "a").unwrap();
+    tree.ln("l", "there").unwrap();
+    tree.cp("l", "alice", "a").unwrap();
+    assert_eq!(tree.all("alice", ""), ["a -> there", "l -> there"]);
+    assert_eq!(count(&tree.connection, "objects"), 0);
+    tree.cp("l", "alice", "l").unwrap();
+    tree.rm("l").unwrap();
+    tree.rm_all("a").unwrap();
+    assert_eq!(count(&tree.connection, "entries"), 0);
+}
+
+#[test]
+fn directories_are_made_once_and_get_a_new_time() {
+    let tree = Tree::new();
+    let mtime = |path: &str| find(&tree.connection, &tree.permit("alice"), &names(path)).unwrap();
+    tree.mkdir("a/b", Some(-5)).unwrap();
+    assert_eq!(mtime("a").node().unwrap().mtime, tree.now, "not the time of what is in it");
+    assert_eq!(mtime("a/b").node().unwrap().mtime, -5);
+    tree.mkdir("a/b", None).unwrap();
+    assert_eq!(mtime("a/b").node().unwrap().mtime, -5);
+    tree.mkdir("a/b", Some(8)).unwrap();
+    tree.mkdir("a", Some(9)).unwrap();
+    tree.mkdir("c", None).unwrap();
+    assert_eq!(mtime("a").node().unwrap().mtime, 9);
+    assert_eq!(mtime("a/b").node().unwrap().mtime, 8);
+    assert_eq!(mtime("c").node().unwrap().mtime, tree.now);
+    tree.mkdir("", Some(1)).unwrap();
+    tree.put("a/f", "x").unwrap();
+    assert_eq!(code(tree.mkdir("a/f", None)), ErrorCode::NotADirectory);
+    assert_eq!(code(tree.mkdir("a/f/g", None)), ErrorCode::NotADirectory);
+    assert_eq!(tree.all("alice", ""), ["a/", "a/b/", "a/f 1", "c/"]);
+}
+
+/// What each right is good for, on what is there and on what is not.
+#[test]
+fn rights() {
+    let tree = Tree::new();
+    tree.put("d/file", "x").unwrap();
+    tree.ln("d/link", "x").unwrap();
+    let connection = &tree.connection;
+    let all = [Rights::READ, Rights::CREATE, Rights::REPLACE, Rights::DELETE];
+    for rights in (0..=15).map(Rights::from_bits) {
+        let permit = match tree.access("alice").permit(rights) {
+            Ok(permit) => permit,
+            Err(_) if rights == Rights::NONE => continue,
+            Err(error) => panic!("{error}"),
+        };
+        let tried = |needed: Rights, what: &str, work: &dyn Fn() -> Result<()>| {
+            connection.execute_batch("SAVEPOINT attempt").unwrap();
+            let result = work();
+            connection.execute_batch("ROLLBACK TO attempt; RELEASE attempt").unwrap();
+            match result {
+                Ok(()) => assert!(rights.contains(needed), "{what} with {:?}", rights.names()),
+                refused => {
+                    assert_eq!(code(refused), ErrorCode::NotAllowed, "{what}");
+                    assert!(!rights.contains(needed), "{what} with {:?}", rights.names());
+                }
+            }
+        };
+        let [read, create, replace, delete] = all;
+        let file = tree.file();
+        tried(create, "make", &|| make_directory(connection, &permit, &names("d/new"), None, &file));
+        tried(create, "make below", &|| make_directory(connection, &permit, &names("n/n"), Some(1), &file));
+        tried(create, "link", &|| link(connection, &permit, &names("d/new"), "x", &file));
+        tried(create, "link below", &|| link(connection, &permit, &names("n/n"), "x", &file));
+        tried(replace, "link over a file", &|| link(connection, &permit, &names("d/file"), "x", &file));
+        tried(replace, "link over a link", &|| link(connection, &permit, &names("d/link"), "x", &file));
+        tried(delete, "remove", &|| remove(connection, &permit, &names("d/link"), false));
+        tried(delete, "remove all", &|| remove(connection, &permit, &names("d"), true));
+        let copied = |from: &str, to: &str| {
+            let (from, to) = (names(from), names(to));
+            copy(connection, (&permit, &from), (&permit, &to), 1, 1).map(drop)
+        };
+        tried(read.union(create), "copy a directory", &|| copied("d", "e"));
+        tried(read.union(create), "copy a link", &|| copied("d/link", "e"));
+        tried(read.union(replace), "copy a link over a file", &|| copied("d/link", "d/file"));
     }
-    assert_eq!(seen, all);
+    assert_eq!(tree.all("alice", ""), ["d/", "d/file 1", "d/link -> x"]);
 }

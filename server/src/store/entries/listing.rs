@@ -1,0 +1,128 @@
+//! Listings: a directory, or everything below one, page by page.
+//!
+//! A page begins behind a place in the order, given by names, and looks up from there what is there now. So nothing is
+//! held from one page to the next, neither rows nor a snapshot, and a client can go on where a broken listing ended.
+
+use rusqlite::{Connection, params};
+use sealift_protocol::message::{Entry, encode};
+use sealift_protocol::path::name_key;
+
+use super::{NODE, Node, Place, child, place};
+use crate::error::Result;
+use crate::policy::Permit;
+
+/// The most entries of a page: what can be looked up without keeping others from the catalog.
+const ENTRIES: usize = 400;
+
+/// The most bytes of a page as JSON. Some room is left for what is around them in the control frame of 65,536 bytes. A
+/// single entry, with the longest path and the longest target, every byte of both escaped, stays below it.
+const BYTES: usize = 60_000;
+
+/// A part of a listing that fits one reply.
+#[derive(Debug)]
+pub struct Page {
+    entries: Vec<Entry>,
+    bytes: usize,
+    limit: u64,
+    more: bool,
+    scratch: Vec<u8>,
+}
+
+impl Page {
+    /// An empty one, for at most `limit` entries.
+    pub fn new(limit: u64) -> Self {
+        Self { entries: Vec::new(), bytes: 0, limit, more: false, scratch: Vec::new() }
+    }
+
+    /// Takes an entry. If there is no room, it returns `false`, and the entry belongs to the next page, if the limit
+    /// allows one.
+    pub fn take(&mut self, entry: Entry) -> bool {
+        if self.entries.len() as u64 >= self.limit {
+            return false;
+        }
+        self.scratch.clear();
+        // The frame's header is as long as what separates entries, and longer.
+        let bytes = encode(&entry, &mut self.scratch).map_or(BYTES, |()| self.scratch.len());
+        let is_full = self.entries.len() >= ENTRIES || self.bytes + bytes > BYTES;
+        if is_full && !self.entries.is_empty() {
+            self.more = true;
+            return false;
+        }
+        self.bytes += bytes;
+        self.entries.push(entry);
+        true
+    }
+
+    /// The entries, and whether another page follows, behind the last of them.
+    pub fn finish(self) -> (Vec<Entry>, bool) {
+        (self.entries, self.more)
+    }
+}
+
+/// A directory on the way down to what is listed.
+struct Level {
+    directory: i64,
+    /// The key of the entry that was listed last.
+    after: String,
+    /// How much of the path leads to the directory.
+    prefix: usize,
+}
+
+/// Fills `page` with what is in `directory`, in the order of the names' keys; `recursive` with everything below it, each
+/// directory before what is in it. Begins behind the entry called `after`, which need not be there any more.
+pub fn list(
+    connection: &Connection,
+    permit: &Permit,
+    directory: &Place,
+    recursive: bool,
+    after: &str,
+    page: &mut Page,
+) -> Result<()> {
+    let mut path = String::new();
+    let start = if recursive { String::new() } else { name_key(after).into_owned() };
+    let mut levels = vec![Level { directory: directory.id(), after: start, prefix: 0 }];
+    if recursive {
+        // Down again to where the last page ended, as far as it is still there.
+        for name in after.split('/') {
+            let Some(level) = levels.last_mut() else { break };
+            level.after = name_key(name).into_owned();
+            match child(connection, permit.space(), level.directory, name)? {
+                Some(Place::Directory(node)) => levels.push(descend(&node, &mut path)),
+                _ => break,
+            }
+        }
+    }
+    let sql = format!(
+        "{NODE} WHERE entries.space = ?1 AND entries.parent = ?2 AND entries.key > ?3 ORDER BY entries.key"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    while let Some(level) = levels.last_mut() {
+        path.truncate(level.prefix);
+        let mut rows = statement.query(params![permit.space().0, level.directory, level.after])?;
+        let mut deeper = None;
+        while let Some(row) = rows.next()? {
+            let found = place(row)?;
+            let Some(mut entry) = found.to_entry() else { continue };
+            entry.name.insert_str(0, &path);
+            if !page.take(entry) {
+                return Ok(());
+            }
+            if let (true, Place::Directory(node)) = (recursive, found) {
+                level.after = row.get(9)?;
+                deeper = Some(node);
+                break;
+            }
+        }
+        match deeper {
+            Some(node) => levels.push(descend(&node, &mut path)),
+            None => drop(levels.pop()),
+        }
+    }
+    Ok(())
+}
+
+fn descend(directory: &Node, path: &mut String) -> Level {
+    path.push_str(&directory.name);
+    path.push('/');
+    Level { directory: directory.id, after: String::new(), prefix: path.len() }
+}

@@ -1,0 +1,74 @@
+//! Why a path cannot be what was asked of it, in sentences that name the mend.
+
+use sealift_protocol::ErrorCode;
+
+use super::{Place, display};
+use crate::error::Error;
+use crate::policy::Permit;
+
+/// The refusal of a path at which a file was wanted.
+pub fn is_a_directory(permit: &Permit, names: &[String]) -> Error {
+    Error::refused(
+        ErrorCode::IsADirectory,
+        format!("{} is a directory: name a file in it", display(permit.name(), names)),
+    )
+}
+
+/// The refusal of a symbolic link at which a content was wanted.
+pub fn is_a_link(permit: &Permit, names: &[String]) -> Error {
+    Error::refused(
+        ErrorCode::BadRequest,
+        format!(
+            "{} is a symbolic link, which holds no content and which the server does not follow: \
+             `sealift info` shows its target",
+            display(permit.name(), names)
+        ),
+    )
+}
+
+/// The refusal of a file or link at which a directory was wanted.
+pub(super) fn not_a_directory(permit: &Permit, names: &[String], place: &Place) -> Error {
+    let path = display(permit.name(), names);
+    let message = match place {
+        Place::Link(..) => format!(
+            "{path} is a symbolic link, which the server does not follow: name the directory that is meant"
+        ),
+        _ => format!("{path} is a file, so nothing can be inside it: choose another path"),
+    };
+    Error::refused(ErrorCode::NotADirectory, message)
+}
+
+pub(super) fn not_found(permit: &Permit, names: &[String]) -> Error {
+    let path = display(permit.name(), names);
+    let parent = display(permit.name(), names.split_last().map_or(names, |(_, parent)| parent));
+    Error::refused(
+        ErrorCode::NotFound,
+        format!("{path} does not exist: `sealift ls {parent}` shows what does"),
+    )
+}
+
+pub(super) fn taken(permit: &Permit, names: &[String]) -> Error {
+    Error::refused(
+        ErrorCode::Exists,
+        format!("{} exists already: delete it first or choose another name", display(permit.name(), names)),
+    )
+}
+
+/// The refusal to put a directory inside itself; `done` is what was to be done to it.
+pub(super) fn into_itself(permit: &Permit, names: &[String], done: &str) -> Error {
+    Error::refused(
+        ErrorCode::Exists,
+        format!(
+            "{} cannot be {done} into itself: choose a place outside of it",
+            display(permit.name(), names)
+        ),
+    )
+}
+
+/// The refusal of a space's root; `mend` says what to name instead.
+pub(super) fn is_a_space(permit: &Permit, names: &[String], mend: &str) -> Error {
+    Error::refused(
+        ErrorCode::IsADirectory,
+        format!("{} is a whole space: {mend}", display(permit.name(), names)),
+    )
+}
