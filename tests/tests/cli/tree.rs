@@ -59,7 +59,8 @@ async fn what_cannot_be_moved_or_copied_is_refused() {
         (["mv", "a", "x/"], 3, "/alice/x is no directory on the server: to give a new name, leave out"),
         (["cp", "a", "x/"], 3, "/alice/x is no directory on the server: to give a new name, leave out"),
         (["mv", "d", "a"], 1, "/alice/a exists already: delete it first or choose another name"),
-        (["cp", "d", "e"], 1, "/alice/d is a directory: name a file in it"),
+        (["cp", "d", "a"], 1, "/alice/a exists already: delete it first or choose another name"),
+        (["cp", "d", "d"], 1, "/alice/d cannot be copied into itself"),
         (["cp", "a", "a/b"], 1, "/alice/a is a file, so nothing can be inside it: choose another path"),
         (["mv", "a", "/bob/a"], 4, "you have no right to create or replace in the space /bob"),
         (["cp", "a", "/bob/a"], 4, "you have no right to create or replace in the space /bob"),
@@ -101,7 +102,7 @@ async fn several_are_deleted_at_once() {
     "#);
     assert_snapshot!(alice.run(["rm", "x", "d"]).await.shown(), @r#"
     sealift: /alice/x does not exist: `sealift ls /alice` shows what does
-    sealift: /alice/d is a directory that is not empty: delete what is in it first
+    sealift: /alice/d is a directory that is not empty: delete what is in it first, or all of it with `sealift rm -r`
     exit 1
     "#);
     alice.run(["rm", "d/e", "d/"]).await.ok();

@@ -65,10 +65,10 @@ pub(super) fn into_itself(permit: &Permit, names: &[String], done: &str) -> Erro
     )
 }
 
-/// The refusal of a space's root; `mend` says what to name instead.
-pub(super) fn is_a_space(permit: &Permit, names: &[String], mend: &str) -> Error {
+/// The refusal of a space's root; `done` is what was to be done to it, and `mend` what to do instead.
+pub(super) fn is_a_space(permit: &Permit, names: &[String], done: &str, mend: &str) -> Error {
     Error::refused(
         ErrorCode::IsADirectory,
-        format!("{} is a whole space: {mend}", display(permit.name(), names)),
+        format!("{} is a whole space and cannot be {done}: {mend}", display(permit.name(), names)),
     )
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, named_params, params};
+use sealift_protocol::ErrorCode;
 use sealift_protocol::message::Nanoseconds;
 use sealift_protocol::path::{MAX_PATH, PathError, name_key};
 
@@ -32,13 +33,13 @@ pub(super) const BELOW: &str = "WITH RECURSIVE below (id, length) AS (
 pub fn remove(connection: &Connection, permit: &Permit, names: &[String], recursive: bool) -> Result<()> {
     permit.demand(Rights::DELETE)?;
     match find(connection, permit, names)? {
-        Place::Root => Err(is_a_space(permit, names, "name what to delete in it")),
+        Place::Root => Err(is_a_space(permit, names, "deleted", "name what to delete in it")),
         Place::Directory(node) => {
             if recursive {
                 remove_below(connection, permit.space(), node.id)?;
             } else if has_children(connection, permit.space(), node.id)? {
                 return Err(Error::refused(
-                    sealift_protocol::ErrorCode::IsADirectory,
+                    ErrorCode::IsADirectory,
                     format!(
                         "{} is a directory that is not empty: delete what is in it first, or all of it with `sealift rm -r`",
                         display(permit.name(), names)
@@ -71,7 +72,7 @@ pub fn rename(
     }
     let place = find(connection, source, source_names)?;
     let Some(node) = place.node() else {
-        return Err(is_a_space(source, source_names, "move what is in it instead"));
+        return Err(is_a_space(source, source_names, "moved", "move what is in it"));
     };
     let target_names = into_directory(connection, target, target_names, &node.name)?;
     if source.space() == target.space() && is_within(&target_names, source_names) {
@@ -129,7 +130,7 @@ pub fn copy(
     source.demand(Rights::READ)?;
     let place = find(connection, source, source_names)?;
     let Some(node) = place.node() else {
-        return Err(is_a_space(source, source_names, "copy what is in it instead"));
+        return Err(is_a_space(source, source_names, "copied", "copy what is in it"));
     };
     let target_names = into_directory(connection, to.0, to.1, &node.name)?;
     let copied = NewFile { mtime: node.mtime, executable: false, by, now };
