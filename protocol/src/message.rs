@@ -89,6 +89,9 @@ pub struct PlannedFile {
     /// When it was last modified. Without it, nothing that an earlier attempt left is continued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtime: Option<Nanoseconds>,
+    /// Whether a file that is there stays if it is newer than `mtime`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub update: bool,
 }
 
 /// Stores a file; parent directories come into being.
@@ -110,6 +113,9 @@ pub struct Put {
     /// Whether the file may be executed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub executable: bool,
+    /// Whether a file that is there stays if it is newer than `mtime`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub update: bool,
     /// Where a [`Body::Stream`] continues: the part that the server has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<Part>,
@@ -281,6 +287,8 @@ pub enum Reply {
     },
     /// To a put: the content and its name are durable.
     Stored(Stored),
+    /// To a put with `update`: what was there is newer, and stays.
+    Kept {},
     /// To a get: data frames follow, then a [`Trailer`].
     Content(Content),
     /// To a list; more such replies follow while `more` is set.
@@ -346,6 +354,8 @@ pub enum Verdict {
         /// Bytes that are here.
         offset: u64,
     },
+    /// Do not send it: what is there is newer.
+    Keep,
     /// Do not send it.
     Refuse(WireError),
 }

@@ -25,7 +25,16 @@ pub struct Fetched {
 
 /// A put request for `file` with nothing optional.
 pub fn put(file: &str, body: Body) -> Put {
-    Put { path: path(file), body, size: None, sha256: None, mtime: None, executable: false, resume: None }
+    Put {
+        path: path(file),
+        body,
+        size: None,
+        sha256: None,
+        mtime: None,
+        executable: false,
+        update: false,
+        resume: None,
+    }
 }
 
 /// A put request whose body is one data frame.

@@ -84,6 +84,11 @@ pub enum Event {
         /// Which.
         id: usize,
     },
+    /// A file stays as it is at the other end: it is newer there.
+    Kept {
+        /// Which.
+        id: usize,
+    },
     /// A transfer failed; the others go on.
     Failed {
         /// Which.

@@ -11,13 +11,17 @@ use crate::error::Error;
 /// The most records that a server returns to one log query.
 const LOG_QUERY: u32 = 1000;
 
-/// Begins to list a directory, a file or, for `/`, the spaces.
+/// Begins to list a directory, with everything below if it is `recursive`, a file or, for `/`, the spaces.
 ///
 /// # Errors
 /// Fails when the request cannot be sent; that there is no such path shows at the first page.
-pub async fn list(connection: &mut Connection, path: RemotePath) -> Result<Listing<'_>, Error> {
+pub async fn list(
+    connection: &mut Connection,
+    path: RemotePath,
+    recursive: bool,
+) -> Result<Listing<'_>, Error> {
     connection.enter();
-    connection.push(&Request::List(List { path, recursive: false, after: None, limit: 0 }))?;
+    connection.push(&Request::List(List { path, recursive, after: None, limit: 0 }))?;
     connection.flush().await?;
     Ok(Listing { connection, more: true })
 }

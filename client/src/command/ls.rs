@@ -1,10 +1,12 @@
 //! `sealift ls [PATH]`
 
+use std::borrow::Cow;
+
 use clap::Args;
 use jiff::tz::TimeZone;
 use sealift_protocol::RemotePath;
 use sealift_protocol::message::{Entry, EntryKind};
-use sealift_transfer::remote;
+use sealift_transfer::{Connection, remote};
 use serde_json::json;
 
 use crate::arguments::remote_path;
@@ -15,11 +17,11 @@ use crate::text;
 
 /// List a directory
 ///
-/// Directories are shown with a / behind their names. The path / lists the spaces that you may read.
+/// Directories are shown with a / behind their names, symbolic links with an @. The path / lists the spaces that you may read.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  sealift ls\n  sealift ls -l docs\n  sealift ls -R /team\n  sealift ls /\n\n\
-    The columns of -l: - for a file, x for one that may be executed, d for a directory, s for a space;\n\
+    The columns of -l: - for a file, x for one that may be executed, d for a directory, l for a link,\ns for a space;\
     who stored it; its size; when it was last modified; its name."
 )]
 pub(crate) struct Ls {
@@ -54,24 +56,33 @@ pub(crate) async fn run(
     let style = Style { long: long.then(TimeZone::system), units: printer.is_terminal() && !bytes };
     let root = path.map_or_else(|| remote_path(""), Ok).map_err(Failure::usage)?;
     let connection = session.client()?.connection().await?;
-    // Directories that are still to be listed, and what goes before the names in them.
-    let mut directories = vec![(root, String::new())];
-    while let Some((directory, prefix)) = directories.pop() {
-        let mut below = Vec::new();
-        let mut listing = remote::list(connection, directory.clone()).await?;
-        while let Some(entries) = listing.page().await? {
-            show(&entries, &prefix, &style, printer)?;
-            if recursive {
-                let inner = entries.iter().filter(|entry| entry.kind != EntryKind::File);
-                for Entry { name, .. } in inner {
-                    below.push((directory.join(name)?, format!("{prefix}{name}/")));
-                }
-            }
-        }
-        // The first of them is listed next.
-        directories.extend(below.into_iter().rev());
+    if !(recursive && root.as_str() == "/") {
+        return list(connection, root, recursive, "", &style, printer).await.map(|_| Exit::Done);
+    }
+    // The server lists the spaces, but not all that is in all of them.
+    for space in list(connection, root.clone(), false, "", &style, printer).await? {
+        list(connection, root.join(&space)?, true, &format!("{space}/"), &style, printer).await?;
     }
     Ok(Exit::Done)
+}
+
+/// Shows a listing with `prefix` before the names. Returns the spaces in it.
+async fn list(
+    connection: &mut Connection,
+    path: RemotePath,
+    recursive: bool,
+    prefix: &str,
+    style: &Style,
+    printer: &mut Printer,
+) -> Result<Vec<String>, Failure> {
+    let mut spaces = Vec::new();
+    let mut listing = remote::list(connection, path, recursive).await?;
+    while let Some(entries) = listing.page().await? {
+        show(&entries, prefix, style, printer)?;
+        let found = entries.into_iter().filter(|entry| entry.kind == EntryKind::Space);
+        spaces.extend(found.map(|entry| entry.name));
+    }
+    Ok(spaces)
 }
 
 fn show(entries: &[Entry], prefix: &str, style: &Style, printer: &mut Printer) -> Result<(), Failure> {
@@ -85,6 +96,7 @@ fn show(entries: &[Entry], prefix: &str, style: &Style, printer: &mut Printer) -
                 "mtime": text::utc(entry.mtime),
                 "executable": entry.executable,
                 "sha256": entry.sha256,
+                "target": entry.target,
                 "by": entry.by,
             }))?;
         }
@@ -94,8 +106,15 @@ fn show(entries: &[Entry], prefix: &str, style: &Style, printer: &mut Printer) -
     let widest = |column: fn(&Row) -> &str| rows.iter().map(|row| column(row).len()).max().unwrap_or(0);
     let (owners, sizes) = (widest(|row| &row.owner), widest(|row| &row.size));
     for (entry, Row { flag, owner, size, time }) in entries.iter().zip(&rows) {
-        let slash = if entry.kind == EntryKind::File { "" } else { "/" };
-        let name = format!("{}{}{slash}", printer.name(prefix), printer.name(&entry.name));
+        let behind = match (&entry.kind, &entry.target) {
+            (EntryKind::Directory | EntryKind::Space, _) => "/".into(),
+            (EntryKind::Link, Some(target)) if style.long.is_some() => {
+                format!(" -> {}", printer.name(target)).into()
+            }
+            (EntryKind::Link, _) => Cow::Borrowed("@"),
+            (EntryKind::File, _) => "".into(),
+        };
+        let name = format!("{}{}{behind}", printer.name(prefix), printer.name(&entry.name));
         if style.long.is_some() {
             printer.line(&format!("{flag} {owner:owners$} {size:>sizes$} {time} {name}"))?;
         } else {

@@ -65,6 +65,8 @@ struct State<'a> {
     bytes: u64,
     /// Directories and links that are there.
     made: usize,
+    /// Files that were newer at the other end.
+    kept: usize,
     /// What was left out on purpose.
     omitted: usize,
     /// The last file that is complete.
@@ -95,6 +97,7 @@ impl<'a> Report<'a> {
             deduplicated: 0,
             bytes: 0,
             made: 0,
+            kept: 0,
             omitted: 0,
             last: None,
             failures: Vec::new(),
@@ -124,7 +127,7 @@ impl<'a> Report<'a> {
             return Err(failure);
         }
         state.summarize();
-        let ended = state.finished + state.made + state.failures.len();
+        let ended = state.finished + state.made + state.kept + state.failures.len();
         Ok(together(ended, &state.failures))
     }
 
@@ -181,6 +184,11 @@ impl State<'_> {
                 self.open.remove(&id);
                 self.made += 1;
             }
+            Event::Kept { id } => {
+                self.crossed(id, 0);
+                self.open.remove(&id);
+                self.kept += 1;
+            }
             Event::Failed { id, error } => {
                 self.crossed(id, 0);
                 if let Some(Open { remote, local, .. }) = self.open.remove(&id) {
@@ -202,7 +210,7 @@ impl State<'_> {
     /// Puts a file's name before the bar.
     fn name(&mut self, id: usize, what: &str) {
         let Some(Open { local, .. }) = self.open.get(&id) else { return };
-        let (number, found) = (self.finished + self.made + self.failures.len() + 1, self.found);
+        let (number, found) = (self.finished + self.made + self.kept + self.failures.len() + 1, self.found);
         self.bar.set_message(|| match self.total {
             Some((1, _)) => format!("{what}{local}"),
             Some((count, _)) => format!("[{number}/{count}] {what}{local}"),

@@ -20,6 +20,7 @@ fn frames_are_pinned() {
         sha256: Some(Digest::of(b"abc")),
         mtime: Some(-1),
         executable: true,
+        update: false,
         resume: None,
     });
     let json = br#"{"type":"put","path":"a/b","body":"inline","size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","mtime":-1,"executable":true}"#;

@@ -32,6 +32,7 @@ mod settings;
 mod source_change;
 mod terminal;
 mod tree;
+mod trees;
 
 use sealift_tests::{Computer, World};
 

@@ -244,7 +244,10 @@ impl Sink {
     fn hash_part(&mut self, hasher: &mut Hasher, count: u64) -> io::Result<()> {
         match self {
             Self::File(file) => {
-                file.set_len(count)?;
+                // Not without need: after a truncation ext4 writes the whole file out when it is closed.
+                if file.metadata()?.len() != count {
+                    file.set_len(count)?;
+                }
                 file.rewind()?;
                 hasher.read(&*file, count)
             }

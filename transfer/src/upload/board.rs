@@ -55,6 +55,11 @@ impl<'a> Board<'a> {
         (self.events)(Event::Made { id });
     }
 
+    pub(super) fn kept(&self, id: usize) {
+        self.close(id);
+        (self.events)(Event::Kept { id });
+    }
+
     /// Tells that a file is stored, if it is the one that was sent.
     pub(super) fn stored(&self, job: &Job, stored: &Stored, done: Done) {
         if stored.size == done.size && stored.sha256 == done.sha256 {

@@ -46,12 +46,20 @@ pub(super) async fn receive(
                     board.stored(&job, &stored, done(sent, false, replies));
                     Next::Nothing
                 }
+                Reply::Kept {} => {
+                    board.kept(job.id);
+                    Next::Nothing
+                }
                 Reply::Error(error) => refused(&job, error, board),
                 other => return Err(unexpected(other)),
             },
             Kind::Claim(large, sent) => match replies.next().await? {
                 Reply::Stored(stored) => {
                     board.stored(&large.job, &stored, done(sent, true, replies));
+                    Next::Nothing
+                }
+                Reply::Kept {} => {
+                    board.kept(large.job.id);
                     Next::Nothing
                 }
                 Reply::Error(error) if error.code == ErrorCode::Absent => {
@@ -63,6 +71,10 @@ pub(super) async fn receive(
             Kind::Stream(job, watched) => match streamed(replies, watched).await? {
                 (Reply::Stored(stored), Some(Ok(sent))) => {
                     board.stored(&job, &stored, done(sent, false, replies));
+                    Next::Nothing
+                }
+                (Reply::Kept {}, _) => {
+                    board.kept(job.id);
                     Next::Nothing
                 }
                 (Reply::Stored(_), _) => {

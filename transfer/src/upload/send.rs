@@ -214,6 +214,7 @@ impl<'a> Sender<'a> {
             path: large.job.to.clone(),
             size: large.size,
             mtime: large.mtime.filter(|_| large.job.resumable),
+            update: false,
         };
         self.requests.push(&Request::Plan(Plan { files: files.iter().map(planned).collect() }))?;
         self.expect(Instant::now(), 0, Kind::Plan(files));
@@ -230,6 +231,10 @@ impl<'a> Sender<'a> {
                 }
             },
             Verdict::Hash => self.claim(large).await,
+            Verdict::Keep => {
+                self.board.kept(large.job.id);
+                Ok(())
+            }
             Verdict::Send => self.send(large.job, 0).await,
             Verdict::Resume { offset } => self.send(large.job, offset).await,
         }
@@ -451,5 +456,5 @@ fn put(
     mtime: Option<Nanoseconds>,
     executable: bool,
 ) -> Put {
-    Put { path: job.to.clone(), body, size, sha256, mtime, executable, resume: None }
+    Put { path: job.to.clone(), body, size, sha256, mtime, executable, update: false, resume: None }
 }

@@ -1,0 +1,229 @@
+//! Directories, up and down.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{CWD, Mode, mkfifoat};
+use sealift_tests::{Computer, Pattern};
+
+use crate::{KIB, alice};
+
+async fn remote(computer: &Computer) -> String {
+    let ran = computer.run(["ls", "-R"]).await.ok();
+    ran.text().lines().collect::<Vec<_>>().join(" ")
+}
+
+fn local(computer: &Computer) -> String {
+    computer.files().join(" ")
+}
+
+/// A tree with a bit of everything: empty and deep directories, empty, small and large files.
+fn plant(computer: &Computer) {
+    for (file, size) in
+        [("a", 0), ("b/c", 10), ("b/d/e", 64 * KIB), ("b/d/f", 64 * KIB + 1), ("z", 3000 * KIB)]
+    {
+        computer.write(format!("tree/{file}"), Pattern::new(size, size).whole());
+    }
+    fs::create_dir_all(computer.desk().join("tree/empty/deep")).unwrap();
+}
+
+#[tokio::test]
+async fn a_tree_goes_up_and_comes_back_as_it_was() {
+    let (world, alice) = alice().await;
+    plant(&alice);
+    let path = |name: &str| alice.desk().join(name);
+    fs::set_permissions(path("tree/b/c"), PermissionsExt::from_mode(0o755)).unwrap();
+    let time = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789);
+    for name in ["tree/b/d/e", "tree/z", "tree/empty/deep", "tree/b/d", "tree/b", "tree"] {
+        fs::File::open(path(name)).unwrap().set_modified(time).unwrap();
+    }
+    let ran = alice.run(["put", "tree"]).await.ok();
+    assert!(ran.stderr.starts_with("stored 5 files ("), "{ran:?}");
+    assert_eq!(
+        remote(&alice).await,
+        "tree/ tree/a tree/b/ tree/b/c tree/b/d/ tree/b/d/e tree/b/d/f tree/empty/ tree/empty/deep/ tree/z"
+    );
+    alice.run(["get", "tree", "back/"]).await.ok();
+    for (name, size) in
+        [("a", 0), ("b/c", 10), ("b/d/e", 64 * KIB), ("b/d/f", 64 * KIB + 1), ("z", 3000 * KIB)]
+    {
+        assert!(alice.read(format!("back/tree/{name}")) == Pattern::new(size, size).whole(), "{name}");
+    }
+    assert!(path("back/tree/empty/deep").is_dir());
+    for name in ["back/tree/b/d/e", "back/tree/z", "back/tree/empty/deep", "back/tree/b/d", "back/tree/b"] {
+        assert_eq!(path(name).metadata().unwrap().modified().unwrap(), time, "{name}");
+    }
+    assert_eq!(path("back/tree/b/c").metadata().unwrap().permissions().mode() & 0o111, 0o111);
+    assert_eq!(path("back/tree/a").metadata().unwrap().permissions().mode() & 0o111, 0);
+    world.store().settled().await;
+}
+
+#[tokio::test]
+async fn slashes_mean_what_they_mean_to_rsync() {
+    let (_world, alice) = alice().await;
+    alice.write("d/x", "x");
+    for (line, there) in [
+        (&["put", "d"][..], "d/ d/x"),
+        (&["put", "d/"], "x"),
+        (&["put", "d", "e"], "e/ e/d/ e/d/x"),
+        (&["put", "d/", "e"], "e/ e/x"),
+        (&["put", "d", "e/"], "e/ e/d/ e/d/x"),
+        (&["put", "d/.", "e/"], "e/ e/x"),
+        (&["put", "d", "d/x", "e"], "e/ e/d/ e/d/x e/x"),
+    ] {
+        alice.run(line).await.ok();
+        assert_eq!(remote(&alice).await, there, "{line:?}");
+        alice.run(["rm", "-r"].into_iter().chain(there.split(' ').take(1))).await.ok();
+    }
+    alice.run(["put", "d/", "e"]).await.ok();
+    for (line, here) in [
+        (&["get", "e"][..], "e/ e/x"),
+        (&["get", "e/"], "x"),
+        (&["get", "e", "f"], "f/ f/e/ f/e/x"),
+        (&["get", "e/", "f"], "f/ f/x"),
+        (&["get", "e", "e/x", "f/"], "f/ f/e/ f/e/x f/x"),
+        (&["get", "/alice/", "f"], "f/ f/e/ f/e/x"),
+        (&["get", ".", "f"], "f/ f/e/ f/e/x"),
+    ] {
+        fs::remove_dir_all(alice.desk()).unwrap();
+        fs::create_dir(alice.desk()).unwrap();
+        alice.run(line).await.ok();
+        assert_eq!(local(&alice), here, "{line:?}");
+    }
+}
+
+#[tokio::test]
+async fn links_are_skipped_or_kept_and_never_followed() {
+    let (_world, alice) = alice().await;
+    alice.write("d/x", "x");
+    alice.write("outside/secret", "s");
+    symlink("x", alice.desk().join("d/link")).unwrap();
+    symlink("../outside", alice.desk().join("d/out")).unwrap();
+    mkfifoat(CWD, alice.desk().join("d/pipe"), Mode::RUSR).unwrap();
+    let ran = alice.run(["put", "d"]).await.ok();
+    for name in ["d/link", "d/out"] {
+        assert!(ran.stderr.contains(&format!("{name} is a symbolic link, and was skipped")), "{ran:?}");
+    }
+    assert!(ran.stderr.contains("d/pipe is a pipe"), "{ran:?}");
+    assert_eq!(remote(&alice).await, "d/ d/x");
+
+    alice.run(["put", "--links", "d"]).await.ok();
+    assert_eq!(remote(&alice).await, "d/ d/link@ d/out@ d/x");
+    let long = alice.run(["ls", "-l", "d"]).await.ok();
+    assert!(long.text().contains(" link -> x\n"), "{long:?}");
+    let ran = alice.run(["get", "d", "without/"]).await.ok();
+    assert!(ran.stderr.contains("link is a symbolic link, and was skipped"), "{ran:?}");
+    assert_eq!(fs::read_dir(alice.desk().join("without/d")).unwrap().count(), 1);
+    alice.run(["get", "--links", "d", "with/"]).await.ok();
+    let target = |name: &str| fs::read_link(alice.desk().join(name)).unwrap();
+    assert_eq!(target("with/d/link").to_str(), Some("x"));
+    assert_eq!(target("with/d/out").to_str(), Some("../outside"));
+
+    // A directory that goes where a link is does not go where that leads.
+    alice.run(["rm", "d/out"]).await.ok();
+    alice.call(["put", "-", "d/out/planted"]).input("p").run().await.ok();
+    let ran = alice.run(["get", "--links", "d", "with/"]).await.refused(8);
+    assert!(ran.stderr.contains("with/d/out is a symbolic link, which is not followed"), "{ran:?}");
+    assert_eq!(fs::read_dir(alice.desk().join("outside")).unwrap().count(), 1);
+    // Whoever names a link means what it leads to.
+    symlink("outside", alice.desk().join("named")).unwrap();
+    alice.run(["put", "named"]).await.ok();
+    assert_eq!(alice.run(["get", "named/secret", "-"]).await.ok().text(), "s");
+}
+
+#[tokio::test]
+async fn what_matches_is_left_out() {
+    let (_world, alice) = alice().await;
+    for file in ["d/a.tmp", "d/keep.tmp", "d/b", "d/build/x", "d/e/build/y", "d/e/c"] {
+        alice.write(file, "");
+    }
+    alice.run(["put", "--exclude", "*.tmp", "--include", "keep.tmp", "--exclude", "/build/", "d"]).await.ok();
+    assert_eq!(remote(&alice).await, "d/ d/b d/e/ d/e/build/ d/e/build/y d/e/c d/keep.tmp");
+    alice.write("patterns", "# comment\nbuild/\n\nb\n");
+    alice.run(["get", "--exclude-from", "patterns", "d", "back"]).await.ok();
+    assert!(local(&alice).contains("back/d/e/c back/d/keep.tmp"), "{}", local(&alice));
+    assert!(!local(&alice).contains("back/d/e/build") && !local(&alice).contains("back/d/b"));
+    let ran = alice.run(["put", "--exclude", "a{b", "d"]).await.refused(2);
+    assert!(ran.stderr.contains("a{b"), "{ran:?}");
+    alice.run(["put", "--exclude-from", "missing", "d"]).await.refused(2);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_or_written_is_told_and_the_rest_arrives() {
+    let (_world, alice) = alice().await;
+    for file in ["d/a", "d/b/c", "d/z"] {
+        alice.write(file, file);
+    }
+    let name = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"d/\xff");
+    fs::write(alice.desk().join(name), "").unwrap();
+    let ran = alice.run(["put", "d"]).await.refused(8);
+    assert!(ran.stderr.contains("not UTF-8: rename it"), "{ran:?}");
+    assert_eq!(remote(&alice).await, "d/ d/a d/b/ d/b/c d/z");
+
+    // A file where a directory is to be, and the other way round.
+    alice.write("here/d/b", "a file");
+    fs::create_dir_all(alice.desk().join("here/d/a")).unwrap();
+    let ran = alice.run(["get", "d", "here/"]).await.refused(8);
+    assert!(ran.stderr.contains("here/d/b is a file, and a directory is to be there"), "{ran:?}");
+    assert!(ran.stderr.contains("here/d/a is a directory, which no file can replace"), "{ran:?}");
+    assert_eq!(alice.read("here/d/z"), b"d/z");
+
+    alice.write("e/a/x", "");
+    alice.write("e/b", "");
+    alice.run(["put", "e/", "d"]).await.refused(8);
+    assert_eq!(remote(&alice).await, "d/ d/a d/b/ d/b/c d/z");
+}
+
+#[tokio::test]
+async fn trees_are_deleted_and_copied_where_that_is_meant() {
+    let (world, alice) = alice().await;
+    plant(&alice);
+    alice.run(["put", "tree"]).await.ok();
+    let before = world.store().blobs().len();
+    alice.run(["cp", "tree", "copy"]).await.ok();
+    assert_eq!(world.store().blobs().len(), before, "nothing is stored twice");
+    let ran = alice.run(["rm", "tree"]).await.refused(1);
+    assert!(ran.stderr.contains("sealift rm -r"), "{ran:?}");
+    alice.run(["rm", "-r", "tree"]).await.ok();
+    assert!(remote(&alice).await.starts_with("copy/ copy/a copy/b/"));
+    assert!(
+        alice.run(["get", "copy/z", "-"]).await.ok().stdout == Pattern::new(3000 * KIB, 3000 * KIB).whole()
+    );
+    alice.run(["rm", "-r", "copy"]).await.ok();
+    world.store().settled().await;
+    assert!(world.store().blobs().is_empty());
+}
+
+/// More than fits in any queue, over several connections.
+#[tokio::test]
+async fn thousands_of_files() {
+    let (world, alice) = alice().await;
+    const FILES: usize = 3000;
+    for number in 0..FILES {
+        alice.write(format!("many/{:02}/{number}", number % 50), number.to_string());
+    }
+    for connections in ["1", "4"] {
+        let ran = alice.run(["--json", "put", "--connections", connections, "many", connections]).await.ok();
+        assert_eq!(ran.text().matches("\"finished\"").count(), FILES);
+        let target = format!("back{connections}");
+        alice.run(["get", "--connections", connections, &format!("{connections}/many"), &target]).await.ok();
+        for number in 0..FILES {
+            let file = format!("{target}/many/{:02}/{number}", number % 50);
+            assert_eq!(alice.read(file), number.to_string().as_bytes());
+        }
+    }
+    alice.run(["rm", "-r", "1", "4"]).await.ok();
+    world.store().settled().await;
+}
+
+#[tokio::test]
+async fn a_rate_needs_a_unit_that_exists() {
+    let (_world, alice) = alice().await;
+    alice.write("d/a", Pattern::new(1, 300 * KIB).whole());
+    alice.run(["put", "--limit-rate", "100M", "d"]).await.ok();
+    alice.run(["get", "--limit-rate", "100M", "d", "back/"]).await.ok();
+    assert!(alice.read("back/d/a") == Pattern::new(1, 300 * KIB).whole());
+    let ran = alice.run(["put", "--limit-rate", "fast", "d"]).await.exited(2);
+    assert!(ran.stderr.contains("write bytes in a second, such as 500K"), "{ran:?}");
+}
