@@ -5,13 +5,16 @@
 //! commit together, and a request that only reads is served when its turn comes, after everything before it has been
 //! answered.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
-use sealift_protocol::message::{Hello, Reply, Request, Stored, Trailer, Welcome, decode, decode_request};
+use sealift_protocol::message::{
+    Get, Hello, Reply, Request, Stored, Trailer, Welcome, decode, decode_request,
+};
 use sealift_protocol::{Digest, ErrorCode, FrameKind, Header, Name, VERSION, WireError};
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
@@ -31,6 +34,9 @@ use crate::{SERVER, clock};
 
 /// Replies that may wait for their turn.
 const QUEUE: usize = 256;
+
+/// Gets that are looked up together.
+const LOOK_UPS: usize = 32;
 
 /// Bytes of replies that are gathered before they are sent although more are ready.
 const GATHER: usize = 32 * 1024;
@@ -163,7 +169,7 @@ async fn converse(
     let (served, serves) = watch::channel(0);
     let (busy, prefixes) = (&Activity::default(), &Prefixes::default());
     let reading = Reading { state, caller, signals, reader, queue, serves, asked: 0, busy, prefixes };
-    let replying = Replying { state, caller, writer, slots, served, busy, prefixes };
+    let replying = Replying { state, caller, writer, slots, held: None, served, busy, prefixes };
     let both = async { tokio::try_join!(reading.run(), replying.run()).map(|((), closed)| closed) };
     let cut = async {
         signals.revoked.cancelled().await;
@@ -317,6 +323,8 @@ struct Replying<'a> {
     caller: &'a Caller,
     writer: &'a mut Writer,
     slots: mpsc::Receiver<Slot>,
+    /// One that came behind gets and has to wait for its turn.
+    held: Option<Slot>,
     served: watch::Sender<u64>,
     busy: &'a Activity,
     prefixes: &'a Prefixes,
@@ -330,10 +338,16 @@ impl Replying<'_> {
                 Slot::Ready(reply) => request::push(self.writer, &reply)?,
                 Slot::Stored(pending) => self.conclude(pending, Reply::Stored).await?,
                 Slot::Changed(pending) => self.conclude(pending, |reply| reply).await?,
-                Slot::Serve(request) => {
-                    request::serve(self.state, self.caller, self.prefixes, self.writer, *request).await?;
-                    self.served.send_modify(|served| *served += 1);
-                }
+                Slot::Serve(request) => match *request {
+                    Request::Get(get) => {
+                        self.gets(get).await?;
+                        continue;
+                    }
+                    other => {
+                        request::serve(self.state, self.caller, self.prefixes, self.writer, other).await?;
+                        self.served.send_modify(|served| *served += 1);
+                    }
+                },
                 Slot::Close(error) => {
                     say_goodbye(self.writer, error).await?;
                     return Ok(true);
@@ -348,8 +362,39 @@ impl Replying<'_> {
         Ok(false)
     }
 
+    /// Serves a get and those right behind it: what is asked for in a row is looked up in one go.
+    async fn gets(&mut self, first: Get) -> Result<()> {
+        let mut gets = VecDeque::from([first]);
+        while !gets.is_empty() {
+            while self.held.is_none() && gets.len() < LOOK_UPS {
+                match self.slots.try_recv() {
+                    Ok(Slot::Serve(request)) => match *request {
+                        Request::Get(get) => gets.push_back(get),
+                        other => self.held = Some(Slot::Serve(Box::new(other))),
+                    },
+                    Ok(other) => self.held = Some(other),
+                    Err(_) => break,
+                }
+            }
+            for found in Box::pin(request::get::find_all(self.state, self.caller, &gets)).await? {
+                let path = gets.pop_front().map(|get| get.path);
+                let span = info_span!("get", path = path.map(tracing::field::display));
+                Box::pin(request::get::send(self.state, self.writer, found)).instrument(span).await?;
+                self.served.send_modify(|served| *served += 1);
+                self.busy.end();
+                if self.writer.pending() > GATHER {
+                    self.writer.flush().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The next reply to be; what is gathered is sent before waiting for one.
     async fn next_slot(&mut self) -> Result<Option<Slot>> {
+        if let Some(slot) = self.held.take() {
+            return Ok(Some(slot));
+        }
         if let Ok(slot) = self.slots.try_recv() {
             return Ok(Some(slot));
         }

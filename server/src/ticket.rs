@@ -72,7 +72,7 @@ impl Ticket {
     /// Queues the record, in order with all else that changes the catalog; nobody waits until it is written.
     pub async fn finish(self, error: Option<ErrorCode>) {
         if let Some(record) = self.close(error) {
-            drop(self.catalog.submit(move |connection| transfers::insert(connection, &record)).await);
+            self.catalog.note(move |connection| transfers::insert(connection, &record)).await;
         }
     }
 
