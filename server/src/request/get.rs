@@ -34,13 +34,11 @@ pub struct Found {
 
 /// Looks up files in one go: up to the first that is not in the catalog, as far as there is room in memory.
 pub async fn find_all(state: &Arc<State>, caller: &Caller, gets: &VecDeque<Get>) -> Result<Vec<Found>> {
-    let ticket = |get: &Get| Ticket::new(&state.catalog, caller, Direction::Get, &get.path);
-    let tickets: Vec<_> = gets.iter().map(ticket).collect();
     let guard = state.blobs.guard().await;
-    let (here, gets) = (caller.clone(), gets.clone());
+    let (here, wanted) = (caller.clone(), gets.clone());
     let look = move |connection: &Connection| {
-        let (mut found, mut held) = (Vec::with_capacity(gets.len()), 0);
-        for get in &gets {
+        let (mut found, mut held) = (Vec::with_capacity(wanted.len()), 0);
+        for get in &wanted {
             let one = find(connection, &here, get);
             let enough = match &one {
                 Ok((_, Bytes::Inline(data))) => {
@@ -59,8 +57,11 @@ pub async fn find_all(state: &Arc<State>, caller: &Caller, gets: &VecDeque<Get>)
         Ok(found)
     };
     let found = state.catalog.read(look).await?;
-    let open = |(found, ticket)| Found { ticket, opened: open(state, found, &guard) };
-    Ok(found.into_iter().zip(tickets).map(open).collect())
+    let open = |(found, get): (_, &Get)| {
+        let ticket = Ticket::new(&state.catalog, caller, Direction::Get, &get.path);
+        Found { ticket, opened: open(state, found, &guard) }
+    };
+    Ok(found.into_iter().zip(gets).map(open).collect())
 }
 
 /// Opens the files that hold a content.
