@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use sealift_protocol::message::{MAX_PLAN, Plan, PlannedFile, Reply, Verdict};
 use sealift_protocol::{ErrorCode, WireError};
 
-use super::enter_with;
+use super::{enter_with, put};
 use crate::error::{Error, Result};
 use crate::policy::Rights;
 use crate::prefixes::Prefixes;
@@ -19,6 +19,9 @@ use crate::store::{Blobs, entries, objects};
 pub async fn serve(state: &Arc<State>, caller: &Caller, prefixes: &Prefixes, plan: Plan) -> Result<Reply> {
     if plan.files.len() > MAX_PLAN {
         return Err(Error::refused(ErrorCode::BadRequest, format!("a plan names at most {MAX_PLAN} files")));
+    }
+    if plan.files.iter().any(|file| file.update && file.mtime.is_none()) {
+        return Err(put::undated());
     }
     if plan.files.iter().any(|file| file.mtime.is_some()) {
         parts::settle(&state.blobs).await;
@@ -57,12 +60,19 @@ fn judge(connection: &Connection, caller: &Caller, blobs: &Blobs, file: &Planned
     let wanted = Rights::CREATE.union(Rights::REPLACE);
     let allowed = enter_with(connection, caller, &file.path, wanted).and_then(|(permit, names)| {
         entries::check(connection, &permit, &names)?;
-        Ok(Target::new(caller.identity, &permit, &names))
+        let stays = match file.mtime.filter(|_| file.update) {
+            Some(mtime) => entries::is_newer(connection, &permit, &names, mtime)?,
+            None => false,
+        };
+        Ok((Target::new(caller.identity, &permit, &names), stays))
     });
-    let target = match allowed {
+    let (target, stays) = match allowed {
         Err(Error::Refused(error)) => return Ok(Verdict::Refuse(shortened(error)).into()),
         other => other?,
     };
+    if stays {
+        return Ok(Verdict::Keep.into());
+    }
     if let Some(mtime) = file.mtime
         && let Some(offer) = parts::offer(connection, blobs, &target.upload(file.size, mtime))?
     {

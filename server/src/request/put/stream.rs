@@ -4,18 +4,14 @@ use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{Put, Trailer, decode};
 use sealift_protocol::{Digest, ErrorCode, FrameKind};
 
-use super::commit::Kept;
+use super::commit::Brought;
 use super::sink::{Arrived, Sink};
 use super::{Failure, Received, Upload, mismatch, resume};
 use crate::error::{Error, Result};
-use crate::policy::Rights;
-use crate::request::enter_with;
-use crate::store::entries;
 use crate::store::incoming::Incoming;
 
 /// Receives the body. If it breaks off, what came stays to be continued; if it is refused, nothing does.
 pub(super) async fn receive(upload: &mut Upload<'_>, put: &Put) -> Received {
-    check(upload, put).await.map_err(Failure::incomplete)?;
     let mut sink = match &put.resume {
         None => Sink::new(upload.state.clone(), upload.caller, put),
         Some(part) => resume::resume(upload, put, *part).await.map_err(Failure::incomplete)?,
@@ -45,13 +41,13 @@ async fn receive_into(sink: &mut Sink, upload: &mut Upload<'_>, put: &Put) -> Re
                     "fewer bytes came than were announced: put the file again when nobody writes to it",
                 )));
             }
-            let kept = match arrived {
-                Arrived::Small(data) => Kept::Inline(data, None),
+            let brought = match arrived {
+                Arrived::Small(data) => Brought::Inline(data, None),
                 Arrived::Large(incoming) => {
                     place(upload, incoming, digest).await.map_err(Failure::complete)?
                 }
             };
-            Ok((Some(kept), total, digest))
+            Ok((Some(brought), total, digest))
         }
     }
 }
@@ -79,23 +75,13 @@ async fn fill(sink: &mut Sink, upload: &mut Upload<'_>, put: &Put) -> std::resul
     }
 }
 
-/// Refuses before anything is received what the commit would refuse after.
-async fn check(upload: &Upload<'_>, put: &Put) -> Result<()> {
-    let (caller, path) = (upload.caller.clone(), put.path.clone());
-    let checked = upload.state.catalog.read(move |connection| {
-        let (permit, names) = enter_with(connection, &caller, &path, Rights::CREATE.union(Rights::REPLACE))?;
-        entries::check(connection, &permit, &names)
-    });
-    checked.await
-}
-
 /// Makes a received file a blob.
-async fn place(upload: &Upload<'_>, incoming: Incoming, digest: Digest) -> Result<Kept> {
+async fn place(upload: &Upload<'_>, incoming: Incoming, digest: Digest) -> Result<Brought> {
     let guard = upload.state.blobs.guard().await;
     let blobs = upload.state.blobs.clone();
     let placed = tokio::task::spawn_blocking(move || {
         let hold = blobs.place(incoming, &digest, &guard)?;
-        Ok(Kept::Blob(guard, hold))
+        Ok(Brought::Blob(guard, hold))
     });
     placed.await.map_err(|_| Error::Stopped)?
 }
