@@ -22,6 +22,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::error::{Error, Result};
 use crate::prefixes::Prefixes;
+use crate::pulse::Watched;
 use crate::request;
 use crate::request::put::Acceptance;
 use crate::state::State;
@@ -72,7 +73,7 @@ pub struct Signals {
 }
 
 /// The reading half of a connection.
-pub type Reader = FrameReader<ReadHalf<TlsStream<TcpStream>>>;
+pub type Reader = FrameReader<Watched<ReadHalf<TlsStream<TcpStream>>>>;
 /// The writing half of a connection.
 pub type Writer = FrameWriter<WriteHalf<TlsStream<TcpStream>>>;
 
@@ -133,7 +134,7 @@ pub async fn run(
 ) {
     let timeouts = state.config.timeouts;
     let (read, write) = tokio::io::split(stream);
-    let mut reader = FrameReader::new(read, timeouts.stall());
+    let mut reader = FrameReader::new(Watched::new(read), timeouts.stall());
     let mut writer = FrameWriter::new(write, timeouts.stall());
     let ended = match caller {
         Ok(caller) => converse(&state, &caller, &signals, &mut reader, &mut writer).await,

@@ -12,8 +12,8 @@ use crate::policy::Rights;
 use crate::prefixes::Prefixes;
 use crate::session::Caller;
 use crate::state::State;
-use crate::store::parts::{self, Offer, Target};
-use crate::store::{Blobs, entries, objects};
+use crate::store::parts::{self, Key, Offer, Target};
+use crate::store::{entries, objects};
 
 /// Judges every file. What the client is offered to continue is hashed meanwhile.
 pub async fn serve(state: &Arc<State>, caller: &Caller, prefixes: &Prefixes, plan: Plan) -> Result<Reply> {
@@ -23,16 +23,13 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, prefixes: &Prefixes, pla
     if plan.files.iter().any(|file| file.update && file.mtime.is_none()) {
         return Err(put::undated());
     }
-    if plan.files.iter().any(|file| file.mtime.is_some()) {
-        parts::settle(&state.blobs).await;
+    let plan = Arc::new(plan);
+    let mut judged = judge_all(state, caller, &plan).await?;
+    let busy: Vec<_> = judged.iter_mut().filter_map(|judgement| judgement.busy.take()).collect();
+    if !busy.is_empty() {
+        state.attempts.settle(&busy, state.config.uploads.yield_after()).await;
+        judged = judge_all(state, caller, &plan).await?;
     }
-    let (caller, blobs) = (caller.clone(), state.blobs.clone());
-    let judged = state.catalog.read(move |connection| {
-        caller.verify(connection)?;
-        let judge = |file| judge(connection, &caller, &blobs, file);
-        plan.files.iter().map(judge).collect::<Result<Vec<_>>>()
-    });
-    let judged = judged.await?;
     prefixes.begin(state, judged.iter().filter_map(|judgement| judgement.offer));
     Ok(Reply::Plan { files: judged.into_iter().map(|judgement| judgement.verdict).collect() })
 }
@@ -42,17 +39,29 @@ struct Judgement {
     verdict: Verdict,
     /// The part behind [`Verdict::Resume`].
     offer: Option<Offer>,
+    /// The upload, if an earlier attempt at it is under way.
+    busy: Option<Key>,
 }
 
 impl From<Verdict> for Judgement {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, offer: None }
+        Self { verdict, offer: None, busy: None }
     }
+}
+
+async fn judge_all(state: &Arc<State>, caller: &Caller, plan: &Arc<Plan>) -> Result<Vec<Judgement>> {
+    let (state_here, caller, plan) = (state.clone(), caller.clone(), plan.clone());
+    let judged = state.catalog.read(move |connection| {
+        caller.verify(connection)?;
+        let judge = |file| judge(connection, &caller, &state_here, file);
+        plan.files.iter().map(judge).collect()
+    });
+    judged.await
 }
 
 /// A part goes before a content of the same size: when the part was begun, the content was not within reach, and a
 /// claim that fails would cost all that the part saves.
-fn judge(connection: &Connection, caller: &Caller, blobs: &Blobs, file: &PlannedFile) -> Result<Judgement> {
+fn judge(connection: &Connection, caller: &Caller, state: &State, file: &PlannedFile) -> Result<Judgement> {
     if file.path.means_directory() {
         let message = "the path ends in a slash and so means a directory: name the file";
         return Ok(Verdict::Refuse(WireError::new(ErrorCode::IsADirectory, message)).into());
@@ -73,17 +82,21 @@ fn judge(connection: &Connection, caller: &Caller, blobs: &Blobs, file: &Planned
     if stays {
         return Ok(Verdict::Keep.into());
     }
-    if let Some(mtime) = file.mtime
-        && let Some(offer) = parts::offer(connection, blobs, &target.upload(file.size, mtime))?
+    let upload = file.mtime.map(|mtime| target.upload(file.size, mtime));
+    // Asked before the look at what is free: what ends between the two is found there.
+    let busy = upload.clone().filter(|upload| state.attempts.has(upload));
+    if let Some(upload) = upload
+        && let Some(offer) = parts::offer(connection, &state.blobs, &upload)?
     {
-        return Ok(Judgement { verdict: Verdict::Resume { offset: offer.offset }, offer: Some(offer) });
+        let verdict = Verdict::Resume { offset: offer.offset };
+        return Ok(Judgement { verdict, offer: Some(offer), busy });
     }
     let verdict = if objects::size_within_reach(connection, caller.identity, file.size)? {
         Verdict::Hash
     } else {
         Verdict::Send
     };
-    Ok(verdict.into())
+    Ok(Judgement { verdict, offer: None, busy })
 }
 
 /// A full plan's verdicts share one control frame, and the client knows which path is meant.

@@ -22,8 +22,10 @@ use crate::policy::{Permit, Rights};
 use crate::prefixes::Prefixes;
 use crate::session::{Caller, Reader};
 use crate::state::State;
+use crate::store::attempts::Attempt;
 use crate::store::catalog::Pending;
 use crate::store::entries;
+use crate::store::parts::Target;
 use crate::ticket::Ticket;
 
 /// What came of an upload.
@@ -55,6 +57,8 @@ struct Upload<'a> {
     /// The reader's count of bytes at the start of the request.
     before: u64,
     ticket: Ticket,
+    /// Where a stream goes, once that is known to be allowed.
+    target: Option<Target>,
 }
 
 /// Receives an upload and queues its commit. `before` is the reader's count of bytes at the start of the request,
@@ -70,7 +74,7 @@ pub async fn accept(
     prefixes: &Prefixes,
 ) -> Result<Acceptance> {
     let ticket = Ticket::new(&state.catalog, caller, Direction::Put, &put.path);
-    let mut upload = Upload { state, caller, reader, prefixes, before, ticket };
+    let mut upload = Upload { state, caller, reader, prefixes, before, ticket, target: None };
     let accepted = match upload.is_needless(&put).await {
         Ok(true) => {
             upload.progress(0);
@@ -103,7 +107,7 @@ type Received = std::result::Result<(Option<Brought>, u64, Digest), Failure>;
 impl Upload<'_> {
     /// Refuses before anything is received what the commit would refuse after. Returns whether the commit would leave
     /// the tree as it is, too: only for a stream, since the other bodies are not worth a look beforehand.
-    async fn is_needless(&self, put: &Put) -> Result<bool> {
+    async fn is_needless(&mut self, put: &Put) -> Result<bool> {
         if put.path.means_directory() {
             let message = "the path ends in a slash and so means a directory: name the file";
             return Err(Error::refused(ErrorCode::IsADirectory, message));
@@ -120,14 +124,24 @@ impl Upload<'_> {
                 let rights = Rights::CREATE.union(Rights::REPLACE);
                 let (permit, names) = enter_with(connection, &caller, &put.path, rights)?;
                 entries::check(connection, &permit, &names)?;
-                stays(connection, &permit, &names, &put)
+                let target = Target::new(caller.identity, &permit, &names);
+                Ok((target, stays(connection, &permit, &names, &put)?))
             }
         };
-        match self.state.catalog.read(look()).await? {
-            false => Ok(false),
+        let (target, mut stays) = self.state.catalog.read(look()).await?;
+        if stays {
             // What this caller sent before may still wait for its commit, and change that: it has to be seen.
-            true => self.state.catalog.write(look()).await,
+            (_, stays) = self.state.catalog.write(look()).await?;
         }
+        self.target = Some(target);
+        Ok(stays)
+    }
+
+    /// Notes that this is under way, if what comes of it can be continued.
+    fn attempt(&self, put: &Put) -> Option<Attempt> {
+        let target = self.target.clone().filter(|_| !self.state.config.uploads.keep().is_zero())?;
+        let (size, mtime) = put.size.zip(put.mtime)?;
+        Some(self.state.attempts.begin(target.upload(size, mtime), self.reader.stream().pulse()))
     }
 
     async fn receive(&mut self, put: &Put) -> Received {

@@ -3,28 +3,51 @@
 use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{Put, Trailer, decode};
 use sealift_protocol::{Digest, ErrorCode, FrameKind};
+use tracing::debug;
 
 use super::commit::Brought;
 use super::sink::{Arrived, Sink};
 use super::{Failure, Received, Upload, mismatch, resume};
 use crate::error::{Error, Result};
+use crate::store::attempts::Attempt;
 use crate::store::incoming::Incoming;
 
 /// Receives the body. If it breaks off, what came stays to be continued; if it is refused, nothing does.
 pub(super) async fn receive(upload: &mut Upload<'_>, put: &Put) -> Received {
-    let mut sink = match &put.resume {
-        None => Sink::new(upload.state.clone(), upload.caller, put),
+    let (mut sink, attempt) = match &put.resume {
+        None => {
+            let attempt = upload.attempt(put);
+            (Sink::new(upload.state.clone(), attempt.clone(), upload.caller, put), attempt)
+        }
         Some(part) => resume::resume(upload, put, *part).await.map_err(Failure::incomplete)?,
     };
-    let received = receive_into(&mut sink, upload, put).await;
+    let received = receive_into(&mut sink, attempt, upload, put).await;
     if received.as_ref().is_err_and(|failure| !failure.is_interruption()) {
         sink.discard().await;
     }
     received
 }
 
-async fn receive_into(sink: &mut Sink, upload: &mut Upload<'_>, put: &Put) -> Received {
-    match fill(sink, upload, put).await? {
+async fn receive_into(
+    sink: &mut Sink,
+    attempt: Option<Attempt>,
+    upload: &mut Upload<'_>,
+    put: &Put,
+) -> Received {
+    let filled = match &attempt {
+        None => fill(sink, upload, put).await,
+        Some(attempt) => {
+            let filled = tokio::select! {
+                biased;
+                filled = fill(sink, upload, put) => filled,
+                () = attempt.superseded() => Err(silent(upload)),
+            };
+            attempt.over();
+            filled
+        }
+    };
+    drop(attempt);
+    match filled? {
         Trailer::Error(error) => {
             // The client may ask at once what is left.
             sink.leave().await;
@@ -73,6 +96,13 @@ async fn fill(sink: &mut Sink, upload: &mut Upload<'_>, put: &Put) -> std::resul
         sink.take(upload.reader, header).await?;
         upload.progress(sink.received());
     }
+}
+
+/// A newer attempt goes on with what came of this one, whose client has fallen silent.
+fn silent(upload: &Upload<'_>) -> Failure {
+    let silence = upload.state.config.uploads.yield_after();
+    debug!(?silence, "a newer attempt takes over");
+    Failure::incomplete(StreamError::Stalled(silence).into())
 }
 
 /// Makes a received file a blob.
