@@ -76,7 +76,7 @@ impl Attempts {
             };
             let waits = running.iter().filter_map(|facts| facts.wait(silence, begun.elapsed()));
             let Some(wait) = waits.min() else { return };
-            // What becomes of those whose end is waited for, this says; what becomes of their clients, the next look.
+            // An end is told at once. Nobody tells of a client's silence: the next look finds it.
             let _ = tokio::time::timeout(wait, ended).await;
         }
     }
