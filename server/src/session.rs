@@ -12,9 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
-use sealift_protocol::message::{
-    Get, Hello, Reply, Request, Stored, Trailer, Welcome, decode, decode_request,
-};
+use sealift_protocol::message::{Get, Hello, Reply, Request, Trailer, Welcome, decode, decode_request};
 use sealift_protocol::{Digest, ErrorCode, FrameKind, Header, Name, VERSION, WireError};
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
@@ -25,6 +23,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::error::{Error, Result};
 use crate::prefixes::Prefixes;
+use crate::pulse::Watched;
 use crate::request;
 use crate::request::put::Acceptance;
 use crate::state::State;
@@ -78,7 +77,7 @@ pub struct Signals {
 }
 
 /// The reading half of a connection.
-pub type Reader = FrameReader<ReadHalf<TlsStream<TcpStream>>>;
+pub type Reader = FrameReader<Watched<ReadHalf<TlsStream<TcpStream>>>>;
 /// The writing half of a connection.
 pub type Writer = FrameWriter<WriteHalf<TlsStream<TcpStream>>>;
 
@@ -121,9 +120,7 @@ impl Activity {
 enum Slot {
     /// It is known.
     Ready(Box<Reply>),
-    /// An upload that waits for its commit.
-    Stored(Pending<Stored>),
-    /// Another change that waits for its commit.
+    /// A change that waits for its commit.
     Changed(Pending<Reply>),
     /// A request that is served in its turn.
     Serve(Box<Request>),
@@ -141,7 +138,7 @@ pub async fn run(
 ) {
     let timeouts = state.config.timeouts;
     let (read, write) = tokio::io::split(stream);
-    let mut reader = FrameReader::new(read, timeouts.stall());
+    let mut reader = FrameReader::new(Watched::new(read), timeouts.stall());
     let mut writer = FrameWriter::new(write, timeouts.stall());
     let ended = match caller {
         Ok(caller) => converse(&state, &caller, &signals, &mut reader, &mut writer).await,
@@ -211,7 +208,7 @@ impl Reading<'_> {
 
     async fn requests(&mut self) -> Result<()> {
         let mut greeted = false;
-        // Set after a put was refused whose body is still on its way.
+        // Set after a put was answered whose body is still on its way.
         let mut discarding = false;
         while let Some(header) = self.next_header(greeted).await? {
             if header.kind() == FrameKind::Data {
@@ -243,10 +240,10 @@ impl Reading<'_> {
                     let (state, caller, prefixes) = (self.state, self.caller, self.prefixes);
                     let accepting = request::put::accept(state, caller, self.reader, put, before, prefixes);
                     match accepting.instrument(span).await? {
-                        Acceptance::Committing(pending) => self.push(Slot::Stored(pending)).await?,
-                        Acceptance::Refused { error, body_follows } => {
+                        Acceptance::Committing(pending) => self.push(Slot::Changed(pending)).await?,
+                        Acceptance::Answered { reply, body_follows } => {
                             discarding = body_follows;
-                            self.push(Slot::Ready(Box::new(Reply::Error(error)))).await?;
+                            self.push(Slot::Ready(Box::new(reply))).await?;
                         }
                     }
                 }
@@ -336,8 +333,7 @@ impl Replying<'_> {
         while let Some(slot) = self.next_slot().await? {
             match slot {
                 Slot::Ready(reply) => request::push(self.writer, &reply)?,
-                Slot::Stored(pending) => self.conclude(pending, Reply::Stored).await?,
-                Slot::Changed(pending) => self.conclude(pending, |reply| reply).await?,
+                Slot::Changed(pending) => self.conclude(pending).await?,
                 Slot::Serve(request) => match *request {
                     Request::Get(get) => {
                         self.gets(get).await?;
@@ -403,7 +399,7 @@ impl Replying<'_> {
     }
 
     /// Replies with what came of a change; what is gathered is sent before waiting for its commit.
-    async fn conclude<T>(&mut self, pending: Pending<T>, reply: impl FnOnce(T) -> Reply) -> Result<()> {
+    async fn conclude(&mut self, pending: Pending<Reply>) -> Result<()> {
         let result = match pending.try_now() {
             Ok(result) => result,
             Err(pending) => {
@@ -411,7 +407,7 @@ impl Replying<'_> {
                 pending.wait().await
             }
         };
-        request::push(self.writer, &request::to_reply(result.map(reply)))
+        request::push(self.writer, &request::to_reply(result))
     }
 }
 

@@ -169,10 +169,7 @@ pub(crate) fn make_link(path: &Path, target: &str, mtime: Nanoseconds) -> Result
 #[cfg(unix)]
 fn timespec(nanoseconds: Nanoseconds) -> rustix::fs::Timespec {
     const SECOND: i64 = 1_000_000_000;
-    rustix::fs::Timespec {
-        tv_sec: nanoseconds.div_euclid(SECOND),
-        tv_nsec: nanoseconds.rem_euclid(SECOND).into(),
-    }
+    rustix::fs::Timespec { tv_sec: nanoseconds.div_euclid(SECOND), tv_nsec: nanoseconds.rem_euclid(SECOND) }
 }
 
 /// Refuses to replace what is neither a file nor a link.
