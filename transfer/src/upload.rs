@@ -104,7 +104,8 @@ pub async fn upload(
     let others = try_join_all(others);
     let (first, _, ()) =
         tokio::try_join!(work(sharing, first, Intake::new(supply.clone()), events), others, async {
-            Ok(tell_all(supply.amount.clone(), events).await)
+            tell_all(supply.amount.clone(), events).await;
+            Ok(())
         })?;
     client.give_back(first);
     Ok(())
