@@ -13,8 +13,8 @@ pub type Events<'a> = &'a (dyn Fn(Event) + Send + Sync);
 
 /// One thing that happened. Transfers are told apart by an `id`.
 ///
-/// Each transfer that was found ends in one [`Finished`](Self::Finished), [`Made`](Self::Made) or
-/// [`Failed`](Self::Failed), unless the whole run ends with an error. Ids are not used again within a run.
+/// Each transfer that was found ends in one [`Finished`](Self::Finished), [`Made`](Self::Made),
+/// [`Kept`](Self::Kept), [`Would`](Self::Would) or [`Failed`](Self::Failed), unless the whole run ends with an error. Ids are not used again within a run.
 #[derive(Debug)]
 pub enum Event {
     /// Another transfer is to be done.
@@ -88,6 +88,13 @@ pub enum Event {
     Kept {
         /// Which.
         id: usize,
+    },
+    /// A transfer that is only talked about would be done now.
+    Would {
+        /// Which.
+        id: usize,
+        /// The content's size; nothing for a link, and where it is not known.
+        size: Option<u64>,
     },
     /// A transfer failed; the others go on.
     Failed {

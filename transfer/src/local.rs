@@ -12,7 +12,7 @@ use sealift_protocol::Digest;
 use sealift_protocol::message::Nanoseconds;
 
 use crate::error::{Error, Unfit};
-pub(crate) use target::{Target, WORTH_KEEPING, make_link, part_path, write_whole};
+pub(crate) use target::{Target, WORTH_KEEPING, check_target, make_link, part_path, write_whole};
 
 /// What tells whether a file was written to: its size and its time of modification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +157,12 @@ pub(crate) fn check_source(path: &Path, metadata: &Metadata) -> Result<(), Error
 fn shorten(name: &str, most: usize) -> &str {
     let end = name.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= most).last();
     &name[..end.unwrap_or(0)]
+}
+
+/// Whether there is a file that was modified after `mtime`. What cannot be looked at is not.
+pub(crate) fn is_newer(path: &Path, mtime: Nanoseconds) -> bool {
+    let Ok(metadata) = path.symlink_metadata() else { return false };
+    metadata.is_file() && metadata.modified().is_ok_and(|modified| modified > from_nanoseconds(mtime))
 }
 
 fn to_nanoseconds(time: SystemTime) -> Option<Nanoseconds> {

@@ -9,7 +9,7 @@ use sealift_protocol::message::Direction;
 use sealift_transfer::error::Unfit;
 use sealift_transfer::event::Done;
 use sealift_transfer::tree::Omitted;
-use sealift_transfer::{Error, Event};
+use sealift_transfer::{Error, Event, Manner};
 use serde_json::json;
 
 use crate::failure::{Exit, Failure};
@@ -44,6 +44,7 @@ pub(crate) struct Report<'a> {
 struct State<'a> {
     printer: &'a mut Printer,
     direction: Direction,
+    manner: Manner,
     own: Name,
     open: HashMap<usize, Open>,
     bar: Bar,
@@ -67,6 +68,8 @@ struct State<'a> {
     made: usize,
     /// Files that were newer at the other end.
     kept: usize,
+    /// Files and links that would be transferred if this were not only talk.
+    would: usize,
     /// What was left out on purpose.
     omitted: usize,
     /// The last file that is complete.
@@ -78,11 +81,12 @@ struct State<'a> {
 
 impl<'a> Report<'a> {
     /// For the transfers of a caller whose own space is `own`.
-    pub(crate) fn new(printer: &'a mut Printer, direction: Direction, own: Name) -> Self {
+    pub(crate) fn new(printer: &'a mut Printer, direction: Direction, manner: Manner, own: Name) -> Self {
         let (bar, now) = (Bar::new(printer.wants_bar()), Instant::now());
         let state = State {
             printer,
             direction,
+            manner,
             own,
             open: HashMap::new(),
             bar,
@@ -98,6 +102,7 @@ impl<'a> Report<'a> {
             bytes: 0,
             made: 0,
             kept: 0,
+            would: 0,
             omitted: 0,
             last: None,
             failures: Vec::new(),
@@ -127,7 +132,7 @@ impl<'a> Report<'a> {
             return Err(failure);
         }
         state.summarize();
-        let ended = state.finished + state.made + state.kept + state.failures.len();
+        let ended = state.finished + state.made + state.kept + state.would + state.failures.len();
         Ok(together(ended, &state.failures))
     }
 
@@ -184,11 +189,8 @@ impl State<'_> {
                 self.open.remove(&id);
                 self.made += 1;
             }
-            Event::Kept { id } => {
-                self.crossed(id, 0);
-                self.open.remove(&id);
-                self.kept += 1;
-            }
+            Event::Kept { id } => self.kept(id),
+            Event::Would { id, size } => self.would(id, size),
             Event::Failed { id, error } => {
                 self.crossed(id, 0);
                 if let Some(Open { remote, local, .. }) = self.open.remove(&id) {
@@ -264,6 +266,46 @@ impl State<'_> {
         self.last = Some(open);
     }
 
+    /// A file is newer at the other end.
+    fn kept(&mut self, id: usize) {
+        self.crossed(id, 0);
+        self.kept += 1;
+        let Some(Open { remote, local, .. }) = self.open.remove(&id) else { return };
+        if self.printer.wants_json() {
+            let direction = self.direction;
+            self.print(&json!({ "type": "kept", "direction": direction, "path": remote, "local": local }));
+        }
+    }
+
+    /// A file would be transferred.
+    fn would(&mut self, id: usize, size: Option<u64>) {
+        let Some(Open { remote, local, .. }) = self.open.remove(&id) else { return };
+        self.would += 1;
+        self.bytes += size.unwrap_or(0);
+        let (action, path) = match self.direction {
+            Direction::Put => ("store", &remote),
+            Direction::Get => ("fetch", if local == "-" { &remote } else { &local }),
+        };
+        if self.printer.wants_json() {
+            self.print(&json!({
+                "type": "would", "action": action, "path": remote, "local": local, "size": size,
+            }));
+            return;
+        }
+        let size = size.map_or_else(String::new, |size| format!(" ({})", text::size(size)));
+        let line = format!("would {action} {}{size}", self.printer.name(path));
+        self.line(&line);
+    }
+
+    /// Prints a line of data.
+    fn line(&mut self, line: &str) {
+        let printer = &mut *self.printer;
+        let printed = self.bar.suspend(|| printer.line(line).and_then(|()| printer.flush()));
+        if let Err(failure) = printed {
+            self.broken.get_or_insert(failure);
+        }
+    }
+
     /// A tree may hold what is no file.
     fn omitted(&mut self, Omitted { path, error, in_tree }: Omitted) {
         let no_file = matches!(error, Error::Unfit { unfit: Unfit::Link | Unfit::Special, .. });
@@ -330,8 +372,28 @@ impl State<'_> {
 
     fn summarize(&mut self) {
         let stored = self.direction == Direction::Put;
+        if self.manner.update || self.manner.pretend {
+            self.summary_for_programs();
+        }
+        let kept = match (self.kept, stored) {
+            (0, _) => String::new(),
+            (1, true) => "; 1 file is newer on the server and stays".to_owned(),
+            (count, true) => format!("; {count} files are newer on the server and stay"),
+            (1, false) => "; 1 file is newer here and stays".to_owned(),
+            (count, false) => format!("; {count} files are newer here and stay"),
+        };
+        if self.manner.pretend {
+            let verb = if stored { "store" } else { "fetch" };
+            let size = text::size(self.bytes);
+            let note = format!("would {verb} {} ({size}); nothing was changed{kept}", files(self.would));
+            self.printer.note(&note);
+            return;
+        }
         let Some(last) = &self.last else {
-            if self.made > 0 && self.failures.is_empty() {
+            if self.kept > 0 {
+                let verb = if stored { "stored" } else { "fetched" };
+                self.printer.note(&format!("{verb} nothing{kept}"));
+            } else if self.made > 0 && self.failures.is_empty() {
                 let verb = if stored { "stored" } else { "fetched" };
                 self.printer.note(&format!("{verb} {} entries without content", self.made));
             }
@@ -361,6 +423,26 @@ impl State<'_> {
             }
             (false, false, _) => format!("fetched {} files ({facts})", self.finished),
         };
-        self.printer.note(&summary);
+        self.printer.note(&(summary + &kept));
     }
+
+    /// The counts of a run in which not every file is told of.
+    fn summary_for_programs(&mut self) {
+        if self.printer.wants_json() {
+            self.print(&json!({
+                "type": "summary",
+                "direction": self.direction,
+                "files": self.finished,
+                "bytes": self.bytes,
+                "would": self.would,
+                "kept": self.kept,
+                "failed": self.failures.len(),
+            }));
+        }
+    }
+}
+
+/// `1 file`, `2 files`.
+fn files(count: usize) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
 }

@@ -8,6 +8,7 @@ mod credentials;
 mod damage;
 mod deduplication;
 mod destinations;
+mod dry_run;
 mod example;
 mod full_disk;
 mod gate;
@@ -33,6 +34,7 @@ mod source_change;
 mod terminal;
 mod tree;
 mod trees;
+mod update;
 
 use sealift_tests::{Computer, World};
 

@@ -7,8 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::tree::{Becomes, Tree};
-use super::{Destination, Download, Fetch};
+use super::{Destination, Download, Fetch, settle};
 use crate::event::{Event, Events};
+use crate::manner::Manner;
 use crate::tree::{Omitted, Walking};
 
 /// When fewer files than this wait, the next page of a tree is asked for.
@@ -28,6 +29,7 @@ pub(crate) struct Queue {
     state: Mutex<State>,
     changed: Notify,
     walking: Walking,
+    manner: Manner,
 }
 
 #[derive(Default)]
@@ -48,8 +50,14 @@ struct State {
 }
 
 impl Queue {
-    pub(crate) fn new(downloads: Vec<Download>, walking: &Walking, events: Events<'_>) -> Self {
-        let queue = Self { state: Mutex::default(), changed: Notify::new(), walking: walking.clone() };
+    pub(crate) fn new(
+        downloads: Vec<Download>,
+        walking: &Walking,
+        manner: Manner,
+        events: Events<'_>,
+    ) -> Self {
+        let (state, changed) = (Mutex::default(), Notify::new());
+        let queue = Self { state, changed, walking: walking.clone(), manner };
         for Download { from, to, tree } in downloads {
             match (to, tree) {
                 (Destination::Nowhere, Some(root)) => queue.add_tree(from, root, events),
@@ -68,6 +76,8 @@ impl Queue {
                         tree,
                         sha256: None,
                         size: None,
+                        mtime: None,
+                        asked: false,
                         _directory: None,
                         from_start: false,
                     };
@@ -77,6 +87,11 @@ impl Queue {
         }
         queue.tell(events);
         queue
+    }
+
+    /// How the downloads are done.
+    pub(crate) fn manner(&self) -> Manner {
+        self.manner
     }
 
     /// Takes the next task; `None` if there is none just now.
@@ -140,7 +155,6 @@ impl Queue {
                 Ok(Becomes::File { entry, from, path, directory }) => {
                     let (id, size) = (state.next(), Some(entry.size));
                     events(Event::Found { id, remote: from.clone(), local: path.clone(), size });
-                    state.bytes += entry.size;
                     state.found += entry.size;
                     let fetch = Fetch {
                         id,
@@ -149,15 +163,24 @@ impl Queue {
                         tree: None,
                         sha256: entry.sha256,
                         size,
-                        _directory: Some(directory),
+                        mtime: Some(entry.mtime),
+                        asked: false,
+                        _directory: directory,
                         from_start: false,
                     };
-                    state.files.push_back(Box::new(fetch));
+                    if !settle(&fetch, self.manner, events) {
+                        state.bytes += entry.size;
+                        state.files.push_back(Box::new(fetch));
+                    }
                 }
                 Ok(Becomes::Link { from, path }) => {
                     let id = state.next();
                     events(Event::Found { id, remote: from, local: path, size: None });
-                    events(Event::Made { id });
+                    events(if self.manner.pretend {
+                        Event::Would { id, size: None }
+                    } else {
+                        Event::Made { id }
+                    });
                 }
                 Err(omitted) => events(Event::Omitted(omitted)),
             }
@@ -193,7 +216,7 @@ impl Queue {
     }
 
     fn add_tree(&self, from: sealift_protocol::RemotePath, root: PathBuf, events: Events<'_>) {
-        let mut tree = Box::new(Tree::new(from, root.clone(), self.walking.clone()));
+        let mut tree = Box::new(Tree::new(from, root.clone(), self.walking.clone(), self.manner.pretend));
         match tree.begin() {
             Ok(()) => self.state().trees.push_back(tree),
             Err(error) => events(Event::Omitted(Omitted { path: root, error, in_tree: false })),

@@ -169,14 +169,11 @@ pub(crate) fn make_link(path: &Path, target: &str, mtime: Nanoseconds) -> Result
 #[cfg(unix)]
 fn timespec(nanoseconds: Nanoseconds) -> rustix::fs::Timespec {
     const SECOND: i64 = 1_000_000_000;
-    rustix::fs::Timespec {
-        tv_sec: nanoseconds.div_euclid(SECOND),
-        tv_nsec: nanoseconds.rem_euclid(SECOND).into(),
-    }
+    rustix::fs::Timespec { tv_sec: nanoseconds.div_euclid(SECOND), tv_nsec: nanoseconds.rem_euclid(SECOND) }
 }
 
 /// Refuses to replace what is neither a file nor a link.
-pub(super) fn check_target(path: &Path) -> Result<(), Error> {
+pub(crate) fn check_target(path: &Path) -> Result<(), Error> {
     let Ok(metadata) = path.symlink_metadata() else { return Ok(()) };
     let kind = metadata.file_type();
     let unfit = if kind.is_dir() { Unfit::DirectoryTarget } else { Unfit::SpecialTarget };

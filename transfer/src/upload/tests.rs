@@ -10,8 +10,8 @@ use sealift_protocol::{Digest, ErrorCode, Reply, Request, WireError};
 use super::board::Board;
 use super::prepare::{self, Intake};
 use super::{Source, Upload, run};
-use crate::Error;
 use crate::peer::{Peer, Record, pair};
+use crate::{Error, Manner};
 
 /// More than the buffers between disk and wire hold.
 const LARGE: usize = 4 * 1024 * 1024;
@@ -38,7 +38,7 @@ async fn against<F: Future<Output = ()>>(
     let take = |event| record.take(event);
     let uploading = async {
         let board = Board::new(&take);
-        let mut intake = Intake::new(prepare::start(uploads.into_iter().map(Ok)));
+        let mut intake = Intake::new(prepare::start(uploads.into_iter().map(Ok), Manner::default()));
         let result = run(&mut connection, &mut intake, &board).await;
         assert_eq!(connection.is_in_step(), result.is_ok());
         drop(connection);
@@ -287,6 +287,12 @@ async fn answers_that_make_no_sense_end_the_connection() {
 fn transfers_can_be_spawned(client: &mut crate::Client) {
     fn is_send(_: impl Send) {}
     let ignore = |_| {};
-    is_send(super::upload(client, std::iter::empty(), &ignore));
-    is_send(crate::download::download(client, Vec::new(), &crate::tree::Walking::default(), &ignore));
+    is_send(super::upload(client, std::iter::empty(), Manner::default(), &ignore));
+    is_send(crate::download::download(
+        client,
+        Vec::new(),
+        &crate::tree::Walking::default(),
+        Manner::default(),
+        &ignore,
+    ));
 }
