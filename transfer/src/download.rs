@@ -18,6 +18,7 @@ use std::time::Instant;
 use futures_util::future::try_join_all;
 use sealift_protocol::message::{Description, EntryKind, Get, Info, List, Nanoseconds, Report};
 use sealift_protocol::{Digest, ErrorCode, RemotePath, Reply, Request, WireError};
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::client::Client;
@@ -30,7 +31,8 @@ use crate::retry::Retry;
 use crate::tree::{Omitted, Walking};
 use queue::{Queue, Task};
 use receive::{Failure, What};
-use tree::{Directory, Tree};
+use tree::Tree;
+pub(crate) use tree::{Becomes, Directory, make_directory};
 
 /// Entries of a tree that are asked for at a time.
 const PAGE: u64 = 1000;
@@ -112,6 +114,25 @@ pub async fn download(
     events: Events<'_>,
 ) -> Result<(), Error> {
     drain(client, &Queue::new(downloads, walking, manner, events), events).await
+}
+
+/// Downloads what somebody else finds, as it comes.
+pub(crate) async fn download_found(
+    client: &mut Client,
+    mut found: mpsc::Receiver<Vec<Result<Becomes, Omitted>>>,
+    events: Events<'_>,
+) -> Result<(), Error> {
+    let queue = Queue::fed();
+    let feeding = async {
+        while let Some(batch) = found.recv().await {
+            queue.add(batch.into_iter(), events);
+            queue.room().await;
+        }
+        queue.end_feeding(events);
+        Ok(())
+    };
+    tokio::try_join!(drain(client, &queue, events), feeding)?;
+    Ok(())
 }
 
 /// Downloads all that is in the queue, over as many connections as it is worth.

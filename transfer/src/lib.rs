@@ -18,6 +18,7 @@ pub mod plan;
 pub mod profile;
 pub mod remote;
 mod retry;
+pub mod sync;
 pub mod throttle;
 pub mod tree;
 pub mod upload;

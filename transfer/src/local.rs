@@ -12,7 +12,7 @@ use sealift_protocol::Digest;
 use sealift_protocol::message::Nanoseconds;
 
 use crate::error::{Error, Unfit};
-pub(crate) use target::{Target, WORTH_KEEPING, check_target, make_link, part_path, write_whole};
+pub(crate) use target::{Target, WORTH_KEEPING, check_target, copy, make_link, part_path, write_whole};
 
 /// What tells whether a file was written to: its size and its time of modification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,12 +180,12 @@ pub(crate) fn from_nanoseconds(nanoseconds: Nanoseconds) -> SystemTime {
 }
 
 #[cfg(unix)]
-fn is_executable(metadata: &Metadata) -> bool {
+pub(crate) fn is_executable(metadata: &Metadata) -> bool {
     std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o111 != 0
 }
 
 #[cfg(not(unix))]
-fn is_executable(_metadata: &Metadata) -> bool {
+pub(crate) fn is_executable(_metadata: &Metadata) -> bool {
     false
 }
 

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use sealift_protocol::Name;
 use sealift_protocol::message::Direction;
 use sealift_transfer::error::Unfit;
-use sealift_transfer::event::Done;
+use sealift_transfer::event::{Action, Change, Done, Place};
+use sealift_transfer::sync::{Outcome, Withheld};
 use sealift_transfer::tree::Omitted;
 use sealift_transfer::{Error, Event, Manner};
 use serde_json::json;
@@ -70,6 +71,11 @@ struct State<'a> {
     kept: usize,
     /// Files and links that would be transferred if this were not only talk.
     would: usize,
+    /// Other changes, and those of them that are no more than another time or mode.
+    changed: usize,
+    touched: usize,
+    /// Bytes of the files that the destination had.
+    had_bytes: u64,
     /// What was left out on purpose.
     omitted: usize,
     /// The last file that is complete.
@@ -103,6 +109,9 @@ impl<'a> Report<'a> {
             made: 0,
             kept: 0,
             would: 0,
+            changed: 0,
+            touched: 0,
+            had_bytes: 0,
             omitted: 0,
             last: None,
             failures: Vec::new(),
@@ -124,16 +133,44 @@ impl<'a> Report<'a> {
             return Err(failure);
         }
         if let Err(error) = result {
-            let mut failure = Failure::from(error);
-            if state.found > 1 && state.finished > 0 {
-                let of = state.total.map_or_else(String::new, |(count, _)| format!(" of {count}"));
-                failure.message += &format!("; {}{of} files were done before", state.finished);
-            }
-            return Err(failure);
+            return Err(state.gave_up(error));
         }
         state.summarize();
         let ended = state.finished + state.made + state.kept + state.would + state.failures.len();
         Ok(together(ended, &state.failures))
+    }
+
+    /// Tells how syncing went.
+    pub(crate) fn end_sync(self, result: Result<Outcome, Error>) -> Result<Exit, Failure> {
+        let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        state.bar.clear();
+        if let Some(failure) = state.broken.take() {
+            return Err(failure);
+        }
+        let outcome = match result {
+            Ok(outcome) => outcome,
+            Err(error) => return Err(state.gave_up(error)),
+        };
+        state.summarize_sync(&outcome);
+        match outcome.withheld {
+            Some(Withheld::TooMuch { going, of }) => {
+                let message = format!(
+                    "nothing was deleted: {going} of the {} in the destination would go, which is more than half",
+                    files(of)
+                );
+                let hint =
+                    "check that the source is the right one; --delete-anyway deletes them all the same";
+                return Err(Failure::new(Exit::Other, "too-much", message).hint(hint));
+            }
+            Some(Withheld::Failures) => {
+                let message = "nothing was deleted, because not everything could be transferred";
+                let failure = Failure::new(Exit::Some, "failures", message).hint("mend that, and sync again");
+                state.printer.warning(&failure);
+            }
+            None => {}
+        }
+        // What is equal already was a part of the task, too.
+        Ok(together(state.failures.len() + 1, &state.failures))
     }
 
     fn state(&self) -> MutexGuard<'_, State<'a>> {
@@ -142,6 +179,16 @@ impl<'a> Report<'a> {
 }
 
 impl State<'_> {
+    /// What to say when the whole run ended with an error.
+    fn gave_up(&self, error: Error) -> Failure {
+        let mut failure = Failure::from(error);
+        if self.found > 1 && self.finished > 0 {
+            let of = self.total.map_or_else(String::new, |(count, _)| format!(" of {count}"));
+            failure.message += &format!("; {}{of} files were done before", self.finished);
+        }
+        failure
+    }
+
     fn take(&mut self, event: Event) {
         match event {
             Event::Found { id, remote, local, size } => {
@@ -191,6 +238,7 @@ impl State<'_> {
             }
             Event::Kept { id } => self.kept(id),
             Event::Would { id, size } => self.would(id, size),
+            Event::Changed(change) => self.changed(&change),
             Event::Failed { id, error } => {
                 self.crossed(id, 0);
                 if let Some(Open { remote, local, .. }) = self.open.remove(&id) {
@@ -245,6 +293,7 @@ impl State<'_> {
         self.crossed(id, 0);
         self.finished += 1;
         self.deduplicated += usize::from(done.deduplicated);
+        self.had_bytes += if done.deduplicated { done.size } else { 0 };
         self.bytes += done.size;
         self.bar.set_position(self.bytes + self.crossing);
         let Some(open) = self.open.remove(&id) else { return };
@@ -295,6 +344,36 @@ impl State<'_> {
         let size = size.map_or_else(String::new, |size| format!(" ({})", text::size(size)));
         let line = format!("would {action} {}{size}", self.printer.name(path));
         self.line(&line);
+    }
+
+    /// Something else was done, or would be.
+    fn changed(&mut self, change: &Change) {
+        let Change { action, place, from, size, pretended } = change;
+        self.changed += 1;
+        self.touched += usize::from(*action == Action::Touch);
+        if *pretended && matches!(action, Action::Store | Action::Fetch | Action::Update) {
+            self.would += 1;
+            self.bytes += size.unwrap_or(0);
+        }
+        let action = action_name(*action);
+        let shown = |place: &Place| match place {
+            Place::Remote(path) => {
+                let slash = if path.means_directory() && path.as_str() != "/" { "/" } else { "" };
+                absolute(path, &self.own) + slash
+            }
+            Place::Local(path) => path.display().to_string(),
+        };
+        let key = if matches!(place, Place::Remote(_)) { "path" } else { "local" };
+        let (place, from) = (shown(place), from.as_ref().map(shown));
+        if self.printer.wants_json() {
+            let kind = if *pretended { "would" } else { "did" };
+            self.print(&json!({ "type": kind, "action": action, key: place, "from": from, "size": size }));
+        } else if *pretended {
+            let from = from.map_or_else(String::new, |from| format!("{} -> ", self.printer.name(&from)));
+            let size = size.map_or_else(String::new, |size| format!(" ({})", text::size(size)));
+            let line = format!("would {action} {from}{}{size}", self.printer.name(&place));
+            self.line(&line);
+        }
     }
 
     /// Prints a line of data.
@@ -426,6 +505,50 @@ impl State<'_> {
         self.printer.note(&(summary + &kept));
     }
 
+    fn summarize_sync(&mut self, outcome: &Outcome) {
+        let Outcome { unchanged, deleted, moved, .. } = *outcome;
+        let pretend = self.manner.pretend;
+        let transferred = if pretend { self.would } else { self.finished - self.deduplicated };
+        let bytes = self.bytes - self.had_bytes;
+        if self.printer.wants_json() {
+            self.print(&json!({
+                "type": "summary",
+                "direction": self.direction,
+                "dry_run": pretend,
+                "files": transferred,
+                "bytes": bytes,
+                "moved": moved,
+                "touched": self.touched,
+                "unchanged": unchanged,
+                "deleted": deleted,
+                "failed": self.failures.len(),
+            }));
+        }
+        let verb = match (self.direction, pretend) {
+            (Direction::Put, false) => "stored",
+            (Direction::Get, false) => "fetched",
+            (Direction::Put, true) => "would store",
+            (Direction::Get, true) => "would fetch",
+        };
+        let mut note = format!("{verb} {} ({}", files(transferred), text::size(bytes));
+        if !pretend {
+            note += &format!(" in {}", text::duration(self.began.elapsed()));
+        }
+        note += ")";
+        for (count, what) in
+            [(moved, "moved or copied there"), (self.touched, "touched"), (deleted, "deleted")]
+        {
+            if count > 0 {
+                note += &format!(", {count} {what}");
+            }
+        }
+        note += &format!("; {unchanged} unchanged");
+        if pretend {
+            note += "; nothing was changed";
+        }
+        self.printer.note(&note);
+    }
+
     /// The counts of a run in which not every file is told of.
     fn summary_for_programs(&mut self) {
         if self.printer.wants_json() {
@@ -445,4 +568,18 @@ impl State<'_> {
 /// `1 file`, `2 files`.
 fn files(count: usize) -> String {
     if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+}
+
+/// An action as programs and people know it.
+fn action_name(action: Action) -> &'static str {
+    match action {
+        Action::Store => "store",
+        Action::Fetch => "fetch",
+        Action::Update => "update",
+        Action::Move => "move",
+        Action::Copy => "copy",
+        Action::Delete => "delete",
+        Action::MakeDirectory => "mkdir",
+        Action::Touch => "touch",
+    }
 }

@@ -31,6 +31,7 @@ mod rights;
 mod server_death;
 mod settings;
 mod source_change;
+mod sync;
 mod terminal;
 mod tree;
 mod trees;

@@ -42,6 +42,8 @@ struct State {
     taken: usize,
     /// Trees among them.
     listing: usize,
+    /// Whether somebody else finds files.
+    feeding: bool,
     next: usize,
     /// Bytes of all files that were found.
     found: u64,
@@ -89,6 +91,38 @@ impl Queue {
         queue
     }
 
+    /// A queue that somebody else fills, until [`end_feeding`](Self::end_feeding).
+    pub(crate) fn fed() -> Self {
+        let queue = Self {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            walking: Walking::default(),
+            manner: Manner::default(),
+        };
+        queue.state().feeding = true;
+        queue
+    }
+
+    /// Waits until there is room for more files.
+    pub(crate) async fn room(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.state().files.len() < LOW {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Nobody else finds files any more.
+    pub(crate) fn end_feeding(&self, events: Events<'_>) {
+        self.state().feeding = false;
+        self.tell(events);
+        self.changed.notify_waiters();
+    }
+
     /// How the downloads are done.
     pub(crate) fn manner(&self) -> Manner {
         self.manner
@@ -120,7 +154,7 @@ impl Queue {
                 if !state.files.is_empty() || !state.trees.is_empty() {
                     return true;
                 }
-                if state.taken == 0 {
+                if state.taken == 0 && !state.feeding {
                     return false;
                 }
             }
@@ -139,7 +173,11 @@ impl Queue {
                 if state.files.len() >= files || (state.files.len() > 1 && state.bytes >= bytes) {
                     return true;
                 }
-                if state.trees.is_empty() && state.listing == 0 && (state.told || state.taken == 0) {
+                if state.trees.is_empty()
+                    && state.listing == 0
+                    && !state.feeding
+                    && (state.told || state.taken == 0)
+                {
                     return false;
                 }
             }
@@ -182,6 +220,13 @@ impl Queue {
                         Event::Made { id }
                     });
                 }
+                Ok(Becomes::Had { from, path, done }) => {
+                    let (id, size) = (state.next(), Some(done.size));
+                    state.found += done.size;
+                    events(Event::Found { id, remote: from, local: path, size });
+                    events(Event::Finished { id, done });
+                }
+                Ok(Becomes::Changed(change)) => events(Event::Changed(change)),
                 Err(omitted) => events(Event::Omitted(omitted)),
             }
         }
@@ -209,7 +254,7 @@ impl Queue {
     /// Tells once that everything is found.
     pub(crate) fn tell(&self, events: Events<'_>) {
         let mut state = self.state();
-        if !state.told && state.trees.is_empty() && state.listing == 0 {
+        if !state.told && state.trees.is_empty() && state.listing == 0 && !state.feeding {
             state.told = true;
             events(Event::FoundAll { count: state.next, bytes: state.found });
         }

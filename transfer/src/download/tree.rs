@@ -15,6 +15,7 @@ use sealift_protocol::message::{Entry, EntryKind, Nanoseconds};
 use sealift_protocol::path::check_name;
 
 use crate::error::{Error, Unfit};
+use crate::event::{Change, Done};
 use crate::local;
 use crate::plan::fits;
 use crate::tree::{Omitted, Walking};
@@ -68,6 +69,9 @@ impl Directory {
 impl Drop for Directory {
     fn drop(&mut self) {
         if let Some(mtime) = self.mtime {
+            if self.path.metadata().is_ok_and(|metadata| local::mtime(&metadata) == Some(mtime)) {
+                return;
+            }
             let times = FileTimes::new().set_modified(local::from_nanoseconds(mtime));
             // A directory with another time is still the directory.
             let _ = File::open(&self.path).and_then(|directory| directory.set_times(times));
@@ -80,6 +84,10 @@ impl Drop for Directory {
 pub(crate) enum Becomes {
     /// A file to fetch.
     File { entry: Entry, from: RemotePath, path: PathBuf, directory: Option<Arc<Directory>> },
+    /// A file that got its content from here.
+    Had { from: RemotePath, path: PathBuf, done: Done },
+    /// Something else that was done.
+    Changed(Change),
     /// A link, which has been made.
     Link { from: RemotePath, path: PathBuf },
 }
