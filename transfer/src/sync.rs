@@ -10,10 +10,10 @@ mod pairs;
 mod up;
 mod walk;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sealift_protocol::message::{Description, EntryKind, Nanoseconds};
 use sealift_protocol::{Digest, ErrorCode, Hasher, RemotePath};
@@ -61,6 +61,9 @@ pub struct Outcome {
     pub deleted: usize,
     /// Files whose content the destination had under another name.
     pub moved: usize,
+    /// Files on the server of which only the time, or whether they may be executed, was another; changes here are told
+    /// by events.
+    pub touched: usize,
     /// Why nothing was deleted although there was something.
     pub withheld: Option<Withheld>,
 }
@@ -93,10 +96,14 @@ impl Outcome {
             unchanged: later.unchanged.max(self.unchanged),
             deleted: self.deleted + later.deleted,
             moved: self.moved + later.moved,
+            touched: self.touched + later.touched,
             withheld: later.withheld,
         }
     }
 }
+
+/// The contents that files had before they were replaced, by the id of the upload.
+type Before = Arc<Mutex<HashMap<usize, Digest>>>;
 
 /// Watches how transfers end, on the way to whoever wants to know.
 struct Watch<'a> {
@@ -105,11 +112,21 @@ struct Watch<'a> {
     /// Contents that the destination had.
     had: Mutex<HashSet<Digest>>,
     moved: AtomicUsize,
+    /// What the destination had under the same name.
+    before: Before,
+    touched: AtomicUsize,
 }
 
 impl<'a> Watch<'a> {
-    fn new(events: Events<'a>) -> Self {
-        Self { events, failures: AtomicUsize::new(0), had: Mutex::default(), moved: AtomicUsize::new(0) }
+    fn new(events: Events<'a>, before: Before) -> Self {
+        Self {
+            events,
+            failures: AtomicUsize::new(0),
+            had: Mutex::default(),
+            moved: AtomicUsize::new(0),
+            before,
+            touched: AtomicUsize::new(0),
+        }
     }
 
     fn take(&self, event: Event) {
@@ -121,9 +138,11 @@ impl<'a> Watch<'a> {
                 let on_purpose = matches!(error, Error::Unfit { unfit: Unfit::Link | Unfit::Special, .. });
                 self.failures.fetch_add(usize::from(!on_purpose), Ordering::Relaxed);
             }
-            Event::Finished { done, .. } if done.deduplicated => {
-                self.moved.fetch_add(1, Ordering::Relaxed);
-                self.had.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(done.sha256);
+            Event::Finished { id, done } if done.deduplicated => {
+                let before = lock(&self.before).remove(id);
+                let count = if before == Some(done.sha256) { &self.touched } else { &self.moved };
+                count.fetch_add(1, Ordering::Relaxed);
+                lock(&self.had).insert(done.sha256);
             }
             _ => {}
         }
@@ -135,8 +154,12 @@ impl<'a> Watch<'a> {
     }
 
     fn has(&self, digest: &Digest) -> bool {
-        self.had.lock().unwrap_or_else(std::sync::PoisonError::into_inner).contains(digest)
+        lock(&self.had).contains(digest)
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether two times are one: some file systems keep whole seconds only.

@@ -506,7 +506,8 @@ impl State<'_> {
     }
 
     fn summarize_sync(&mut self, outcome: &Outcome) {
-        let Outcome { unchanged, deleted, moved, .. } = *outcome;
+        let Outcome { unchanged, deleted, moved, touched, .. } = *outcome;
+        let touched = touched + self.touched;
         let pretend = self.manner.pretend;
         let transferred = if pretend { self.would } else { self.finished - self.deduplicated };
         let bytes = self.bytes - self.had_bytes;
@@ -518,7 +519,7 @@ impl State<'_> {
                 "files": transferred,
                 "bytes": bytes,
                 "moved": moved,
-                "touched": self.touched,
+                "touched": touched,
                 "unchanged": unchanged,
                 "deleted": deleted,
                 "failed": self.failures.len(),
@@ -535,9 +536,7 @@ impl State<'_> {
             note += &format!(" in {}", text::duration(self.began.elapsed()));
         }
         note += ")";
-        for (count, what) in
-            [(moved, "moved or copied there"), (self.touched, "touched"), (deleted, "deleted")]
-        {
+        for (count, what) in [(moved, "moved or copied there"), (touched, "touched"), (deleted, "deleted")] {
             if count > 0 {
                 note += &format!(", {count} {what}");
             }

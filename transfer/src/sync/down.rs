@@ -64,7 +64,7 @@ async fn pass(
     rules: &Rules,
     events: Events<'_>,
 ) -> Result<(Outcome, bool), Error> {
-    let watch = Watch::new(events);
+    let watch = Watch::new(events, super::Before::default());
     let take = |event| watch.take(event);
     let Some(there) = describe(client, from).await? else {
         let path = PathBuf::from(from.to_string());
@@ -97,7 +97,7 @@ async fn pass(
     let panicked = |panic| Error::local("read", to)(io::Error::other(panic));
     let Compared { unchanged, extras, times, withheld, replaced, moved, .. } =
         comparing.await.map_err(panicked)??;
-    let mut outcome = Outcome { unchanged, moved, withheld, deleted: 0 };
+    let mut outcome = Outcome { unchanged, moved, withheld, ..Outcome::default() };
     if rules.delete == Delete::No {
         return Ok((outcome, false));
     }

@@ -145,3 +145,102 @@ impl Pairs {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::listing;
+    use super::*;
+
+    fn entry(name: &str, kind: EntryKind) -> Entry {
+        let (name, target) = (name.to_owned(), None);
+        Entry { name, kind, size: 0, mtime: 0, executable: false, sha256: None, target, by: None }
+    }
+
+    /// What comes of a listing and the local files `here`, as `L`, `R` or both, and the path.
+    fn pairs(here: &[&str], listing: Vec<Entry>, filter: &Filter) -> Result<Vec<String>, Error> {
+        let directory = tempfile::tempdir().unwrap();
+        for file in here {
+            let path = directory.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let (tell, listed) = listing::channel();
+        tell.try_send(Ok(listing)).unwrap();
+        drop(tell);
+        let mut pairs = Pairs::new(directory.path(), listed, filter, true);
+        let mut found = Vec::new();
+        while let Some(step) = pairs.next()? {
+            found.push(match step {
+                Step::Pair(Pair { key, local, remote }) => {
+                    let (local, remote) = (local.map_or("", |_| "L"), remote.map_or("", |_| "R"));
+                    format!("{local}{remote} {}", key.replace('\0', "/"))
+                }
+                Step::LeftOut(key) => format!("out {}", key.replace('\0', "/")),
+                Step::Omitted(omitted) => format!("omitted {}", omitted.error),
+            });
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn both_sides_come_in_one_order() {
+        use EntryKind::{Directory, File};
+        let listing = vec![
+            entry("a", Directory),
+            entry("a/b", Directory),
+            entry("a/b/x", File),
+            entry("a/\u{e9}", File),
+            entry("a b", File),
+            entry("a-b", File),
+            entry("c", File),
+        ];
+        // A slash sorts below everything, and spellings of one name are one name.
+        let here = ["a/b/y", "a/e\u{301}", "a-b", "a.b", "c/d"];
+        let found = pairs(&here, listing, &Filter::none()).unwrap();
+        assert_eq!(
+            found,
+            [
+                "LR a",
+                "LR a/b",
+                "R a/b/x",
+                "L a/b/y",
+                "LR a/\u{e9}",
+                "R a b",
+                "LR a-b",
+                "L a.b",
+                "LR c",
+                "L c/d"
+            ]
+        );
+        let filter = Filter::new(["b", "*.b"]).unwrap();
+        let listing =
+            vec![entry("a", Directory), entry("a/b", Directory), entry("a/b/x", File), entry("c", File)];
+        let found = pairs(&here, listing, &filter).unwrap();
+        // What is left out is told as soon as it is known.
+        assert_eq!(found, ["LR a", "out a/b", "L a/\u{e9}", "L a-b", "LR c", "L c/d"]);
+    }
+
+    #[test]
+    fn a_hostile_listing_names_nothing_else() {
+        use EntryKind::{Directory, File, Link};
+        let listing = vec![
+            entry("..", Directory),
+            entry("../x", File),
+            entry("a\u{1}", File),
+            entry("link", Link),
+            entry("link/x", File),
+            entry("none/x", File),
+        ];
+        let found = pairs(&[], listing, &Filter::none()).unwrap();
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found[..2].iter().all(|found| found.starts_with("omitted ")), "{found:?}");
+        assert_eq!(found[2], "R link");
+        for listing in [["b", "a"], ["a", "a"], ["e\u{301}", "\u{e9}"]] {
+            let listing = listing.iter().map(|name| entry(name, File)).collect();
+            assert!(matches!(pairs(&[], listing, &Filter::none()), Err(Error::Protocol(_))));
+        }
+        assert!(matches!(pairs(&[], vec![entry("", File)], &Filter::none()), Err(Error::Protocol(_))));
+    }
+}

@@ -1,7 +1,8 @@
 //! A local tree onto the server.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use sealift_protocol::message::{Description, Entry, EntryKind};
 use sealift_protocol::{Digest, ErrorCode, RemotePath, WireError};
@@ -10,7 +11,7 @@ use tokio::task::spawn_blocking;
 use super::listing::{self, Listed};
 use super::pairs::{Pair, Pairs, Step};
 use super::walk::{Kind, Local};
-use super::{Delete, Outcome, Rules, Watch, Withheld, describe, digest, same_time};
+use super::{Delete, Outcome, Rules, Watch, Withheld, describe, digest, lock, same_time};
 use crate::client::Client;
 use crate::error::{Error, Unfit};
 use crate::event::{Action, Change, Event, Events, Place};
@@ -57,7 +58,8 @@ async fn pass(
     rules: &Rules,
     events: Events<'_>,
 ) -> Result<(Outcome, bool), Error> {
-    let watch = Watch::new(events);
+    let before = super::Before::default();
+    let watch = Watch::new(events, Arc::clone(&before));
     let take = |event| watch.take(event);
     let there = describe(client, to).await?;
     let (tell, listed) = match &there {
@@ -75,6 +77,7 @@ async fn pass(
         to: to.clone(),
         rules: rules.clone(),
         shared: Arc::clone(&shared),
+        before,
         next: 0,
     };
     let other = client.another();
@@ -112,7 +115,8 @@ async fn pass(
         had = tell_of(pretended, &shared.extras.files, to, rules, &take);
         outcome.moved = had.len();
     } else {
-        outcome.moved = watch.moved.load(std::sync::atomic::Ordering::Relaxed);
+        outcome.moved = watch.moved.load(Ordering::Relaxed);
+        outcome.touched = watch.touched.load(Ordering::Relaxed);
     }
     let going = &shared.extras.files;
     let going = going.iter().filter(|extra| {
@@ -237,6 +241,7 @@ struct Differences {
     to: RemotePath,
     rules: Rules,
     shared: Arc<Mutex<Shared>>,
+    before: super::Before,
     next: usize,
 }
 
@@ -385,6 +390,9 @@ impl Differences {
             (Some(_), Action::MakeDirectory) => Action::Touch,
             (Some(_), _) => Action::Update,
         };
+        if let Some(sha256) = remote.and_then(|entry| entry.sha256) {
+            lock(&self.before).insert(self.next, sha256);
+        }
         self.next += 1;
         Ok((Upload { id: self.next - 1, source, to, inside: None }, action))
     }
@@ -510,8 +518,4 @@ async fn delete(
 /// The path with the slash that tells a person what it is.
 fn as_directory(path: &RemotePath) -> RemotePath {
     if path.means_directory() { path.clone() } else { format!("{path}/").parse().unwrap_or(path.clone()) }
-}
-
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
