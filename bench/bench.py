@@ -3,9 +3,10 @@
 
     python3 bench/bench.py                     # everything, 1 GiB, medians of 5; Markdown on standard output
     python3 bench/bench.py --size 64M --runs 3 --only bulk
+    python3 bench/bench.py --only trees --only far --files 2000 --delay 20
 
 Standard library only. Builds Sealift if it has to. Peers are measured where they are installed (Debian: `apt-get
-install openssh-server openssh-client nginx libnginx-mod-http-dav-ext curl openssl`) and left out where not. The peers of one
+install openssh-server openssh-client rsync nginx libnginx-mod-http-dav-ext curl openssl`) and left out where not. The peers of one
 line take turns within each run, so that ratios hold although a machine's speed drifts. Each result is verified.
 Uploads to Sealift are durable when they are acknowledged; no other peer here syncs what it stores.
 """
@@ -24,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from measure import delay_proxy, loopback_bytes, measure, server_cpu, server_peak, warm_pages  # noqa: E402
-from peers import Curl, Scp, Sealift, Sftp  # noqa: E402
+from peers import Curl, RsyncDaemon, RsyncSsh, Scp, Sealift, Sftp, Tar  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -136,6 +137,145 @@ def bulk(work, size, runs):
     print(flush=True)
 
 
+def random_tree(path, files, size):
+    """A hundred files to a directory."""
+    for number in range(files):
+        directory = path / f"{number // 100:04}"
+        directory.mkdir(parents=True, exist_ok=True)
+        random_file(directory / f"{number:06}", size)
+    return path
+
+
+def same_tree(one, other):
+    """Whether two trees hold the same files."""
+    def contents(root):
+        return {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    return contents(one) == contents(other)
+
+
+def fresh_contents(tree):
+    """Changes every file a little, so that nobody has had it before."""
+    for path in tree.rglob("*"):
+        if path.is_file():
+            with open(path, "r+b") as file:
+                file.write(os.urandom(16))
+
+
+def trees(work, files, runs):
+    """Many small files, up and down; nothing is deleted meanwhile, because that slows down what is created after it."""
+    source = random_tree(work / "tree", files, 4096)
+    peers = [peer for peer in (Sealift(work), RsyncSsh(work), RsyncDaemon(work), Tar(work)) if peer.available()]
+    for peer in peers:
+        peer.empty()
+        peer.start()
+
+    def once(peer, run):
+        fresh_contents(source)
+        read_through(source)
+        os.sync()
+        warm_pages(files * 16384)
+        cpu, figure, target = server_cpu(peer.pids()), {}, work / f"{peer.name}-{run}"
+        result = measure(peer.upload_tree(source, f"tree{run}"), peer.environment())
+        figure["up"], figure["up_cpu"] = result.seconds, result.cpu + server_cpu(peer.pids()) - cpu
+        os.sync()
+        cpu = server_cpu(peer.pids())
+        result = measure(peer.download_tree(f"tree{run}", target), peer.environment())
+        figure["down"], figure["down_cpu"] = result.seconds, result.cpu + server_cpu(peer.pids()) - cpu
+        if not same_tree(source, target):
+            raise SystemExit(f"{peer.name}: what came down is not what went up")
+        return figure
+
+    try:
+        figures = interleaved(peers, runs, once)
+    finally:
+        for peer in peers:
+            peer.stop()
+    copies = []
+    for run in range(runs):
+        os.sync()
+        copies.append(measure(["cp", "-r", source, work / f"copy-{run}"]).seconds)
+    print(f"### {files} files of 4 KiB, a hundred to a directory\n")
+    table(["", "up s", "CPU s", "down s", "CPU s"],
+          [[peer.label, *(f"{median(found, key):.2f}" for key in ("up", "up_cpu", "down", "down_cpu"))] for peer, found in figures.items()])
+    print(f"`cp -r` of the same tree: {statistics.median(copies):.2f} s.\n", flush=True)
+
+
+def far_trees(work, files, milliseconds, runs):
+    """The same for fewer files over a line with latency."""
+    source = random_tree(work / "far", files, 4096)
+    peers = [peer for peer in (Sealift(work), RsyncSsh(work), Tar(work)) if peer.available()]
+    rows = []
+    for peer in peers:
+        peer.empty()
+        peer.start()
+        try:
+            with delay_proxy(peer.port, milliseconds) as port:
+                peer.reach(port)
+                ups, downs = [], []
+                for run in range(runs):
+                    fresh_contents(source)
+                    ups.append(measure(peer.upload_tree(source, f"far{run}"), peer.environment()).seconds)
+                    target = work / f"far-{peer.name}-{run}"
+                    downs.append(measure(peer.download_tree(f"far{run}", target), peer.environment()).seconds)
+                    if not same_tree(source, target):
+                        raise SystemExit(f"{peer.name}: what came down is not what went up")
+        finally:
+            peer.stop()
+        rows.append([peer.label, f"{statistics.median(ups):.2f}", f"{statistics.median(downs):.2f}"])
+    print(f"### {files} files of 4 KiB with {milliseconds} ms added each way\n")
+    table(["", "up s", "down s"], rows)
+
+
+def interrupted(work, size, runs):
+    """An upload that is killed at half, and what the same command sends when it is run again."""
+    source, shares = random_file(work / "interrupted", size), []
+    peer = Sealift(work)
+    for _ in range(runs):
+        peer.empty()
+        peer.start()
+        try:
+            before = loopback_bytes()
+            client = subprocess.Popen([str(word) for word in peer.upload(source, "big")], env={**os.environ, **peer.environment()})
+            while loopback_bytes() - before < size // 2:
+                time.sleep(0.002)
+            client.kill()
+            client.wait()
+            before = loopback_bytes()
+            measure(peer.upload(source, "big"), peer.environment())
+            shares.append((loopback_bytes() - before) / size)
+        finally:
+            peer.stop()
+    print(f"An upload of {size >> 20} MiB that is killed at half, run again: {100 * statistics.median(shares):.1f} % of it crosses "
+          f"(worst of {runs}: {100 * max(shares):.1f} %).\n", flush=True)
+
+
+def crowd(work, clients, size, runs):
+    """Many uploads at the same moment."""
+    sources = [random_file(work / f"crowd-{number}", size) for number in range(clients)]
+    peers = [peer for peer in (Sealift(work), Curl(work)) if peer.available()]
+
+    def once(peer, _):
+        peer.empty()
+        peer.start()
+        try:
+            os.sync()
+            read_through(*sources)
+            warm_pages(2 * clients * size)
+            begun = time.perf_counter()
+            running = [subprocess.Popen([str(word) for word in peer.upload(source, source.name)], env={**os.environ, **peer.environment()})
+                       for source in sources]
+            if any([process.wait() for process in running]):
+                raise SystemExit(f"{peer.name}: one of the uploads failed")
+            return {"s": time.perf_counter() - begun, "memory": server_peak(peer.pids())}
+        finally:
+            peer.stop()
+
+    figures = interleaved(peers, runs, once)
+    print(f"### {clients} uploads of {size >> 20} MiB at once\n")
+    table(["", "s", "peak MiB of the server's largest process"],
+          [[peer.label, f"{median(found, 's'):.2f}", f"{median(found, 'memory') / 1048576:.0f}"] for peer, found in figures.items()])
+
+
 def latency(work, runs):
     """Whole processes: `ls` and `info` with a new connection each, without and with 50 ms of delay each way."""
     small = random_file(work / "small", 1000)
@@ -168,17 +308,27 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=parse_size, default=parse_size("1G"), help="the large file [1G]")
     parser.add_argument("--runs", type=int, default=5, help="counted runs of each [5]")
-    parser.add_argument("--only", choices=["bulk", "latency"], help="one part only")
+    parser.add_argument("--files", type=int, default=10000, help="the small files [10000]")
+    parser.add_argument("--delay", type=int, default=50, help="milliseconds added each way where latency is measured [50]")
+    parser.add_argument("--only", choices=["bulk", "trees", "far", "interrupted", "crowd", "latency"], action="append",
+                        help="one part only; may be repeated")
     parser.add_argument("--dir", help="where the data goes; needs room for ten times --size [the system's temporary directory]")
     arguments = parser.parse_args()
     subprocess.run(["cargo", "build", "--release", "--quiet", "-p", "sealift", "-p", "sealift-server"], cwd=ROOT, check=True)
     work = Path(tempfile.mkdtemp(prefix="sealift-bench-", dir=arguments.dir))
     try:
         print(f"{date.today()}, {os.cpu_count()} cores, Linux {platform.release()}, medians of {arguments.runs} runs.\n")
-        if arguments.only != "latency":
-            bulk(work, arguments.size, arguments.runs)
-        if arguments.only != "bulk":
-            latency(work, arguments.runs)
+        parts = {
+            # First, because creating files takes longer for minutes after many were deleted.
+            "trees": lambda: trees(work, arguments.files, arguments.runs),
+            "far": lambda: far_trees(work, arguments.files // 10, arguments.delay, arguments.runs),
+            "bulk": lambda: bulk(work, arguments.size, arguments.runs),
+            "interrupted": lambda: interrupted(work, arguments.size, arguments.runs),
+            "crowd": lambda: crowd(work, 64, arguments.size // 256, arguments.runs),
+            "latency": lambda: latency(work, arguments.runs),
+        }
+        for name in arguments.only or parts:
+            parts[name]()
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -91,6 +91,12 @@ class Sealift(Peer):
     def info(self, name):
         return self.call("info", name)
 
+    def upload_tree(self, path, name):
+        return self.call("put", f"{path}/", name)
+
+    def download_tree(self, name, path):
+        return self.call("get", f"{name}/", path)
+
 
 class Ssh(Peer):
     """A throw-away sshd with the fastest cipher that OpenSSH has, and a key for the present user."""
@@ -115,8 +121,8 @@ Subsystem sftp internal-sftp
 """)
         self.run([find("sshd"), "-D", "-e", "-f", config])
 
-    def options(self):
-        return ["-P", self.dialled, "-i", self.dir / "user", "-c", "aes128-gcm@openssh.com", "-o", "StrictHostKeyChecking=no",
+    def options(self, port="-P"):
+        return [port, self.dialled, "-i", self.dir / "user", "-c", "aes128-gcm@openssh.com", "-o", "StrictHostKeyChecking=no",
                 "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-F", "none"]
 
     def host(self):
@@ -131,6 +137,57 @@ Subsystem sftp internal-sftp
 
 class Scp(Ssh):
     name, label = "scp", "scp, AES-128-GCM"
+
+
+class Tar(Ssh):
+    name, label = "tar", "tar over ssh, AES-128-GCM"
+    needs = (*Ssh.needs, "ssh", "tar")
+
+    def ssh(self):
+        return " ".join(map(str, ["ssh", *self.options("-p")]))
+
+    def upload_tree(self, path, name):
+        there = self.data / name
+        return ["sh", "-c", f"tar -C {path} -cf - . | {self.ssh()} {self.host()} 'mkdir -p {there} && tar -C {there} -xf -'"]
+
+    def download_tree(self, name, path):
+        return ["sh", "-c", f"mkdir -p {path} && {self.ssh()} {self.host()} 'tar -C {self.data / name} -cf - .' | tar -C {path} -xf -"]
+
+
+class RsyncSsh(Tar):
+    name, label = "rsync-ssh", "rsync over ssh, AES-128-GCM"
+    needs = (*Ssh.needs, "ssh", "rsync")
+
+    def upload_tree(self, path, name):
+        return ["rsync", "-a", "-e", self.ssh(), f"{path}/", f"{self.host()}:{self.data}/{name}/"]
+
+    def download_tree(self, name, path):
+        return ["rsync", "-a", "-e", self.ssh(), f"{self.host()}:{self.data}/{name}/", f"{path}/"]
+
+
+class RsyncDaemon(Peer):
+    name, label = "rsyncd", "rsync daemon, plain text"
+    needs = ("rsync",)
+
+    def start(self):
+        config = self.dir / "rsyncd.conf"
+        config.write_text(f"""use chroot = no
+[data]
+path = {self.data}
+read only = no
+uid = {pwd.getpwuid(os.getuid()).pw_name}
+gid = {os.getgid()}
+""")
+        self.run(["rsync", "--daemon", "--no-detach", "--address", "127.0.0.1", "--port", self.port, "--config", config])
+
+    def url(self, name):
+        return f"rsync://127.0.0.1:{self.dialled}/data/{name}/"
+
+    def upload_tree(self, path, name):
+        return ["rsync", "-a", f"{path}/", self.url(name)]
+
+    def download_tree(self, name, path):
+        return ["rsync", "-a", self.url(name), f"{path}/"]
 
 
 class Sftp(Ssh):

@@ -57,6 +57,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Self { stream, stall, control: Vec::new(), header: [0; HEADER], have: 0, bytes: 0 }
     }
 
+    /// What is read from.
+    pub fn stream(&self) -> &R {
+        &self.stream
+    }
+
     /// The bytes of all frames read so far, headers included.
     pub fn bytes(&self) -> u64 {
         self.bytes

@@ -47,11 +47,13 @@ pub struct Timeouts {
 }
 
 /// What becomes of uploads that break off. `keep` is how long what came of one waits to be continued, in seconds; for 0
-/// nothing is kept.
+/// nothing is kept. `yield_after` is how long the client of one must have been silent, in seconds, until a newer attempt
+/// at the same takes over.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Uploads {
     keep: f64,
+    yield_after: f64,
 }
 
 /// How the log is written.
@@ -118,7 +120,7 @@ impl Default for Timeouts {
 
 impl Default for Uploads {
     fn default() -> Self {
-        Self { keep: 86400.0 }
+        Self { keep: 86400.0, yield_after: 2.0 }
     }
 }
 
@@ -141,6 +143,7 @@ impl Config {
             ("timeouts.idle", idle),
             ("timeouts.stall", stall),
             ("timeouts.drain", drain),
+            ("uploads.yield_after", self.uploads.yield_after),
         ];
         let sensible = |seconds: f64| (0.001..=86400.0).contains(&seconds);
         if let Some((key, value)) = timeouts.into_iter().find(|(_, seconds)| !sensible(*seconds)) {
@@ -192,6 +195,11 @@ impl Uploads {
     pub fn keep(self) -> Duration {
         Duration::from_secs_f64(self.keep)
     }
+
+    /// How long an upload's client must have been silent until a newer attempt at the same upload takes over.
+    pub fn yield_after(self) -> Duration {
+        Duration::from_secs_f64(self.yield_after)
+    }
 }
 
 #[cfg(test)]
@@ -227,6 +235,7 @@ mod tests {
             ("[timeouts]\nidle = 0", "timeouts.idle"),
             ("[timeouts]\nstall = nan", "timeouts.stall"),
             ("[uploads]\nkeep = -1", "uploads.keep"),
+            ("[uploads]\nyield_after = 0", "uploads.yield_after"),
             ("max_connections = 0", "max_connections"),
         ] {
             let message = read(text).unwrap_err().to_string();

@@ -13,6 +13,7 @@ pub mod listener;
 pub mod pki;
 pub mod policy;
 pub mod prefixes;
+pub mod pulse;
 pub mod request;
 pub mod session;
 pub mod state;

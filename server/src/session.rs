@@ -5,13 +5,14 @@
 //! commit together, and a request that only reads is served when its turn comes, after everything before it has been
 //! answered.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
-use sealift_protocol::message::{Hello, Reply, Request, Stored, Trailer, Welcome, decode, decode_request};
+use sealift_protocol::message::{Get, Hello, Reply, Request, Trailer, Welcome, decode, decode_request};
 use sealift_protocol::{Digest, ErrorCode, FrameKind, Header, Name, VERSION, WireError};
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
@@ -22,6 +23,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::error::{Error, Result};
 use crate::prefixes::Prefixes;
+use crate::pulse::Watched;
 use crate::request;
 use crate::request::put::Acceptance;
 use crate::state::State;
@@ -31,6 +33,9 @@ use crate::{SERVER, clock};
 
 /// Replies that may wait for their turn.
 const QUEUE: usize = 256;
+
+/// Gets that are looked up together.
+const LOOK_UPS: usize = 32;
 
 /// Bytes of replies that are gathered before they are sent although more are ready.
 const GATHER: usize = 32 * 1024;
@@ -72,7 +77,7 @@ pub struct Signals {
 }
 
 /// The reading half of a connection.
-pub type Reader = FrameReader<ReadHalf<TlsStream<TcpStream>>>;
+pub type Reader = FrameReader<Watched<ReadHalf<TlsStream<TcpStream>>>>;
 /// The writing half of a connection.
 pub type Writer = FrameWriter<WriteHalf<TlsStream<TcpStream>>>;
 
@@ -115,9 +120,7 @@ impl Activity {
 enum Slot {
     /// It is known.
     Ready(Box<Reply>),
-    /// An upload that waits for its commit.
-    Stored(Pending<Stored>),
-    /// Another change that waits for its commit.
+    /// A change that waits for its commit.
     Changed(Pending<Reply>),
     /// A request that is served in its turn.
     Serve(Box<Request>),
@@ -135,7 +138,7 @@ pub async fn run(
 ) {
     let timeouts = state.config.timeouts;
     let (read, write) = tokio::io::split(stream);
-    let mut reader = FrameReader::new(read, timeouts.stall());
+    let mut reader = FrameReader::new(Watched::new(read), timeouts.stall());
     let mut writer = FrameWriter::new(write, timeouts.stall());
     let ended = match caller {
         Ok(caller) => converse(&state, &caller, &signals, &mut reader, &mut writer).await,
@@ -163,7 +166,7 @@ async fn converse(
     let (served, serves) = watch::channel(0);
     let (busy, prefixes) = (&Activity::default(), &Prefixes::default());
     let reading = Reading { state, caller, signals, reader, queue, serves, asked: 0, busy, prefixes };
-    let replying = Replying { state, caller, writer, slots, served, busy, prefixes };
+    let replying = Replying { state, caller, writer, slots, held: None, served, busy, prefixes };
     let both = async { tokio::try_join!(reading.run(), replying.run()).map(|((), closed)| closed) };
     let cut = async {
         signals.revoked.cancelled().await;
@@ -205,7 +208,7 @@ impl Reading<'_> {
 
     async fn requests(&mut self) -> Result<()> {
         let mut greeted = false;
-        // Set after a put was refused whose body is still on its way.
+        // Set after a put was answered whose body is still on its way.
         let mut discarding = false;
         while let Some(header) = self.next_header(greeted).await? {
             if header.kind() == FrameKind::Data {
@@ -237,10 +240,10 @@ impl Reading<'_> {
                     let (state, caller, prefixes) = (self.state, self.caller, self.prefixes);
                     let accepting = request::put::accept(state, caller, self.reader, put, before, prefixes);
                     match accepting.instrument(span).await? {
-                        Acceptance::Committing(pending) => self.push(Slot::Stored(pending)).await?,
-                        Acceptance::Refused { error, body_follows } => {
+                        Acceptance::Committing(pending) => self.push(Slot::Changed(pending)).await?,
+                        Acceptance::Answered { reply, body_follows } => {
                             discarding = body_follows;
-                            self.push(Slot::Ready(Box::new(Reply::Error(error)))).await?;
+                            self.push(Slot::Ready(Box::new(reply))).await?;
                         }
                     }
                 }
@@ -317,6 +320,8 @@ struct Replying<'a> {
     caller: &'a Caller,
     writer: &'a mut Writer,
     slots: mpsc::Receiver<Slot>,
+    /// One that came behind gets and has to wait for its turn.
+    held: Option<Slot>,
     served: watch::Sender<u64>,
     busy: &'a Activity,
     prefixes: &'a Prefixes,
@@ -328,12 +333,17 @@ impl Replying<'_> {
         while let Some(slot) = self.next_slot().await? {
             match slot {
                 Slot::Ready(reply) => request::push(self.writer, &reply)?,
-                Slot::Stored(pending) => self.conclude(pending, Reply::Stored).await?,
-                Slot::Changed(pending) => self.conclude(pending, |reply| reply).await?,
-                Slot::Serve(request) => {
-                    request::serve(self.state, self.caller, self.prefixes, self.writer, *request).await?;
-                    self.served.send_modify(|served| *served += 1);
-                }
+                Slot::Changed(pending) => self.conclude(pending).await?,
+                Slot::Serve(request) => match *request {
+                    Request::Get(get) => {
+                        self.gets(get).await?;
+                        continue;
+                    }
+                    other => {
+                        request::serve(self.state, self.caller, self.prefixes, self.writer, other).await?;
+                        self.served.send_modify(|served| *served += 1);
+                    }
+                },
                 Slot::Close(error) => {
                     say_goodbye(self.writer, error).await?;
                     return Ok(true);
@@ -348,8 +358,39 @@ impl Replying<'_> {
         Ok(false)
     }
 
+    /// Serves a get and those right behind it: what is asked for in a row is looked up in one go.
+    async fn gets(&mut self, first: Get) -> Result<()> {
+        let mut gets = VecDeque::from([first]);
+        while !gets.is_empty() {
+            while self.held.is_none() && gets.len() < LOOK_UPS {
+                match self.slots.try_recv() {
+                    Ok(Slot::Serve(request)) => match *request {
+                        Request::Get(get) => gets.push_back(get),
+                        other => self.held = Some(Slot::Serve(Box::new(other))),
+                    },
+                    Ok(other) => self.held = Some(other),
+                    Err(_) => break,
+                }
+            }
+            for found in Box::pin(request::get::find_all(self.state, self.caller, &gets)).await? {
+                let path = gets.pop_front().map(|get| get.path);
+                let span = info_span!("get", path = path.map(tracing::field::display));
+                Box::pin(request::get::send(self.state, self.writer, found)).instrument(span).await?;
+                self.served.send_modify(|served| *served += 1);
+                self.busy.end();
+                if self.writer.pending() > GATHER {
+                    self.writer.flush().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The next reply to be; what is gathered is sent before waiting for one.
     async fn next_slot(&mut self) -> Result<Option<Slot>> {
+        if let Some(slot) = self.held.take() {
+            return Ok(Some(slot));
+        }
         if let Ok(slot) = self.slots.try_recv() {
             return Ok(Some(slot));
         }
@@ -358,7 +399,7 @@ impl Replying<'_> {
     }
 
     /// Replies with what came of a change; what is gathered is sent before waiting for its commit.
-    async fn conclude<T>(&mut self, pending: Pending<T>, reply: impl FnOnce(T) -> Reply) -> Result<()> {
+    async fn conclude(&mut self, pending: Pending<Reply>) -> Result<()> {
         let result = match pending.try_now() {
             Ok(result) => result,
             Err(pending) => {
@@ -366,7 +407,7 @@ impl Replying<'_> {
                 pending.wait().await
             }
         };
-        request::push(self.writer, &request::to_reply(result.map(reply)))
+        request::push(self.writer, &request::to_reply(result))
     }
 }
 

@@ -12,6 +12,7 @@ use tracing::info;
 
 use crate::config::Config;
 use crate::pki::Pki;
+use crate::store::attempts::Attempts;
 use crate::store::{Blobs, Catalog};
 
 /// Bytes of small uploads that may be held in memory at once, over all connections.
@@ -43,6 +44,8 @@ pub struct State {
     pub sessions: Sessions,
     /// Room for parts of uploads that are hashed before anybody continues them.
     pub prefixes: Arc<Semaphore>,
+    /// The uploads under way that can be continued.
+    pub attempts: Attempts,
     room: Arc<Semaphore>,
     uploads: Arc<AtomicUsize>,
 }
@@ -61,7 +64,8 @@ impl State {
         let (garbage, sessions) = (blobs.holds().released(), Sessions::default());
         let (room, uploads) = (Arc::new(Semaphore::new(ROOM)), Arc::default());
         let prefixes = Arc::new(Semaphore::new(PREFIXES));
-        Self { config, catalog, blobs, pki, garbage, sessions, prefixes, room, uploads }
+        let attempts = Attempts::default();
+        Self { config, catalog, blobs, pki, garbage, sessions, prefixes, attempts, room, uploads }
     }
 
     /// Counts a large upload of `size` bytes, if that is known, and divides the memory among all that are under way.

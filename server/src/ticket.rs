@@ -61,6 +61,16 @@ impl Ticket {
         }
     }
 
+    /// Notes that nothing was stored, since what was there is newer: the record tells what crossed, and names no content.
+    pub fn leave(&self, crossed: bool) {
+        if let Some(record) = self.lock().as_mut() {
+            record.digest = None;
+            if !crossed {
+                record.bytes = 0;
+            }
+        }
+    }
+
     /// Writes the record as part of a transaction, so that the log and the tree agree.
     pub fn record_in(&self, connection: &Connection, error: Option<ErrorCode>) -> Result<()> {
         match self.close(error) {
@@ -72,7 +82,7 @@ impl Ticket {
     /// Queues the record, in order with all else that changes the catalog; nobody waits until it is written.
     pub async fn finish(self, error: Option<ErrorCode>) {
         if let Some(record) = self.close(error) {
-            drop(self.catalog.submit(move |connection| transfers::insert(connection, &record)).await);
+            self.catalog.note(move |connection| transfers::insert(connection, &record)).await;
         }
     }
 

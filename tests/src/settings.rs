@@ -12,6 +12,7 @@ pub struct Settings {
     timeouts: Vec<(&'static str, Duration)>,
     max_connections: Option<usize>,
     keep: Option<Duration>,
+    yield_after: Option<Duration>,
 }
 
 impl Settings {
@@ -64,6 +65,13 @@ impl Settings {
         self
     }
 
+    /// How long the client of an upload must be silent until a newer attempt takes over.
+    #[must_use]
+    pub fn yield_after(mut self, time: Duration) -> Self {
+        self.yield_after = Some(time);
+        self
+    }
+
     /// The configuration file.
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
@@ -72,6 +80,9 @@ impl Settings {
         }
         if let Some(keep) = self.keep {
             writeln!(text, "uploads.keep = {:?}", keep.as_secs_f64()).unwrap();
+        }
+        if let Some(time) = self.yield_after {
+            writeln!(text, "uploads.yield_after = {:?}", time.as_secs_f64()).unwrap();
         }
         text.push_str("[timeouts]\n");
         for (key, time) in &self.timeouts {

@@ -25,6 +25,17 @@ fn frames_are_pinned() {
     });
     let json = br#"{"type":"put","path":"a/b","body":"inline","size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","mtime":-1,"executable":true}"#;
     assert_eq!(frame(&put)[HEADER..], json[..]);
+    let Request::Put(put) = put else { unreachable!("made as a put above") };
+    let update = Request::Put(Put { body: Body::Stream, executable: false, update: true, ..put });
+    let json = br#"{"type":"put","path":"a/b","body":"stream","size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","mtime":-1,"update":true}"#;
+    assert_eq!(frame(&update)[HEADER..], json[..]);
+    let file = PlannedFile { path: "a".parse().unwrap(), size: 3, mtime: Some(7), update: true };
+    let plan = Request::Plan(Plan { files: vec![file] });
+    assert_eq!(
+        frame(&plan)[HEADER..],
+        br#"{"type":"plan","files":[{"path":"a","size":3,"mtime":7,"update":true}]}"#[..]
+    );
+    assert_eq!(frame(&Reply::Kept {})[HEADER..], br#"{"type":"kept"}"#[..]);
     let end = Trailer::End { size: 3, sha256: Digest::of(b"abc") };
     assert_eq!(
         frame(&end)[HEADER..],
@@ -35,12 +46,13 @@ fn frames_are_pinned() {
             Verdict::Send,
             Verdict::Hash,
             Verdict::Resume { offset: 7 },
+            Verdict::Keep,
             Verdict::Refuse(WireError::new(ErrorCode::NotAllowed, "no")),
         ],
     };
     assert_eq!(
         frame(&refuse)[HEADER..],
-        br#"{"type":"plan","files":[{"do":"send"},{"do":"hash"},{"do":"resume","offset":7},{"do":"refuse","code":"not-allowed","message":"no","retry":false}]}"#[..]
+        br#"{"type":"plan","files":[{"do":"send"},{"do":"hash"},{"do":"resume","offset":7},{"do":"keep"},{"do":"refuse","code":"not-allowed","message":"no","retry":false}]}"#[..]
     );
     let get = Request::Get(Get { path: "/bob/x".parse().unwrap(), offset: 0, sha256: None });
     assert_eq!(frame(&get)[HEADER..], br#"{"type":"get","path":"/bob/x"}"#[..]);

@@ -1,5 +1,6 @@
 //! `get`: sends a file's content.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,21 +17,58 @@ use crate::error::{Error, Result};
 use crate::policy::Rights;
 use crate::session::{Caller, Writer};
 use crate::state::State;
-use crate::store::blobs::ExtentReader;
+use crate::store::blobs::{ExtentReader, Guard};
 use crate::store::entries::{self, Place};
 use crate::store::objects::{self, Bytes};
 use crate::ticket::Ticket;
 
-/// Sends the content from the offset on, then its digest.
-pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, get: Get) -> Result<()> {
-    let before = writer.bytes();
-    let mut ticket = Ticket::new(&state.catalog, caller, Direction::Get, &get.path);
+/// Bytes of small contents that are looked up before the first of them is sent, beyond those of one.
+const AHEAD: usize = 256 * 1024;
+
+/// A get whose file was looked up.
+#[derive(Debug)]
+pub struct Found {
+    ticket: Ticket,
+    opened: Result<(Content, Source)>,
+}
+
+/// Looks up files in one go: up to the first that is not in the catalog, as far as there is room in memory.
+pub async fn find_all(state: &Arc<State>, caller: &Caller, gets: &VecDeque<Get>) -> Result<Vec<Found>> {
     let guard = state.blobs.guard().await;
-    let here = caller.clone();
-    let found = state.catalog.read(move |connection| find(connection, &here, &get)).await;
-    let opened = match found {
-        Ok((content, Bytes::Inline(data))) => Ok((content, Source::Memory(data))),
-        Ok((content, Bytes::Extents(extents))) => match state.blobs.read(&extents, content.offset, &guard) {
+    let (here, wanted) = (caller.clone(), gets.clone());
+    let look = move |connection: &Connection| {
+        let (mut found, mut held) = (Vec::with_capacity(wanted.len()), 0);
+        for get in &wanted {
+            let one = find(connection, &here, get);
+            let enough = match &one {
+                Ok((_, Bytes::Inline(data))) => {
+                    held += data.len();
+                    held > AHEAD
+                }
+                // No more than one open file for each connection.
+                Ok((_, Bytes::Extents(_))) => true,
+                Err(_) => false,
+            };
+            found.push(one);
+            if enough {
+                break;
+            }
+        }
+        Ok(found)
+    };
+    let found = state.catalog.read(look).await?;
+    let open = |(found, get): (_, &Get)| {
+        let ticket = Ticket::new(&state.catalog, caller, Direction::Get, &get.path);
+        Found { ticket, opened: open(state, found, &guard) }
+    };
+    Ok(found.into_iter().zip(gets).map(open).collect())
+}
+
+/// Opens the files that hold a content.
+fn open(state: &State, found: Result<(Content, Bytes)>, guard: &Guard) -> Result<(Content, Source)> {
+    match found? {
+        (content, Bytes::Inline(data)) => Ok((content, Source::Memory(data))),
+        (content, Bytes::Extents(extents)) => match state.blobs.read(&extents, content.offset, guard) {
             Ok(reader) => Ok((content, Source::Files(reader))),
             Err(error) if error.is_missing() => {
                 error!(%error, "a blob is missing");
@@ -40,9 +78,13 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, get
             }
             Err(error) => Err(error),
         },
-        Err(error) => Err(error),
-    };
-    drop(guard);
+    }
+}
+
+/// Sends the content from the offset on, then its digest.
+pub async fn send(state: &Arc<State>, writer: &mut Writer, found: Found) -> Result<()> {
+    let before = writer.bytes();
+    let Found { mut ticket, opened } = found;
     let (content, source) = match opened {
         Ok(opened) => opened,
         Err(error) => {
@@ -84,6 +126,7 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, get
     Ok(())
 }
 
+#[derive(Debug)]
 enum Source {
     Memory(Vec<u8>),
     Files(ExtentReader),

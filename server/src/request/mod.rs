@@ -76,10 +76,6 @@ pub async fn serve(
 ) -> Result<()> {
     // Boxed, so that an idle connection does not carry the room that the largest of these needs.
     match request {
-        Request::Get(get) => {
-            let span = info_span!("get", path = %get.path);
-            Box::pin(get::serve(state, caller, writer, get)).instrument(span).await
-        }
         Request::List(list) => {
             let span = info_span!("list", path = %list.path);
             Box::pin(list::serve(state, caller, writer, list)).instrument(span).await

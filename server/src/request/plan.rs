@@ -6,30 +6,30 @@ use rusqlite::Connection;
 use sealift_protocol::message::{MAX_PLAN, Plan, PlannedFile, Reply, Verdict};
 use sealift_protocol::{ErrorCode, WireError};
 
-use super::enter_with;
+use super::{enter_with, put};
 use crate::error::{Error, Result};
 use crate::policy::Rights;
 use crate::prefixes::Prefixes;
 use crate::session::Caller;
 use crate::state::State;
-use crate::store::parts::{self, Offer, Target};
-use crate::store::{Blobs, entries, objects};
+use crate::store::parts::{self, Key, Offer, Target};
+use crate::store::{entries, objects};
 
 /// Judges every file. What the client is offered to continue is hashed meanwhile.
 pub async fn serve(state: &Arc<State>, caller: &Caller, prefixes: &Prefixes, plan: Plan) -> Result<Reply> {
     if plan.files.len() > MAX_PLAN {
         return Err(Error::refused(ErrorCode::BadRequest, format!("a plan names at most {MAX_PLAN} files")));
     }
-    if plan.files.iter().any(|file| file.mtime.is_some()) {
-        parts::settle(&state.blobs).await;
+    if plan.files.iter().any(|file| file.update && file.mtime.is_none()) {
+        return Err(put::undated());
     }
-    let (caller, blobs) = (caller.clone(), state.blobs.clone());
-    let judged = state.catalog.read(move |connection| {
-        caller.verify(connection)?;
-        let judge = |file| judge(connection, &caller, &blobs, file);
-        plan.files.iter().map(judge).collect::<Result<Vec<_>>>()
-    });
-    let judged = judged.await?;
+    let plan = Arc::new(plan);
+    let mut judged = judge_all(state, caller, &plan).await?;
+    let busy: Vec<_> = judged.iter_mut().filter_map(|judgement| judgement.busy.take()).collect();
+    if !busy.is_empty() {
+        state.attempts.settle(&busy, state.config.uploads.yield_after()).await;
+        judged = judge_all(state, caller, &plan).await?;
+    }
     prefixes.begin(state, judged.iter().filter_map(|judgement| judgement.offer));
     Ok(Reply::Plan { files: judged.into_iter().map(|judgement| judgement.verdict).collect() })
 }
@@ -39,17 +39,29 @@ struct Judgement {
     verdict: Verdict,
     /// The part behind [`Verdict::Resume`].
     offer: Option<Offer>,
+    /// The upload, if an earlier attempt at it is under way.
+    busy: Option<Key>,
 }
 
 impl From<Verdict> for Judgement {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, offer: None }
+        Self { verdict, offer: None, busy: None }
     }
+}
+
+async fn judge_all(state: &Arc<State>, caller: &Caller, plan: &Arc<Plan>) -> Result<Vec<Judgement>> {
+    let (state_here, caller, plan) = (state.clone(), caller.clone(), plan.clone());
+    let judged = state.catalog.read(move |connection| {
+        caller.verify(connection)?;
+        let judge = |file| judge(connection, &caller, &state_here, file);
+        plan.files.iter().map(judge).collect()
+    });
+    judged.await
 }
 
 /// A part goes before a content of the same size: when the part was begun, the content was not within reach, and a
 /// claim that fails would cost all that the part saves.
-fn judge(connection: &Connection, caller: &Caller, blobs: &Blobs, file: &PlannedFile) -> Result<Judgement> {
+fn judge(connection: &Connection, caller: &Caller, state: &State, file: &PlannedFile) -> Result<Judgement> {
     if file.path.means_directory() {
         let message = "the path ends in a slash and so means a directory: name the file";
         return Ok(Verdict::Refuse(WireError::new(ErrorCode::IsADirectory, message)).into());
@@ -57,23 +69,34 @@ fn judge(connection: &Connection, caller: &Caller, blobs: &Blobs, file: &Planned
     let wanted = Rights::CREATE.union(Rights::REPLACE);
     let allowed = enter_with(connection, caller, &file.path, wanted).and_then(|(permit, names)| {
         entries::check(connection, &permit, &names)?;
-        Ok(Target::new(caller.identity, &permit, &names))
+        let stays = match file.mtime.filter(|_| file.update) {
+            Some(mtime) => entries::is_newer(connection, &permit, &names, mtime)?,
+            None => false,
+        };
+        Ok((Target::new(caller.identity, &permit, &names), stays))
     });
-    let target = match allowed {
+    let (target, stays) = match allowed {
         Err(Error::Refused(error)) => return Ok(Verdict::Refuse(shortened(error)).into()),
         other => other?,
     };
-    if let Some(mtime) = file.mtime
-        && let Some(offer) = parts::offer(connection, blobs, &target.upload(file.size, mtime))?
+    if stays {
+        return Ok(Verdict::Keep.into());
+    }
+    let upload = file.mtime.map(|mtime| target.upload(file.size, mtime));
+    // Asked before the look at what is free: what ends between the two is found there.
+    let busy = upload.clone().filter(|upload| state.attempts.has(upload));
+    if let Some(upload) = upload
+        && let Some(offer) = parts::offer(connection, &state.blobs, &upload)?
     {
-        return Ok(Judgement { verdict: Verdict::Resume { offset: offer.offset }, offer: Some(offer) });
+        let verdict = Verdict::Resume { offset: offer.offset };
+        return Ok(Judgement { verdict, offer: Some(offer), busy });
     }
     let verdict = if objects::size_within_reach(connection, caller.identity, file.size)? {
         Verdict::Hash
     } else {
         Verdict::Send
     };
-    Ok(verdict.into())
+    Ok(Judgement { verdict, offer: None, busy })
 }
 
 /// A full plan's verdicts share one control frame, and the client knows which path is meant.

@@ -10,27 +10,33 @@ mod stream;
 
 use std::sync::Arc;
 
+use rusqlite::Connection;
 use sealift_protocol::io::StreamError;
-use sealift_protocol::message::{Body, Direction, MAX_INLINE, Put, Stored};
-use sealift_protocol::{Digest, ErrorCode, FrameKind, Header, WireError};
+use sealift_protocol::message::{Body, Direction, MAX_INLINE, Put, Reply, Stored};
+use sealift_protocol::{Digest, ErrorCode, FrameKind, Header};
 
-use self::commit::{Kept, commit};
+use self::commit::{Brought, commit};
+use super::enter_with;
 use crate::error::{Error, Result};
+use crate::policy::{Permit, Rights};
 use crate::prefixes::Prefixes;
 use crate::session::{Caller, Reader};
 use crate::state::State;
+use crate::store::attempts::Attempt;
 use crate::store::catalog::Pending;
+use crate::store::entries;
+use crate::store::parts::Target;
 use crate::ticket::Ticket;
 
 /// What came of an upload.
 #[derive(Debug)]
 pub enum Acceptance {
     /// It waits for its commit.
-    Committing(Pending<Stored>),
-    /// It failed; the connection goes on.
-    Refused {
+    Committing(Pending<Reply>),
+    /// It failed, or is not needed; the connection goes on.
+    Answered {
         /// What the client is told.
-        error: WireError,
+        reply: Reply,
         /// Whether some of the body may still be on its way.
         body_follows: bool,
     },
@@ -51,6 +57,8 @@ struct Upload<'a> {
     /// The reader's count of bytes at the start of the request.
     before: u64,
     ticket: Ticket,
+    /// Where a stream goes, once that is known to be allowed.
+    target: Option<Target>,
 }
 
 /// Receives an upload and queues its commit. `before` is the reader's count of bytes at the start of the request,
@@ -66,20 +74,18 @@ pub async fn accept(
     prefixes: &Prefixes,
 ) -> Result<Acceptance> {
     let ticket = Ticket::new(&state.catalog, caller, Direction::Put, &put.path);
-    let mut upload = Upload { state, caller, reader, prefixes, before, ticket };
-    if put.path.means_directory() {
-        let message = "the path ends in a slash and so means a directory: name the file";
-        let error = WireError::new(ErrorCode::IsADirectory, message);
-        upload.ticket.finish(Some(error.code)).await;
-        return Ok(Acceptance::Refused { error, body_follows: put.body != Body::Claim });
-    }
-    let accepted = match put.body {
-        Body::Claim => upload.claim(&put),
-        Body::Inline => upload.receive_inline(&put).await,
-        Body::Stream => stream::receive(&mut upload, &put).await,
+    let mut upload = Upload { state, caller, reader, prefixes, before, ticket, target: None };
+    let accepted = match upload.is_needless(&put).await {
+        Ok(true) => {
+            upload.progress(0);
+            upload.ticket.finish(None).await;
+            return Ok(Acceptance::Answered { reply: Reply::Kept {}, body_follows: true });
+        }
+        Ok(false) => upload.receive(&put).await,
+        Err(error) => Err(Failure { error, body_follows: put.body != Body::Claim }),
     };
     let ticket = upload.ticket;
-    let (kept, size, sha256) = match accepted {
+    let (brought, size, sha256) = match accepted {
         Ok(content) => content,
         Err(Failure { error: Error::Stream(error), .. }) => return Err(error.into()),
         Err(Failure { error, body_follows }) => {
@@ -88,17 +94,64 @@ pub async fn accept(
             }
             let error = error.to_wire();
             ticket.finish(Some(error.code)).await;
-            return Ok(Acceptance::Refused { error, body_follows });
+            return Ok(Acceptance::Answered { reply: Reply::Error(error), body_follows });
         }
     };
     ticket.identify(sha256);
-    Ok(Acceptance::Committing(commit(state, caller, put, kept, Stored { size, sha256 }, ticket).await))
+    Ok(Acceptance::Committing(commit(state, caller, put, brought, Stored { size, sha256 }, ticket).await))
 }
 
 /// A content, its size and digest; `None` stands for one that is there already.
-type Received = std::result::Result<(Option<Kept>, u64, Digest), Failure>;
+type Received = std::result::Result<(Option<Brought>, u64, Digest), Failure>;
 
 impl Upload<'_> {
+    /// Refuses before anything is received what the commit would refuse after. Returns whether the commit would leave
+    /// the tree as it is, too: only for a stream, since the other bodies are not worth a look beforehand.
+    async fn is_needless(&mut self, put: &Put) -> Result<bool> {
+        if put.path.means_directory() {
+            let message = "the path ends in a slash and so means a directory: name the file";
+            return Err(Error::refused(ErrorCode::IsADirectory, message));
+        }
+        if put.update && put.mtime.is_none() {
+            return Err(undated());
+        }
+        if put.body != Body::Stream {
+            return Ok(false);
+        }
+        let look = || {
+            let (caller, put) = (self.caller.clone(), put.clone());
+            move |connection: &Connection| {
+                let rights = Rights::CREATE.union(Rights::REPLACE);
+                let (permit, names) = enter_with(connection, &caller, &put.path, rights)?;
+                entries::check(connection, &permit, &names)?;
+                let target = Target::new(caller.identity, &permit, &names);
+                Ok((target, stays(connection, &permit, &names, &put)?))
+            }
+        };
+        let (target, mut stays) = self.state.catalog.read(look()).await?;
+        if stays {
+            // What this caller sent before may still wait for its commit, and change that: it has to be seen.
+            (_, stays) = self.state.catalog.write(look()).await?;
+        }
+        self.target = Some(target);
+        Ok(stays)
+    }
+
+    /// Notes that this is under way, if what comes of it can be continued.
+    fn attempt(&self, put: &Put) -> Option<Attempt> {
+        let target = self.target.clone().filter(|_| !self.state.config.uploads.keep().is_zero())?;
+        let (size, mtime) = put.size.zip(put.mtime)?;
+        Some(self.state.attempts.begin(target.upload(size, mtime), self.reader.stream().pulse()))
+    }
+
+    async fn receive(&mut self, put: &Put) -> Received {
+        match put.body {
+            Body::Claim => self.claim(put),
+            Body::Inline => self.receive_inline(put).await,
+            Body::Stream => stream::receive(self, put).await,
+        }
+    }
+
     /// Whether the content is there is for the commit to find out, after the uploads that were sent before.
     fn claim(&self, put: &Put) -> Received {
         let (size, digest) = announced(put).map_err(Failure::complete)?;
@@ -126,7 +179,7 @@ impl Upload<'_> {
         if Digest::of(&data) != digest {
             return Err(Failure::complete(mismatch()));
         }
-        Ok((Some(Kept::Inline(data, room)), size, digest))
+        Ok((Some(Brought::Inline(data, room)), size, digest))
     }
 
     /// The next frame's header; there must be one.
@@ -139,6 +192,18 @@ impl Upload<'_> {
     fn progress(&self, bytes: u64) {
         self.ticket.progress(bytes, self.reader.bytes() - self.before);
     }
+}
+
+/// Whether a put leaves alone what is there, because that is newer. What would be refused otherwise is refused.
+fn stays(connection: &Connection, permit: &Permit, names: &[String], put: &Put) -> Result<bool> {
+    let Some(mtime) = put.mtime.filter(|_| put.update) else { return Ok(false) };
+    entries::check(connection, permit, names)?;
+    entries::is_newer(connection, permit, names, mtime)
+}
+
+/// The refusal of an update that cannot be compared with anything.
+pub(super) fn undated() -> Error {
+    Error::refused(ErrorCode::BadRequest, "an update needs the mtime of the file in the request: add it")
 }
 
 fn announced(put: &Put) -> Result<(u64, Digest)> {

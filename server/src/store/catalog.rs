@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 use tracing::error;
 
 use super::schema::{self, OpenError};
@@ -16,6 +19,9 @@ const QUEUE: usize = 1024;
 
 /// Changes that share one transaction at most, so that the first one's answer does not wait for ever.
 const GROUP: usize = 512;
+
+/// How long changes may wait that nobody waits for: a commit costs the disk a sync, whatever is in it.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Reading connections that are kept for the next reader.
 const READERS: usize = 4;
@@ -36,6 +42,8 @@ impl std::fmt::Debug for Catalog {
 
 /// A change that waits for its turn in a transaction.
 trait Change: Send {
+    /// Whether somebody waits for it to be durable.
+    fn is_urgent(&self) -> bool;
     /// Runs inside the transaction; `false` takes back what it did.
     fn apply(&mut self, transaction: &Connection) -> bool;
     /// Runs after a failure that was taken back, in the same transaction; `false` takes this back as well.
@@ -45,6 +53,7 @@ trait Change: Send {
 }
 
 struct Job<T, F, G, H> {
+    urgent: bool,
     work: Option<F>,
     otherwise: Option<G>,
     held: H,
@@ -59,6 +68,10 @@ where
     G: FnOnce(&Connection, &H, &Error) -> Result<()> + Send,
     H: Send,
 {
+    fn is_urgent(&self) -> bool {
+        self.urgent
+    }
+
     fn apply(&mut self, transaction: &Connection) -> bool {
         self.result = self.work.take().map(|work| work(transaction, &self.held));
         matches!(self.result, Some(Ok(_)))
@@ -96,13 +109,16 @@ impl Catalog {
     pub fn open(path: &Path) -> Result<(Self, JoinHandle<()>), OpenError> {
         let connection = schema::open(path)?;
         let (writer, changes) = mpsc::channel(QUEUE);
+        let failed = |error: std::io::Error| OpenError::Sqlite {
+            path: path.to_owned(),
+            source: rusqlite::Error::ToSqlConversionFailure(Box::new(error)),
+        };
+        // Only for its clock: the thread is there to block.
+        let runtime = Builder::new_current_thread().enable_time().build().map_err(failed)?;
         let thread = std::thread::Builder::new()
             .name("catalog".into())
-            .spawn(move || write(connection, changes))
-            .map_err(|error| OpenError::Sqlite {
-                path: path.to_owned(),
-                source: rusqlite::Error::ToSqlConversionFailure(Box::new(error)),
-            })?;
+            .spawn(move || runtime.block_on(write(connection, changes)))
+            .map_err(failed)?;
         Ok((Self { path: Arc::new(path.to_owned()), writer, readers: Arc::default() }, thread))
     }
 
@@ -126,19 +142,21 @@ impl Catalog {
         otherwise: impl FnOnce(&Connection, &H, &Error) -> Result<()> + Send + 'static,
     ) -> Pending<T> {
         let (answer, result) = oneshot::channel();
-        let job = Job { work: Some(work), otherwise: Some(otherwise), held, result: None, answer };
+        let job =
+            Job { urgent: true, work: Some(work), otherwise: Some(otherwise), held, result: None, answer };
         // A writer that has ended drops the job, and with it the answer: `Pending` says so.
         let _ = self.writer.send(Box::new(job)).await;
         Pending(result)
     }
 
-    /// Queues a change whose result nobody waits for, from within the runtime.
+    /// Queues a change whose result nobody waits for, in order with the others; it may be committed a little later.
+    pub async fn note(&self, work: impl FnOnce(&Connection) -> Result<()> + Send + 'static) {
+        let _ = self.writer.send(unawaited(false, work)).await;
+    }
+
+    /// Queues a change whose result nobody waits for, where nothing can be awaited, from within the runtime.
     pub fn post(&self, work: impl FnOnce(&Connection) -> Result<()> + Send + 'static) {
-        let (answer, _) = oneshot::channel();
-        let work = move |connection: &Connection, (): &()| work(connection);
-        let otherwise = |_: &Connection, (): &(), _: &Error| Ok(());
-        let job = Job { work: Some(work), otherwise: Some(otherwise), held: (), result: None, answer };
-        let job: Box<dyn Change> = Box::new(job);
+        let job = unawaited(true, work);
         if let Err(mpsc::error::TrySendError::Full(job)) = self.writer.try_send(job) {
             let writer = self.writer.clone();
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
@@ -187,6 +205,13 @@ impl Catalog {
     }
 }
 
+fn unawaited(urgent: bool, work: impl FnOnce(&Connection) -> Result<()> + Send + 'static) -> Box<dyn Change> {
+    let (answer, _) = oneshot::channel();
+    let work = move |connection: &Connection, (): &()| work(connection);
+    let otherwise = |_: &Connection, (): &(), _: &Error| Ok(());
+    Box::new(Job { urgent, work: Some(work), otherwise: Some(otherwise), held: (), result: None, answer })
+}
+
 /// The result of a change to come.
 #[derive(Debug)]
 pub struct Pending<T>(oneshot::Receiver<Result<T>>);
@@ -207,9 +232,9 @@ impl<T> Pending<T> {
     }
 }
 
-fn write(mut connection: Connection, mut changes: mpsc::Receiver<Box<dyn Change>>) {
+async fn write(mut connection: Connection, mut changes: mpsc::Receiver<Box<dyn Change>>) {
     let mut group = Vec::new();
-    while changes.blocking_recv_many(&mut group, GROUP) > 0 {
+    while gather(&mut changes, &mut group).await {
         let committed = commit(&mut connection, &mut group);
         if let Err(error) = &committed {
             error!(%error, changes = group.len(), "a commit failed");
@@ -218,6 +243,21 @@ fn write(mut connection: Connection, mut changes: mpsc::Receiver<Box<dyn Change>
             change.conclude(committed.as_ref().copied());
         }
     }
+}
+
+/// Waits for changes, and for more if nobody waits for those; `false` when there will be none.
+async fn gather(changes: &mut mpsc::Receiver<Box<dyn Change>>, group: &mut Vec<Box<dyn Change>>) -> bool {
+    if changes.recv_many(group, GROUP).await == 0 {
+        return false;
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while group.len() < GROUP && !group.iter().any(|change| change.is_urgent()) {
+        let more = changes.recv_many(group, GROUP - group.len());
+        if !matches!(timeout_at(deadline, more).await, Ok(1..)) {
+            break;
+        }
+    }
+    true
 }
 
 fn commit(connection: &mut Connection, group: &mut [Box<dyn Change>]) -> rusqlite::Result<()> {

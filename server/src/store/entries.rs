@@ -115,6 +115,16 @@ pub fn check(connection: &Connection, permit: &Permit, names: &[String]) -> Resu
     Ok(())
 }
 
+/// Whether a file is there that was modified after `mtime`. A link is no file: there is nothing in it to be lost.
+pub fn is_newer(
+    connection: &Connection,
+    permit: &Permit,
+    names: &[String],
+    mtime: Nanoseconds,
+) -> Result<bool> {
+    Ok(matches!(walk(connection, permit, names)?, Some(Place::File(node, _)) if node.mtime > mtime))
+}
+
 /// Makes `names` point to `object`; missing directories come into being, a file or link of that name is replaced.
 pub fn store(
     connection: &Connection,

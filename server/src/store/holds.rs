@@ -5,11 +5,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sealift_protocol::content::{ALIGNMENT, Tally};
 use sealift_protocol::{Digest, Hasher};
 use tokio::sync::Notify;
+
+use super::attempts::Attempt;
 
 /// The files that are in use. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -18,9 +20,6 @@ pub struct Holds {
     held: Arc<Mutex<HashSet<u64>>>,
     marks: Arc<Mutex<HashMap<u64, Mark>>>,
     released: Arc<Notify>,
-    /// Files of uploads that have broken off, whose last bytes are still being written.
-    ending: Arc<Mutex<HashSet<u64>>>,
-    ended: Arc<Notify>,
 }
 
 /// A hasher that has seen the first bytes of a file, up to where an upload can go on.
@@ -51,6 +50,8 @@ struct Inner {
     kept: AtomicBool,
     /// Whether the collector is to look at the file afterwards.
     wakes: bool,
+    /// Dropped after the file was released, so that whoever waits for the end of the attempt finds it free.
+    attempt: OnceLock<Attempt>,
 }
 
 impl Holds {
@@ -89,21 +90,10 @@ impl Holds {
         self.released.clone()
     }
 
-    /// Waits for the last bytes of uploads that have broken off: who was cut off may be back before they are written.
-    pub async fn settle(&self) {
-        loop {
-            // Before the look, so that no end is missed between the two.
-            let ended = self.ended.notified();
-            if self.ending.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
-                return;
-            }
-            ended.await;
-        }
-    }
-
     fn take(&self, file: u64, wakes: bool) -> Option<Hold> {
         let taken = self.lock().insert(file);
-        let inner = || Inner { file, holds: self.clone(), kept: AtomicBool::new(false), wakes };
+        let (kept, attempt) = (AtomicBool::new(false), OnceLock::new());
+        let inner = || Inner { file, holds: self.clone(), kept, wakes, attempt };
         taken.then(|| Hold(Arc::new(inner())))
     }
 
@@ -123,9 +113,10 @@ impl Hold {
         self.0.holds.marks.lock().unwrap_or_else(PoisonError::into_inner).insert(self.0.file, mark);
     }
 
-    /// Nothing more comes; the file is released as soon as the last bytes are written.
-    pub fn end(&self) {
-        self.0.holds.ending.lock().unwrap_or_else(PoisonError::into_inner).insert(self.0.file);
+    /// The attempt that the file is used for lasts as long as its use.
+    pub fn belongs_to(&self, attempt: Attempt) {
+        // A use is for one attempt, so there was none before.
+        let _ = self.0.attempt.set(attempt);
     }
 
     /// From now on the file stays, however the upload ends.
@@ -182,9 +173,6 @@ impl Drop for Inner {
             self.holds.marks.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.file);
         }
         self.holds.lock().remove(&self.file);
-        if self.holds.ending.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.file) {
-            self.holds.ended.notify_waiters();
-        }
         if self.wakes {
             self.holds.released.notify_one();
         }
@@ -207,23 +195,6 @@ mod tests {
         assert!(hold.discard() && !hold.discard());
         drop(hold);
         assert!(!holds.is_held(7) && holds.hold_quietly(7).is_some());
-    }
-    #[tokio::test]
-    async fn what_ends_is_waited_for_and_what_goes_on_is_not() {
-        let holds = Holds::default();
-        let (going, ending) = (holds.hold(1).unwrap(), holds.hold(2).unwrap());
-        holds.settle().await;
-        ending.end();
-        let (waiting, released) = (holds.clone(), holds.clone());
-        let waiting = tokio::spawn(async move {
-            waiting.settle().await;
-            released.is_held(2)
-        });
-        tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
-        drop(ending);
-        assert!(!waiting.await.unwrap());
-        drop(going);
     }
 
     #[test]

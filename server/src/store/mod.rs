@@ -4,6 +4,7 @@
 //! catalog; only then is it acknowledged. A crash leaves at most a file that no row knows, which [`gc`] removes, never
 //! a row without its file.
 
+pub mod attempts;
 pub mod blobs;
 pub mod catalog;
 pub mod entries;

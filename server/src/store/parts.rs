@@ -26,9 +26,6 @@ use crate::policy::Permit;
 /// Bytes that must have come before an upload is worth a row. Below, sending again costs less than keeping.
 pub const LEAST: u64 = 1024 * 1024;
 
-/// How long an offer waits at most for parts whose last bytes are being written: a few blocks each.
-const SETTLE: Duration = Duration::from_secs(1);
-
 /// Whose upload a part began.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
@@ -60,6 +57,12 @@ impl Target {
         let keys: Vec<_> = names.iter().map(|name| name_key(name)).collect();
         // No name holds a slash.
         Self { identity, space: permit.space().0, path: keys.join("/") }
+    }
+
+    /// The place at a path of normalized names.
+    #[cfg(test)]
+    pub(super) fn of(identity: i64, space: i64, path: &str) -> Self {
+        Self { identity, space, path: path.to_owned() }
     }
 
     /// The upload of a file of this size, last modified then.
@@ -102,12 +105,6 @@ pub fn offer(connection: &Connection, blobs: &Blobs, key: &Key) -> Result<Option
         best = best.max(usable.map(|offset| (offset, file)));
     }
     Ok(best.map(|(offset, file)| Offer { file, offset }))
-}
-
-/// Waits until what broke off just now is on offer; a disk that takes longer keeps nobody waiting.
-pub async fn settle(blobs: &Blobs) {
-    // What is offered too late is only sent anew.
-    let _ = tokio::time::timeout(SETTLE, blobs.holds().settle()).await;
 }
 
 /// Takes an offered part for an upload; `None` if somebody was faster.

@@ -69,6 +69,31 @@ async fn an_upload() {
     world.store().settled().await;
 }
 
+/// However soon the same command is run again, it goes on with what was sent.
+#[tokio::test]
+async fn an_upload_that_is_killed_and_run_again_at_once() {
+    let (world, alice) = alice().await;
+    for (round, signal) in [Signal::KILL, Signal::INT].into_iter().cycle().take(10).enumerate() {
+        let content = Pattern::new(round as u64, SIZE).whole();
+        alice.write("big", &content);
+        let running = alice.call(["put", "big"]).start();
+        let well_under_way = || {
+            let long = |file| std::fs::metadata(file).is_ok_and(|file| file.len() >= 4 * MIB);
+            world.store().incoming().into_iter().any(long).then_some(())
+        };
+        eventually("an upload well under way", well_under_way).await;
+        running.signal(signal);
+        let again = alice.run(["--json", "put", "big"]).await.ok().object("finished");
+        let sent = again["wire_bytes"].as_u64().unwrap();
+        assert!(sent < SIZE, "{sent} bytes in round {round} after {signal:?}");
+        drop(running);
+        assert!(alice.run(["get", "big", "-"]).await.ok().stdout == content);
+        alice.run(["rm", "big"]).await.ok();
+        world.store().without_parts().await;
+    }
+    world.store().settled().await;
+}
+
 /// Nobody waits for a pipe that yields nothing.
 #[tokio::test]
 async fn an_upload_from_a_pipe_that_stays_open() {

@@ -80,15 +80,15 @@ async fn ls_info_and_whoami() {
     alice.run(["put", "a", "./"]).await.ok();
     alice.run(["put", "a", "d/"]).await.ok();
     assert_snapshot!(both(&alice.run(["--json", "ls"]).await), @r#"
-    {"by":"alice","executable":false,"kind":"file","mtime":"[UTC]","name":"a","sha256":"[SHA-256]","size":1048576,"type":"entry"}
-    {"by":"alice","executable":false,"kind":"directory","mtime":"[UTC]","name":"d","sha256":null,"size":null,"type":"entry"}
+    {"by":"alice","executable":false,"kind":"file","mtime":"[UTC]","name":"a","sha256":"[SHA-256]","size":1048576,"target":null,"type":"entry"}
+    {"by":"alice","executable":false,"kind":"directory","mtime":"[UTC]","name":"d","sha256":null,"size":null,"target":null,"type":"entry"}
     --
     --
     exit 0
     "#);
     assert_snapshot!(both(&alice.run(["--json", "ls", "/"]).await), @r#"
-    {"by":"alice","executable":false,"kind":"space","mtime":"[UTC]","name":"alice","sha256":null,"size":null,"type":"entry"}
-    {"by":null,"executable":false,"kind":"space","mtime":"[UTC]","name":"team","sha256":null,"size":null,"type":"entry"}
+    {"by":"alice","executable":false,"kind":"space","mtime":"[UTC]","name":"alice","sha256":null,"size":null,"target":null,"type":"entry"}
+    {"by":null,"executable":false,"kind":"space","mtime":"[UTC]","name":"team","sha256":null,"size":null,"target":null,"type":"entry"}
     --
     --
     exit 0

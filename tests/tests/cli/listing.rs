@@ -21,13 +21,13 @@ async fn a_directory_a_file_everything_below_and_the_spaces() {
         (&["ls", "a"], "c/\nx\n"),
         (&["ls", "./a/"], "c/\nx\n"),
         (&["ls", "b"], "b\n"),
-        (&["ls", "-R"], "a/\nb\na/c/\na/x\na/c/y\n"),
-        (&["ls", "-R", "a"], "c/\nx\nc/y\n"),
+        (&["ls", "-R"], "a/\na/c/\na/c/y\na/x\nb\n"),
+        (&["ls", "-R", "a"], "c/\nc/y\nx\n"),
         (&["ls", "/"], "alice/\nteam/\n"),
         (&["ls", "/team"], "t\n"),
         (
             &["ls", "-R", "/"],
-            "alice/\nteam/\nalice/a/\nalice/b\nalice/a/c/\nalice/a/x\nalice/a/c/y\nteam/t\n",
+            "alice/\nteam/\nalice/a/\nalice/a/c/\nalice/a/c/y\nalice/a/x\nalice/b\nteam/t\n",
         ),
     ] {
         assert_eq!(alice.run(line).await.ok().text(), listed, "{line:?}");

@@ -45,7 +45,7 @@ async fn a_source_that_is_no_file() {
     symlink("a", alice.desk().join("link")).unwrap();
     symlink("nowhere", alice.desk().join("dangling")).unwrap();
     alice.run(["put", "a", "pipe", "folder", "link", "d/"]).await.refused(8);
-    assert_eq!(alice.run(["ls", "d"]).await.ok().text(), "a\nlink\n");
+    assert_eq!(alice.run(["ls", "d"]).await.ok().text(), "a\nfolder/\nlink\n");
     alice.run(["put", "dangling"]).await.refused(3);
 }
 

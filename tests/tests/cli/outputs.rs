@@ -52,12 +52,12 @@ async fn ls() {
     s alice - [MINUTE] alice/
     s -     - [MINUTE] team/
     d alice       - [MINUTE] alice/docs/
-    - alice      12 [MINUTE] alice/notes.txt
-    - alice 3145728 [MINUTE] alice/photo.jpg
-    x alice    2000 [MINUTE] alice/run.sh
     - alice      12 [MINUTE] alice/docs/notes.txt
     - alice 3145728 [MINUTE] alice/docs/photo.jpg
     x alice    2000 [MINUTE] alice/docs/run.sh
+    - alice      12 [MINUTE] alice/notes.txt
+    - alice 3145728 [MINUTE] alice/photo.jpg
+    x alice    2000 [MINUTE] alice/run.sh
     exit 0
     "#);
 }

@@ -21,11 +21,11 @@ async fn files_and_directories_move() {
     let (_world, alice) = alice().await;
     store(&alice, &["a", "d/b", "d/e/c"]).await;
     for (from, to, after) in [
-        ("a", "x", "d/ x d/b d/e/ d/e/c"),
-        ("x", "d", "d/ d/b d/e/ d/x d/e/c"),
+        ("a", "x", "d/ d/b d/e/ d/e/c x"),
+        ("x", "d", "d/ d/b d/e/ d/e/c d/x"),
         ("d/x", "d/e/", "d/ d/b d/e/ d/e/c d/e/x"),
-        ("d/e", "new/place", "d/ new/ d/b new/place/ new/place/c new/place/x"),
-        ("new/place/x", "new/place/c", "d/ new/ d/b new/place/ new/place/c"),
+        ("d/e", "new/place", "d/ d/b new/ new/place/ new/place/c new/place/x"),
+        ("new/place/x", "new/place/c", "d/ d/b new/ new/place/ new/place/c"),
         ("/alice/d/b", "./b", "b d/ new/ new/place/ new/place/c"),
     ] {
         assert_eq!(alice.run(["mv", from, to]).await.ok().shown(), "exit 0", "{from} {to}");

@@ -46,3 +46,34 @@ async fn a_get_leaves_newer_files_alone() {
     alice.run(["get", "-u", "d/newer", "elsewhere"]).await.ok();
     assert_eq!(alice.read("elsewhere"), b"server");
 }
+
+#[tokio::test]
+async fn a_put_leaves_newer_files_alone() {
+    let (_world, alice) = alice().await;
+    let sizes = [10, 100 * 1024];
+    for size in sizes {
+        for (name, seconds) in [("older", 999), ("same", 1000), ("newer", 1001)] {
+            alice.write(format!("d/{name}-{size}"), vec![b's'; size]);
+            date(&alice, &format!("d/{name}-{size}"), seconds);
+        }
+    }
+    alice.run(["put", "d"]).await.ok();
+    for size in sizes {
+        for name in ["older", "same", "newer", "missing"] {
+            alice.write(format!("d/{name}-{size}"), vec![b'l'; size]);
+            date(&alice, &format!("d/{name}-{size}"), 1000);
+        }
+    }
+    let told = alice.run(["--json", "put", "-u", "-n", "d"]).await.ok();
+    assert_eq!((&told.object("summary")["would"], &told.object("summary")["kept"]), (&6.into(), &2.into()));
+    let ran = alice.run(["--json", "put", "--update", "d"]).await.ok();
+    let kept: Vec<_> = ran.objects().into_iter().filter(|object| object["type"] == "kept").collect();
+    assert_eq!(kept.len(), 2, "{ran:?}");
+    assert_eq!(ran.object("summary")["kept"], 2);
+    for size in sizes {
+        for (name, content) in [("older", b'l'), ("same", b'l'), ("missing", b'l'), ("newer", b's')] {
+            let there = alice.run(["get", &format!("d/{name}-{size}"), "-"]).await.ok().stdout;
+            assert!(there == vec![content; size], "{name} {size}");
+        }
+    }
+}

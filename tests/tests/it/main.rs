@@ -25,6 +25,7 @@ mod silence;
 mod spaces;
 mod tree;
 mod trees;
+mod update;
 
 use sealift_protocol::{ErrorCode, WireError};
 

@@ -4,6 +4,7 @@ mod continuing;
 mod downloads;
 mod keeping;
 mod offering;
+mod takeover;
 
 use std::time::Duration;
 
@@ -38,6 +39,21 @@ async fn begin(client: &mut Client, put: &Put, content: &[u8], end: usize) {
     let start = put.resume.map_or(0, |part| at(part.size)).min(end);
     for frame in content[start..end].chunks(FRAME) {
         client.send_data(frame).await;
+    }
+}
+
+/// Does something while an upload goes on, slowly: with frames that hold nothing.
+async fn beside<T>(client: &mut Client, doing: impl Future<Output = T>) -> T {
+    let going_on = async {
+        loop {
+            client.send_data(&[]).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        done = doing => done,
+        () = going_on => unreachable!("it goes on for ever"),
     }
 }
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use sealift_protocol::message::{Put, Stored};
+use sealift_protocol::message::{Put, Reply, Stored};
 use sealift_protocol::{Digest, ErrorCode};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
+use super::stays;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::policy::Rights;
@@ -23,7 +24,7 @@ use crate::ticket::Ticket;
 
 /// What a commit needs of the content.
 #[derive(Debug)]
-pub(super) enum Kept {
+pub(super) enum Brought {
     /// The bytes, and the room that they take up among those of all connections.
     Inline(Vec<u8>, #[allow(dead_code)] Option<OwnedSemaphorePermit>),
     /// The guard keeps the collector off the new file until the commit is done, the hold off the row of the upload.
@@ -33,7 +34,7 @@ pub(super) enum Kept {
 /// What is held until a commit is over: the collector stays away until then, and is called after it.
 #[derive(Debug)]
 struct Held {
-    kept: Option<Kept>,
+    brought: Option<Brought>,
     ticket: Ticket,
     _wake: Wake,
 }
@@ -41,8 +42,8 @@ struct Held {
 impl Held {
     /// The use of the file that was placed.
     fn hold(&self) -> Option<&Hold> {
-        match &self.kept {
-            Some(Kept::Blob(_, hold)) => Some(hold),
+        match &self.brought {
+            Some(Brought::Blob(_, hold)) => Some(hold),
             _ => None,
         }
     }
@@ -63,21 +64,30 @@ pub(super) async fn commit(
     state: &Arc<State>,
     caller: &Caller,
     put: Put,
-    kept: Option<Kept>,
+    brought: Option<Brought>,
     stored: Stored,
     ticket: Ticket,
-) -> Pending<Stored> {
+) -> Pending<Reply> {
     let (caller, blobs, sha256) = (caller.clone(), state.blobs.clone(), stored.sha256);
-    let held = Held { kept, ticket, _wake: Wake(state.garbage.clone()) };
+    let held = Held { brought, ticket, _wake: Wake(state.garbage.clone()) };
     let work = {
         let blobs = blobs.clone();
         move |connection: &Connection, held: &Held| {
             let wanted = Rights::CREATE.union(Rights::REPLACE);
             let (permit, names) = enter_with(connection, &caller, &put.path, wanted)?;
-            let object = match &held.kept {
+            if stays(connection, &permit, &names, &put)? {
+                if let Some(hold) = held.hold() {
+                    objects::discard(connection, &sha256)?;
+                    parts::remove(connection, hold.file())?;
+                }
+                held.ticket.leave(held.brought.is_some());
+                held.ticket.record_in(connection, None)?;
+                return Ok(Reply::Kept {});
+            }
+            let object = match &held.brought {
                 None => claimed(connection, &caller, &blobs, &stored)?,
-                Some(Kept::Inline(data, _)) => objects::keep_inline(connection, &stored.sha256, data)?,
-                Some(Kept::Blob(..)) => objects::keep_blob(connection, &stored.sha256, stored.size)?,
+                Some(Brought::Inline(data, _)) => objects::keep_inline(connection, &stored.sha256, data)?,
+                Some(Brought::Blob(..)) => objects::keep_blob(connection, &stored.sha256, stored.size)?,
             };
             let now = clock::now();
             let mtime = put.mtime.unwrap_or(now);
@@ -86,13 +96,13 @@ pub(super) async fn commit(
             let target = Target::new(caller.identity, &permit, &names);
             parts::supersede(connection, &blobs, &target, held.hold())?;
             held.ticket.record_in(connection, None)?;
-            Ok(stored)
+            Ok(Reply::Stored(stored))
         }
     };
     let otherwise = move |connection: &Connection, held: &Held, error: &Error| {
-        match &held.kept {
+        match &held.brought {
             // The file is in place and nobody's.
-            Some(Kept::Blob(_, hold)) => {
+            Some(Brought::Blob(_, hold)) => {
                 objects::discard(connection, &sha256)?;
                 parts::remove(connection, hold.file())?;
             }

@@ -9,10 +9,15 @@ use super::sink::Sink;
 use crate::error::{Error, Result};
 use crate::policy::Rights;
 use crate::request::enter_with;
+use crate::store::attempts::Attempt;
 use crate::store::parts::{self, Target};
 
 /// Takes the part for this upload, if it is there and is what the client has; one that is not the same goes.
-pub(super) async fn resume(upload: &mut Upload<'_>, put: &Put, part: Part) -> Result<Sink> {
+pub(super) async fn resume(
+    upload: &mut Upload<'_>,
+    put: &Put,
+    part: Part,
+) -> Result<(Sink, Option<Attempt>)> {
     let state = upload.state;
     let (size, mtime) = put.size.zip(put.mtime).ok_or_else(absent)?;
     let (caller, path, blobs) = (upload.caller.clone(), put.path.clone(), state.blobs.clone());
@@ -39,8 +44,10 @@ pub(super) async fn resume(upload: &mut Upload<'_>, put: &Put, part: Part) -> Re
         }
     };
     hold.keep();
+    // Not before: while the part is hashed nothing is received, and it may still be offered to others.
+    let attempt = upload.attempt(put);
     let incoming = state.blobs.resume(hold, offer.offset)?;
-    Sink::resumed(state.clone(), size, incoming, mark)
+    Ok((Sink::resumed(state.clone(), attempt.clone(), size, incoming, mark)?, attempt))
 }
 
 fn absent() -> Error {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rusqlite::Connection;
 use sealift_protocol::content::{self, EmptyBlocks};
 use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{MAX_INLINE, Nanoseconds, Put};
@@ -15,6 +16,7 @@ use crate::policy::Rights;
 use crate::request::enter_with;
 use crate::session::{Caller, Reader};
 use crate::state::{Share, State};
+use crate::store::attempts::Attempt;
 use crate::store::holds::{Hold, Mark, Marking};
 use crate::store::incoming::Incoming;
 use crate::store::parts::{self, Target};
@@ -33,6 +35,7 @@ pub(super) enum Arrived {
 pub(super) struct Sink {
     state: Arc<State>,
     announced: Option<u64>,
+    attempt: Option<Attempt>,
     /// What makes this upload one that can be continued, until the catalog knows.
     note: Option<Note>,
     small: Vec<u8>,
@@ -59,19 +62,26 @@ struct Note {
 }
 
 impl Sink {
-    pub(super) fn new(state: Arc<State>, caller: &Caller, put: &Put) -> Self {
-        let facts = put.size.zip(put.mtime).filter(|_| !state.config.uploads.keep().is_zero());
+    /// `attempt` is there if what comes can be continued.
+    pub(super) fn new(state: Arc<State>, attempt: Option<Attempt>, caller: &Caller, put: &Put) -> Self {
+        let facts = put.size.zip(put.mtime).filter(|_| attempt.is_some());
         let note =
             facts.map(|(size, mtime)| Note { caller: caller.clone(), path: put.path.clone(), size, mtime });
         let (small, announced) = (Vec::new(), put.size);
-        Self { state, announced, note, small, large: None, hold: None, offset: 0, total: 0 }
+        Self { state, announced, attempt, note, small, large: None, hold: None, offset: 0, total: 0 }
     }
 
     /// Goes on behind the mark, where `incoming` does.
-    pub(super) fn resumed(state: Arc<State>, announced: u64, incoming: Incoming, mark: Mark) -> Result<Self> {
-        let (small, announced, offset) = (Vec::new(), Some(announced), mark.offset);
-        let mut sink =
-            Self { state, announced, note: None, small, large: None, hold: None, offset, total: offset };
+    pub(super) fn resumed(
+        state: Arc<State>,
+        attempt: Option<Attempt>,
+        announced: u64,
+        incoming: Incoming,
+        mark: Mark,
+    ) -> Result<Self> {
+        let (announced, offset) = (Some(announced), mark.offset);
+        let (note, small, large, hold, total) = (None, Vec::new(), None, None, offset);
+        let mut sink = Self { state, announced, attempt, note, small, large, hold, offset, total };
         sink.begin(incoming, Marking::behind(mark))?;
         Ok(sink)
     }
@@ -157,6 +167,9 @@ impl Sink {
         let share = self.state.share(rest);
         let (blocks, drainer) = content::receiver(share.block);
         let single = rest.is_some_and(|rest| rest <= share.block as u64);
+        if let Some(attempt) = &self.attempt {
+            incoming.hold().belongs_to(attempt.clone());
+        }
         self.hold = Some(incoming.hold().clone());
         let draining = background("upload", move || {
             let drained = if single {
@@ -197,22 +210,15 @@ impl Sink {
         };
         hold.keep();
         let file = hold.file();
-        let insert = move |connection: &rusqlite::Connection| {
+        let insert = move |connection: &Connection, _: &Option<Attempt>| {
             let wanted = Rights::CREATE.union(Rights::REPLACE);
             let (permit, names) = enter_with(connection, &caller, &path, wanted)?;
             let key = Target::new(caller.identity, &permit, &names).upload(size, mtime);
             parts::insert(connection, file, &key)
         };
-        drop(self.state.catalog.submit(insert).await);
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        // The upload breaks off in the middle.
-        if let (Some(_), Some(hold)) = (&self.large, &self.hold) {
-            hold.end();
-        }
+        // Whoever waits for the end of the attempt is to find the row, too.
+        let attempt = self.attempt.clone();
+        drop(self.state.catalog.submit_holding(attempt, insert, |_, _, _| Ok(())).await);
     }
 }
 

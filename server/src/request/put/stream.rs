@@ -3,32 +3,51 @@
 use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{Put, Trailer, decode};
 use sealift_protocol::{Digest, ErrorCode, FrameKind};
+use tracing::debug;
 
-use super::commit::Kept;
+use super::commit::Brought;
 use super::sink::{Arrived, Sink};
 use super::{Failure, Received, Upload, mismatch, resume};
 use crate::error::{Error, Result};
-use crate::policy::Rights;
-use crate::request::enter_with;
-use crate::store::entries;
+use crate::store::attempts::Attempt;
 use crate::store::incoming::Incoming;
 
 /// Receives the body. If it breaks off, what came stays to be continued; if it is refused, nothing does.
 pub(super) async fn receive(upload: &mut Upload<'_>, put: &Put) -> Received {
-    check(upload, put).await.map_err(Failure::incomplete)?;
-    let mut sink = match &put.resume {
-        None => Sink::new(upload.state.clone(), upload.caller, put),
+    let (mut sink, attempt) = match &put.resume {
+        None => {
+            let attempt = upload.attempt(put);
+            (Sink::new(upload.state.clone(), attempt.clone(), upload.caller, put), attempt)
+        }
         Some(part) => resume::resume(upload, put, *part).await.map_err(Failure::incomplete)?,
     };
-    let received = receive_into(&mut sink, upload, put).await;
+    let received = receive_into(&mut sink, attempt, upload, put).await;
     if received.as_ref().is_err_and(|failure| !failure.is_interruption()) {
         sink.discard().await;
     }
     received
 }
 
-async fn receive_into(sink: &mut Sink, upload: &mut Upload<'_>, put: &Put) -> Received {
-    match fill(sink, upload, put).await? {
+async fn receive_into(
+    sink: &mut Sink,
+    attempt: Option<Attempt>,
+    upload: &mut Upload<'_>,
+    put: &Put,
+) -> Received {
+    let filled = match &attempt {
+        None => fill(sink, upload, put).await,
+        Some(attempt) => {
+            let filled = tokio::select! {
+                biased;
+                filled = fill(sink, upload, put) => filled,
+                () = attempt.superseded() => Err(silent(upload)),
+            };
+            attempt.over();
+            filled
+        }
+    };
+    drop(attempt);
+    match filled? {
         Trailer::Error(error) => {
             // The client may ask at once what is left.
             sink.leave().await;
@@ -45,13 +64,13 @@ async fn receive_into(sink: &mut Sink, upload: &mut Upload<'_>, put: &Put) -> Re
                     "fewer bytes came than were announced: put the file again when nobody writes to it",
                 )));
             }
-            let kept = match arrived {
-                Arrived::Small(data) => Kept::Inline(data, None),
+            let brought = match arrived {
+                Arrived::Small(data) => Brought::Inline(data, None),
                 Arrived::Large(incoming) => {
                     place(upload, incoming, digest).await.map_err(Failure::complete)?
                 }
             };
-            Ok((Some(kept), total, digest))
+            Ok((Some(brought), total, digest))
         }
     }
 }
@@ -79,23 +98,20 @@ async fn fill(sink: &mut Sink, upload: &mut Upload<'_>, put: &Put) -> std::resul
     }
 }
 
-/// Refuses before anything is received what the commit would refuse after.
-async fn check(upload: &Upload<'_>, put: &Put) -> Result<()> {
-    let (caller, path) = (upload.caller.clone(), put.path.clone());
-    let checked = upload.state.catalog.read(move |connection| {
-        let (permit, names) = enter_with(connection, &caller, &path, Rights::CREATE.union(Rights::REPLACE))?;
-        entries::check(connection, &permit, &names)
-    });
-    checked.await
+/// A newer attempt goes on with what came of this one, whose client has fallen silent.
+fn silent(upload: &Upload<'_>) -> Failure {
+    let silence = upload.state.config.uploads.yield_after();
+    debug!(?silence, "a newer attempt takes over");
+    Failure::incomplete(StreamError::Stalled(silence).into())
 }
 
 /// Makes a received file a blob.
-async fn place(upload: &Upload<'_>, incoming: Incoming, digest: Digest) -> Result<Kept> {
+async fn place(upload: &Upload<'_>, incoming: Incoming, digest: Digest) -> Result<Brought> {
     let guard = upload.state.blobs.guard().await;
     let blobs = upload.state.blobs.clone();
     let placed = tokio::task::spawn_blocking(move || {
         let hold = blobs.place(incoming, &digest, &guard)?;
-        Ok(Kept::Blob(guard, hold))
+        Ok(Brought::Blob(guard, hold))
     });
     placed.await.map_err(|_| Error::Stopped)?
 }

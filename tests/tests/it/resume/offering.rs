@@ -1,15 +1,16 @@
 //! Who is offered a part, and what happens to those who take one that is not theirs.
 
 use std::fs::File;
+use std::time::Duration;
 
 use sealift_protocol::content::FRAME;
 use sealift_protocol::message::{Body, Part, Put, Request, Verdict};
 use sealift_protocol::{Digest, ErrorCode};
 use sealift_server::policy::Rights;
 use sealift_tests::transfer::{end_of, put, put_inline};
-use sealift_tests::{PATIENCE, Pattern, World, eventually, within};
+use sealift_tests::{PATIENCE, Pattern, Settings, World, eventually, within};
 
-use super::{MIB, MTIME, at, begin, dated, go_on, left, offered, resumed, whole};
+use super::{MIB, MTIME, at, begin, beside, dated, go_on, left, offered, resumed, whole};
 use crate::code;
 
 #[tokio::test]
@@ -90,21 +91,21 @@ async fn a_part_that_is_not_the_clients_is_refused_and_goes() {
 
 #[tokio::test]
 async fn a_second_upload_beside_the_first_begins_anew_and_disturbs_nobody() {
-    let world = World::start().await;
+    let world = World::with(Settings::new().yield_after(Duration::from_millis(300))).await;
     let alice = world.enrol("alice").await;
     let content = Pattern::new(1, 6 * MIB as u64).whole();
     let size = content.len() as u64;
     let (mut first, mut second) = (alice.connect().await, alice.connect().await);
     begin(&mut first, &dated("file", &content), &content, 4 * MIB).await;
     eventually("the first upload's part", || world.store().parts().pop_first()).await;
-    assert_eq!(second.plan_dated("file", size, MTIME).await, Verdict::Send);
+    assert_eq!(beside(&mut first, second.plan_dated("file", size, MTIME)).await, Verdict::Send);
     assert_eq!(code(go_on(&mut second, "file", &content, 4 * MIB as u64).await), ErrorCode::Absent);
     begin(&mut second, &dated("file", &content), &content, 2 * MIB).await;
     eventually("a second part", || (world.store().parts().len() == 2).then_some(())).await;
     drop(second);
     // What the second one left is on offer while the first goes on, and goes when that has ended.
     let mut third = alice.connect().await;
-    assert_eq!(at(offered(&mut third, "file", size).await), 2 * MIB);
+    assert_eq!(at(beside(&mut first, offered(&mut third, "file", size)).await), 2 * MIB);
     for frame in content[4 * MIB..].chunks(FRAME) {
         first.send_data(frame).await;
     }
@@ -117,7 +118,7 @@ async fn a_second_upload_beside_the_first_begins_anew_and_disturbs_nobody() {
     let offset = left(&alice, "second", &content, 4 * MIB).await;
     begin(&mut first, &resumed("second", &content, offset), &content, 5 * MIB).await;
     let taken = async { while third.plan_dated("second", size, MTIME).await != Verdict::Hash {} };
-    within(PATIENCE, "the first to have taken the part", taken).await;
+    within(PATIENCE, "the first to have taken the part", beside(&mut first, taken)).await;
     assert_eq!(code(go_on(&mut third, "second", &content, offset).await), ErrorCode::Absent);
     third.put_inline("second", b"between").await.unwrap();
     for frame in content[5 * MIB..].chunks(FRAME) {
