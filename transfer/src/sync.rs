@@ -7,6 +7,7 @@
 mod down;
 mod listing;
 mod pairs;
+mod place;
 mod up;
 mod walk;
 

@@ -4,19 +4,20 @@
 //! `local` and `download::tree` for links that stand in the way.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use sealift_protocol::message::{Content, Entry, EntryKind, Nanoseconds};
+use sealift_protocol::message::{Entry, EntryKind, Nanoseconds};
 use sealift_protocol::{Digest, RemotePath};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use super::listing;
 use super::pairs::{Pair, Pairs, Step};
+use super::place::{copy, dress, relocate};
 use super::walk::{Kind, Local};
 use super::{Delete, Outcome, Rules, Watch, Withheld, describe, digest, same_time};
 use crate::client::Client;
@@ -524,7 +525,10 @@ impl Comparison {
             return self.say(Ok(Becomes::Changed(change)));
         }
         let began = Instant::now();
-        let placed = if moves { relocate(&source, &wanted) } else { copy(&source, &wanted) };
+        let placed = match moves {
+            true => relocate(&source, &wanted.path, &wanted.entry),
+            false => copy(&source, &wanted.path, &wanted.entry),
+        };
         let Wanted { entry, from, path, directory: _directory, .. } = &wanted;
         match (placed, entry.sha256) {
             (Ok(()), Some(sha256)) => {
@@ -539,37 +543,4 @@ impl Comparison {
             }
         }
     }
-}
-
-/// Renames a file whose content is the right one.
-fn relocate(source: &Path, wanted: &Wanted) -> Result<(), Error> {
-    local::check_target(&wanted.path)?;
-    dress(source, &wanted.entry)?;
-    fs::rename(source, &wanted.path).map_err(Error::local("write", &wanted.path))
-}
-
-/// Copies a file, and verifies the copy before it gets its name.
-fn copy(source: &Path, Wanted { entry, path, .. }: &Wanted) -> Result<(), Error> {
-    let Some(sha256) = entry.sha256 else { return Err(Error::Protocol("a file has no digest".into())) };
-    let Entry { size, mtime, executable, .. } = *entry;
-    local::copy(source, path, &Content { size, sha256, mtime, executable, offset: 0 })
-}
-
-/// Gives a file that is there already its time and its permissions.
-fn dress(path: &Path, entry: &Entry) -> Result<(), Error> {
-    let failed = || Error::local("write", path);
-    let file = File::open(path).map_err(failed())?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = file.metadata().map_err(failed())?.permissions().mode();
-        // Whoever may read it may execute it.
-        let wanted = if entry.executable { mode | (mode & 0o444) >> 2 } else { mode & !0o111 };
-        let is_executable = mode & 0o111 != 0;
-        if is_executable != entry.executable {
-            file.set_permissions(PermissionsExt::from_mode(wanted)).map_err(failed())?;
-        }
-    }
-    let time = local::from_nanoseconds(entry.mtime);
-    file.set_times(fs::FileTimes::new().set_modified(time)).map_err(failed())
 }
