@@ -5,6 +5,7 @@
 //! done without a failure, and deleted then.
 
 mod down;
+mod extras;
 mod listing;
 mod pairs;
 mod place;

@@ -8,6 +8,7 @@ use sealift_protocol::message::{Description, Entry, EntryKind};
 use sealift_protocol::{Digest, ErrorCode, RemotePath, WireError};
 use tokio::task::spawn_blocking;
 
+use super::extras::{ExtraFile, Extras};
 use super::listing::{self, Listed};
 use super::pairs::{Pair, Pairs, Step};
 use super::walk::{Kind, Local};
@@ -166,70 +167,6 @@ struct Shared {
     replaced: bool,
     /// Why the comparison ended too early.
     error: Option<Error>,
-}
-
-/// What only the server has.
-#[derive(Debug, Default)]
-struct Extras {
-    /// What is to be deleted, in the order of the listing. A directory that goes as a whole stands for what is in it.
-    going: Vec<Extra>,
-    /// The files and links among them.
-    files: Vec<ExtraFile>,
-    /// The directories from the root to the last entry.
-    open: Vec<Open>,
-}
-
-#[derive(Debug)]
-struct Extra {
-    below: String,
-    is_directory: bool,
-    /// There is something in it that is left alone.
-    stays: bool,
-}
-
-#[derive(Debug)]
-struct ExtraFile {
-    below: String,
-    size: u64,
-    sha256: Option<Digest>,
-}
-
-#[derive(Debug)]
-struct Open {
-    prefix: String,
-    at: usize,
-    stays: bool,
-}
-
-impl Extras {
-    /// Closes the directories that `key` is not in.
-    fn settle(&mut self, key: &str) {
-        while let Some(open) = self.open.pop_if(|open| !key.starts_with(&open.prefix)) {
-            if open.stays {
-                self.going[open.at].stays = true;
-            } else {
-                self.going.truncate(open.at + 1);
-            }
-        }
-    }
-
-    fn add(&mut self, key: &str, entry: Entry) {
-        let is_directory = entry.kind == EntryKind::Directory;
-        if is_directory {
-            self.open.push(Open { prefix: format!("{key}\0"), at: self.going.len(), stays: false });
-        } else {
-            let Entry { name: below, size, sha256, .. } = &entry;
-            self.files.push(ExtraFile { below: below.clone(), size: *size, sha256: *sha256 });
-        }
-        self.going.push(Extra { below: entry.name, is_directory, stays: false });
-    }
-
-    /// Something is left alone, and so are the directories that it is in.
-    fn protect(&mut self, key: &str) {
-        for open in self.open.iter_mut().filter(|open| key.starts_with(&open.prefix)) {
-            open.stays = true;
-        }
-    }
 }
 
 /// What is to be uploaded, found while it is asked for. Blocks.
