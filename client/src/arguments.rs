@@ -54,6 +54,7 @@ pub(crate) enum Verb {
     Put(command::put::Put),
     #[command(visible_alias = "download")]
     Get(command::get::Get),
+    Sync(command::sync::Sync),
     #[command(visible_alias = "list")]
     Ls(command::ls::Ls),
     #[command(visible_alias = "stat")]
@@ -108,6 +109,7 @@ mod tests {
             ("join", None),
             ("put", Some("upload")),
             ("get", Some("download")),
+            ("sync", None),
             ("ls", Some("list")),
             ("info", Some("stat")),
             ("rm", Some("delete")),

@@ -114,6 +114,11 @@ impl Client {
         }
     }
 
+    /// Another client of the same profile, with connections of its own.
+    pub(crate) fn another(&self) -> Self {
+        Self::new(self.profile.clone(), self.options.clone())
+    }
+
     /// Takes the connection out, if it is ready for a request.
     pub(crate) fn take_connection(&mut self) -> Option<Connection> {
         self.connection.take().filter(Connection::is_in_step)

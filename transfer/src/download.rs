@@ -16,8 +16,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::try_join_all;
-use sealift_protocol::message::{Get, List, Report};
-use sealift_protocol::{Digest, RemotePath, Request};
+use sealift_protocol::message::{Description, EntryKind, Get, Info, List, Nanoseconds, Report};
+use sealift_protocol::{Digest, ErrorCode, RemotePath, Reply, Request, WireError};
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::client::Client;
@@ -25,11 +26,13 @@ use crate::connection::{Ahead, Connection};
 use crate::error::Error;
 use crate::event::{Done, Event, Events};
 use crate::local;
+use crate::manner::Manner;
 use crate::retry::Retry;
 use crate::tree::{Omitted, Walking};
 use queue::{Queue, Task};
 use receive::{Failure, What};
-use tree::{Directory, Tree};
+use tree::Tree;
+pub(crate) use tree::{Becomes, Directory, make_directory};
 
 /// Entries of a tree that are asked for at a time.
 const PAGE: u64 = 1000;
@@ -88,6 +91,10 @@ pub(crate) struct Fetch {
     sha256: Option<Digest>,
     /// The size, where it is known.
     size: Option<u64>,
+    /// When it was last modified, where that is known.
+    mtime: Option<Nanoseconds>,
+    /// Whether the request that was sent for it asks only what it is.
+    asked: bool,
     /// Keeps the directory's time from being set too early.
     _directory: Option<Arc<Directory>>,
     /// What an earlier attempt left was not the content's beginning.
@@ -103,14 +110,38 @@ pub async fn download(
     client: &mut Client,
     downloads: Vec<Download>,
     walking: &Walking,
+    manner: Manner,
     events: Events<'_>,
 ) -> Result<(), Error> {
-    let queue = Queue::new(downloads, walking, events);
+    drain(client, &Queue::new(downloads, walking, manner, events), events).await
+}
+
+/// Downloads what somebody else finds, as it comes.
+pub(crate) async fn download_found(
+    client: &mut Client,
+    mut found: mpsc::Receiver<Vec<Result<Becomes, Omitted>>>,
+    events: Events<'_>,
+) -> Result<(), Error> {
+    let queue = Queue::fed();
+    let feeding = async {
+        while let Some(batch) = found.recv().await {
+            queue.add(batch.into_iter(), events);
+            queue.room().await;
+        }
+        queue.end_feeding(events);
+        Ok(())
+    };
+    tokio::try_join!(drain(client, &queue, events), feeding)?;
+    Ok(())
+}
+
+/// Downloads all that is in the queue, over as many connections as it is worth.
+async fn drain(client: &mut Client, queue: &Queue, events: Events<'_>) -> Result<(), Error> {
     let first = client.take_connection();
     let sharing = &*client;
     let others =
-        try_join_all((1..sharing.connections()).map(|number| further(sharing, number, &queue, events)));
-    let (first, _) = tokio::try_join!(work(sharing, first, &queue, events), others)?;
+        try_join_all((1..sharing.connections()).map(|number| further(sharing, number, queue, events)));
+    let (first, _) = tokio::try_join!(work(sharing, first, queue, events), others)?;
     client.give_back(first);
     Ok(())
 }
@@ -183,7 +214,7 @@ pub(crate) async fn run(connection: &mut Connection, queue: &Queue, events: Even
             && let Some(mut task) = queue.take()
         {
             let before = connection.requests.bytes();
-            let request = request(task.task());
+            let request = request(task.task(), queue.manner());
             connection.push(&request)?;
             let wire_bytes = connection.requests.bytes() - before;
             ahead.sent(wire_bytes);
@@ -201,6 +232,13 @@ pub(crate) async fn run(connection: &mut Connection, queue: &Queue, events: Even
                     task.done();
                 } else {
                     task.put_back();
+                }
+            }
+            Task::File(fetch) if fetch.asked => {
+                match described(connection.replies.next().await?, fetch, queue.manner(), events)? {
+                    Answer::Over => task.done(),
+                    Answer::Fetch => task.put_back(),
+                    Answer::Directory => queue.list(task, events),
                 }
             }
             Task::File(fetch) => {
@@ -255,7 +293,7 @@ pub(crate) async fn run(connection: &mut Connection, queue: &Queue, events: Even
 }
 
 /// The request for a task.
-fn request(task: &mut Task) -> Request {
+fn request(task: &mut Task, manner: Manner) -> Request {
     match task {
         Task::Page(tree) => Request::List(List {
             path: tree.from.clone(),
@@ -264,10 +302,87 @@ fn request(task: &mut Task) -> Request {
             limit: PAGE,
         }),
         Task::File(fetch) => {
+            fetch.asked = asks_first(fetch, manner);
+            if fetch.asked {
+                return Request::Info(Info { path: fetch.from.clone() });
+            }
             let (offset, sha256) = fetch.part().unzip();
             Request::Get(Get { path: fetch.from.clone(), offset: offset.unwrap_or(0), sha256 })
         }
     }
+}
+
+/// Whether it has to be known what a file is before it is fetched, if it is at all.
+fn asks_first(fetch: &Fetch, manner: Manner) -> bool {
+    let newer_is_possible = match &fetch.to {
+        Destination::File { path, .. } => manner.update && path.symlink_metadata().is_ok(),
+        Destination::Stream(_) | Destination::Nowhere => false,
+    };
+    fetch.mtime.is_none() && (manner.pretend || newer_is_possible)
+}
+
+/// What follows from a description.
+enum Answer {
+    /// Nothing.
+    Over,
+    /// It is to be fetched.
+    Fetch,
+    /// It is a directory, and may be one.
+    Directory,
+}
+
+/// Takes the description of a file that [`asks_first`].
+fn described(reply: Reply, fetch: &mut Fetch, manner: Manner, events: Events<'_>) -> Result<Answer, Error> {
+    let id = fetch.id;
+    let description: Description = match reply {
+        Reply::Info(description) => description,
+        Reply::Error(error) => {
+            events(Event::Failed { id, error: error.into() });
+            return Ok(Answer::Over);
+        }
+        other => return Err(crate::remote::unexpected(other)),
+    };
+    match description.kind {
+        EntryKind::Directory | EntryKind::Space if fetch.tree.is_some() => return Ok(Answer::Directory),
+        EntryKind::File => {}
+        // The server has a sentence for what cannot be fetched.
+        _ if !manner.pretend => {
+            fetch.mtime = Some(description.mtime);
+            return Ok(Answer::Fetch);
+        }
+        kind => {
+            let what = if kind == EntryKind::Link { "a link" } else { "a directory" };
+            let error = WireError::new(
+                ErrorCode::BadRequest,
+                format!("{} is {what}, which has no content: name a file", fetch.from),
+            );
+            events(Event::Failed { id, error: error.into() });
+            return Ok(Answer::Over);
+        }
+    }
+    (fetch.size, fetch.sha256, fetch.mtime) = (description.size, description.sha256, Some(description.mtime));
+    Ok(if settle(fetch, manner, events) { Answer::Over } else { Answer::Fetch })
+}
+
+/// Tells of a file that is known and not going to be fetched; `false` if it is.
+fn settle(fetch: &Fetch, manner: Manner, events: Events<'_>) -> bool {
+    let (Fetch { id, to, size, .. }, Some(mtime)) = (fetch, fetch.mtime) else { return false };
+    let (id, size) = (*id, *size);
+    let path = match to {
+        Destination::File { path, .. } => Some(path),
+        Destination::Stream(_) | Destination::Nowhere => None,
+    };
+    if manner.update && path.is_some_and(|path| local::is_newer(path, mtime)) {
+        events(Event::Kept { id });
+        return true;
+    }
+    if manner.pretend {
+        match path.map(|path| local::check_target(path)) {
+            Some(Err(error)) => events(Event::Failed { id, error }),
+            _ => events(Event::Would { id, size }),
+        }
+    }
+    manner.pretend
 }
 
 impl Fetch {
@@ -293,7 +408,6 @@ async fn page(
     queue: &Queue,
     events: Events<'_>,
 ) -> Result<bool, Error> {
-    use sealift_protocol::Reply;
     let mut entries = 0;
     loop {
         match connection.replies.next().await? {

@@ -130,6 +130,15 @@ pub enum Unfit {
     /// A name that the server cannot keep.
     #[error("has a name that is not UTF-8: rename it")]
     NotUtf8,
+    /// A name that is another one's, written in another way.
+    #[error("has the same name as another file, in another spelling of Unicode: rename one of them")]
+    SameName,
+    /// No directory where one is to be compared.
+    #[error("is no directory, and only directories are synced: name one, or put and get the file")]
+    NeedsDirectory,
+    /// A directory where the other side has none, or the other way round.
+    #[error("is a directory on one side only: remove one of the two, or let --delete replace what is there")]
+    OtherKind,
     /// A name that is another one's here.
     #[error(
         "differs from another name only by case, which does not count here: fetch it under a name of your own"

@@ -13,8 +13,8 @@ pub type Events<'a> = &'a (dyn Fn(Event) + Send + Sync);
 
 /// One thing that happened. Transfers are told apart by an `id`.
 ///
-/// Each transfer that was found ends in one [`Finished`](Self::Finished), [`Made`](Self::Made) or
-/// [`Failed`](Self::Failed), unless the whole run ends with an error. Ids are not used again within a run.
+/// Each transfer that was found ends in one [`Finished`](Self::Finished), [`Made`](Self::Made),
+/// [`Kept`](Self::Kept), [`Would`](Self::Would) or [`Failed`](Self::Failed), unless the whole run ends with an error. Ids are not used again within a run.
 #[derive(Debug)]
 pub enum Event {
     /// Another transfer is to be done.
@@ -89,6 +89,15 @@ pub enum Event {
         /// Which.
         id: usize,
     },
+    /// A transfer that is only talked about would be done now.
+    Would {
+        /// Which.
+        id: usize,
+        /// The content's size; nothing for a link, and where it is not known.
+        size: Option<u64>,
+    },
+    /// Something else was done, or would be.
+    Changed(Change),
     /// A transfer failed; the others go on.
     Failed {
         /// Which.
@@ -96,6 +105,51 @@ pub enum Event {
         /// Why.
         error: Error,
     },
+}
+
+/// Something that was done beside transfers, or that a run which only talks would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What.
+    pub action: Action,
+    /// To what.
+    pub place: Place,
+    /// From where it was moved or copied.
+    pub from: Option<Place>,
+    /// The content's size, where there is one.
+    pub size: Option<u64>,
+    /// Whether it was only talked about.
+    pub pretended: bool,
+}
+
+/// What a [`Change`] does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Stores what is new on the server.
+    Store,
+    /// Fetches what is new here.
+    Fetch,
+    /// Replaces what differs.
+    Update,
+    /// Gives what is there already its new name.
+    Move,
+    /// Gives what is there already one more name.
+    Copy,
+    /// Deletes what the other side does not have.
+    Delete,
+    /// Makes a directory.
+    MakeDirectory,
+    /// Changes the time, or whether it may be executed, and nothing else.
+    Touch,
+}
+
+/// A place on either side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// On the server.
+    Remote(RemotePath),
+    /// Here.
+    Local(PathBuf),
 }
 
 /// A complete transfer.

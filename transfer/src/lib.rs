@@ -13,10 +13,12 @@ pub mod error;
 pub mod event;
 pub mod join;
 mod local;
+pub mod manner;
 pub mod plan;
 pub mod profile;
 pub mod remote;
 mod retry;
+pub mod sync;
 pub mod throttle;
 pub mod tree;
 pub mod upload;
@@ -26,6 +28,7 @@ pub use client::{Client, Options};
 pub use connection::Connection;
 pub use error::Error;
 pub use event::{Event, Events};
+pub use manner::Manner;
 pub use profile::{Profile, Profiles};
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use sealift_protocol::Digest;
 use sealift_protocol::message::Nanoseconds;
 
 use crate::error::{Error, Unfit};
-pub(crate) use target::{Target, WORTH_KEEPING, make_link, part_path, write_whole};
+pub(crate) use target::{Target, WORTH_KEEPING, check_target, copy, make_link, part_path, write_whole};
 
 /// What tells whether a file was written to: its size and its time of modification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,6 +159,12 @@ fn shorten(name: &str, most: usize) -> &str {
     &name[..end.unwrap_or(0)]
 }
 
+/// Whether there is a file that was modified after `mtime`. What cannot be looked at is not.
+pub(crate) fn is_newer(path: &Path, mtime: Nanoseconds) -> bool {
+    let Ok(metadata) = path.symlink_metadata() else { return false };
+    metadata.is_file() && metadata.modified().is_ok_and(|modified| modified > from_nanoseconds(mtime))
+}
+
 fn to_nanoseconds(time: SystemTime) -> Option<Nanoseconds> {
     match time.duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_nanos()).ok(),
@@ -174,12 +180,12 @@ pub(crate) fn from_nanoseconds(nanoseconds: Nanoseconds) -> SystemTime {
 }
 
 #[cfg(unix)]
-fn is_executable(metadata: &Metadata) -> bool {
+pub(crate) fn is_executable(metadata: &Metadata) -> bool {
     std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o111 != 0
 }
 
 #[cfg(not(unix))]
-fn is_executable(_metadata: &Metadata) -> bool {
+pub(crate) fn is_executable(_metadata: &Metadata) -> bool {
     false
 }
 

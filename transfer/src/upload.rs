@@ -28,6 +28,7 @@ use crate::connection::Connection;
 use crate::error::Error;
 use crate::event::{Event, Events};
 use crate::local::Stamp;
+use crate::manner::Manner;
 use crate::retry::Retry;
 use crate::tree::Omitted;
 use board::Board;
@@ -95,9 +96,10 @@ impl std::fmt::Debug for Source {
 pub async fn upload(
     client: &mut Client,
     uploads: impl Iterator<Item = Result<Upload, Omitted>> + Send + 'static,
+    manner: Manner,
     events: Events<'_>,
 ) -> Result<(), Error> {
-    let supply = prepare::start(uploads);
+    let supply = prepare::start(uploads, manner);
     let first = client.take_connection();
     let sharing = &*client;
     let others = (1..sharing.connections()).map(|number| further(sharing, number, supply.clone(), events));
@@ -222,6 +224,7 @@ struct Job {
     inside: Option<RemotePath>,
     /// What the content was when it was hashed for a claim: if the file is still that, no second hash is needed.
     known: Option<(Stamp, Digest)>,
+    manner: Manner,
     /// Whether the server's part of an earlier attempt is of use; one that was not the file's beginning is not.
     resumable: bool,
 }

@@ -11,7 +11,7 @@ use sealift_transfer::download::{self, Destination, Download};
 use sealift_transfer::plan;
 
 use super::report::Report;
-use super::transfer::{Lines, Trees};
+use super::transfer::{Choice, Lines, Trees};
 use crate::arguments::remote_path;
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
@@ -30,12 +30,15 @@ use crate::session::Session;
     sealift get a.jpg b.jpg photos/         several files\n  \
     sealift get photos                      a directory, as ./photos\n  \
     sealift get photos/ /tmp/p              what is in it, into /tmp/p\n  \
+    sealift get -u photos/ /tmp/p           but what is newer here; -n only says what it would be\n  \
     sealift get shop.sql - | psql shop      to standard output; a wrong SHA-256 shows in the exit code, 5\n\n\
     With - as the destination, --json prints to standard error.")]
 pub(crate) struct Get {
     /// Paths on the server; then where to, on this computer, or - for standard output
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<OsString>,
+    #[command(flatten)]
+    choice: Choice,
     #[command(flatten)]
     trees: Trees,
     #[command(flatten)]
@@ -49,13 +52,14 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let walking = arguments.trees.walking()?;
     let downloads = plan(arguments.paths)?;
+    let manner = arguments.choice.manner();
     session.wish(arguments.lines.wishes());
     let client = session.client()?;
     if downloads.iter().any(|download| matches!(download.to, Destination::Stream(_))) {
         printer.leave_output_to_content();
     }
-    let report = Report::new(printer, Direction::Get, client.identity().clone());
-    let result = download::download(client, downloads, &walking, &|event| report.take(event)).await;
+    let report = Report::new(printer, Direction::Get, manner, client.identity().clone());
+    let result = download::download(client, downloads, &walking, manner, &|event| report.take(event)).await;
     report.end(result)
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod put;
 pub(crate) mod renew;
 pub(crate) mod report;
 pub(crate) mod rm;
+pub(crate) mod sync;
 pub(crate) mod transfer;
 pub(crate) mod whoami;
 
@@ -25,6 +26,7 @@ pub(crate) async fn run(verb: Verb, session: &mut Session, printer: &mut Printer
         Verb::Join(arguments) => join::run(arguments, session, printer).await,
         Verb::Put(arguments) => put::run(arguments, session, printer).await,
         Verb::Get(arguments) => get::run(arguments, session, printer).await,
+        Verb::Sync(arguments) => sync::run(arguments, session, printer).await,
         Verb::Ls(arguments) => ls::run(arguments, session, printer).await,
         Verb::Info(arguments) => info::run(arguments, session, printer).await,
         Verb::Rm(arguments) => rm::run(arguments, session, printer).await,

@@ -11,7 +11,7 @@ use sealift_transfer::tree::Walking;
 use sealift_transfer::upload;
 
 use super::report::Report;
-use super::transfer::{Lines, Trees};
+use super::transfer::{Choice, Lines, Trees};
 use crate::arguments::remote_path;
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
@@ -34,6 +34,8 @@ use crate::session::Session;
     sealift put photos                      a directory, as photos/ in your own space\n  \
     sealift put photos/ /team/2026/         what is in it, into /team/2026/\n  \
     sealift put --exclude '*.tmp' src work/ a directory without some of its files\n  \
+    sealift put -n photos /team/            what would be stored, nothing else\n  \
+    sealift put -u photos /team/            but what is newer there\n  \
     sealift put report.pdf /team/2026.pdf   into the space `team`, under another name\n  \
     pg_dump shop | sealift put - shop.sql   from standard input"
 )]
@@ -41,6 +43,8 @@ pub(crate) struct Put {
     /// Local files, or - for standard input; then where to, on the server
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<OsString>,
+    #[command(flatten)]
+    choice: Choice,
     #[command(flatten)]
     trees: Trees,
     #[command(flatten)]
@@ -53,10 +57,11 @@ pub(crate) async fn run(
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
     let uploads = plan(arguments.paths, &arguments.trees.walking()?)?;
+    let manner = arguments.choice.manner();
     session.wish(arguments.lines.wishes());
     let client = session.client()?;
-    let report = Report::new(printer, Direction::Put, client.identity().clone());
-    let result = upload::upload(client, uploads, &|event| report.take(event)).await;
+    let report = Report::new(printer, Direction::Put, manner, client.identity().clone());
+    let result = upload::upload(client, uploads, manner, &|event| report.take(event)).await;
     report.end(result)
 }
 

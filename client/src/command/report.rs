@@ -1,5 +1,7 @@
 //! What uploads and downloads tell the user: results, failures, progress, a summary.
 
+mod summary;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,9 +9,10 @@ use std::time::{Duration, Instant};
 use sealift_protocol::Name;
 use sealift_protocol::message::Direction;
 use sealift_transfer::error::Unfit;
-use sealift_transfer::event::Done;
+use sealift_transfer::event::{Action, Change, Done, Place};
+use sealift_transfer::sync::{Outcome, Withheld};
 use sealift_transfer::tree::Omitted;
-use sealift_transfer::{Error, Event};
+use sealift_transfer::{Error, Event, Manner};
 use serde_json::json;
 
 use crate::failure::{Exit, Failure};
@@ -44,6 +47,7 @@ pub(crate) struct Report<'a> {
 struct State<'a> {
     printer: &'a mut Printer,
     direction: Direction,
+    manner: Manner,
     own: Name,
     open: HashMap<usize, Open>,
     bar: Bar,
@@ -67,6 +71,13 @@ struct State<'a> {
     made: usize,
     /// Files that were newer at the other end.
     kept: usize,
+    /// Files and links that would be transferred if this were not only talk.
+    would: usize,
+    /// Other changes, and those of them that are no more than another time or mode.
+    changed: usize,
+    touched: usize,
+    /// Bytes of the files that the destination had.
+    had_bytes: u64,
     /// What was left out on purpose.
     omitted: usize,
     /// The last file that is complete.
@@ -78,11 +89,12 @@ struct State<'a> {
 
 impl<'a> Report<'a> {
     /// For the transfers of a caller whose own space is `own`.
-    pub(crate) fn new(printer: &'a mut Printer, direction: Direction, own: Name) -> Self {
+    pub(crate) fn new(printer: &'a mut Printer, direction: Direction, manner: Manner, own: Name) -> Self {
         let (bar, now) = (Bar::new(printer.wants_bar()), Instant::now());
         let state = State {
             printer,
             direction,
+            manner,
             own,
             open: HashMap::new(),
             bar,
@@ -98,6 +110,10 @@ impl<'a> Report<'a> {
             bytes: 0,
             made: 0,
             kept: 0,
+            would: 0,
+            changed: 0,
+            touched: 0,
+            had_bytes: 0,
             omitted: 0,
             last: None,
             failures: Vec::new(),
@@ -119,16 +135,44 @@ impl<'a> Report<'a> {
             return Err(failure);
         }
         if let Err(error) = result {
-            let mut failure = Failure::from(error);
-            if state.found > 1 && state.finished > 0 {
-                let of = state.total.map_or_else(String::new, |(count, _)| format!(" of {count}"));
-                failure.message += &format!("; {}{of} files were done before", state.finished);
-            }
-            return Err(failure);
+            return Err(state.gave_up(error));
         }
         state.summarize();
-        let ended = state.finished + state.made + state.kept + state.failures.len();
+        let ended = state.finished + state.made + state.kept + state.would + state.failures.len();
         Ok(together(ended, &state.failures))
+    }
+
+    /// Tells how syncing went.
+    pub(crate) fn end_sync(self, result: Result<Outcome, Error>) -> Result<Exit, Failure> {
+        let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        state.bar.clear();
+        if let Some(failure) = state.broken.take() {
+            return Err(failure);
+        }
+        let outcome = match result {
+            Ok(outcome) => outcome,
+            Err(error) => return Err(state.gave_up(error)),
+        };
+        state.summarize_sync(&outcome);
+        match outcome.withheld {
+            Some(Withheld::TooMuch { going, of }) => {
+                let message = format!(
+                    "nothing was deleted: {going} of the {} in the destination would go, which is more than half",
+                    files(of)
+                );
+                let hint =
+                    "check that the source is the right one; --delete-anyway deletes them all the same";
+                return Err(Failure::new(Exit::Other, "too-much", message).hint(hint));
+            }
+            Some(Withheld::Failures) => {
+                let message = "nothing was deleted, because not everything could be transferred";
+                let failure = Failure::new(Exit::Some, "failures", message).hint("mend that, and sync again");
+                state.printer.warning(&failure);
+            }
+            None => {}
+        }
+        // What is equal already was a part of the task, too.
+        Ok(together(state.failures.len() + 1, &state.failures))
     }
 
     fn state(&self) -> MutexGuard<'_, State<'a>> {
@@ -137,6 +181,16 @@ impl<'a> Report<'a> {
 }
 
 impl State<'_> {
+    /// What to say when the whole run ended with an error.
+    fn gave_up(&self, error: Error) -> Failure {
+        let mut failure = Failure::from(error);
+        if self.found > 1 && self.finished > 0 {
+            let of = self.total.map_or_else(String::new, |(count, _)| format!(" of {count}"));
+            failure.message += &format!("; {}{of} files were done before", self.finished);
+        }
+        failure
+    }
+
     fn take(&mut self, event: Event) {
         match event {
             Event::Found { id, remote, local, size } => {
@@ -184,11 +238,9 @@ impl State<'_> {
                 self.open.remove(&id);
                 self.made += 1;
             }
-            Event::Kept { id } => {
-                self.crossed(id, 0);
-                self.open.remove(&id);
-                self.kept += 1;
-            }
+            Event::Kept { id } => self.kept(id),
+            Event::Would { id, size } => self.would(id, size),
+            Event::Changed(change) => self.changed(&change),
             Event::Failed { id, error } => {
                 self.crossed(id, 0);
                 if let Some(Open { remote, local, .. }) = self.open.remove(&id) {
@@ -243,6 +295,7 @@ impl State<'_> {
         self.crossed(id, 0);
         self.finished += 1;
         self.deduplicated += usize::from(done.deduplicated);
+        self.had_bytes += if done.deduplicated { done.size } else { 0 };
         self.bytes += done.size;
         self.bar.set_position(self.bytes + self.crossing);
         let Some(open) = self.open.remove(&id) else { return };
@@ -262,6 +315,76 @@ impl State<'_> {
             self.print(&line);
         }
         self.last = Some(open);
+    }
+
+    /// A file is newer at the other end.
+    fn kept(&mut self, id: usize) {
+        self.crossed(id, 0);
+        self.kept += 1;
+        let Some(Open { remote, local, .. }) = self.open.remove(&id) else { return };
+        if self.printer.wants_json() {
+            let direction = self.direction;
+            self.print(&json!({ "type": "kept", "direction": direction, "path": remote, "local": local }));
+        }
+    }
+
+    /// A file would be transferred.
+    fn would(&mut self, id: usize, size: Option<u64>) {
+        let Some(Open { remote, local, .. }) = self.open.remove(&id) else { return };
+        self.would += 1;
+        self.bytes += size.unwrap_or(0);
+        let (action, path) = match self.direction {
+            Direction::Put => ("store", &remote),
+            Direction::Get => ("fetch", if local == "-" { &remote } else { &local }),
+        };
+        if self.printer.wants_json() {
+            self.print(&json!({
+                "type": "would", "action": action, "path": remote, "local": local, "size": size,
+            }));
+            return;
+        }
+        let size = size.map_or_else(String::new, |size| format!(" ({})", text::size(size)));
+        let line = format!("would {action} {}{size}", self.printer.name(path));
+        self.line(&line);
+    }
+
+    /// Something else was done, or would be.
+    fn changed(&mut self, change: &Change) {
+        let Change { action, place, from, size, pretended } = change;
+        self.changed += 1;
+        self.touched += usize::from(*action == Action::Touch);
+        if *pretended && matches!(action, Action::Store | Action::Fetch | Action::Update) {
+            self.would += 1;
+            self.bytes += size.unwrap_or(0);
+        }
+        let action = action_name(*action);
+        let shown = |place: &Place| match place {
+            Place::Remote(path) => {
+                let slash = if path.means_directory() && path.as_str() != "/" { "/" } else { "" };
+                absolute(path, &self.own) + slash
+            }
+            Place::Local(path) => path.display().to_string(),
+        };
+        let key = if matches!(place, Place::Remote(_)) { "path" } else { "local" };
+        let (place, from) = (shown(place), from.as_ref().map(shown));
+        if self.printer.wants_json() {
+            let kind = if *pretended { "would" } else { "did" };
+            self.print(&json!({ "type": kind, "action": action, key: place, "from": from, "size": size }));
+        } else if *pretended {
+            let from = from.map_or_else(String::new, |from| format!("{} -> ", self.printer.name(&from)));
+            let size = size.map_or_else(String::new, |size| format!(" ({})", text::size(size)));
+            let line = format!("would {action} {from}{}{size}", self.printer.name(&place));
+            self.line(&line);
+        }
+    }
+
+    /// Prints a line of data.
+    fn line(&mut self, line: &str) {
+        let printer = &mut *self.printer;
+        let printed = self.bar.suspend(|| printer.line(line).and_then(|()| printer.flush()));
+        if let Err(failure) = printed {
+            self.broken.get_or_insert(failure);
+        }
     }
 
     /// A tree may hold what is no file.
@@ -327,40 +450,23 @@ impl State<'_> {
             self.broken.get_or_insert(failure);
         }
     }
+}
 
-    fn summarize(&mut self) {
-        let stored = self.direction == Direction::Put;
-        let Some(last) = &self.last else {
-            if self.made > 0 && self.failures.is_empty() {
-                let verb = if stored { "stored" } else { "fetched" };
-                self.printer.note(&format!("{verb} {} entries without content", self.made));
-            }
-            return;
-        };
-        let took = self.began.elapsed();
-        let mut facts = format!("{} in {}", text::size(self.bytes), text::duration(took));
-        if let Some(rate) =
-            text::rate(self.bytes, took).filter(|_| self.bytes > NOTABLE && self.deduplicated < self.finished)
-        {
-            facts = format!("{facts}, {rate}");
-        }
-        let Open { remote, local, .. } = last;
-        let one = self.finished == 1 && self.found == 1;
-        let summary = match (stored, one, self.deduplicated) {
-            (true, true, 0) => format!("stored {remote} ({facts})"),
-            (true, true, _) => {
-                format!("stored {remote} ({facts}): the server had it, nothing was sent")
-            }
-            (false, true, _) => {
-                let local = if local == "-" { remote } else { local };
-                format!("fetched {local} ({facts})")
-            }
-            (true, false, 0) => format!("stored {} files ({facts})", self.finished),
-            (true, false, had) => {
-                format!("stored {} files ({facts}): the server had {had} of them", self.finished)
-            }
-            (false, false, _) => format!("fetched {} files ({facts})", self.finished),
-        };
-        self.printer.note(&summary);
+/// `1 file`, `2 files`.
+fn files(count: usize) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+}
+
+/// An action as programs and people know it.
+fn action_name(action: Action) -> &'static str {
+    match action {
+        Action::Store => "store",
+        Action::Fetch => "fetch",
+        Action::Update => "update",
+        Action::Move => "move",
+        Action::Copy => "copy",
+        Action::Delete => "delete",
+        Action::MakeDirectory => "mkdir",
+        Action::Touch => "touch",
     }
 }

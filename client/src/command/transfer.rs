@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
+use sealift_transfer::Manner;
 use sealift_transfer::throttle::Limit;
 use sealift_transfer::tree::{Filter, Walking};
 
@@ -45,6 +46,23 @@ impl Trees {
         let filter = Filter::new(patterns.iter().map(String::as_str))
             .map_err(|error| Failure::usage(error.to_string()))?;
         Ok(Walking { filter, links: self.links })
+    }
+}
+
+/// What is transferred, and whether it is.
+#[derive(Debug, Args)]
+pub(crate) struct Choice {
+    /// Leave files alone that are newer where they would be replaced
+    #[arg(long, short)]
+    update: bool,
+    /// Say what would be done, and change nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
+impl Choice {
+    pub(crate) fn manner(&self) -> Manner {
+        Manner::new(self.update, self.dry_run)
     }
 }
 

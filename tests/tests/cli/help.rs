@@ -21,13 +21,14 @@ async fn of_the_program() {
 
     Commands:
       join    Join a server with a token from its administrator
-      put     Store files on the server [alias: upload]
-      get     Fetch files from the server [alias: download]
+      put     Store files and directories on the server [alias: upload]
+      get     Fetch files and directories from the server [alias: download]
+      sync    Make a directory equal to another one, on the server or here
       ls      List a directory [alias: list]
       info    Show what the server knows about paths [alias: stat]
-      rm      Delete files and empty directories on the server [alias: delete]
+      rm      Delete files and directories on the server [alias: delete]
       mv      Move or rename a file or a directory on the server
-      cp      Copy a file on the server
+      cp      Copy a file or a directory on the server
       log     Show the transfer log, newest first
       whoami  Show who you are on the server, and what you may do there
       renew   Renew this computer's certificate now
@@ -75,12 +76,13 @@ async fn of_the_program() {
 async fn of_put() {
     let help = Computer::new(SEALIFT).run(["put", "--help"]).await.ok();
     assert_snapshot!(help.text(), @r#"
-    Store files on the server
+    Store files and directories on the server
 
     The last of several paths is the destination; a single one goes to the root of your own space. A
     destination that ends in / or is a directory receives files under their own names, and so does any
-    destination of several files. What the server has already is not sent again. Files are stored when
-    the command ends: not even a power cut on the server loses them then.
+    destination of several files. A directory is stored with all that is in it, under its own name; with
+    a / behind it, only what is in it is. What the server has already is not sent again. Files are
+    stored when the command ends: not even a power cut on the server loses them then.
 
     Usage: sealift put [OPTIONS] SRC... [DEST]
 
@@ -89,8 +91,38 @@ async fn of_put() {
               Local files, or - for standard input; then where to, on the server
 
     Options:
+      -u, --update
+              Leave files alone that are newer where they would be replaced
+
+      -n, --dry-run
+              Say what would be done, and change nothing
+
       -h, --help
               Print help (see a summary with '-h')
+
+    Directories:
+          --exclude <PATTERN>
+              Leave out what matches a pattern, as in a .gitignore at the top of the tree; may be
+              repeated
+
+          --include <PATTERN>
+              Bring back what matches, although an --exclude leaves it out; may be repeated
+
+          --exclude-from <FILE>
+              Leave out what the patterns in a file say, one on each line
+
+          --links
+              Transfer symbolic links as links, instead of skipping them
+
+    Connections:
+          --connections <NUMBER>
+              Share many or large files among up to so many connections [default: 2]
+
+          --limit-rate <RATE>
+              Move at most so many bytes in a second, such as 500K or 2M
+
+          --retries <NUMBER>
+              After a lost connection, try so often in vain before giving up [default: 6]
 
     Options of every command:
           --profile <NAME>
@@ -111,15 +143,108 @@ async fn of_put() {
       sealift put report.pdf docs/            as docs/report.pdf
       sealift put a.jpg b.jpg photos/         several files
       sealift put *.jpg ./                    several files into your own space
+      sealift put photos                      a directory, as photos/ in your own space
+      sealift put photos/ /team/2026/         what is in it, into /team/2026/
+      sealift put --exclude '*.tmp' src work/ a directory without some of its files
+      sealift put -n photos /team/            what would be stored, nothing else
+      sealift put -u photos /team/            but what is newer there
       sealift put report.pdf /team/2026.pdf   into the space `team`, under another name
       pg_dump shop | sealift put - shop.sql   from standard input
     "#);
 }
 
 #[tokio::test]
+async fn of_sync() {
+    let help = Computer::new(SEALIFT).run(["sync", "--help"]).await.ok();
+    assert_snapshot!(help.text(), @r#"
+    Make a directory equal to another one, on the server or here
+
+    A colon marks the server's side, and exactly one side has it: :docs is docs in your own space,
+    :/team/docs is in the space `team`, and : alone is your own space. What is in SRC goes into DEST,
+    with or without a / at its end, and DEST is made if it is missing. Only what differs in size or time
+    of modification is transferred, and what DEST has under another name already, because it was moved
+    or renamed, is not.
+
+    What only DEST has stays, unless --delete is given. It goes when everything else was done without a
+    failure. What is excluded is neither transferred nor deleted, and without --links that goes for
+    symbolic links, too.
+
+    Usage: sealift sync [OPTIONS] <SRC> <DEST>
+
+    Arguments:
+      <SRC>
+              The directory that is to be copied, with a colon in front if it is on the server
+
+      <DEST>
+              The directory that is to become equal to it, with a colon in front if it is on the server
+
+    Options:
+          --delete
+              Delete what only DEST has, unless that is more than half of it
+
+          --delete-anyway
+              Delete what only DEST has, however much that is
+
+      -c, --checksum
+              Compare contents, not times of modification
+
+      -n, --dry-run
+              Say what would be done, and change nothing
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Directories:
+          --exclude <PATTERN>
+              Leave out what matches a pattern, as in a .gitignore at the top of the tree; may be
+              repeated
+
+          --include <PATTERN>
+              Bring back what matches, although an --exclude leaves it out; may be repeated
+
+          --exclude-from <FILE>
+              Leave out what the patterns in a file say, one on each line
+
+          --links
+              Transfer symbolic links as links, instead of skipping them
+
+    Connections:
+          --connections <NUMBER>
+              Share many or large files among up to so many connections [default: 2]
+
+          --limit-rate <RATE>
+              Move at most so many bytes in a second, such as 500K or 2M
+
+          --retries <NUMBER>
+              After a lost connection, try so often in vain before giving up [default: 6]
+
+    Options of every command:
+          --profile <NAME>
+              Which saved profile to use [env: SEALIFT_PROFILE]
+
+          --server <ADDR:PORT>
+              Reach the profile's server by this address instead; the port may be left out [env:
+              SEALIFT_SERVER]
+
+          --json
+              Print JSON, one object on each line [env: SEALIFT_JSON]
+
+      -q, --quiet
+              Print no progress and no summaries [env: SEALIFT_QUIET]
+
+    Examples:
+      sealift sync photos :photos             what is in photos here, into photos on the server
+      sealift sync :photos photos             the other way round
+      sealift sync --delete site :/team/site  and delete what is not here
+      sealift sync -n --delete site :site     only say what that would do
+      sealift sync --exclude .git . :work     this directory without some of its files
+    "#);
+}
+
+#[tokio::test]
 async fn every_verb_has_one_without_a_profile_or_a_server() {
     let computer = Computer::new(SEALIFT);
-    for verb in ["join", "put", "get", "ls", "info", "rm", "mv", "cp", "log", "whoami", "renew"] {
+    for verb in ["join", "put", "get", "sync", "ls", "info", "rm", "mv", "cp", "log", "whoami", "renew"] {
         let help = computer.run([verb, "--help"]).await.ok();
         assert!(help.text().contains(&format!("\n  sealift {verb}")), "an example: {help:?}");
         let asked = computer.run(["help", verb]).await.ok();

@@ -8,6 +8,7 @@ mod credentials;
 mod damage;
 mod deduplication;
 mod destinations;
+mod dry_run;
 mod example;
 mod full_disk;
 mod gate;
@@ -30,9 +31,11 @@ mod rights;
 mod server_death;
 mod settings;
 mod source_change;
+mod sync;
 mod terminal;
 mod tree;
 mod trees;
+mod update;
 
 use sealift_tests::{Computer, World};
 

@@ -7,8 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::tree::{Becomes, Tree};
-use super::{Destination, Download, Fetch};
+use super::{Destination, Download, Fetch, settle};
 use crate::event::{Event, Events};
+use crate::manner::Manner;
 use crate::tree::{Omitted, Walking};
 
 /// When fewer files than this wait, the next page of a tree is asked for.
@@ -28,6 +29,7 @@ pub(crate) struct Queue {
     state: Mutex<State>,
     changed: Notify,
     walking: Walking,
+    manner: Manner,
 }
 
 #[derive(Default)]
@@ -40,6 +42,8 @@ struct State {
     taken: usize,
     /// Trees among them.
     listing: usize,
+    /// Whether somebody else finds files.
+    feeding: bool,
     next: usize,
     /// Bytes of all files that were found.
     found: u64,
@@ -48,8 +52,14 @@ struct State {
 }
 
 impl Queue {
-    pub(crate) fn new(downloads: Vec<Download>, walking: &Walking, events: Events<'_>) -> Self {
-        let queue = Self { state: Mutex::default(), changed: Notify::new(), walking: walking.clone() };
+    pub(crate) fn new(
+        downloads: Vec<Download>,
+        walking: &Walking,
+        manner: Manner,
+        events: Events<'_>,
+    ) -> Self {
+        let (state, changed) = (Mutex::default(), Notify::new());
+        let queue = Self { state, changed, walking: walking.clone(), manner };
         for Download { from, to, tree } in downloads {
             match (to, tree) {
                 (Destination::Nowhere, Some(root)) => queue.add_tree(from, root, events),
@@ -68,6 +78,8 @@ impl Queue {
                         tree,
                         sha256: None,
                         size: None,
+                        mtime: None,
+                        asked: false,
                         _directory: None,
                         from_start: false,
                     };
@@ -77,6 +89,43 @@ impl Queue {
         }
         queue.tell(events);
         queue
+    }
+
+    /// A queue that somebody else fills, until [`end_feeding`](Self::end_feeding).
+    pub(crate) fn fed() -> Self {
+        let queue = Self {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            walking: Walking::default(),
+            manner: Manner::default(),
+        };
+        queue.state().feeding = true;
+        queue
+    }
+
+    /// Waits until there is room for more files.
+    pub(crate) async fn room(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.state().files.len() < LOW {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Nobody else finds files any more.
+    pub(crate) fn end_feeding(&self, events: Events<'_>) {
+        self.state().feeding = false;
+        self.tell(events);
+        self.changed.notify_waiters();
+    }
+
+    /// How the downloads are done.
+    pub(crate) fn manner(&self) -> Manner {
+        self.manner
     }
 
     /// Takes the next task; `None` if there is none just now.
@@ -105,7 +154,7 @@ impl Queue {
                 if !state.files.is_empty() || !state.trees.is_empty() {
                     return true;
                 }
-                if state.taken == 0 {
+                if state.taken == 0 && !state.feeding {
                     return false;
                 }
             }
@@ -124,7 +173,11 @@ impl Queue {
                 if state.files.len() >= files || (state.files.len() > 1 && state.bytes >= bytes) {
                     return true;
                 }
-                if state.trees.is_empty() && state.listing == 0 && (state.told || state.taken == 0) {
+                if state.trees.is_empty()
+                    && state.listing == 0
+                    && !state.feeding
+                    && (state.told || state.taken == 0)
+                {
                     return false;
                 }
             }
@@ -140,7 +193,6 @@ impl Queue {
                 Ok(Becomes::File { entry, from, path, directory }) => {
                     let (id, size) = (state.next(), Some(entry.size));
                     events(Event::Found { id, remote: from.clone(), local: path.clone(), size });
-                    state.bytes += entry.size;
                     state.found += entry.size;
                     let fetch = Fetch {
                         id,
@@ -149,16 +201,32 @@ impl Queue {
                         tree: None,
                         sha256: entry.sha256,
                         size,
-                        _directory: Some(directory),
+                        mtime: Some(entry.mtime),
+                        asked: false,
+                        _directory: directory,
                         from_start: false,
                     };
-                    state.files.push_back(Box::new(fetch));
+                    if !settle(&fetch, self.manner, events) {
+                        state.bytes += entry.size;
+                        state.files.push_back(Box::new(fetch));
+                    }
                 }
                 Ok(Becomes::Link { from, path }) => {
                     let id = state.next();
                     events(Event::Found { id, remote: from, local: path, size: None });
-                    events(Event::Made { id });
+                    events(if self.manner.pretend {
+                        Event::Would { id, size: None }
+                    } else {
+                        Event::Made { id }
+                    });
                 }
+                Ok(Becomes::Had { from, path, done }) => {
+                    let (id, size) = (state.next(), Some(done.size));
+                    state.found += done.size;
+                    events(Event::Found { id, remote: from, local: path, size });
+                    events(Event::Finished { id, done });
+                }
+                Ok(Becomes::Changed(change)) => events(Event::Changed(change)),
                 Err(omitted) => events(Event::Omitted(omitted)),
             }
         }
@@ -186,14 +254,14 @@ impl Queue {
     /// Tells once that everything is found.
     pub(crate) fn tell(&self, events: Events<'_>) {
         let mut state = self.state();
-        if !state.told && state.trees.is_empty() && state.listing == 0 {
+        if !state.told && state.trees.is_empty() && state.listing == 0 && !state.feeding {
             state.told = true;
             events(Event::FoundAll { count: state.next, bytes: state.found });
         }
     }
 
     fn add_tree(&self, from: sealift_protocol::RemotePath, root: PathBuf, events: Events<'_>) {
-        let mut tree = Box::new(Tree::new(from, root.clone(), self.walking.clone()));
+        let mut tree = Box::new(Tree::new(from, root.clone(), self.walking.clone(), self.manner.pretend));
         match tree.begin() {
             Ok(()) => self.state().trees.push_back(tree),
             Err(error) => events(Event::Omitted(Omitted { path: root, error, in_tree: false })),

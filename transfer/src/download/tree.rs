@@ -15,6 +15,7 @@ use sealift_protocol::message::{Entry, EntryKind, Nanoseconds};
 use sealift_protocol::path::check_name;
 
 use crate::error::{Error, Unfit};
+use crate::event::{Change, Done};
 use crate::local;
 use crate::plan::fits;
 use crate::tree::{Omitted, Walking};
@@ -30,6 +31,8 @@ pub(crate) struct Tree {
     /// The last entry that was seen.
     pub(crate) after: Option<String>,
     walking: Walking,
+    /// Whether nothing is made.
+    pretend: bool,
     root: PathBuf,
     /// The directories from the root down to the last entry.
     levels: Vec<Level>,
@@ -39,7 +42,9 @@ pub(crate) struct Tree {
 struct Level {
     /// The directory below the root, with a slash behind it; empty for the root.
     below: String,
-    directory: Arc<Directory>,
+    path: PathBuf,
+    /// `None` if nothing is made.
+    directory: Option<Arc<Directory>>,
     /// The names in it so far, lower case, where case does not count.
     names: HashSet<String>,
 }
@@ -55,9 +60,18 @@ pub(crate) struct Directory {
     _above: Option<Arc<Directory>>,
 }
 
+impl Directory {
+    pub(crate) fn new(path: PathBuf, mtime: Option<Nanoseconds>, above: Option<Arc<Self>>) -> Self {
+        Self { path, mtime, _above: above }
+    }
+}
+
 impl Drop for Directory {
     fn drop(&mut self) {
         if let Some(mtime) = self.mtime {
+            if self.path.metadata().is_ok_and(|metadata| local::mtime(&metadata) == Some(mtime)) {
+                return;
+            }
             let times = FileTimes::new().set_modified(local::from_nanoseconds(mtime));
             // A directory with another time is still the directory.
             let _ = File::open(&self.path).and_then(|directory| directory.set_times(times));
@@ -69,23 +83,37 @@ impl Drop for Directory {
 #[derive(Debug)]
 pub(crate) enum Becomes {
     /// A file to fetch.
-    File { entry: Entry, from: RemotePath, path: PathBuf, directory: Arc<Directory> },
+    File { entry: Entry, from: RemotePath, path: PathBuf, directory: Option<Arc<Directory>> },
+    /// A file that got its content from here.
+    Had { from: RemotePath, path: PathBuf, done: Done },
+    /// Something else that was done.
+    Changed(Change),
     /// A link, which has been made.
     Link { from: RemotePath, path: PathBuf },
 }
 
 impl Tree {
     /// The tree below `from`, which goes into the local directory `root`.
-    pub(crate) fn new(from: RemotePath, root: PathBuf, walking: Walking) -> Self {
-        Self { from, after: None, walking, root, levels: Vec::new() }
+    pub(crate) fn new(from: RemotePath, root: PathBuf, walking: Walking, pretend: bool) -> Self {
+        Self { from, after: None, walking, pretend, root, levels: Vec::new() }
     }
 
     /// Makes the root. Blocks.
     pub(crate) fn begin(&mut self) -> Result<(), Error> {
         // Whoever names the root may have a link there.
-        fs::create_dir_all(&self.root).map_err(Error::local("make the directory", &self.root))?;
-        let directory = Arc::new(Directory { path: self.root.clone(), mtime: None, _above: None });
-        self.levels = vec![Level { below: String::new(), directory, names: HashSet::new() }];
+        let directory = if self.pretend {
+            match self.root.metadata() {
+                Ok(metadata) if !metadata.is_dir() => {
+                    return Err(Error::Unfit { path: self.root.clone(), unfit: Unfit::FileInTheWay });
+                }
+                _ => None,
+            }
+        } else {
+            fs::create_dir_all(&self.root).map_err(Error::local("make the directory", &self.root))?;
+            Some(Arc::new(Directory::new(self.root.clone(), None, None)))
+        };
+        let path = self.root.clone();
+        self.levels = vec![Level { below: String::new(), path, directory, names: HashSet::new() }];
         Ok(())
     }
 
@@ -101,7 +129,7 @@ impl Tree {
         }
         // What is in a directory that was left out, or could not be made, is left out, too.
         let level = self.levels.last_mut().filter(|level| level.below == above)?;
-        let path = level.directory.path.join(name);
+        let path = level.path.join(name);
         let omitted = |error| Some(Err(Omitted { path: path.clone(), error, in_tree: true }));
         if let Err(error) = check_name(name) {
             return omitted(Error::Protocol(format!("it has an entry of an impossible name: {error}")));
@@ -124,15 +152,13 @@ impl Tree {
         match entry.kind {
             EntryKind::Directory => {
                 let above = level.directory.clone();
-                if let Err(error) = make_directory(&path) {
+                let made = if self.pretend { can_make_directory(&path) } else { make_directory(&path) };
+                if let Err(error) = made {
                     return omitted(error);
                 }
-                let directory = Directory { path, mtime: Some(entry.mtime), _above: Some(above) };
-                self.levels.push(Level {
-                    below: below + "/",
-                    directory: Arc::new(directory),
-                    names: HashSet::new(),
-                });
+                let directory =
+                    (!self.pretend).then(|| Arc::new(Directory::new(path.clone(), Some(entry.mtime), above)));
+                self.levels.push(Level { below: below + "/", path, directory, names: HashSet::new() });
                 None
             }
             EntryKind::File => {
@@ -142,6 +168,10 @@ impl Tree {
             EntryKind::Link if !self.walking.links => {
                 omitted(Error::Unfit { path: path.clone(), unfit: Unfit::Link })
             }
+            EntryKind::Link if self.pretend => match local::check_target(&path) {
+                Ok(()) => Some(Ok(Becomes::Link { from, path })),
+                Err(error) => omitted(error),
+            },
             EntryKind::Link => {
                 match local::make_link(&path, entry.target.as_deref().unwrap_or_default(), entry.mtime) {
                     Ok(()) => Some(Ok(Becomes::Link { from, path })),
@@ -154,14 +184,21 @@ impl Tree {
 }
 
 /// Makes a directory inside of one that was made or checked, or finds that it is there.
-fn make_directory(path: &Path) -> Result<(), Error> {
+pub(crate) fn make_directory(path: &Path) -> Result<(), Error> {
     match fs::create_dir(path) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let kind = path.symlink_metadata().map_err(Error::local("read", path))?.file_type();
-            let unfit = if kind.is_symlink() { Unfit::LinkInTheWay } else { Unfit::FileInTheWay };
-            if kind.is_dir() { Ok(()) } else { Err(Error::Unfit { path: path.to_owned(), unfit }) }
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => can_make_directory(path),
         Err(error) => Err(Error::local("make the directory", path)(error)),
     }
+}
+
+/// Whether there is a directory, or nothing yet.
+fn can_make_directory(path: &Path) -> Result<(), Error> {
+    let kind = match path.symlink_metadata() {
+        Ok(metadata) => metadata.file_type(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::local("read", path)(error)),
+    };
+    let unfit = if kind.is_symlink() { Unfit::LinkInTheWay } else { Unfit::FileInTheWay };
+    if kind.is_dir() { Ok(()) } else { Err(Error::Unfit { path: path.to_owned(), unfit }) }
 }

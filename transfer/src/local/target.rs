@@ -1,14 +1,14 @@
 //! Files that are being written: nothing has a file's name before it is complete and verified.
 
 use std::fs::{self, File, FileTimes, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use sealift_protocol::Digest;
 use sealift_protocol::message::{Content, Nanoseconds};
+use sealift_protocol::{Digest, Hasher};
 use tempfile::TempPath;
 
-use super::{directory_of, from_nanoseconds, part_name, shorten};
+use super::{Source, directory_of, from_nanoseconds, part_name, shorten};
 use crate::error::{Error, Unfit};
 
 /// What is smaller is not worth continuing.
@@ -144,6 +144,21 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8], content: &Content) -> Resul
     part.persist(path).map_err(|error| failed()(error.error))
 }
 
+/// Copies a file that is here to another name, where it appears when its content is verified. Blocks.
+pub(crate) fn copy(source: &Path, path: &Path, content: &Content) -> Result<(), Error> {
+    let failed = || Error::local("write", path);
+    let opened = Source::open(source)?;
+    let (target, mut file) = Target::open(path, &Content { size: 0, ..content.clone() })?;
+    let copied = io::copy(&mut &opened, &mut file).map_err(failed())?;
+    opened.check(content.size)?;
+    let mut hasher = Hasher::new();
+    file.rewind().and_then(|()| hasher.read(&file, copied)).map_err(failed())?;
+    if hasher.finish() != content.sha256 {
+        return Err(Error::SourceChanged { path: source.to_owned(), change: "it was written to".to_owned() });
+    }
+    target.commit(&file, content)
+}
+
 /// Makes a symbolic link, which replaces a file or a link but no directory. Blocks.
 pub(crate) fn make_link(path: &Path, target: &str, mtime: Nanoseconds) -> Result<(), Error> {
     check_target(path)?;
@@ -173,7 +188,7 @@ fn timespec(nanoseconds: Nanoseconds) -> rustix::fs::Timespec {
 }
 
 /// Refuses to replace what is neither a file nor a link.
-pub(super) fn check_target(path: &Path) -> Result<(), Error> {
+pub(crate) fn check_target(path: &Path) -> Result<(), Error> {
     let Ok(metadata) = path.symlink_metadata() else { return Ok(()) };
     let kind = metadata.file_type();
     let unfit = if kind.is_dir() { Unfit::DirectoryTarget } else { Unfit::SpecialTarget };

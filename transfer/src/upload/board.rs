@@ -60,6 +60,11 @@ impl<'a> Board<'a> {
         (self.events)(Event::Kept { id });
     }
 
+    pub(super) fn would(&self, id: usize, size: Option<u64>) {
+        self.close(id);
+        (self.events)(Event::Would { id, size });
+    }
+
     /// Tells that a file is stored, if it is the one that was sent.
     pub(super) fn stored(&self, job: &Job, stored: &Stored, done: Done) {
         if stored.size == done.size && stored.sha256 == done.sha256 {

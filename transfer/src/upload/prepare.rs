@@ -13,6 +13,7 @@ use tokio::task::spawn_blocking;
 use super::{Job, Large, Source, Upload, What};
 use crate::error::Error;
 use crate::local;
+use crate::manner::Manner;
 use crate::tree::Omitted;
 
 /// Batches that are read ahead of the connections.
@@ -34,6 +35,8 @@ pub(super) enum Prepared {
     Large(Large),
     /// One of unknown size, and more than fits in a request.
     Stream(Job, Box<dyn Read + Send>),
+    /// One that is only talked about, and about which there is nothing to ask.
+    Pretended(Job),
     /// One that cannot be read.
     Failed(Job, Error),
 }
@@ -65,13 +68,16 @@ pub(super) struct Supply {
 }
 
 /// Prepares all uploads on a thread of its own, a few batches ahead.
-pub(super) fn start(uploads: impl Iterator<Item = Result<Upload, Omitted>> + Send + 'static) -> Supply {
+pub(super) fn start(
+    uploads: impl Iterator<Item = Result<Upload, Omitted>> + Send + 'static,
+    manner: Manner,
+) -> Supply {
     let (ready, batches) = mpsc::channel(AHEAD);
     let (found, amount) = watch::channel(Amount::default());
     spawn_blocking(move || {
         let (mut batch, mut bytes, mut all) = (Batch::new(), 0, Amount::default());
         for upload in uploads {
-            let prepared = upload.map(first);
+            let prepared = upload.map(|upload| first(upload, manner));
             if let Ok(Prepared::Inline(inline)) = &prepared {
                 bytes += inline.content.len();
             }
@@ -144,7 +150,7 @@ impl Intake {
 impl Prepared {
     pub(super) fn job(&self) -> &Job {
         match self {
-            Self::Request(job, _) | Self::Stream(job, _) | Self::Failed(job, _) => job,
+            Self::Request(job, _) | Self::Stream(job, _) | Self::Pretended(job) | Self::Failed(job, _) => job,
             Self::Inline(inline) => &inline.job,
             Self::Large(large) => &large.job,
         }
@@ -155,7 +161,7 @@ impl Prepared {
         match self {
             Self::Inline(inline) => inline.content.len() as u64,
             Self::Large(large) => large.size,
-            Self::Request(..) | Self::Stream(..) | Self::Failed(..) => 0,
+            Self::Request(..) | Self::Stream(..) | Self::Pretended(_) | Self::Failed(..) => 0,
         }
     }
 }
@@ -174,13 +180,15 @@ pub(super) fn thread_failed(panic: tokio::task::JoinError) -> Error {
     Error::Local { action: "read", path: PathBuf::from("the file"), source: io::Error::other(panic) }
 }
 
-fn first(upload: Upload) -> Prepared {
+fn first(upload: Upload, manner: Manner) -> Prepared {
     let Upload { id, source, to, inside } = upload;
-    let job = |path, what| Job { id, path, what, to, inside, known: None, resumable: true };
+    let job = |path, what| Job { id, path, what, to, inside, known: None, manner, resumable: true };
     match source {
         Source::File(path) => prepare(job(path, What::File)),
         Source::Directory { path, mtime } => prepare(job(path, What::Directory { mtime })),
         Source::Link { path, target, mtime } => prepare(job(path, What::Link { target, mtime })),
+        // Whatever is in standard input stays there.
+        Source::Stream(_) if manner.pretend => Prepared::Pretended(job(PathBuf::from("-"), What::Pipe)),
         Source::Stream(reader) => stream(job(PathBuf::from("-"), What::Pipe), reader),
     }
 }
@@ -188,6 +196,7 @@ fn first(upload: Upload) -> Prepared {
 fn prepare(job: Job) -> Prepared {
     match &job.what {
         What::File | What::Pipe => file(job),
+        What::Directory { .. } | What::Link { .. } if job.manner.pretend => Prepared::Pretended(job),
         What::Directory { mtime } => {
             let request = Request::MakeDirectory(MakeDirectory { path: job.to.clone(), mtime: *mtime });
             Prepared::Request(job, request)
@@ -202,7 +211,7 @@ fn prepare(job: Job) -> Prepared {
 fn file(job: Job) -> Prepared {
     let prepare = || {
         let mut source = local::Source::open(&job.path)?;
-        if source.stamp.size > MAX_INLINE {
+        if source.stamp.size > MAX_INLINE || job.manner.ask_first || job.manner.pretend {
             return Ok(Prepared::Large(Large {
                 size: source.stamp.size,
                 mtime: source.mtime(),

@@ -9,7 +9,7 @@ use sealift_protocol::content::{self, Filler};
 use sealift_protocol::frame::HEADER;
 use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{
-    Body, MAX_PLAN, Nanoseconds, Part, Plan, PlannedFile, Put, Trailer, Verdict,
+    Body, MAX_INLINE, MAX_PLAN, Nanoseconds, Part, Plan, PlannedFile, Put, Trailer, Verdict,
 };
 use sealift_protocol::{Digest, ErrorCode, Hasher, Request, WireError};
 use tokio::sync::{mpsc, oneshot};
@@ -18,7 +18,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::board::Board;
 use super::prepare::{Inline, Intake, Prepared, Taken, again, thread_failed};
-use super::{Expected, Feedback, Job, Kind, Large, Next, Sent};
+use super::{Expected, Feedback, Job, Kind, Large, Next, Sent, What};
 use crate::connection::Requests;
 use crate::error::Error;
 use crate::event::Event;
@@ -158,6 +158,13 @@ impl<'a> Sender<'a> {
             }
             Prepared::Large(large) => self.add_to_plan(large),
             Prepared::Stream(job, reader) => self.stream(job, Input::Pipe(reader), 0).await,
+            Prepared::Pretended(job) => {
+                match job.what {
+                    What::Directory { .. } => self.board.made(job.id),
+                    _ => self.board.would(job.id, None),
+                }
+                Ok(())
+            }
             Prepared::Failed(job, error) => {
                 self.board.failed(job.id, error);
                 Ok(())
@@ -210,11 +217,16 @@ impl<'a> Sender<'a> {
     }
 
     fn ask_about(&mut self, files: Vec<Large>) -> Result<(), StreamError> {
-        let planned = |large: &Large| PlannedFile {
-            path: large.job.to.clone(),
-            size: large.size,
-            mtime: large.mtime.filter(|_| large.job.resumable),
-            update: false,
+        let planned = |large: &Large| {
+            let Job { to, manner, resumable, .. } = &large.job;
+            // A part that nobody is going to continue need not be offered.
+            let timed = manner.update || (*resumable && !manner.pretend);
+            PlannedFile {
+                path: to.clone(),
+                size: large.size,
+                mtime: large.mtime.filter(|_| timed),
+                update: manner.update,
+            }
         };
         self.requests.push(&Request::Plan(Plan { files: files.iter().map(planned).collect() }))?;
         self.expect(Instant::now(), 0, Kind::Plan(files));
@@ -230,10 +242,21 @@ impl<'a> Sender<'a> {
                     Ok(())
                 }
             },
-            Verdict::Hash => self.claim(large).await,
             Verdict::Keep => {
                 self.board.kept(large.job.id);
                 Ok(())
+            }
+            _ if large.job.manner.pretend => {
+                self.board.would(large.job.id, Some(large.size));
+                Ok(())
+            }
+            Verdict::Hash => self.claim(large).await,
+            // It was planned only because the server might have had it.
+            Verdict::Send if large.size <= MAX_INLINE => {
+                let mut job = large.job;
+                job.manner.ask_first = false;
+                let prepared = again(job).await;
+                Box::pin(self.submit(prepared)).await
             }
             Verdict::Send => self.send(large.job, 0).await,
             Verdict::Resume { offset } => self.send(large.job, offset).await,
@@ -456,5 +479,14 @@ fn put(
     mtime: Option<Nanoseconds>,
     executable: bool,
 ) -> Put {
-    Put { path: job.to.clone(), body, size, sha256, mtime, executable, update: false, resume: None }
+    Put {
+        path: job.to.clone(),
+        body,
+        size,
+        sha256,
+        mtime,
+        executable,
+        update: job.manner.update,
+        resume: None,
+    }
 }

@@ -10,8 +10,8 @@ use sealift_protocol::{Digest, ErrorCode, Reply, Request, WireError};
 use super::board::Board;
 use super::prepare::{self, Intake};
 use super::{Source, Upload, run};
-use crate::Error;
 use crate::peer::{Peer, Record, pair};
+use crate::{Error, Manner};
 
 /// More than the buffers between disk and wire hold.
 const LARGE: usize = 4 * 1024 * 1024;
@@ -33,12 +33,20 @@ async fn against<F: Future<Output = ()>>(
     uploads: Vec<Upload>,
     serve: impl FnOnce(Peer) -> F,
 ) -> (Result<(), Error>, Vec<(usize, Result<bool, String>)>) {
+    against_in(Manner::default(), uploads, serve).await
+}
+
+async fn against_in<F: Future<Output = ()>>(
+    manner: Manner,
+    uploads: Vec<Upload>,
+    serve: impl FnOnce(Peer) -> F,
+) -> (Result<(), Error>, Vec<(usize, Result<bool, String>)>) {
     let (mut connection, peer) = pair();
     let record = Record::default();
     let take = |event| record.take(event);
     let uploading = async {
         let board = Board::new(&take);
-        let mut intake = Intake::new(prepare::start(uploads.into_iter().map(Ok)));
+        let mut intake = Intake::new(prepare::start(uploads.into_iter().map(Ok), manner));
         let result = run(&mut connection, &mut intake, &board).await;
         assert_eq!(connection.is_in_step(), result.is_ok());
         drop(connection);
@@ -174,6 +182,50 @@ async fn a_claim_sends_nothing_and_one_that_fails_sends_everything() {
 }
 
 #[tokio::test]
+async fn small_files_are_planned_where_the_server_may_have_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, content) = file(directory.path(), "x", 10);
+    let manner = Manner { ask_first: true, ..Manner::default() };
+    for verdict in [Verdict::Send, Verdict::Hash] {
+        let claims = verdict == Verdict::Hash;
+        let (result, ends) = against_in(manner, vec![upload(0, &path, "x")], async |mut peer| {
+            plan(&mut peer, verdict).await;
+            if claims {
+                assert_eq!(put(&mut peer).await.body, Body::Claim);
+                peer.send(&Reply::Error(refusal(ErrorCode::Absent))).await;
+            }
+            assert_eq!(put(&mut peer).await.body, Body::Inline);
+            assert_eq!(peer.data().await, content);
+            peer.send(&stored(&content)).await;
+        })
+        .await;
+        result.unwrap();
+        assert_eq!(ends, [(0, Ok(false))]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_newer_on_the_server_stays_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let (small, _) = file(directory.path(), "small", 10);
+    let (large, _) = file(directory.path(), "large", LARGE);
+    let uploads = vec![upload(0, &small, "small"), upload(1, &large, "large")];
+    let (result, ends) = against_in(Manner::new(true, false), uploads, async |mut peer| {
+        let small = put(&mut peer).await;
+        assert!(small.update && small.mtime.is_some());
+        peer.data().await;
+        peer.send(&Reply::Kept {}).await;
+        let Some(Request::Plan(plan)) = peer.request().await else { panic!("a plan was due") };
+        assert!(plan.files[0].update && plan.files[0].mtime.is_some());
+        peer.send(&Reply::Plan { files: vec![Verdict::Keep] }).await;
+        assert!(peer.request().await.is_none());
+    })
+    .await;
+    result.unwrap();
+    assert!(ends.is_empty(), "kept is no failure, and nothing was stored: {ends:?}");
+}
+
+#[tokio::test]
 async fn a_target_that_is_a_directory_receives_the_file() {
     let directory = tempfile::tempdir().unwrap();
     for size in [10, LARGE] {
@@ -287,6 +339,12 @@ async fn answers_that_make_no_sense_end_the_connection() {
 fn transfers_can_be_spawned(client: &mut crate::Client) {
     fn is_send(_: impl Send) {}
     let ignore = |_| {};
-    is_send(super::upload(client, std::iter::empty(), &ignore));
-    is_send(crate::download::download(client, Vec::new(), &crate::tree::Walking::default(), &ignore));
+    is_send(super::upload(client, std::iter::empty(), Manner::default(), &ignore));
+    is_send(crate::download::download(
+        client,
+        Vec::new(),
+        &crate::tree::Walking::default(),
+        Manner::default(),
+        &ignore,
+    ));
 }

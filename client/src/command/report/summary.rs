@@ -1,0 +1,124 @@
+//! What a run came to.
+
+use sealift_protocol::message::Direction;
+use sealift_transfer::sync::Outcome;
+use serde_json::json;
+
+use super::{NOTABLE, Open, State, files};
+use crate::text;
+
+impl State<'_> {
+    pub(super) fn summarize(&mut self) {
+        let stored = self.direction == Direction::Put;
+        if self.manner.update || self.manner.pretend {
+            self.summary_for_programs();
+        }
+        let kept = match (self.kept, stored) {
+            (0, _) => String::new(),
+            (1, true) => "; 1 file is newer on the server and stays".to_owned(),
+            (count, true) => format!("; {count} files are newer on the server and stay"),
+            (1, false) => "; 1 file is newer here and stays".to_owned(),
+            (count, false) => format!("; {count} files are newer here and stay"),
+        };
+        if self.manner.pretend {
+            let verb = if stored { "store" } else { "fetch" };
+            let size = text::size(self.bytes);
+            let note = format!("would {verb} {} ({size}); nothing was changed{kept}", files(self.would));
+            self.printer.note(&note);
+            return;
+        }
+        let Some(last) = &self.last else {
+            if self.kept > 0 {
+                let verb = if stored { "stored" } else { "fetched" };
+                self.printer.note(&format!("{verb} nothing{kept}"));
+            } else if self.made > 0 && self.failures.is_empty() {
+                let verb = if stored { "stored" } else { "fetched" };
+                self.printer.note(&format!("{verb} {} entries without content", self.made));
+            }
+            return;
+        };
+        let took = self.began.elapsed();
+        let mut facts = format!("{} in {}", text::size(self.bytes), text::duration(took));
+        if let Some(rate) =
+            text::rate(self.bytes, took).filter(|_| self.bytes > NOTABLE && self.deduplicated < self.finished)
+        {
+            facts = format!("{facts}, {rate}");
+        }
+        let Open { remote, local, .. } = last;
+        let one = self.finished == 1 && self.found == 1;
+        let summary = match (stored, one, self.deduplicated) {
+            (true, true, 0) => format!("stored {remote} ({facts})"),
+            (true, true, _) => {
+                format!("stored {remote} ({facts}): the server had it, nothing was sent")
+            }
+            (false, true, _) => {
+                let local = if local == "-" { remote } else { local };
+                format!("fetched {local} ({facts})")
+            }
+            (true, false, 0) => format!("stored {} files ({facts})", self.finished),
+            (true, false, had) => {
+                format!("stored {} files ({facts}): the server had {had} of them", self.finished)
+            }
+            (false, false, _) => format!("fetched {} files ({facts})", self.finished),
+        };
+        self.printer.note(&(summary + &kept));
+    }
+
+    pub(super) fn summarize_sync(&mut self, outcome: &Outcome) {
+        let Outcome { unchanged, deleted, moved, touched, .. } = *outcome;
+        let touched = touched + self.touched;
+        let pretend = self.manner.pretend;
+        let transferred = if pretend { self.would } else { self.finished - self.deduplicated };
+        let bytes = self.bytes - self.had_bytes;
+        if self.printer.wants_json() {
+            self.print(&json!({
+                "type": "summary",
+                "direction": self.direction,
+                "dry_run": pretend,
+                "files": transferred,
+                "bytes": bytes,
+                "moved": moved,
+                "touched": touched,
+                "unchanged": unchanged,
+                "deleted": deleted,
+                "failed": self.failures.len(),
+            }));
+        }
+        let verb = match (self.direction, pretend) {
+            (Direction::Put, false) => "stored",
+            (Direction::Get, false) => "fetched",
+            (Direction::Put, true) => "would store",
+            (Direction::Get, true) => "would fetch",
+        };
+        let mut note = format!("{verb} {} ({}", files(transferred), text::size(bytes));
+        if !pretend {
+            note += &format!(" in {}", text::duration(self.began.elapsed()));
+        }
+        note += ")";
+        for (count, what) in [(moved, "moved or copied there"), (touched, "touched"), (deleted, "deleted")] {
+            if count > 0 {
+                note += &format!(", {count} {what}");
+            }
+        }
+        note += &format!("; {unchanged} unchanged");
+        if pretend {
+            note += "; nothing was changed";
+        }
+        self.printer.note(&note);
+    }
+
+    /// The counts of a run in which not every file is told of.
+    fn summary_for_programs(&mut self) {
+        if self.printer.wants_json() {
+            self.print(&json!({
+                "type": "summary",
+                "direction": self.direction,
+                "files": self.finished,
+                "bytes": self.bytes,
+                "would": self.would,
+                "kept": self.kept,
+                "failed": self.failures.len(),
+            }));
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! `--dry-run`: told, and not done.
+
+use std::fs;
+
+use sealift_tests::Pattern;
+
+use crate::{KIB, alice};
+
+#[tokio::test]
+async fn a_put_that_is_only_talked_about_stores_nothing() {
+    let (world, alice) = alice().await;
+    alice.write("d/small", "12345");
+    alice.write("d/sub/large", Pattern::new(1, 100 * KIB).whole());
+    std::os::unix::fs::symlink("small", alice.desk().join("d/link")).unwrap();
+    let ran = alice.run(["put", "--dry-run", "--links", "d"]).await.ok();
+    let mut lines: Vec<_> = ran.text().lines().collect();
+    lines.sort_unstable();
+    assert_eq!(
+        lines,
+        [
+            "would store /alice/d/link",
+            "would store /alice/d/small (5 B)",
+            "would store /alice/d/sub/large (100 KiB)"
+        ]
+    );
+    assert!(ran.stderr.contains("would store 3 files (100 KiB); nothing was changed"), "{ran:?}");
+    assert_eq!(alice.run(["ls", "-R"]).await.ok().text(), "");
+
+    let ran = alice.run(["--json", "put", "-n", "d/small"]).await.ok();
+    let would = ran.object("would");
+    assert_eq!(
+        (&would["action"], &would["path"], &would["local"], &would["size"]),
+        (&"store".into(), &"/alice/small".into(), &"d/small".into(), &5.into())
+    );
+    assert_eq!(ran.object("summary")["would"], 1);
+    let ran = alice.call(["put", "-n", "-", "x"]).input("content").run().await.ok();
+    assert_eq!(ran.text(), "would store /alice/x\n");
+    assert!(world.store().blobs().is_empty());
+    assert_eq!(alice.run(["log"]).await.ok().text(), "");
+}
+
+#[tokio::test]
+async fn what_would_be_refused_is_told() {
+    let (world, alice) = alice().await;
+    world.invite("bob");
+    alice.write("x", "x");
+    alice.write("dir/x", "x");
+    alice.run(["put", "dir"]).await.ok();
+    let ran = alice.run(["put", "-n", "x", "/bob/x"]).await.refused(4);
+    assert_eq!(ran.text(), "");
+    // Into the directory that is there.
+    assert_eq!(alice.run(["put", "-n", "x", "dir"]).await.ok().text(), "would store /alice/dir/x (1 B)\n");
+    alice.run(["put", "-n", "missing"]).await.refused(3);
+    alice.run(["get", "-n", "missing"]).await.refused(3);
+}
+
+#[tokio::test]
+async fn a_get_that_is_only_talked_about_writes_nothing() {
+    let (_world, alice) = alice().await;
+    alice.write("d/small", "12345");
+    alice.write("d/sub/large", Pattern::new(1, 100 * KIB).whole());
+    alice.run(["put", "d"]).await.ok();
+    fs::remove_dir_all(alice.desk().join("d")).unwrap();
+    for (line, told) in [
+        (&["get", "-n", "d"][..], "would fetch d/small (5 B)\nwould fetch d/sub/large (100 KiB)\n"),
+        (
+            &["get", "-n", "d/", "new/e"],
+            "would fetch new/e/small (5 B)\nwould fetch new/e/sub/large (100 KiB)\n",
+        ),
+        (&["get", "-n", "d/small", "new/"], "would fetch new/small (5 B)\n"),
+        (&["get", "-n", "d/small", "-"], "would fetch /alice/d/small (5 B)\n"),
+    ] {
+        let ran = alice.run(line).await.ok();
+        assert_eq!(ran.text(), told, "{line:?}");
+        assert!(ran.stderr.contains("nothing was changed"), "{ran:?}");
+        assert!(alice.files().is_empty(), "{line:?}: {:?}", alice.files());
+    }
+    // What stands in the way is told.
+    alice.write("here/sub", "a file");
+    let ran = alice.run(["get", "-n", "d/", "here"]).await.refused(8);
+    assert!(ran.stderr.contains("here/sub is a file, and a directory is to be there"), "{ran:?}");
+    assert_eq!(ran.text(), "would fetch here/small (5 B)\n");
+}

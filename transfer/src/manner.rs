@@ -1,0 +1,19 @@
+//! How transfers are done: what both directions have in common.
+
+/// How transfers are done.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    /// A file that is newer at the other end stays there as it is.
+    pub update: bool,
+    /// Nothing is changed at either end: it is only told what would be.
+    pub pretend: bool,
+    /// Small uploads are planned like large ones, because the server is likely to have their contents.
+    pub(crate) ask_first: bool,
+}
+
+impl Manner {
+    /// The usual one, with these changes.
+    pub fn new(update: bool, pretend: bool) -> Self {
+        Self { update, pretend, ask_first: false }
+    }
+}

@@ -1,0 +1,229 @@
+//! Syncing: makes one tree equal to another, and moves only what differs.
+//!
+//! Both trees come in the same order, the local one from a sorted walk, the server's from a recursive listing, so they
+//! are compared while they go by (`pairs`). What the destination has too much is remembered until everything else was
+//! done without a failure, and deleted then.
+
+mod down;
+mod extras;
+mod listing;
+mod pairs;
+mod place;
+mod up;
+mod walk;
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sealift_protocol::message::{Description, EntryKind, Nanoseconds};
+use sealift_protocol::{Digest, ErrorCode, Hasher, RemotePath};
+
+use crate::client::Client;
+use crate::error::{Error, Unfit};
+use crate::event::{Event, Events};
+use crate::local;
+use crate::remote;
+use crate::tree::{Omitted, Walking};
+pub use down::down;
+pub use up::up;
+
+/// How trees are made equal.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// What is left alone on both sides. Without links, those of both sides are left alone, too.
+    pub walking: Walking,
+    /// Whether contents are compared even where size and time agree.
+    pub checksum: bool,
+    /// What is done about that which only the destination has.
+    pub delete: Delete,
+    /// Nothing is changed: it is only told what would be.
+    pub pretend: bool,
+}
+
+/// What is done about that which only the destination has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Delete {
+    /// It stays.
+    #[default]
+    No,
+    /// It goes, unless it is more than half of what there is.
+    Guarded,
+    /// It goes, however much it is.
+    Anyway,
+}
+
+/// How it went, beyond what events told.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Files and links that were equal already.
+    pub unchanged: usize,
+    /// Entries that were deleted; a directory that goes with all that is in it counts as one.
+    pub deleted: usize,
+    /// Files whose content the destination had under another name.
+    pub moved: usize,
+    /// Files on the server of which only the time, or whether they may be executed, was another; changes here are told
+    /// by events.
+    pub touched: usize,
+    /// Why nothing was deleted although there was something.
+    pub withheld: Option<Withheld>,
+}
+
+/// Why nothing is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withheld {
+    /// Something could not be transferred.
+    Failures,
+    /// Too much would go.
+    TooMuch {
+        /// Files and links that would.
+        going: usize,
+        /// Files and links that there are.
+        of: usize,
+    },
+}
+
+impl Rules {
+    /// Whether so much may be deleted.
+    fn judge(&self, going: usize, of: usize) -> Option<Withheld> {
+        (self.delete == Delete::Guarded && going * 2 > of).then_some(Withheld::TooMuch { going, of })
+    }
+}
+
+impl Outcome {
+    /// Adds what a second pass brought.
+    fn and(self, later: &Self) -> Self {
+        Self {
+            unchanged: later.unchanged.max(self.unchanged),
+            deleted: self.deleted + later.deleted,
+            moved: self.moved + later.moved,
+            touched: self.touched + later.touched,
+            withheld: later.withheld,
+        }
+    }
+}
+
+/// The contents that files had before they were replaced, by the id of the upload.
+type Before = Arc<Mutex<HashMap<usize, Digest>>>;
+
+/// Watches how transfers end, on the way to whoever wants to know.
+struct Watch<'a> {
+    events: Events<'a>,
+    failures: AtomicUsize,
+    /// Contents that the destination had.
+    had: Mutex<HashSet<Digest>>,
+    moved: AtomicUsize,
+    /// What the destination had under the same name.
+    before: Before,
+    touched: AtomicUsize,
+}
+
+impl<'a> Watch<'a> {
+    fn new(events: Events<'a>, before: Before) -> Self {
+        Self {
+            events,
+            failures: AtomicUsize::new(0),
+            had: Mutex::default(),
+            moved: AtomicUsize::new(0),
+            before,
+            touched: AtomicUsize::new(0),
+        }
+    }
+
+    fn take(&self, event: Event) {
+        match &event {
+            Event::Failed { .. } => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+            }
+            Event::Omitted(Omitted { error, .. }) => {
+                let on_purpose = matches!(error, Error::Unfit { unfit: Unfit::Link | Unfit::Special, .. });
+                self.failures.fetch_add(usize::from(!on_purpose), Ordering::Relaxed);
+            }
+            Event::Finished { id, done } if done.deduplicated => {
+                let before = lock(&self.before).remove(id);
+                let count = if before == Some(done.sha256) { &self.touched } else { &self.moved };
+                count.fetch_add(1, Ordering::Relaxed);
+                lock(&self.had).insert(done.sha256);
+            }
+            _ => {}
+        }
+        (self.events)(event);
+    }
+
+    fn failed(&self) -> bool {
+        self.failures.load(Ordering::Relaxed) > 0
+    }
+
+    fn has(&self, digest: &Digest) -> bool {
+        lock(&self.had).contains(digest)
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether two times are one: some file systems keep whole seconds only.
+fn same_time(a: Nanoseconds, b: Nanoseconds) -> bool {
+    const SECOND: i64 = 1_000_000_000;
+    let is_whole = |time: i64| time.rem_euclid(SECOND) == 0;
+    a == b || ((is_whole(a) || is_whole(b)) && a.div_euclid(SECOND) == b.div_euclid(SECOND))
+}
+
+/// The digest of a file that has this size still. Blocks.
+fn digest(path: &Path, size: u64) -> Result<Digest, Error> {
+    let source = local::Source::open(path)?;
+    let mut hasher = Hasher::new();
+    hasher.read(&source, source.stamp.size).map_err(source.unreadable())?;
+    source.check(size)?;
+    Ok(hasher.finish())
+}
+
+/// What the server has under a path; `None` if nothing.
+async fn describe(client: &mut Client, path: &RemotePath) -> Result<Option<Description>, Error> {
+    let mut described = None;
+    let take = |_, description| described = Some(description);
+    remote::info(client.connection().await?, std::slice::from_ref(path), take).await?;
+    match described {
+        Some(Ok(description)) => match description.kind {
+            EntryKind::Directory | EntryKind::Space => Ok(Some(description)),
+            EntryKind::File | EntryKind::Link => {
+                let path = path.to_string().into();
+                Err(Error::Unfit { path, unfit: Unfit::NeedsDirectory })
+            }
+        },
+        Some(Err(error)) if error.code == ErrorCode::NotFound => Ok(None),
+        Some(Err(error)) => Err(error.into()),
+        None => Err(Error::Protocol("no answer came".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_as_exact_as_the_coarser_side() {
+        for (a, b, same) in [
+            (5, 5, true),
+            (1_000_000_000, 1_999_999_999, true),
+            (1_000_000_001, 1_000_000_002, false),
+            (1_000_000_000, 2_000_000_000, false),
+            (-1_000_000_000, -1, true),
+            (-1_000_000_000, 0, false),
+        ] {
+            assert_eq!((same_time(a, b), same_time(b, a)), (same, same), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn more_than_half_is_too_much() {
+        let rules = |delete| Rules { delete, ..Rules::default() };
+        for (going, of, withheld) in [(0, 0, false), (1, 2, false), (2, 3, true), (1, 1, true), (2, 5, false)]
+        {
+            assert_eq!(rules(Delete::Guarded).judge(going, of).is_some(), withheld, "{going} of {of}");
+            assert_eq!(rules(Delete::Anyway).judge(going, of), None);
+        }
+    }
+}

@@ -1,0 +1,546 @@
+//! A tree of the server onto a local one.
+//!
+//! Nothing outside of the destination is touched, whatever names the server sends: see `pairs` for the names, and
+//! `local` and `download::tree` for links that stand in the way.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use sealift_protocol::message::{Entry, EntryKind, Nanoseconds};
+use sealift_protocol::{Digest, RemotePath};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+use super::listing;
+use super::pairs::{Pair, Pairs, Step};
+use super::place::{copy, dress, relocate};
+use super::walk::{Kind, Local};
+use super::{Delete, Outcome, Rules, Watch, Withheld, describe, digest, same_time};
+use crate::client::Client;
+use crate::download::{Becomes, Directory, download_found, make_directory};
+use crate::error::{Error, Unfit};
+use crate::event::{Action, Change, Done, Event, Events, Place};
+use crate::local;
+use crate::tree::Omitted;
+
+/// Files that are handed over at a time, and batches that wait.
+const BATCH: usize = 64;
+const AHEAD: usize = 4;
+
+/// Whether names that differ only by case are different names here.
+const CASE_MATTERS: bool = !cfg!(any(windows, target_os = "macos"));
+
+type Found = Result<Becomes, Omitted>;
+
+/// Makes the local directory `to` equal to the server's directory `from`. How each transfer ended is told by an event.
+///
+/// # Errors
+/// Fails when there is no such directory, when its tree cannot be listed, when `to` cannot be made, and when there is
+/// no connection, or none any more and none to be had.
+pub async fn down(
+    client: &mut Client,
+    from: &RemotePath,
+    to: &Path,
+    rules: &Rules,
+    events: Events<'_>,
+) -> Result<Outcome, Error> {
+    let (outcome, again) = pass(client, from, to, rules, events).await?;
+    if !again {
+        return Ok(outcome);
+    }
+    // What stood in the way of something of another kind is gone now.
+    let (later, _) = pass(client, from, to, rules, events).await?;
+    Ok(outcome.and(&later))
+}
+
+/// One comparison and what follows from it. Returns whether another one would find more to do.
+async fn pass(
+    client: &mut Client,
+    from: &RemotePath,
+    to: &Path,
+    rules: &Rules,
+    events: Events<'_>,
+) -> Result<(Outcome, bool), Error> {
+    let watch = Watch::new(events, super::Before::default());
+    let take = |event| watch.take(event);
+    let Some(there) = describe(client, from).await? else {
+        let path = PathBuf::from(from.to_string());
+        return Err(Error::local("read", &path)(io::ErrorKind::NotFound.into()));
+    };
+    let is_new = prepare_root(to, rules.pretend)?;
+    let (tell_pages, listed) = listing::channel();
+    let (tell, found) = mpsc::channel(AHEAD);
+    let mtime = (there.kind == EntryKind::Directory).then_some(there.mtime);
+    let mut comparison = Comparison {
+        pairs: Pairs::new(to, listed, &rules.walking.filter, true),
+        from: from.clone(),
+        rules: rules.clone(),
+        open: vec![Open::new(String::new(), to.to_owned(), mtime, None, rules.pretend)],
+        tell,
+        batch: Vec::new(),
+        held: (!is_new).then(Vec::new),
+        compared: Compared::default(),
+    };
+    let comparing = spawn_blocking(move || {
+        comparison.run()?;
+        comparison.settle()
+    });
+    let other = client.another();
+    let listing = async {
+        listing::list(other, from, tell_pages, &take).await;
+        Ok(())
+    };
+    tokio::try_join!(listing, download_found(client, found, &take))?;
+    let panicked = |panic| Error::local("read", to)(io::Error::other(panic));
+    let Compared { unchanged, extras, times, withheld, replaced, moved, .. } =
+        comparing.await.map_err(panicked)??;
+    let mut outcome = Outcome { unchanged, moved, withheld, ..Outcome::default() };
+    if rules.delete == Delete::No {
+        return Ok((outcome, false));
+    }
+    if watch.failed() && !extras.is_empty() {
+        outcome.withheld = Some(Withheld::Failures);
+    }
+    if outcome.withheld.is_none() {
+        outcome.deleted = delete(extras, rules.pretend, &take);
+    }
+    // What moved away has changed them, too.
+    if !rules.pretend {
+        for (path, mtime) in times.into_iter().rev() {
+            drop(Directory::new(path, Some(mtime), None));
+        }
+    }
+    let again = replaced && outcome.withheld.is_none() && !rules.pretend;
+    Ok((outcome, again))
+}
+
+/// Makes the root. Returns whether nothing is in it yet. Blocks.
+fn prepare_root(to: &Path, pretend: bool) -> Result<bool, Error> {
+    match to.metadata() {
+        Ok(metadata) if !metadata.is_dir() => {
+            Err(Error::Unfit { path: to.to_owned(), unfit: Unfit::FileInTheWay })
+        }
+        Ok(_) => Ok(fs::read_dir(to).map_err(Error::local("read", to))?.next().is_none()),
+        Err(_) if pretend => Ok(true),
+        Err(_) => {
+            fs::create_dir_all(to).map_err(Error::local("make the directory", to))?;
+            Ok(true)
+        }
+    }
+}
+
+/// Deletes what only this side has, the deepest first. Returns how much. Blocks.
+fn delete(extras: Vec<Extra>, pretend: bool, events: Events<'_>) -> usize {
+    let mut count = 0;
+    for Extra { path, is_directory, .. } in extras.into_iter().rev() {
+        if !pretend {
+            let removed = if is_directory { fs::remove_dir(&path) } else { fs::remove_file(&path) };
+            match removed {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // What is left alone is in it.
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => continue,
+                Err(error) => {
+                    let error = Error::local("delete", &path)(error);
+                    events(Event::Omitted(Omitted { path, error, in_tree: true }));
+                    continue;
+                }
+            }
+        }
+        count += 1;
+        let place = Place::Local(if is_directory { path.join("") } else { path });
+        let change = Change { action: Action::Delete, place, from: None, size: None, pretended: pretend };
+        events(Event::Changed(change));
+    }
+    count
+}
+
+/// What the comparison found out beside what is to be fetched.
+#[derive(Debug, Default)]
+struct Compared {
+    unchanged: usize,
+    /// Files and links in the destination.
+    files: usize,
+    /// What only this side has, in the order of the walk.
+    extras: Vec<Extra>,
+    /// Directories that lose entries, and the times that they get behind that.
+    times: Vec<(PathBuf, Nanoseconds)>,
+    /// Whether something has to go before something of another kind can take its place.
+    replaced: bool,
+    moved: usize,
+    withheld: Option<Withheld>,
+}
+
+#[derive(Debug)]
+struct Extra {
+    path: PathBuf,
+    is_directory: bool,
+    /// Of a file.
+    size: Option<u64>,
+}
+
+/// A file that is to be fetched, unless its content is here.
+#[derive(Debug)]
+struct Wanted {
+    entry: Entry,
+    from: RemotePath,
+    path: PathBuf,
+    directory: Option<Arc<Directory>>,
+    action: Action,
+}
+
+/// A directory that both sides have.
+#[derive(Debug)]
+struct Open {
+    /// Its key with a NUL behind it; empty for the root.
+    prefix: String,
+    path: PathBuf,
+    mtime: Option<Nanoseconds>,
+    /// `None` if nothing is changed.
+    directory: Option<Arc<Directory>>,
+    /// It is among those that lose entries.
+    noted: bool,
+    /// The names in it so far, lower case, where case does not count.
+    names: HashSet<String>,
+}
+
+impl Open {
+    fn new(
+        prefix: String,
+        path: PathBuf,
+        mtime: Option<Nanoseconds>,
+        above: Option<Arc<Directory>>,
+        pretend: bool,
+    ) -> Self {
+        let directory = (!pretend).then(|| Arc::new(Directory::new(path.clone(), mtime, above)));
+        Self { prefix, path, mtime, directory, noted: false, names: HashSet::new() }
+    }
+}
+
+/// The comparison. Blocks.
+struct Comparison {
+    pairs: Pairs,
+    from: RemotePath,
+    rules: Rules,
+    /// The directories from the root to where the comparison is.
+    open: Vec<Open>,
+    tell: mpsc::Sender<Vec<Found>>,
+    batch: Vec<Found>,
+    /// Files that may be here under another name, which is known at the end only. `None` if there is nothing here.
+    held: Option<Vec<Wanted>>,
+    compared: Compared,
+}
+
+impl Comparison {
+    /// Compares everything.
+    fn run(&mut self) -> Result<(), Error> {
+        while let Some(step) = self.pairs.next()? {
+            match step {
+                Step::Pair(pair) => self.judge(pair)?,
+                Step::LeftOut(_) => {}
+                Step::Omitted(omitted) => self.say(Err(omitted))?,
+            }
+        }
+        self.open.clear();
+        Ok(())
+    }
+
+    fn judge(&mut self, Pair { key, local, remote }: Pair) -> Result<(), Error> {
+        while self.open.last().is_some_and(|open| !key.starts_with(&open.prefix)) {
+            self.open.pop();
+        }
+        let links = self.rules.walking.links;
+        let out_of_scope = |local: &Local| match local.kind {
+            Kind::Special => true,
+            Kind::Link { .. } => !links,
+            Kind::File { .. } | Kind::Directory { .. } => false,
+        };
+        if let Some(local) = &local {
+            self.compared.files +=
+                usize::from(!matches!(local.kind, Kind::Directory { .. }) && !out_of_scope(local));
+        }
+        let Some(entry) = remote else {
+            if let Some(local) = local.filter(|local| !out_of_scope(local)) {
+                self.extra(local);
+            }
+            return Ok(());
+        };
+        let Some(open) = self.open.last_mut() else { return Ok(()) };
+        let name = entry.name.rsplit('/').next().unwrap_or_default();
+        // A name that is spelled in another way here keeps its spelling.
+        let path = local.as_ref().map_or_else(|| open.path.join(name), |local| local.path.clone());
+        let is_directory = entry.kind == EntryKind::Directory;
+        let was_directory = matches!(local, Some(Local { kind: Kind::Directory { .. }, .. }));
+        if !CASE_MATTERS && !open.names.insert(name.to_lowercase()) {
+            return self.leave(path, Unfit::Twin, is_directory, was_directory);
+        }
+        if entry.kind == EntryKind::Link && !links {
+            return self.leave(path, Unfit::Link, false, was_directory);
+        }
+        let local = match local {
+            Some(local) if is_directory != was_directory => {
+                if self.rules.delete == Delete::No || out_of_scope(&local) {
+                    let unfit = match local.kind {
+                        Kind::Link { .. } if is_directory => Unfit::LinkInTheWay,
+                        _ => Unfit::OtherKind,
+                    };
+                    return self.leave(path, unfit, is_directory, was_directory);
+                }
+                self.compared.replaced = true;
+                self.extra(local);
+                if !self.rules.pretend {
+                    if is_directory {
+                        self.pairs.skip_remote();
+                    }
+                    return Ok(());
+                }
+                None
+            }
+            local => local,
+        };
+        let from = match self.from.join(&entry.name) {
+            Ok(from) => from,
+            Err(error) => return self.say(Err(Omitted { path, error: error.into(), in_tree: true })),
+        };
+        match entry.kind {
+            EntryKind::Directory => self.enter(&key, path, &entry, local.is_some()),
+            EntryKind::Link => self.link(path, from, &entry, local.as_ref()),
+            EntryKind::File | EntryKind::Space => self.file(path, from, entry, local.as_ref()),
+        }
+    }
+
+    /// Leaves an entry alone, and all that is in it.
+    fn leave(
+        &mut self,
+        path: PathBuf,
+        unfit: Unfit,
+        is_directory: bool,
+        was_directory: bool,
+    ) -> Result<(), Error> {
+        if is_directory {
+            self.pairs.skip_remote();
+        }
+        if was_directory {
+            self.pairs.skip_local();
+        }
+        let error = Error::Unfit { path: path.clone(), unfit };
+        self.say(Err(Omitted { path, error, in_tree: true }))
+    }
+
+    fn extra(&mut self, local: Local) {
+        if let Some(open) = self.open.last_mut().filter(|open| !open.noted) {
+            open.noted = true;
+            let time = open.mtime.map(|mtime| (open.path.clone(), mtime));
+            self.compared.times.extend(time);
+        }
+        let (is_directory, size) = match local.kind {
+            Kind::Directory { .. } => (true, None),
+            Kind::File { size, .. } => (false, Some(size)),
+            Kind::Link { .. } | Kind::Special => (false, None),
+        };
+        self.compared.extras.push(Extra { path: local.path, is_directory, size });
+    }
+
+    fn enter(&mut self, key: &str, path: PathBuf, entry: &Entry, is_there: bool) -> Result<(), Error> {
+        let pretend = self.rules.pretend;
+        if !is_there {
+            if !pretend && let Err(error) = make_directory(&path) {
+                self.pairs.skip_remote();
+                return self.say(Err(Omitted { path, error, in_tree: true }));
+            }
+            self.change(Action::MakeDirectory, path.join(""), None)?;
+        }
+        let above = self.open.last().and_then(|open| open.directory.clone());
+        self.open.push(Open::new(format!("{key}\0"), path, Some(entry.mtime), above, pretend));
+        Ok(())
+    }
+
+    fn link(
+        &mut self,
+        path: PathBuf,
+        from: RemotePath,
+        entry: &Entry,
+        local: Option<&Local>,
+    ) -> Result<(), Error> {
+        let target = entry.target.as_deref().unwrap_or_default();
+        if let Some(Local { kind: Kind::Link { mtime }, .. }) = local
+            && mtime.is_some_and(|mtime| same_time(mtime, entry.mtime))
+            && fs::read_link(&path).is_ok_and(|is| is.to_str() == Some(target))
+        {
+            self.compared.unchanged += 1;
+            return Ok(());
+        }
+        if self.rules.pretend {
+            return self.change(if local.is_some() { Action::Update } else { Action::Fetch }, path, None);
+        }
+        let made = local::make_link(&path, target, entry.mtime);
+        let made = made.map(|()| Becomes::Link { from, path: path.clone() });
+        self.say(made.map_err(|error| Omitted { path, error, in_tree: true }))
+    }
+
+    fn file(
+        &mut self,
+        path: PathBuf,
+        from: RemotePath,
+        entry: Entry,
+        local: Option<&Local>,
+    ) -> Result<(), Error> {
+        if let Some(Local { kind: Kind::File { size, mtime, executable }, .. }) = local
+            && *size == entry.size
+        {
+            let same_time = mtime.is_some_and(|mtime| same_time(mtime, entry.mtime));
+            let same_content = if same_time && !self.rules.checksum {
+                true
+            } else {
+                // Reading it here is cheaper than fetching it.
+                match digest(&path, *size) {
+                    Ok(digest) => Some(digest) == entry.sha256,
+                    Err(error) => return self.say(Err(Omitted { path, error, in_tree: true })),
+                }
+            };
+            if same_content {
+                self.compared.unchanged += 1;
+                if same_time && *executable == entry.executable {
+                    return Ok(());
+                }
+                if !self.rules.pretend
+                    && let Err(error) = dress(&path, &entry)
+                {
+                    return self.say(Err(Omitted { path, error, in_tree: true }));
+                }
+                return self.change(Action::Touch, path, None);
+            }
+        }
+        let directory = self.open.last().and_then(|open| open.directory.clone());
+        let action = if local.is_some() { Action::Update } else { Action::Fetch };
+        let wanted = Wanted { entry, from, path, directory, action };
+        match &mut self.held {
+            Some(held) => {
+                held.push(wanted);
+                Ok(())
+            }
+            None => self.fetch(wanted),
+        }
+    }
+
+    fn fetch(&mut self, Wanted { entry, from, path, directory, action }: Wanted) -> Result<(), Error> {
+        if self.rules.pretend {
+            let size = Some(entry.size);
+            return self.change(action, path, size);
+        }
+        self.say(Ok(Becomes::File { entry, from, path, directory }))
+    }
+
+    fn change(&mut self, action: Action, path: PathBuf, size: Option<u64>) -> Result<(), Error> {
+        let pretended = self.rules.pretend;
+        let change = Change { action, place: Place::Local(path), from: None, size, pretended };
+        self.say(Ok(Becomes::Changed(change)))
+    }
+
+    fn say(&mut self, found: Found) -> Result<(), Error> {
+        self.batch.push(found);
+        if self.batch.len() >= BATCH { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        let batch = std::mem::take(&mut self.batch);
+        // The connections are gone; why, is told elsewhere.
+        let gone = |_| Error::Protocol("the transfers ended before the comparison".into());
+        self.tell.blocking_send(batch).map_err(gone)
+    }
+
+    /// Finds what is here under other names, and has the rest fetched.
+    fn settle(mut self) -> Result<Compared, Error> {
+        let mut by_size: HashMap<u64, Vec<usize>> = HashMap::new();
+        for (number, extra) in self.compared.extras.iter().enumerate() {
+            if let Some(size) = extra.size.filter(|size| *size > 0) {
+                by_size.entry(size).or_default().push(number);
+            }
+        }
+        let mut digests: HashMap<usize, Option<Digest>> = HashMap::new();
+        let mut matched = Vec::new();
+        let mut taken = HashSet::new();
+        for wanted in self.held.take().unwrap_or_default() {
+            let candidates = by_size.get(&wanted.entry.size).map_or(&[][..], Vec::as_slice);
+            let extras = &self.compared.extras;
+            let mut has = |number: usize| {
+                let known = digests.entry(number);
+                let digest = known.or_insert_with(|| digest(&extras[number].path, wanted.entry.size).ok());
+                digest.is_some() && *digest == wanted.entry.sha256
+            };
+            match candidates.iter().copied().find(|number| has(*number)) {
+                Some(number) => {
+                    taken.insert(number);
+                    matched.push((number, wanted));
+                }
+                None => self.fetch(wanted)?,
+            }
+        }
+        let files = self.compared.extras.iter().filter(|extra| !extra.is_directory).count();
+        let going = files - taken.len();
+        self.compared.withheld = self.rules.judge(going, self.compared.files);
+        let may_move = self.rules.delete != Delete::No && self.compared.withheld.is_none();
+        let mut left: HashMap<usize, usize> = HashMap::new();
+        for (number, _) in &matched {
+            *left.entry(*number).or_default() += 1;
+        }
+        for (number, wanted) in matched {
+            // The last that needs it may have the file itself.
+            let left = left.entry(number).or_default();
+            *left -= 1;
+            let moves = may_move && *left == 0;
+            self.reuse(number, wanted, moves)?;
+        }
+        let mut extras = std::mem::take(&mut self.compared.extras);
+        if may_move {
+            let pretend = self.rules.pretend;
+            let mut number = 0;
+            extras.retain(|extra| {
+                number += 1;
+                // One that could not be moved is still there.
+                !taken.contains(&(number - 1)) || (!pretend && extra.path.symlink_metadata().is_ok())
+            });
+        }
+        self.compared.extras = extras;
+        self.flush()?;
+        Ok(self.compared)
+    }
+
+    /// Gives a content that is here its new name.
+    fn reuse(&mut self, number: usize, wanted: Wanted, moves: bool) -> Result<(), Error> {
+        let source = self.compared.extras[number].path.clone();
+        self.compared.moved += 1;
+        if self.rules.pretend {
+            let change = Change {
+                action: if moves { Action::Move } else { Action::Copy },
+                place: Place::Local(wanted.path),
+                from: Some(Place::Local(source)),
+                size: Some(wanted.entry.size),
+                pretended: true,
+            };
+            return self.say(Ok(Becomes::Changed(change)));
+        }
+        let began = Instant::now();
+        let placed = match moves {
+            true => relocate(&source, &wanted.path, &wanted.entry),
+            false => copy(&source, &wanted.path, &wanted.entry),
+        };
+        let Wanted { entry, from, path, directory: _directory, .. } = &wanted;
+        match (placed, entry.sha256) {
+            (Ok(()), Some(sha256)) => {
+                let duration = began.elapsed();
+                let done = Done { size: entry.size, sha256, deduplicated: true, duration, wire_bytes: 0 };
+                self.say(Ok(Becomes::Had { from: from.clone(), path: path.clone(), done }))
+            }
+            // It can be fetched still.
+            _ => {
+                self.compared.moved -= 1;
+                self.fetch(wanted)
+            }
+        }
+    }
+}
