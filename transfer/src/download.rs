@@ -19,7 +19,6 @@ use futures_util::future::try_join_all;
 use sealift_protocol::message::{Description, EntryKind, Get, Info, List, Nanoseconds, Report};
 use sealift_protocol::{Digest, ErrorCode, RemotePath, Reply, Request, WireError};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
 
 use crate::client::Client;
 use crate::connection::{Ahead, Connection};
@@ -27,15 +26,13 @@ use crate::error::Error;
 use crate::event::{Done, Event, Events};
 use crate::local;
 use crate::manner::Manner;
-use crate::retry::Retry;
+use crate::remote;
+use crate::retry::Line;
 use crate::tree::{Omitted, Walking};
 use queue::{Queue, Task};
 use receive::{Failure, What};
 use tree::Tree;
 pub(crate) use tree::{Becomes, Directory, make_directory};
-
-/// Entries of a tree that are asked for at a time.
-const PAGE: u64 = 1000;
 
 /// Another connection is worth its handshake for so many files more, ...
 const FILES_PER_CONNECTION: usize = 512;
@@ -87,7 +84,7 @@ pub(crate) struct Fetch {
     pub(crate) to: Destination,
     /// The directory that receives what is in it, if it turns out to be a directory.
     tree: Option<PathBuf>,
-    /// What a listing said that it holds.
+    /// What it holds, as far as anybody has said: a listing, the server, or the name of what an earlier run left.
     sha256: Option<Digest>,
     /// The size, where it is known.
     size: Option<u64>,
@@ -160,20 +157,15 @@ async fn further(client: &Client, number: usize, queue: &Queue, events: Events<'
 /// Downloads from the queue until nothing is left. Returns the connection that did the last of it.
 async fn work(
     client: &Client,
-    mut connection: Option<Connection>,
+    connection: Option<Connection>,
     queue: &Queue,
     events: Events<'_>,
 ) -> Result<Connection, Error> {
-    let mut retry = Retry::new(client.retries());
-    let mut connected = connection.is_some();
+    let mut line = Line::new(client, connection, events);
     let mut achieved = 0;
     loop {
         let attempt = async {
-            let mut connection = match connection.take() {
-                Some(connection) => connection,
-                None => client.connect().await?,
-            };
-            connected = true;
+            let mut connection = line.connection().await?;
             let ran = run(&mut connection, queue, events).await;
             achieved += connection.replies.bytes();
             ran.map(|()| connection)
@@ -184,13 +176,10 @@ async fn work(
             Ok(_) => continue,
             Err(error) => error,
         };
-        // A server that was never reached is more likely to be misspelt than to be back in a moment.
-        if !connected || queue.has_lost_a_stream() {
+        if queue.has_lost_a_stream() {
             return Err(error);
         }
-        let (error, wait) = retry.after(error, achieved)?;
-        events(Event::Retrying { error, wait });
-        sleep(wait).await;
+        line.pause(error, achieved).await?;
     }
 }
 
@@ -224,16 +213,13 @@ pub(crate) async fn run(connection: &mut Connection, queue: &Queue, events: Even
         let Some(Asked { mut task, started, wire_bytes }) = asked.pop_front() else {
             if queue.wait().await { continue } else { break }
         };
+        ahead.answered();
         let before = connection.replies.bytes();
         match task.task() {
-            Task::Page(tree) => {
-                let listed = page(connection, tree, queue, events).await?;
-                if listed {
-                    task.done();
-                } else {
-                    task.put_back();
-                }
-            }
+            Task::Page(tree) => match page(connection, tree, queue, events).await? {
+                true => task.done(),
+                false => task.put_back(),
+            },
             Task::File(fetch) if fetch.asked => {
                 match described(connection.replies.next().await?, fetch, queue.manner(), events)? {
                     Answer::Over => task.done(),
@@ -243,48 +229,37 @@ pub(crate) async fn run(connection: &mut Connection, queue: &Queue, events: Even
             }
             Task::File(fetch) => {
                 let id = fetch.id;
-                let received = receive::receive(&mut connection.replies, fetch, events).await?;
-                let what = match received {
+                let (error, what) = match receive::receive(&mut connection.replies, fetch, events).await? {
                     Ok((size, sha256)) => {
                         let wire_bytes = wire_bytes + connection.replies.bytes() - before;
                         let duration = started.elapsed();
                         let done = Done { size, sha256, deduplicated: false, duration, wire_bytes };
                         events(Event::Finished { id, done });
-                        None
+                        task.done();
+                        continue;
                     }
-                    Err(failure) => Some(failure),
+                    Err(Failure { error, what }) => (error, what),
                 };
-                if let Some(Failure { error, what }) = what {
-                    match what {
-                        What::Directory => {
-                            queue.list(task, events);
-                            ahead.answered();
-                            continue;
+                match what {
+                    What::Directory => queue.list(task, events),
+                    What::WrongPart => {
+                        fetch.from_start = true;
+                        task.put_back();
+                    }
+                    What::Nothing | What::Report(_) | What::Abandon => {
+                        events(Event::Failed { id, error });
+                        if let What::Report(sha256) = what {
+                            reports.push(Request::Report(Report { path: fetch.from.clone(), sha256 }));
                         }
-                        What::WrongPart => {
-                            fetch.from_start = true;
-                            task.put_back();
-                            ahead.answered();
-                            continue;
-                        }
-                        What::Report(sha256) => {
-                            let path = fetch.from.clone();
-                            reports.push(Request::Report(Report { path, sha256 }));
-                            events(Event::Failed { id, error });
-                        }
-                        What::Nothing => events(Event::Failed { id, error }),
-                        What::Abandon => {
-                            events(Event::Failed { id, error });
-                            task.done();
+                        task.done();
+                        if matches!(what, What::Abandon) {
                             // What else was asked for goes back into the queue.
                             return Ok(());
                         }
                     }
                 }
-                task.done();
             }
         }
-        ahead.answered();
     }
     // The user has the error already; that the server's log gets it too must not add another.
     connection.ask_all(&reports, |_, _| Ok(())).await?;
@@ -299,7 +274,7 @@ fn request(task: &mut Task, manner: Manner) -> Request {
             path: tree.from.clone(),
             recursive: true,
             after: tree.after.clone(),
-            limit: PAGE,
+            limit: remote::PAGE,
         }),
         Task::File(fetch) => {
             fetch.asked = asks_first(fetch, manner);
@@ -340,7 +315,7 @@ fn described(reply: Reply, fetch: &mut Fetch, manner: Manner, events: Events<'_>
             events(Event::Failed { id, error: error.into() });
             return Ok(Answer::Over);
         }
-        other => return Err(crate::remote::unexpected(other)),
+        other => return Err(remote::unexpected(other)),
     };
     match description.kind {
         EntryKind::Directory | EntryKind::Space if fetch.tree.is_some() => return Ok(Answer::Directory),
@@ -392,10 +367,7 @@ impl Fetch {
         if self.from_start || self.size.is_some_and(|size| size < local::WORTH_KEEPING) {
             return None;
         }
-        let sha256 = match self.sha256 {
-            Some(sha256) => sha256,
-            None => local::find_part(path)?,
-        };
+        let sha256 = self.sha256?;
         let length = local::part_path(path, &sha256).symlink_metadata().ok()?.len();
         Some((length.min(self.size.unwrap_or(u64::MAX)), sha256))
     }
@@ -415,7 +387,7 @@ async fn page(
                 entries += page.len() as u64;
                 queue.add(page.into_iter().filter_map(|entry| tree.take(entry)), events);
                 if !more {
-                    return Ok(entries < PAGE);
+                    return Ok(entries < remote::PAGE);
                 }
             }
             Reply::Error(error) => {
@@ -423,7 +395,7 @@ async fn page(
                 events(Event::Omitted(Omitted { path, error: error.into(), in_tree: false }));
                 return Ok(true);
             }
-            other => return Err(crate::remote::unexpected(other)),
+            other => return Err(remote::unexpected(other)),
         }
     }
 }

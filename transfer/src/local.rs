@@ -2,6 +2,7 @@
 
 mod target;
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -12,7 +13,9 @@ use sealift_protocol::Digest;
 use sealift_protocol::message::Nanoseconds;
 
 use crate::error::{Error, Unfit};
-pub(crate) use target::{Target, WORTH_KEEPING, check_target, copy, make_link, part_path, write_whole};
+pub(crate) use target::{
+    Target, WORTH_KEEPING, check_target, copy, make_link, part_path, remove_part, write_whole,
+};
 
 /// What tells whether a file was written to: its size and its time of modification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,10 +33,12 @@ pub(crate) fn mtime(metadata: &Metadata) -> Option<Nanoseconds> {
 /// What the names of files end in that hold an unfinished download.
 const PART: &str = ".sealift-part";
 
+/// Bytes of the target's name in it: with a digest and what is around both, no more than the 255 of any name.
+const NAME: usize = 170;
+
 /// The name of the file that holds what has come of a download to `name`.
 pub(crate) fn part_name(name: &str, sha256: &Digest) -> String {
-    // A name has at most 255 bytes.
-    format!(".{}.{sha256}{PART}", shorten(name, 170))
+    format!(".{}.{sha256}{PART}", shorten(name, NAME))
 }
 
 /// Whether a name is that of an unfinished download.
@@ -42,14 +47,26 @@ pub(crate) fn is_part(name: &OsStr) -> bool {
     name.starts_with(b".") && name.ends_with(PART.as_bytes())
 }
 
-/// What an earlier run left of a download to `path`: the content it is part of.
-pub(crate) fn find_part(path: &Path) -> Option<Digest> {
-    let (directory, name) = (directory_of(path), path.file_name()?.to_string_lossy());
-    let prefix = format!(".{}.", shorten(&name, 170));
-    directory.read_dir().ok()?.flatten().find_map(|entry| {
-        let name = entry.file_name();
-        name.to_str()?.strip_prefix(&prefix)?.strip_suffix(PART)?.parse().ok()
-    })
+/// What earlier runs left of downloads. Each directory is read once, however many files go there.
+#[derive(Debug, Default)]
+pub(crate) struct Parts(HashMap<PathBuf, HashMap<String, Digest>>);
+
+impl Parts {
+    /// The content that a part of is there for `path`.
+    pub(crate) fn of(&mut self, path: &Path) -> Option<Digest> {
+        let directory = directory_of(path);
+        if !self.0.contains_key(directory) {
+            let entries = directory.read_dir().into_iter().flatten().flatten();
+            let found = entries.filter_map(|entry| {
+                let name = entry.file_name();
+                let (name, sha256) =
+                    name.to_str()?.strip_prefix('.')?.strip_suffix(PART)?.rsplit_once('.')?;
+                Some((name.to_owned(), sha256.parse().ok()?))
+            });
+            self.0.insert(directory.to_owned(), found.collect());
+        }
+        self.0.get(directory)?.get(shorten(&path.file_name()?.to_string_lossy(), NAME)).copied()
+    }
 }
 
 /// The directory that a path's last part is in.

@@ -248,6 +248,9 @@ pub enum DownloadPlanError {
     Local(#[from] Error),
 }
 
+/// Whether names that differ only by case are different names here.
+pub(crate) const CASE_MATTERS: bool = !cfg!(any(windows, target_os = "macos"));
+
 /// Whether this system can hold a file of that name; the server refuses only what no system can hold.
 pub(crate) fn fits(name: &str, windows: bool) -> bool {
     const DEVICES: [&str; 4] = ["CON", "PRN", "AUX", "NUL"];

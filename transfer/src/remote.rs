@@ -11,17 +11,16 @@ use crate::error::Error;
 /// The most records that a server returns to one log query.
 const LOG_QUERY: u32 = 1000;
 
-/// Begins to list a directory, with everything below if it is `recursive`, a file or, for `/`, the spaces.
+/// Entries of a tree that are asked for at a time, where what is found is worked on meanwhile.
+pub(crate) const PAGE: u64 = 1000;
+
+/// Begins to list a directory, a file or, for `/`, the spaces.
 ///
 /// # Errors
 /// Fails when the request cannot be sent; that there is no such path shows at the first page.
-pub async fn list(
-    connection: &mut Connection,
-    path: RemotePath,
-    recursive: bool,
-) -> Result<Listing<'_>, Error> {
+pub async fn list(connection: &mut Connection, list: List) -> Result<Listing<'_>, Error> {
     connection.enter();
-    connection.push(&Request::List(List { path, recursive, after: None, limit: 0 }))?;
+    connection.push(&Request::List(list))?;
     connection.flush().await?;
     Ok(Listing { connection, more: true })
 }

@@ -1,8 +1,13 @@
-//! When to try again after a connection was lost.
+//! Trying again after a connection was lost.
 
 use std::time::Duration;
 
+use tokio::time::sleep;
+
+use crate::client::Client;
+use crate::connection::Connection;
 use crate::error::Error;
+use crate::event::{Event, Events};
 
 /// The wait before the first new attempt; each further one doubles it.
 const FIRST: Duration = Duration::from_millis(500);
@@ -25,11 +30,23 @@ impl Retry {
         Self { allowed, failed: 0, achieved: 0 }
     }
 
-    /// How long to wait after `error`. `achieved` grows with whatever is worth another attempt.
+    /// Waits after `error`, and tells of it. `achieved` grows with whatever is worth another attempt.
     ///
     /// # Errors
     /// Gives the error back when trying again cannot help, or was tried often enough.
-    pub(crate) fn after(&mut self, error: Error, achieved: u64) -> Result<(Error, Duration), Error> {
+    pub(crate) async fn pause(
+        &mut self,
+        error: Error,
+        achieved: u64,
+        events: Events<'_>,
+    ) -> Result<(), Error> {
+        let (error, wait) = self.after(error, achieved)?;
+        events(Event::Retrying { error, wait });
+        sleep(wait).await;
+        Ok(())
+    }
+
+    fn after(&mut self, error: Error, achieved: u64) -> Result<(Error, Duration), Error> {
         if achieved > self.achieved {
             (self.achieved, self.failed) = (achieved, 0);
         }
@@ -40,6 +57,43 @@ impl Retry {
         self.failed += 1;
         // Clients that lost the same server must not all come back at the same moment.
         Ok((error, wait.mul_f64(0.5 + fastrand::f64() / 2.0)))
+    }
+}
+
+/// A worker's way to the server: one connection after the other, while that is worth it.
+pub(crate) struct Line<'a> {
+    client: &'a Client,
+    connection: Option<Connection>,
+    retry: Retry,
+    /// Whether there ever was a connection.
+    reached: bool,
+    events: Events<'a>,
+}
+
+impl<'a> Line<'a> {
+    /// Begins with `connection`, if there is one already.
+    pub(crate) fn new(client: &'a Client, connection: Option<Connection>, events: Events<'a>) -> Self {
+        let reached = connection.is_some();
+        Self { client, connection, retry: Retry::new(client.retries()), reached, events }
+    }
+
+    /// A connection that is ready for a request.
+    pub(crate) async fn connection(&mut self) -> Result<Connection, Error> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.client.connect().await?,
+        };
+        self.reached = true;
+        Ok(connection)
+    }
+
+    /// Waits after `error`, as [`Retry::pause`] does.
+    ///
+    /// # Errors
+    /// Gives the error back also when the server was never reached: its address is more likely to be misspelt than it to
+    /// be back in a moment.
+    pub(crate) async fn pause(&mut self, error: Error, achieved: u64) -> Result<(), Error> {
+        if self.reached { self.retry.pause(error, achieved, self.events).await } else { Err(error) }
     }
 }
 

@@ -25,7 +25,7 @@ use crate::error::{Error, Unfit};
 use crate::event::{Event, Events};
 use crate::local;
 use crate::remote;
-use crate::tree::{Omitted, Walking};
+use crate::tree::Walking;
 pub use down::down;
 pub use up::up;
 
@@ -136,9 +136,8 @@ impl<'a> Watch<'a> {
             Event::Failed { .. } => {
                 self.failures.fetch_add(1, Ordering::Relaxed);
             }
-            Event::Omitted(Omitted { error, .. }) => {
-                let on_purpose = matches!(error, Error::Unfit { unfit: Unfit::Link | Unfit::Special, .. });
-                self.failures.fetch_add(usize::from(!on_purpose), Ordering::Relaxed);
+            Event::Omitted(omitted) => {
+                self.failures.fetch_add(usize::from(!omitted.is_harmless()), Ordering::Relaxed);
             }
             Event::Finished { id, done } if done.deduplicated => {
                 let before = lock(&self.before).remove(id);

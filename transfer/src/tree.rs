@@ -99,6 +99,13 @@ pub struct Omitted {
     pub in_tree: bool,
 }
 
+impl Omitted {
+    /// Whether it is no failure: a tree may hold what is neither file nor directory.
+    pub fn is_harmless(&self) -> bool {
+        self.in_tree && matches!(self.error, Error::Unfit { unfit: Unfit::Link | Unfit::Special, .. })
+    }
+}
+
 /// A walk through a directory: each directory before what is in it. Blocks.
 #[derive(Debug)]
 pub(crate) struct Walk {

@@ -21,7 +21,7 @@ use futures_util::future::try_join_all;
 use sealift_protocol::message::{Nanoseconds, Verdict};
 use sealift_protocol::{Digest, ErrorCode, RemotePath, WireError};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::client::Client;
 use crate::connection::Connection;
@@ -29,7 +29,7 @@ use crate::error::Error;
 use crate::event::{Event, Events};
 use crate::local::Stamp;
 use crate::manner::Manner;
-use crate::retry::Retry;
+use crate::retry::Line;
 use crate::tree::Omitted;
 use board::Board;
 use prepare::{Intake, Supply};
@@ -143,20 +143,15 @@ async fn further(
 /// Uploads what the intake yields. Returns the connection that did the last of it.
 async fn work(
     client: &Client,
-    mut connection: Option<Connection>,
+    connection: Option<Connection>,
     mut intake: Intake,
     events: Events<'_>,
 ) -> Result<Connection, Error> {
     let board = Board::new(events);
-    let mut retry = Retry::new(client.retries());
-    let mut connected = connection.is_some();
+    let mut line = Line::new(client, connection, events);
     loop {
         let attempt = async {
-            let mut connection = match connection.take() {
-                Some(connection) => connection,
-                None => client.connect().await?,
-            };
-            connected = true;
+            let mut connection = line.connection().await?;
             run(&mut connection, &mut intake, &board).await?;
             Ok(connection)
         };
@@ -164,17 +159,11 @@ async fn work(
             Ok(connection) => return Ok(connection),
             Err(error) => error,
         };
-        // A server that was never reached is more likely to be misspelt than to be back in a moment.
-        if !connected {
-            return Err(error);
-        }
-        let (error, wait) = retry.after(error, board.achieved())?;
         match board.unfinished() {
             Some(jobs) => intake.repeat(jobs),
             None => return Err(error),
         }
-        events(Event::Retrying { error, wait });
-        sleep(wait).await;
+        line.pause(error, board.achieved()).await?;
     }
 }
 

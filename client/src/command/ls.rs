@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use clap::Args;
 use jiff::tz::TimeZone;
 use sealift_protocol::RemotePath;
-use sealift_protocol::message::{Entry, EntryKind};
+use sealift_protocol::message::{Entry, EntryKind, List};
 use sealift_transfer::{Connection, remote};
 use serde_json::json;
 
@@ -76,7 +76,7 @@ async fn list(
     printer: &mut Printer,
 ) -> Result<Vec<String>, Failure> {
     let mut spaces = Vec::new();
-    let mut listing = remote::list(connection, path, recursive).await?;
+    let mut listing = remote::list(connection, List { path, recursive, after: None, limit: 0 }).await?;
     while let Some(entries) = listing.page().await? {
         show(&entries, prefix, style, printer)?;
         let found = entries.into_iter().filter(|entry| entry.kind == EntryKind::Space);

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use sealift_protocol::Name;
 use sealift_protocol::message::Direction;
-use sealift_transfer::error::Unfit;
 use sealift_transfer::event::{Action, Change, Done, Place};
 use sealift_transfer::sync::{Outcome, Withheld};
 use sealift_transfer::tree::Omitted;
@@ -78,8 +77,6 @@ struct State<'a> {
     touched: usize,
     /// Bytes of the files that the destination had.
     had_bytes: u64,
-    /// What was left out on purpose.
-    omitted: usize,
     /// The last file that is complete.
     last: Option<Open>,
     failures: Vec<Exit>,
@@ -114,7 +111,6 @@ impl<'a> Report<'a> {
             changed: 0,
             touched: 0,
             had_bytes: 0,
-            omitted: 0,
             last: None,
             failures: Vec::new(),
             broken: None,
@@ -387,14 +383,13 @@ impl State<'_> {
         }
     }
 
-    /// A tree may hold what is no file.
-    fn omitted(&mut self, Omitted { path, error, in_tree }: Omitted) {
-        let no_file = matches!(error, Error::Unfit { unfit: Unfit::Link | Unfit::Special, .. });
-        if !(no_file && in_tree) {
+    fn omitted(&mut self, omitted: Omitted) {
+        let harmless = omitted.is_harmless();
+        let Omitted { path, error, .. } = omitted;
+        if !harmless {
             self.failed(None, &path.display().to_string(), error);
             return;
         }
-        self.omitted += 1;
         let failure = Failure::from(error);
         if self.printer.wants_json() {
             self.print(&json!({

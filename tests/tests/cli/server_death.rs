@@ -1,4 +1,5 @@
-//! The server dies in the middle: the client says so, keeps nothing that is not whole, and can be run again.
+//! The server dies in the middle: the client waits for it, or says so, and goes on where it stopped.
+//! Nothing has a file's name that is not whole.
 
 use std::fs::{self, File};
 use std::time::{Duration, Instant};

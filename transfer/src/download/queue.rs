@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use super::tree::{Becomes, Tree};
 use super::{Destination, Download, Fetch, settle};
 use crate::event::{Event, Events};
+use crate::local::Parts;
 use crate::manner::Manner;
 use crate::tree::{Omitted, Walking};
 
@@ -60,6 +61,7 @@ impl Queue {
     ) -> Self {
         let (state, changed) = (Mutex::default(), Notify::new());
         let queue = Self { state, changed, walking: walking.clone(), manner };
+        let mut parts = Parts::default();
         for Download { from, to, tree } in downloads {
             match (to, tree) {
                 (Destination::Nowhere, Some(root)) => queue.add_tree(from, root, events),
@@ -70,13 +72,14 @@ impl Queue {
                         Destination::File { path, .. } => path.clone(),
                         Destination::Stream(_) | Destination::Nowhere => PathBuf::from("-"),
                     };
+                    let sha256 = parts.of(&local);
                     events(Event::Found { id, remote: from.clone(), local, size: None });
                     let fetch = Fetch {
                         id,
                         from,
                         to,
                         tree,
-                        sha256: None,
+                        sha256,
                         size: None,
                         mtime: None,
                         asked: false,

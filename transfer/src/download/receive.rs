@@ -64,6 +64,12 @@ pub(super) async fn receive(
     if content.offset > 0 && fetch.from_start {
         return Err(Error::Protocol("it leaves out the beginning of a content".into()));
     }
+    if let (Some(other), Destination::File { path, .. }) = (fetch.sha256.replace(content.sha256), &fetch.to)
+        && other != content.sha256
+    {
+        // What an earlier attempt left is part of a content that the file does not hold any more.
+        local::remove_part(path, &other);
+    }
     let id = fetch.id;
     events(Event::Started { id, size: Some(content.size) });
     let incoming = Incoming {
@@ -121,7 +127,7 @@ impl Incoming<'_> {
 
     /// Receives a large content while a thread hashes and writes it.
     ///
-    /// The temporary file stays with this future, so that dropping it removes the file at once.
+    /// Dropping this future leaves what has come to the next attempt, if it is worth it, or removes it at once.
     async fn large(mut self, to: &mut Destination) -> Result<Received, Error> {
         let offset = self.content.offset;
         let (target, mut sink) = match open(to, &self.content) {
@@ -155,35 +161,33 @@ impl Incoming<'_> {
             Ok(drained) => drained,
             Err(panic) => return self.decline(unwritable(io::Error::other(panic))).await,
         };
-        let (sha256, trailer) = match (outcome, trailer) {
-            (Ok((_, sha256)), Some(trailer)) => (sha256, trailer),
+        let failure = match (outcome, trailer) {
+            (Ok((_, sha256)), Some(trailer)) => match self.verify(&trailer, sha256) {
+                Ok(()) => return Ok(self.commit(target, sink)),
+                Err(failure) => Ok(failure),
+            },
             // The last bytes could not be written.
-            (Err(error), Some(_)) => {
-                let error = unwritable(error);
-                if let Some(target) = target {
-                    target.discard();
-                }
-                return Ok(Err(error.into()));
-            }
+            (Err(error), Some(_)) => Ok(unwritable(error).into()),
             (outcome, None) => {
-                let error = unwritable(outcome.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()));
-                if let Some(target) = target {
-                    target.discard();
-                }
-                return self.decline(error).await;
+                Err(unwritable(outcome.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into())))
             }
         };
-        if let Err(failure) = self.verify(&trailer, sha256) {
-            if let Some(target) = target {
-                target.discard();
-            }
-            return Ok(Err(failure));
+        if let Some(target) = target {
+            target.discard();
         }
-        let committed = match (target, sink) {
-            (Some(target), Sink::File(file)) => target.commit(&file, &self.content),
-            _ => Ok(()),
-        };
-        Ok(committed.map(|()| (self.content.size, sha256)).map_err(Failure::from))
+        match failure {
+            Ok(failure) => Ok(Err(failure)),
+            // More of it is coming.
+            Err(error) => self.decline(error).await,
+        }
+    }
+
+    /// Gives a verified content its name.
+    fn commit(&self, target: Option<Target>, sink: Sink) -> Received {
+        if let (Some(target), Sink::File(file)) = (target, sink) {
+            target.commit(&file, &self.content)?;
+        }
+        Ok((self.content.size, self.content.sha256))
     }
 
     /// The next data frame, never beyond the size that was announced, or the trailer.

@@ -350,7 +350,7 @@ async fn dropping_a_download_keeps_what_had_come_for_the_next_attempt() {
             () = serving => {}
         }
     }
-    assert_eq!(crate::local::find_part(&path), Some(Digest::of(&content)));
+    assert_eq!(crate::local::Parts::default().of(&path), Some(Digest::of(&content)));
     assert!(!path.exists() && !connection.is_in_step());
     assert!(queue.take().is_some(), "it is in the queue again");
     let _ = tokio::time::timeout(STALL / 1000, peer.request()).await;

@@ -17,11 +17,8 @@ use sealift_protocol::path::check_name;
 use crate::error::{Error, Unfit};
 use crate::event::{Change, Done};
 use crate::local;
-use crate::plan::fits;
+use crate::plan::{CASE_MATTERS, fits};
 use crate::tree::{Omitted, Walking};
-
-/// Whether names that differ only by case are different names here.
-const CASE_MATTERS: bool = !cfg!(any(windows, target_os = "macos"));
 
 /// A tree that is being listed.
 #[derive(Debug)]

@@ -105,6 +105,15 @@ impl Target {
     }
 }
 
+/// Removes what has come of a download to `path` of a content that nobody wants any more, unless somebody writes it.
+pub(crate) fn remove_part(path: &Path, sha256: &Digest) {
+    let part = part_path(path, sha256);
+    // Should this fail, it is found again, and is as useless then.
+    if File::open(&part).is_ok_and(|file| !matches!(file.try_lock(), Err(TryLockError::WouldBlock))) {
+        let _ = fs::remove_file(part);
+    }
+}
+
 /// The path of the file that holds what has come of a download to `path`.
 pub(crate) fn part_path(path: &Path, sha256: &Digest) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -219,7 +228,7 @@ mod tests {
         let (other, _) = Target::open(&path, &content).unwrap();
         assert!(matches!(other.part, Part::Temporary(_)));
         drop((target, file, other));
-        assert_eq!(super::super::find_part(&path), Some(content.sha256));
+        assert_eq!(super::super::Parts::default().of(&path), Some(content.sha256));
         let (target, file) = Target::open(&path, &content).unwrap();
         assert_eq!(file.metadata().unwrap().len(), 3);
         target.commit(&file, &content).unwrap();

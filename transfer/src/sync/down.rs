@@ -25,14 +25,12 @@ use crate::download::{Becomes, Directory, download_found, make_directory};
 use crate::error::{Error, Unfit};
 use crate::event::{Action, Change, Done, Event, Events, Place};
 use crate::local;
+use crate::plan::CASE_MATTERS;
 use crate::tree::Omitted;
 
 /// Files that are handed over at a time, and batches that wait.
 const BATCH: usize = 64;
 const AHEAD: usize = 4;
-
-/// Whether names that differ only by case are different names here.
-const CASE_MATTERS: bool = !cfg!(any(windows, target_os = "macos"));
 
 type Found = Result<Becomes, Omitted>;
 

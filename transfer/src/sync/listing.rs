@@ -2,19 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use sealift_protocol::RemotePath;
 use sealift_protocol::message::{Entry, List};
-use sealift_protocol::{RemotePath, Reply, Request};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::event::{Event, Events};
-use crate::remote::unexpected;
+use crate::event::Events;
+use crate::remote::{self, PAGE};
 use crate::retry::Retry;
-
-/// Entries that are asked for at a time.
-const PAGE: u64 = 1000;
 
 /// Pages that wait for the comparison, beside the one that it works on.
 const AHEAD: usize = 2;
@@ -70,15 +66,9 @@ pub(super) async fn list(
     let mut retry = Retry::new(client.retries());
     let (mut after, mut count) = (None, 0);
     while let Err(error) = pages(&mut client, from, &mut after, &mut count, &tell).await {
-        match retry.after(error, count) {
-            Ok((error, wait)) => {
-                events(Event::Retrying { error, wait });
-                sleep(wait).await;
-            }
-            Err(error) => {
-                let _ = tell.send(Err(error)).await;
-                break;
-            }
+        if let Err(error) = retry.pause(error, count, events).await {
+            let _ = tell.send(Err(error)).await;
+            break;
         }
     }
     client.close().await;
@@ -93,24 +83,12 @@ async fn pages(
 ) -> Result<(), Error> {
     loop {
         let connection = client.connection().await?;
-        let mut page = Vec::new();
-        connection.enter();
         let list = List { path: from.clone(), recursive: true, after: after.clone(), limit: PAGE };
-        connection.push(&Request::List(list))?;
-        connection.flush().await?;
+        let (mut listing, mut page) = (remote::list(connection, list).await?, Vec::new());
         // All of a page is taken at once: the server does not wait for a comparison.
-        loop {
-            match connection.replies.next().await? {
-                Reply::Entries { entries, more } => {
-                    page.extend(entries);
-                    if !more {
-                        break;
-                    }
-                }
-                other => return Err(unexpected(other)),
-            }
+        while let Some(entries) = listing.page().await? {
+            page.extend(entries);
         }
-        connection.leave();
         let last = (page.len() as u64) < PAGE;
         *after = page.last().map(|entry| entry.name.clone()).or(after.take());
         *count += page.len() as u64;

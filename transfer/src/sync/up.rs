@@ -443,9 +443,7 @@ async fn delete(
                 Err(error) => Err(error),
             };
             if let Err(error) = removed {
-                let (error, wait) = retry.after(error, next as u64)?;
-                events(Event::Retrying { error, wait });
-                tokio::time::sleep(wait).await;
+                retry.pause(error, next as u64, events).await?;
             }
         }
     }
