@@ -1,4 +1,6 @@
+use super::request::REQUESTS;
 use super::*;
+use crate::ErrorCode;
 use crate::frame::MAX_CONTROL;
 use proptest::prelude::*;
 

@@ -1,0 +1,314 @@
+//! What a client asks.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Direction, Nanoseconds, is_zero};
+use crate::path::PathError;
+use crate::{Digest, ErrorCode, RemotePath, WireError};
+
+/// What a client asks. Requests are answered in the order in which they were sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Request {
+    /// The first request of a connection.
+    Hello(Hello),
+    /// What to do about files before their contents are sent.
+    Plan(Plan),
+    /// Stores a file.
+    Put(Put),
+    /// Fetches a file's content.
+    Get(Get),
+    /// Makes a directory.
+    MakeDirectory(MakeDirectory),
+    /// Stores a symbolic link.
+    Link(Link),
+    /// Lists a directory, a file, the spaces, or everything below a directory.
+    List(List),
+    /// Describes one path.
+    Info(Info),
+    /// Deletes an entry.
+    Remove(Remove),
+    /// Renames or moves an entry.
+    Move(Transplant),
+    /// Copies a file, a link, or a directory with all that is in it.
+    Copy(Transplant),
+    /// Reads the transfer log, newest first.
+    Log(LogQuery),
+    /// Who is asking, and what may they do?
+    Whoami(Whoami),
+    /// Asks for a new certificate before the present one expires.
+    Renew(Renew),
+    /// Tells the server that a download did not verify, so that its log and its administrator know.
+    Report(Report),
+}
+
+/// Opens a connection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The versions that the client speaks.
+    pub versions: Vec<u32>,
+    /// The client's name and version, for the server's log; at most 100 characters are kept.
+    #[serde(default)]
+    pub agent: String,
+    /// Optional features that the client knows; none are defined in version 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+}
+
+/// Asks what to do about files of known sizes, at most [`MAX_PLAN`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The files, in the order of the answers.
+    pub files: Vec<PlannedFile>,
+}
+
+/// One file that is about to be stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedFile {
+    /// Where it is going.
+    pub path: RemotePath,
+    /// Its size.
+    pub size: u64,
+    /// When it was last modified. Without it, nothing that an earlier attempt left is continued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtime: Option<Nanoseconds>,
+    /// Whether a file that is there stays if it is newer than `mtime`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub update: bool,
+}
+
+/// Stores a file; parent directories come into being.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Put {
+    /// Where to.
+    pub path: RemotePath,
+    /// How the content reaches the server.
+    pub body: Body,
+    /// The content's size, where it is known beforehand. Required for [`Body::Inline`] and [`Body::Claim`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// The content's digest, where it is known beforehand. Required for [`Body::Inline`] and [`Body::Claim`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+    /// When the content was last modified; the server's time of arrival if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtime: Option<Nanoseconds>,
+    /// Whether the file may be executed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub executable: bool,
+    /// Whether a file that is there stays if it is newer than `mtime`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub update: bool,
+    /// Where a [`Body::Stream`] continues: the part that the server has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<Part>,
+}
+
+/// The first bytes of a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// How many there are.
+    pub size: u64,
+    /// Their digest, as the client computed it: the server continues only what agrees with it.
+    pub sha256: Digest,
+}
+
+/// How the content of a [`Put`] travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Body {
+    /// Exactly one data frame follows, of at most [`MAX_INLINE`] bytes.
+    Inline,
+    /// Data frames follow, then a [`Trailer`].
+    Stream,
+    /// Nothing follows: the content is said to be within the caller's reach already.
+    Claim,
+}
+
+/// Fetches a file's content.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Get {
+    /// Which file.
+    pub path: RemotePath,
+    /// The first byte to send; beyond the end is an error.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub offset: u64,
+    /// The content that the offset is meant for: if the file holds another one by now, it is sent from its beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+}
+
+/// Makes a directory and those above it that are missing. One that exists stays as it is, but for its time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MakeDirectory {
+    /// Which one.
+    pub path: RemotePath,
+    /// When it was last modified; the server's time if absent, and if it is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtime: Option<Nanoseconds>,
+}
+
+/// Stores a symbolic link; parent directories come into being. The server never follows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// Where to.
+    pub path: RemotePath,
+    /// What it points to, at most [`MAX_TARGET`] bytes: text that means something only where the link is put to use.
+    pub target: String,
+    /// When it was last modified; the server's time of arrival if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtime: Option<Nanoseconds>,
+}
+
+/// Lists entries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct List {
+    /// A directory lists what is in it, a file itself, `/` the spaces that the caller has any right on.
+    pub path: RemotePath,
+    /// Everything below a directory, each directory before what is in it. Not for `/`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recursive: bool,
+    /// Only what comes after this entry: a name as an earlier answer had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// The most entries of the answer; 0 is no limit. One that reaches it may have left some out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub limit: u64,
+}
+
+/// Describes a path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Info {
+    /// Which one.
+    pub path: RemotePath,
+}
+
+/// Deletes an entry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Remove {
+    /// Which one.
+    pub path: RemotePath,
+    /// Whether a directory goes with all that is in it; otherwise it has to be empty.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recursive: bool,
+}
+
+/// From where to where; nothing is moved but names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transplant {
+    /// What to move or copy.
+    pub from: RemotePath,
+    /// Its new path. A directory receives the entry under its old name; a file is replaced.
+    pub to: RemotePath,
+}
+
+/// Reads the transfer log.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LogQuery {
+    /// The most records to return; 0 is as many as the server gives in one answer, which is 1,000.
+    #[serde(default)]
+    pub limit: u32,
+    /// Only records older than this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<i64>,
+    /// Only this direction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
+    /// Only what failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
+    /// Only this path, or what is below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<RemotePath>,
+}
+
+/// Asks who the caller is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Whoami {}
+
+/// Asks for a new certificate of the same identity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Renew {
+    /// A PKCS #10 certificate request, PEM.
+    pub csr: String,
+}
+
+/// A download that did not verify.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Which file; it must have been fetched over this connection.
+    pub path: RemotePath,
+    /// The digest that the server announced.
+    pub sha256: Digest,
+}
+
+/// Reads a request; the error is what the client is to be told.
+pub fn decode_request(payload: &[u8]) -> Result<Request, WireError> {
+    #[derive(Deserialize)]
+    struct Tag<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: std::borrow::Cow<'a, str>,
+    }
+    // serde would take an array of the fields as well.
+    if payload.trim_ascii_start().first() != Some(&b'{') {
+        return Err(WireError::new(
+            ErrorCode::BadRequest,
+            "the request is not understood: it is no JSON object",
+        ));
+    }
+    serde_json::from_slice(payload).map_err(|error| {
+        let kind = serde_json::from_slice::<Tag<'_>>(payload).map(|tag| tag.kind);
+        match kind {
+            Ok(kind) if !REQUESTS.contains(&kind.as_ref()) => WireError::new(
+                ErrorCode::UnknownRequest,
+                format!("this server does not know the request {kind:?}: update the server"),
+            ),
+            _ => match refused_path(payload) {
+                Some(error) => WireError::new(ErrorCode::NameNotAllowed, error.to_string()),
+                None => {
+                    WireError::new(ErrorCode::BadRequest, format!("the request is not understood: {error}"))
+                }
+            },
+        }
+    })
+}
+
+/// Why a path in an otherwise readable request is refused.
+fn refused_path(payload: &[u8]) -> Option<PathError> {
+    #[derive(Deserialize)]
+    struct Paths {
+        path: Option<String>,
+        from: Option<String>,
+        to: Option<String>,
+        #[serde(default)]
+        files: Vec<Paths>,
+    }
+    impl Paths {
+        fn refused(self) -> Option<PathError> {
+            let own = [self.path, self.from, self.to].into_iter().flatten();
+            own.map(|path| path.parse::<RemotePath>())
+                .find_map(Result::err)
+                .or_else(|| self.files.into_iter().find_map(Self::refused))
+        }
+    }
+    serde_json::from_slice::<Paths>(payload).ok()?.refused()
+}
+
+/// The `type` of every [`Request`].
+pub(super) const REQUESTS: [&str; 15] = [
+    "hello",
+    "plan",
+    "put",
+    "get",
+    "make-directory",
+    "link",
+    "list",
+    "info",
+    "remove",
+    "move",
+    "copy",
+    "log",
+    "whoami",
+    "renew",
+    "report",
+];
