@@ -268,17 +268,18 @@ impl PackReader<'_> {
     pub fn read(&mut self, extents: &[Extent]) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for extent in extents {
-            let path = self.blobs.path(&extent.blob);
-            if self.last.as_ref().is_none_or(|(blob, _)| *blob != extent.blob) {
-                self.last = Some((extent.blob, File::open(&path).map_err(Error::file(&path))?));
-            }
-            if let Some((_, file)) = &mut self.last {
-                let read = file.seek(SeekFrom::Start(extent.offset));
-                let count = read.and_then(|_| file.take(extent.length).read_to_end(&mut bytes));
-                if count.map_err(Error::file(&path))? as u64 != extent.length {
-                    return Err(Error::file(&path)(io::ErrorKind::UnexpectedEof.into()));
+            let failed = |error| Error::file(&self.blobs.path(&extent.blob))(error);
+            let file = match &mut self.last {
+                Some((blob, file)) if *blob == extent.blob => file,
+                last => {
+                    let file = File::open(self.blobs.path(&extent.blob)).map_err(failed)?;
+                    &mut last.insert((extent.blob, file)).1
                 }
-            }
+            };
+            let start = bytes.len();
+            bytes.resize(start + usize::try_from(extent.length).unwrap_or(usize::MAX), 0);
+            file.seek(SeekFrom::Start(extent.offset)).map_err(failed)?;
+            file.read_exact(&mut bytes[start..]).map_err(failed)?;
         }
         Ok(bytes)
     }

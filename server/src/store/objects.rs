@@ -126,25 +126,28 @@ pub fn suspect(connection: &Connection, digest: &Digest) -> Result<()> {
 
 /// Where the bytes of a content are.
 pub fn bytes(connection: &Connection, object: ObjectId) -> Result<Bytes> {
-    let inline = connection
-        .prepare_cached("SELECT data FROM contents WHERE object = ?1")?
-        .query_row([object.0], |row| row.get(0))
-        .optional()?;
-    if let Some(data) = inline {
-        return Ok(Bytes::Inline(data));
-    }
     let mut statement = connection.prepare_cached(
-        "SELECT digest, offset, length FROM extents JOIN blobs ON blobs.id = extents.blob
-         WHERE object = ?1 ORDER BY position",
+        "SELECT data, blobs.digest, offset, length FROM objects
+         LEFT JOIN contents ON contents.object = objects.id
+         LEFT JOIN extents ON extents.object = objects.id
+         LEFT JOIN blobs ON blobs.id = extents.blob
+         WHERE objects.id = ?1 ORDER BY position",
     )?;
-    let extents = statement.query_map([object.0], |row| {
-        Ok(Extent {
-            blob: Digest::from_bytes(row.get(0)?),
-            offset: row.get::<_, i64>(1)?.cast_unsigned(),
-            length: row.get::<_, i64>(2)?.cast_unsigned(),
-        })
-    })?;
-    Ok(Bytes::Extents(extents.collect::<rusqlite::Result<_>>()?))
+    let mut rows = statement.query([object.0])?;
+    let mut extents = Vec::new();
+    while let Some(row) = rows.next()? {
+        if let Some(data) = row.get(0)? {
+            return Ok(Bytes::Inline(data));
+        }
+        if let Some(blob) = row.get(1)? {
+            extents.push(Extent {
+                blob: Digest::from_bytes(blob),
+                offset: row.get::<_, i64>(2)?.cast_unsigned(),
+                length: row.get::<_, i64>(3)?.cast_unsigned(),
+            });
+        }
+    }
+    Ok(Bytes::Extents(extents))
 }
 
 /// Drops a content that no entry names any more, and marks the blobs that nothing refers to for removal.
