@@ -5,6 +5,7 @@
 
 mod administration;
 mod credentials;
+mod cuts;
 mod damage;
 mod deduplication;
 mod destinations;

@@ -24,7 +24,7 @@ fn set_time(path: &Path, seconds: u64, nanoseconds: u32) {
 }
 
 /// Everything below a directory of the desk: kind, content, time, whether it may be executed.
-fn tree(computer: &Computer, root: &str) -> BTreeMap<String, String> {
+pub(crate) fn tree(computer: &Computer, root: &str) -> BTreeMap<String, String> {
     let root = computer.desk().join(root);
     let (mut found, mut directories) = (BTreeMap::new(), vec![root.clone()]);
     while let Some(directory) = directories.pop() {
