@@ -16,7 +16,7 @@ def bulk(arguments):
     work, size = arguments.work, arguments.size
     source, target = random_file(work / "source", size), work / "target"
     expected = digest(source)
-    peers = chosen(work, arguments.peers, (Scp, RsyncDaemon, Curl), slow=(Sftp, RsyncSsh, Rclone))
+    peers = chosen(work, arguments.peers, (Scp, Curl), others=(Sftp, RsyncSsh, RsyncDaemon, Rclone))
     gib = size / (1 << 30)
 
     def once(peer, run):

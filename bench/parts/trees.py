@@ -12,7 +12,7 @@ def trees(arguments):
     """Nothing is deleted meanwhile, because that slows down what is created after it."""
     work, files, runs = arguments.work, arguments.files, arguments.runs
     source = random_tree(work / "tree", files, 4096)
-    peers = chosen(work, arguments.peers, (RsyncSsh, RsyncDaemon, Tar, Curl, CurlHttp2), slow=(Scp, Sftp, Rclone))
+    peers = chosen(work, arguments.peers, (RsyncSsh, RsyncDaemon, Tar, Curl, CurlHttp2), others=(Scp, Sftp, Rclone))
     for peer in peers:
         peer.empty()
         peer.start()
@@ -52,7 +52,7 @@ def far(arguments):
     """The same for fewer files over a line with latency."""
     work, files, milliseconds = arguments.work, arguments.files // 10, arguments.delay
     source = random_tree(work / "far", files, 4096)
-    peers = chosen(work, arguments.peers, (RsyncSsh, Tar, CurlHttp2), slow=(Curl, Scp, Sftp, Rclone))
+    peers = chosen(work, arguments.peers, (RsyncSsh, Tar, CurlHttp2), others=(Curl, Scp, Sftp, Rclone))
     rows = []
     for peer in peers:
         peer.empty()
