@@ -19,6 +19,9 @@ const SMALL: usize = 4096;
 /// Frames that are written, or read, in one go.
 const FRAMES: u64 = 1000;
 
+/// Bytes that are gathered before they are written, as both ends do.
+const GATHER: usize = 64 * 1024;
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn put(number: u64) -> Request {
@@ -98,13 +101,15 @@ fn frames(criterion: &mut Criterion) {
     let requests: Vec<_> = (0..FRAMES).map(put).collect();
     let content = [7; SMALL];
     let write = || async {
-        let mut writer = FrameWriter::new(Vec::new(), PATIENCE);
+        let mut writer = FrameWriter::new(tokio::io::sink(), PATIENCE);
         for request in &requests {
             writer.push(request).unwrap();
             writer.push_data(&content).unwrap();
+            if writer.pending() > GATHER {
+                writer.flush().await.unwrap();
+            }
         }
         writer.flush().await.unwrap();
-        writer
     };
     let mut wire = Vec::new();
     for request in &requests {
