@@ -98,7 +98,7 @@ impl State<'_> {
             "found_all": self.total.is_some(),
             "bytes_per_second": rate,
             "seconds_left": seconds_left,
-            "deduplicated": self.deduplicated,
+            "deduplicated_files": self.deduplicated,
             "deduplicated_bytes": self.had_bytes,
         })
     }
