@@ -95,8 +95,7 @@ impl Filler {
         let mut made = 0;
         let mut total = 0;
         let mut more = true;
-        // What comes from a pipe should not wait for more than it must.
-        let frames = if limit.is_some() { BLOCK / FRAME } else { 1 };
+        let frames = frames_of_a_block(limit);
         while more {
             let mut block = match self.empty.try_recv() {
                 Ok(block) => block,
@@ -126,6 +125,13 @@ impl Filler {
         }
         Ok((total, hasher.map(Hasher::finish)))
     }
+}
+
+/// How many frames are handed on together. What comes from a pipe should not wait for more than it must, and a content
+/// that is soon over costs more by the first touch of large blocks than it saves in hand-overs.
+fn frames_of_a_block(limit: Option<u64>) -> usize {
+    const WORTH_LARGE_BLOCKS: u64 = 4 * (BLOCKS * BLOCK) as u64;
+    if limit.is_some_and(|limit| limit >= WORTH_LARGE_BLOCKS) { BLOCK / FRAME } else { 1 }
 }
 
 impl FullFrames {

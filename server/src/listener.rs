@@ -65,9 +65,9 @@ impl Server {
         if first {
             info!(data = %data.path().display(), "initialised a new data directory");
         }
-        let (catalog, writer) = Catalog::open(&data.catalog())?;
-        let pki = Pki::open(&data, certificate_hosts(&config, address), SystemTime::now())?;
         let blobs = Blobs::open(data.path())?;
+        let (catalog, writer) = Catalog::open(&data.catalog(), blobs.clone())?;
+        let pki = Pki::open(&data, certificate_hosts(&config, address), SystemTime::now())?;
         parts::collect(&catalog, &blobs, SystemTime::now(), config.uploads.keep()).await?;
         // Before anybody can connect: whoever sees the port open may invite.
         let listening = address.to_string();

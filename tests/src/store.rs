@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -142,12 +143,14 @@ impl Store {
         let name = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
         let incoming: BTreeSet<_> = self.incoming().into_iter().map(name).collect();
         let parts = self.parts();
-        let garbage = self.count("garbage");
+        let garbage = self.count("garbage") + self.count("thinned");
         let rows = self.blob_rows();
         let orphans: Vec<_> = self.blobs().into_keys().filter(|digest| !rows.contains_key(digest)).collect();
         let quiet = incoming == parts && garbage == 0 && orphans.is_empty();
         let unquiet = || {
-            format!("incoming {incoming:?}, parts {parts:?}, {garbage} rows of garbage, orphans {orphans:?}")
+            format!(
+                "incoming {incoming:?}, parts {parts:?}, {garbage} rows for the collector, orphans {orphans:?}"
+            )
         };
         (!quiet).then(unquiet)
     }
@@ -159,28 +162,49 @@ impl Store {
             assert_eq!((found, length), (digest, size), "a blob is not what its name says");
         }
         let reader = self.reader();
-        let mut statement = reader
-            .prepare(
-                "SELECT digest, size, data, (SELECT sum(length) FROM extents WHERE extents.object = objects.id)
-                 FROM objects LEFT JOIN contents ON contents.object = objects.id",
-            )
-            .unwrap();
-        let mut rows = statement.query([]).unwrap();
+        let mut statement = reader.prepare(
+            "SELECT objects.id, digest, size, data FROM objects LEFT JOIN contents ON object = objects.id",
+        );
+        let mut rows = statement.as_mut().unwrap().query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
-            let digest = Digest::from_bytes(row.get(0).unwrap());
-            let (size, extents): (i64, Option<i64>) = (row.get(1).unwrap(), row.get(3).unwrap());
-            match row.get::<_, Option<Vec<u8>>>(2).unwrap() {
-                Some(data) => {
-                    assert_eq!((Digest::of(&data), i64::try_from(data.len()).unwrap()), (digest, size));
-                    assert_eq!(extents, None, "{digest} is kept twice");
-                }
-                None => assert_eq!(extents, Some(size), "{digest} is not whole"),
-            }
+            let digest = Digest::from_bytes(row.get(1).unwrap());
+            let size = row.get::<_, i64>(2).unwrap().cast_unsigned();
+            let extents = self.extents(row.get(0).unwrap());
+            let data = row.get::<_, Option<Vec<u8>>>(3).unwrap().unwrap_or_else(|| extents.concat());
+            assert_eq!((Digest::of(&data), data.len() as u64), (digest, size), "{digest} is not whole");
+            assert!(
+                row.get::<_, Option<Vec<u8>>>(3).unwrap().is_none() || extents.is_empty(),
+                "{digest} is kept twice"
+            );
         }
         let named: BTreeSet<i64> =
             self.numbers("SELECT DISTINCT object FROM entries WHERE object IS NOT NULL");
         let kept: BTreeSet<i64> = self.numbers("SELECT id FROM objects");
         assert_eq!(named, kept, "contents and names do not agree");
+    }
+
+    /// The bytes of a content's extents.
+    fn extents(&self, object: i64) -> Vec<Vec<u8>> {
+        let reader = self.reader();
+        let mut statement = reader
+            .prepare(
+                "SELECT digest, offset, length FROM extents JOIN blobs ON blobs.id = blob
+                 WHERE object = ?1 ORDER BY position",
+            )
+            .unwrap();
+        let rows = statement.query_map([object], |row| {
+            let range: (u64, u64) =
+                (row.get::<_, i64>(1)?.cast_unsigned(), row.get::<_, i64>(2)?.cast_unsigned());
+            Ok((Digest::from_bytes(row.get(0)?), range))
+        });
+        let read = |(blob, (offset, length)): (Digest, (u64, u64))| {
+            let mut file = fs::File::open(self.blob(&blob)).unwrap();
+            file.seek(SeekFrom::Start(offset)).unwrap();
+            let mut bytes = Vec::new();
+            file.take(length).read_to_end(&mut bytes).unwrap();
+            bytes
+        };
+        rows.unwrap().map(|row| read(row.unwrap())).collect()
     }
 
     fn blob_rows(&self) -> BTreeMap<Digest, u64> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use sealift_protocol::content;
 use sealift_protocol::frame::HEADER;
-use sealift_protocol::message::{Content, Direction, Get, Reply, Trailer};
+use sealift_protocol::message::{Content, Direction, Get, MAX_INLINE, Reply, Trailer};
 use sealift_protocol::{Digest, ErrorCode, WireError};
 use tracing::error;
 
@@ -34,12 +34,21 @@ pub struct Found {
 
 /// Looks up files in one go: up to the first that is not in the catalog, as far as there is room in memory.
 pub async fn find_all(state: &Arc<State>, caller: &Caller, gets: &VecDeque<Get>) -> Result<Vec<Found>> {
-    let guard = state.blobs.guard().await;
-    let (here, wanted) = (caller.clone(), gets.clone());
+    let guard = Arc::new(state.blobs.guard().await);
+    let (here, wanted, blobs, guarded) = (caller.clone(), gets.clone(), state.blobs.clone(), guard.clone());
     let look = move |connection: &Connection| {
         let (mut found, mut held) = (Vec::with_capacity(wanted.len()), 0);
+        let mut packs = blobs.packs(&guarded);
         for get in &wanted {
-            let one = find(connection, &here, get);
+            let mut one = find(connection, &here, get);
+            if let Ok((content, bytes)) = &mut one
+                && content.size <= MAX_INLINE
+                && let Bytes::Extents(extents) = bytes
+                // Should it be damaged, `open` finds out.
+                && let Ok(data) = packs.read(extents)
+            {
+                *bytes = Bytes::Inline(data);
+            }
             let enough = match &one {
                 Ok((_, Bytes::Inline(data))) => {
                     held += data.len();

@@ -12,8 +12,9 @@ use crate::policy::Rights;
 use crate::prefixes::Prefixes;
 use crate::session::Caller;
 use crate::state::State;
+use crate::store::entries::{self, Slot};
+use crate::store::objects;
 use crate::store::parts::{self, Key, Offer, Target};
-use crate::store::{entries, objects};
 
 /// Judges every file. What the client is offered to continue is hashed meanwhile.
 pub async fn serve(state: &Arc<State>, caller: &Caller, prefixes: &Prefixes, plan: Plan) -> Result<Reply> {
@@ -68,7 +69,7 @@ fn judge(connection: &Connection, caller: &Caller, state: &State, file: &Planned
     }
     let wanted = Rights::CREATE.union(Rights::REPLACE);
     let allowed = enter_with(connection, caller, &file.path, wanted).and_then(|(permit, names)| {
-        entries::check(connection, &permit, &names)?;
+        Slot::find(connection, &permit, &names)?;
         let stays = match file.mtime.filter(|_| file.update) {
             Some(mtime) => entries::is_newer(connection, &permit, &names, mtime)?,
             None => false,

@@ -24,7 +24,7 @@ use crate::session::{Caller, Reader};
 use crate::state::State;
 use crate::store::attempts::Attempt;
 use crate::store::catalog::Pending;
-use crate::store::entries;
+use crate::store::entries::{self, Slot};
 use crate::store::parts::Target;
 use crate::ticket::Ticket;
 
@@ -123,7 +123,7 @@ impl Upload<'_> {
             move |connection: &Connection| {
                 let rights = Rights::CREATE.union(Rights::REPLACE);
                 let (permit, names) = enter_with(connection, &caller, &put.path, rights)?;
-                entries::check(connection, &permit, &names)?;
+                Slot::find(connection, &permit, &names)?;
                 let target = Target::new(caller.identity, &permit, &names);
                 Ok((target, stays(connection, &permit, &names, &put)?))
             }
@@ -197,7 +197,7 @@ impl Upload<'_> {
 /// Whether a put leaves alone what is there, because that is newer. What would be refused otherwise is refused.
 fn stays(connection: &Connection, permit: &Permit, names: &[String], put: &Put) -> Result<bool> {
     let Some(mtime) = put.mtime.filter(|_| put.update) else { return Ok(false) };
-    entries::check(connection, permit, names)?;
+    Slot::find(connection, permit, names)?;
     entries::is_newer(connection, permit, names, mtime)
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::catalog::Held;
 use super::parts::Key;
 use crate::pulse::Pulse;
 
@@ -31,6 +32,8 @@ pub struct Attempts {
 /// catalog has one.
 #[derive(Debug, Clone)]
 pub struct Attempt(Arc<Running>);
+
+impl Held for Option<Attempt> {}
 
 #[derive(Debug)]
 struct Running {

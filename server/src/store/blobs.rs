@@ -78,13 +78,23 @@ impl Blobs {
         Guard(self.gate.clone().read_owned().await)
     }
 
+    /// The same where nothing can be awaited; `None` if the collector has its turn or waits for it.
+    pub(super) fn try_guard(&self) -> Option<Guard> {
+        self.gate.clone().try_read_owned().ok().map(Guard)
+    }
+
     /// Waits until nobody holds a guard, and keeps others from taking one.
     pub async fn sweep(&self) -> Sweep {
         Sweep(self.gate.clone().write_owned().await)
     }
 
-    /// Begins an upload.
+    /// Begins an upload, past the page cache if that can be had.
     pub fn receive(&self) -> Result<Incoming> {
+        self.receive_cached().map(Incoming::past_the_cache)
+    }
+
+    /// Begins an upload that is soon read again.
+    pub fn receive_cached(&self) -> Result<Incoming> {
         loop {
             let file = self.holds.number();
             // Before the file is there, so that the collector never takes it for nobody's.
@@ -199,6 +209,11 @@ impl Blobs {
         Ok(ExtentReader { runs })
     }
 
+    /// A reader of small contents that lie in packs. The guard must have been taken before they were looked up.
+    pub fn packs<'a>(&'a self, _guard: &'a Guard) -> PackReader<'a> {
+        PackReader { blobs: self, last: None }
+    }
+
     /// The digests of all files in one of the 256 directories below `blobs/`.
     pub fn in_directory(&self, number: u8) -> Result<Vec<Digest>> {
         let directory = self.blobs.join(format!("{number:02x}"));
@@ -237,6 +252,36 @@ impl Read for ExtentReader {
             self.runs.pop();
         }
         Ok(0)
+    }
+}
+
+/// Reads small contents, of which those that are asked for together often lie in the same pack.
+#[derive(Debug)]
+pub struct PackReader<'a> {
+    blobs: &'a Blobs,
+    /// The file that was read last.
+    last: Option<(Digest, File)>,
+}
+
+impl PackReader<'_> {
+    /// All bytes of the extents, which are few.
+    pub fn read(&mut self, extents: &[Extent]) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for extent in extents {
+            let failed = |error| Error::file(&self.blobs.path(&extent.blob))(error);
+            let file = match &mut self.last {
+                Some((blob, file)) if *blob == extent.blob => file,
+                last => {
+                    let file = File::open(self.blobs.path(&extent.blob)).map_err(failed)?;
+                    &mut last.insert((extent.blob, file)).1
+                }
+            };
+            let start = bytes.len();
+            bytes.resize(start + usize::try_from(extent.length).unwrap_or(usize::MAX), 0);
+            file.seek(SeekFrom::Start(extent.offset)).map_err(failed)?;
+            file.read_exact(&mut bytes[start..]).map_err(failed)?;
+        }
+        Ok(bytes)
     }
 }
 

@@ -2,15 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
+use sealift_protocol::Digest;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tracing::error;
 
+use super::Blobs;
+use super::packs::{Pack, Placement};
 use super::schema::{self, OpenError};
 use crate::error::{Error, Result};
 
@@ -40,16 +43,39 @@ impl std::fmt::Debug for Catalog {
     }
 }
 
+/// What a change holds until it is durable or has failed.
+pub trait Held: Send + 'static {
+    /// Whether the change writes nothing before everything that could refuse it was looked at. One that fails all the same
+    /// takes its whole group with it: the disk is full, or worse.
+    fn checks_first(&self) -> bool {
+        false
+    }
+
+    /// A small content that it brings, which may be stored together with others.
+    fn content(&self) -> Option<(&Digest, &[u8])> {
+        None
+    }
+
+    /// Tells where the content is going to be: the change need not bring it any more.
+    fn packed(&mut self, _place: Placement) {}
+}
+
+impl Held for () {}
+
 /// A change that waits for its turn in a transaction.
 trait Change: Send {
     /// Whether somebody waits for it to be durable.
     fn is_urgent(&self) -> bool;
+    /// What it holds.
+    fn held(&mut self) -> &mut dyn Held;
     /// Runs inside the transaction; `false` takes back what it did.
     fn apply(&mut self, transaction: &Connection) -> bool;
+    /// Why it failed.
+    fn failure(&self) -> Error;
     /// Runs after a failure that was taken back, in the same transaction; `false` takes this back as well.
     fn recover(&mut self, transaction: &Connection) -> bool;
     /// Tells the one who asked, after the commit or its failure.
-    fn conclude(self: Box<Self>, commit: std::result::Result<(), &rusqlite::Error>);
+    fn conclude(self: Box<Self>, commit: std::result::Result<(), &Error>);
 }
 
 struct Job<T, F, G, H> {
@@ -66,15 +92,26 @@ where
     T: Send,
     F: FnOnce(&Connection, &H) -> Result<T> + Send,
     G: FnOnce(&Connection, &H, &Error) -> Result<()> + Send,
-    H: Send,
+    H: Held,
 {
     fn is_urgent(&self) -> bool {
         self.urgent
     }
 
+    fn held(&mut self) -> &mut dyn Held {
+        &mut self.held
+    }
+
     fn apply(&mut self, transaction: &Connection) -> bool {
         self.result = self.work.take().map(|work| work(transaction, &self.held));
         matches!(self.result, Some(Ok(_)))
+    }
+
+    fn failure(&self) -> Error {
+        match &self.result {
+            Some(Err(error)) => copy(error),
+            _ => Error::Stopped,
+        }
     }
 
     fn recover(&mut self, transaction: &Connection) -> bool {
@@ -90,13 +127,13 @@ where
         }
     }
 
-    fn conclude(self: Box<Self>, commit: std::result::Result<(), &rusqlite::Error>) {
+    fn conclude(self: Box<Self>, commit: std::result::Result<(), &Error>) {
         // Not with the answer, which may wait for long until somebody cares.
         drop(self.held);
         let result = match (self.result, commit) {
             (Some(Err(error)), _) => Err(error),
             (Some(Ok(value)), Ok(())) => Ok(value),
-            (_, Err(error)) => Err(copy(error).into()),
+            (_, Err(error)) => Err(copy(error)),
             (None, Ok(())) => Err(Error::Stopped),
         };
         // Whoever asked may have gone; the change stands all the same.
@@ -105,8 +142,8 @@ where
 }
 
 impl Catalog {
-    /// Opens the catalog at `path` and starts its writer, a thread that ends with the last clone.
-    pub fn open(path: &Path) -> Result<(Self, JoinHandle<()>), OpenError> {
+    /// Opens the catalog at `path`, which refers to `blobs`, and starts its writer, a thread that ends with the last clone.
+    pub fn open(path: &Path, blobs: Blobs) -> Result<(Self, JoinHandle<()>), OpenError> {
         let connection = schema::open(path)?;
         let (writer, changes) = mpsc::channel(QUEUE);
         let failed = |error: std::io::Error| OpenError::Sqlite {
@@ -115,9 +152,9 @@ impl Catalog {
         };
         // Only for its clock: the thread is there to block.
         let runtime = Builder::new_current_thread().enable_time().build().map_err(failed)?;
-        let thread = std::thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("catalog".into())
-            .spawn(move || runtime.block_on(write(connection, changes)))
+            .spawn(move || runtime.block_on(write(connection, changes, blobs)))
             .map_err(failed)?;
         Ok((Self { path: Arc::new(path.to_owned()), writer, readers: Arc::default() }, thread))
     }
@@ -135,7 +172,7 @@ impl Catalog {
 
     /// The same with something that is held until the change is durable or has failed, and with what is to be noted in
     /// the catalog if `work` fails.
-    pub async fn submit_holding<T: Send + 'static, H: Send + 'static>(
+    pub async fn submit_holding<T: Send + 'static, H: Held>(
         &self,
         held: H,
         work: impl FnOnce(&Connection, &H) -> Result<T> + Send + 'static,
@@ -232,10 +269,10 @@ impl<T> Pending<T> {
     }
 }
 
-async fn write(mut connection: Connection, mut changes: mpsc::Receiver<Box<dyn Change>>) {
+async fn write(mut connection: Connection, mut changes: mpsc::Receiver<Box<dyn Change>>, blobs: Blobs) {
     let mut group = Vec::new();
     while gather(&mut changes, &mut group).await {
-        let committed = commit(&mut connection, &mut group);
+        let committed = commit(&mut connection, &blobs, &mut group);
         if let Err(error) = &committed {
             error!(%error, changes = group.len(), "a commit failed");
         }
@@ -260,16 +297,58 @@ async fn gather(changes: &mut mpsc::Receiver<Box<dyn Change>>, group: &mut Vec<B
     true
 }
 
-fn commit(connection: &mut Connection, group: &mut [Box<dyn Change>]) -> rusqlite::Result<()> {
+fn commit(connection: &mut Connection, blobs: &Blobs, group: &mut [Box<dyn Change>]) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for change in group {
-        apply(&transaction, change.as_mut())?;
+    let Some(pack) = pack(&transaction, blobs, group)? else {
+        apply_all(&transaction, group)?;
+        return Ok(transaction.commit()?);
+    };
+    // The disk writes while this thread makes the changes.
+    let committed = thread::scope(|scope| {
+        let writing = thread::Builder::new().name("pack".into()).spawn_scoped(scope, || pack.write(blobs));
+        let applied = apply_all(&transaction, group);
+        let written = writing.map_err(Error::file(Path::new("a thread for a pack")))?;
+        let _hold = written.join().map_err(|_| Error::Stopped)??;
+        applied?;
+        pack.settle(&transaction)?;
+        Ok(transaction.commit()?)
+    });
+    if committed.is_err() {
+        // Should this fail as well, the next start finds the file.
+        let _ = pack.discard(connection);
     }
-    transaction.commit()
+    committed
+}
+
+/// Stores the small contents of a group together, if that is worth it.
+fn pack(connection: &Connection, blobs: &Blobs, group: &mut [Box<dyn Change>]) -> Result<Option<Pack>> {
+    let held: Vec<&dyn Held> = group.iter_mut().map(|change| &*change.held()).collect();
+    let contents = held.iter().enumerate().filter_map(|(number, held)| {
+        let (digest, data) = held.content()?;
+        Some((number, digest, data))
+    });
+    let Some((pack, places)) = Pack::make(connection, blobs, contents)? else { return Ok(None) };
+    for (number, place) in places {
+        group[number].held().packed(place);
+    }
+    Ok(Some(pack))
+}
+
+fn apply_all(transaction: &Connection, group: &mut [Box<dyn Change>]) -> Result<()> {
+    group.iter_mut().try_for_each(|change| apply(transaction, change.as_mut()))
 }
 
 /// One change, fenced off from the others of its group.
-fn apply(transaction: &Transaction<'_>, change: &mut dyn Change) -> rusqlite::Result<()> {
+fn apply(transaction: &Connection, change: &mut dyn Change) -> Result<()> {
+    if change.held().checks_first() {
+        // A savepoint would copy each page that the change touches.
+        let before = transaction.total_changes();
+        if change.apply(transaction) || (transaction.total_changes() == before && change.recover(transaction))
+        {
+            return Ok(());
+        }
+        return Err(change.failure());
+    }
     transaction.prepare_cached("SAVEPOINT change")?.execute([])?;
     if !change.apply(transaction) {
         transaction.prepare_cached("ROLLBACK TO change")?.execute([])?;
@@ -282,12 +361,16 @@ fn apply(transaction: &Transaction<'_>, change: &mut dyn Change) -> rusqlite::Re
 }
 
 /// An error for each of those who share a failed commit.
-fn copy(error: &rusqlite::Error) -> rusqlite::Error {
+fn copy(error: &Error) -> Error {
     match error {
-        rusqlite::Error::SqliteFailure(code, message) => {
-            rusqlite::Error::SqliteFailure(*code, message.clone())
+        Error::Catalog(rusqlite::Error::SqliteFailure(code, message)) => {
+            rusqlite::Error::SqliteFailure(*code, message.clone()).into()
         }
-        other => rusqlite::Error::ToSqlConversionFailure(other.to_string().into()),
+        Error::File { path, source } => {
+            Error::File { path: path.clone(), source: std::io::Error::new(source.kind(), source.to_string()) }
+        }
+        Error::Stopped => Error::Stopped,
+        other => rusqlite::Error::ToSqlConversionFailure(other.to_string().into()).into(),
     }
 }
 
@@ -314,7 +397,9 @@ mod tests {
     #[tokio::test]
     async fn a_change_that_fails_leaves_the_others_of_its_group() {
         let dir = tempfile::tempdir().unwrap();
-        let (catalog, thread) = Catalog::open(&dir.path().join("catalog.db")).unwrap();
+        std::fs::create_dir(dir.path().join("incoming")).unwrap();
+        let blobs = Blobs::open(dir.path()).unwrap();
+        let (catalog, thread) = Catalog::open(&dir.path().join("catalog.db"), blobs).unwrap();
         // The first one holds the writer until the others are queued behind it, as one group.
         let (release, held) = std::sync::mpsc::channel::<()>();
         let first = catalog

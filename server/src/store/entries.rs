@@ -2,6 +2,7 @@
 
 mod listing;
 mod refusal;
+mod slot;
 mod trees;
 
 use rusqlite::{Connection, Row, params};
@@ -12,8 +13,9 @@ use sealift_protocol::{Digest, Name};
 pub use self::listing::{Page, list};
 pub use self::refusal::{is_a_directory, is_a_link};
 use self::refusal::{not_a_directory, not_found};
+pub use self::slot::Slot;
 pub use self::trees::{copy, remove, rename};
-use super::objects::{self, ObjectId};
+use super::objects::ObjectId;
 use crate::error::Result;
 use crate::policy::{Permit, Rights, SpaceId};
 
@@ -97,24 +99,6 @@ pub fn find(connection: &Connection, permit: &Permit, names: &[String]) -> Resul
     walk(connection, permit, names)?.ok_or_else(|| not_found(permit, names))
 }
 
-/// Refuses what [`store`] would refuse, before anything is sent.
-pub fn check(connection: &Connection, permit: &Permit, names: &[String]) -> Result<()> {
-    if names.is_empty() {
-        return Err(is_a_directory(permit, names));
-    }
-    let mut parent = ROOT;
-    for (depth, name) in names.iter().enumerate() {
-        let last = depth + 1 == names.len();
-        match child(connection, permit.space(), parent, name)? {
-            None => return Ok(permit.demand(Rights::CREATE)?),
-            Some(Place::File(..) | Place::Link(..)) if last => return Ok(permit.demand(Rights::REPLACE)?),
-            Some(Place::Root | Place::Directory(_)) if last => return Err(is_a_directory(permit, names)),
-            Some(place) => parent = directory(permit, &names[..=depth], &place)?,
-        }
-    }
-    Ok(())
-}
-
 /// Whether a file is there that was modified after `mtime`. A link is no file: there is nothing in it to be lost.
 pub fn is_newer(
     connection: &Connection,
@@ -125,18 +109,7 @@ pub fn is_newer(
     Ok(matches!(walk(connection, permit, names)?, Some(Place::File(node, _)) if node.mtime > mtime))
 }
 
-/// Makes `names` point to `object`; missing directories come into being, a file or link of that name is replaced.
-pub fn store(
-    connection: &Connection,
-    permit: &Permit,
-    names: &[String],
-    object: ObjectId,
-    file: &NewFile,
-) -> Result<()> {
-    store_leaf(connection, permit, names, Held::File(object), file)
-}
-
-/// Makes `names` a symbolic link, by the rules of [`store`].
+/// Makes `names` a symbolic link, by the rules of [`Slot`].
 pub fn link(
     connection: &Connection,
     permit: &Permit,
@@ -144,7 +117,7 @@ pub fn link(
     target: &str,
     link: &NewFile,
 ) -> Result<()> {
-    store_leaf(connection, permit, names, Held::Link(target), link)
+    Slot::find(connection, permit, names)?.fill(connection, Held::Link(target), link)
 }
 
 /// Makes `names` a directory, and those above it. One that is there already gets the `mtime`, if there is one.
@@ -219,40 +192,6 @@ impl Place {
     }
 }
 
-/// Makes `names` a file or a link.
-fn store_leaf(
-    connection: &Connection,
-    permit: &Permit,
-    names: &[String],
-    held: Held<'_>,
-    file: &NewFile,
-) -> Result<()> {
-    let Some((name, directories)) = names.split_last() else { return Err(is_a_directory(permit, names)) };
-    let parent = make_directories(connection, permit, directories, file)?;
-    let (id, replaced) = match child(connection, permit.space(), parent, name)? {
-        None => {
-            permit.demand(Rights::CREATE)?;
-            return insert(connection, permit.space(), parent, name, held, file);
-        }
-        Some(Place::File(node, old)) => (node.id, Some(old.object)),
-        Some(Place::Link(node, _)) => (node.id, None),
-        Some(Place::Root | Place::Directory(_)) => return Err(is_a_directory(permit, names)),
-    };
-    permit.demand(Rights::REPLACE)?;
-    let (object, target) = held.columns();
-    connection
-        .prepare_cached(
-            "UPDATE entries SET name = ?2, object = ?3, target = ?4, mtime = ?5, executable = ?6, stored_at = ?7,
-                 identity = ?8
-             WHERE id = ?1",
-        )?
-        .execute(params![id, name, object, target, file.mtime, file.executable, file.now, file.by])?;
-    match replaced {
-        Some(old) if Some(old.0) != object => objects::release(connection, old),
-        _ => Ok(()),
-    }
-}
-
 /// The row of a place that has to be a directory.
 fn directory(permit: &Permit, names: &[String], place: &Place) -> Result<i64> {
     match place {
@@ -298,13 +237,24 @@ fn make_directories(
             Some(place) => directory(permit, &names[..=depth], &place)?,
             None => {
                 permit.demand(Rights::CREATE)?;
-                let made = NewFile { mtime: file.now, executable: false, ..*file };
-                insert(connection, permit.space(), parent, name, Held::Directory, &made)?;
-                connection.last_insert_rowid()
+                insert_directory(connection, permit.space(), parent, name, file)?
             }
         };
     }
     Ok(parent)
+}
+
+/// Makes a directory on the way to `file`.
+fn insert_directory(
+    connection: &Connection,
+    space: SpaceId,
+    parent: i64,
+    name: &str,
+    file: &NewFile,
+) -> Result<i64> {
+    let made = NewFile { mtime: file.now, executable: false, ..*file };
+    insert(connection, space, parent, name, Held::Directory, &made)?;
+    Ok(connection.last_insert_rowid())
 }
 
 fn insert(

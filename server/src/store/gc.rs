@@ -4,7 +4,8 @@
 //! while nobody holds a [`Guard`](super::blobs::Guard): no download is between its look into the catalog and the
 //! opening of the file, and no upload between the placing of a file and its commit. A download that has the file open
 //! reads on. Files that no row knows are what a crash left between placing and commit; they are looked for once, after
-//! each start. What uploads left in `incoming/` is collected beside it, see [`parts`].
+//! each start. What uploads left in `incoming/` is collected beside it, see [`parts`], and packs of which little
+//! is needed are dissolved, see [`packs`].
 
 use std::fs;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use sealift_protocol::Digest;
 use tokio::sync::Notify;
 use tracing::{debug, error, info};
 
-use super::{Blobs, Catalog, parts};
+use super::{Blobs, Catalog, packs, parts};
 use crate::error::{Error, Result};
 
 /// Files that are taken away in one turn, while others wait for a guard.
@@ -32,7 +33,11 @@ pub async fn run(catalog: Catalog, blobs: Blobs, wake: Arc<Notify>, keep: Durati
         error!(%error, "files that no row knows could not be looked for");
     }
     loop {
-        if let Err(error) = collect(&catalog, &blobs).await {
+        let collected = async {
+            packs::dissolve(&catalog, &blobs).await?;
+            collect(&catalog, &blobs).await
+        };
+        if let Err(error) = collected.await {
             error!(%error, "garbage could not be collected");
         }
         if let Err(error) = parts::collect(&catalog, &blobs, SystemTime::now(), keep).await {
@@ -46,12 +51,10 @@ pub async fn run(catalog: Catalog, blobs: Blobs, wake: Arc<Notify>, keep: Durati
 /// Removes all that is marked. Returns how many files went.
 pub async fn collect(catalog: &Catalog, blobs: &Blobs) -> Result<usize> {
     let mut removed = 0;
-    loop {
+    // Looked at beforehand, so that nobody waits for nothing.
+    while !catalog.read(marked).await?.is_empty() {
         let sweep = blobs.sweep().await;
         let marked = catalog.read(marked).await?;
-        if marked.is_empty() {
-            return Ok(removed);
-        }
         let mut aside = Vec::new();
         for digest in &marked {
             aside.extend(blobs.take_away(digest, &sweep)?);
@@ -71,6 +74,7 @@ pub async fn collect(catalog: &Catalog, blobs: &Blobs) -> Result<usize> {
         });
         deleting.await.map_err(|_| Error::Stopped)??;
     }
+    Ok(removed)
 }
 
 /// Marks files that no row knows.

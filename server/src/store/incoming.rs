@@ -32,8 +32,13 @@ impl Incoming {
     /// Begins an upload in a new file.
     pub(super) fn create(path: PathBuf, hold: Hold) -> Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(Error::file(&path))?;
-        let direct = open_direct(&path);
-        Ok(Self { file, direct, path, written: 0, placed: false, hold })
+        Ok(Self { file, direct: None, path, written: 0, placed: false, hold })
+    }
+
+    /// Writes past the page cache from here on, where that can be had.
+    pub(super) fn past_the_cache(mut self) -> Self {
+        self.direct = open_direct(&self.path);
+        self
     }
 
     /// Goes on with an upload in its file, behind its first `offset` bytes; what lies beyond them is dropped.
@@ -143,6 +148,7 @@ mod tests {
             size in prop_oneof![0..3usize, (BLOCK - 2)..(BLOCK + 2), 0..3 * BLOCK],
             step in prop_oneof![Just(ALIGNMENT), Just(BLOCK), 1..300_000usize],
             start in prop_oneof![Just(0), Just(1usize)],
+            direct: bool,
         ) {
             let dir = tempfile::tempdir().unwrap();
             // Aligned unless it starts at 1.
@@ -150,6 +156,9 @@ mod tests {
             let start = start + memory.as_ptr().align_offset(ALIGNMENT);
             let content = &memory[start..start + size];
             let mut incoming = Incoming::create(dir.path().join("upload"), hold()).unwrap();
+            if direct {
+                incoming = incoming.past_the_cache();
+            }
             for part in content.chunks(step) {
                 incoming.write_all(part).unwrap();
             }

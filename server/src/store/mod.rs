@@ -9,11 +9,14 @@ pub mod blobs;
 pub mod catalog;
 pub mod entries;
 pub mod facts;
+#[cfg(test)]
+mod fixture;
 pub mod gc;
 pub mod holds;
 pub mod identities;
 pub mod incoming;
 pub mod objects;
+pub mod packs;
 pub mod parts;
 pub mod schema;
 pub mod spaces;

@@ -3,11 +3,16 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use sealift_protocol::Digest;
 
+use super::packs::Placement;
 use crate::error::Result;
 
 /// A content's row in the catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObjectId(pub(crate) i64);
+
+/// A blob's row in the catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlobId(pub(super) i64);
 
 /// Where a content's bytes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,12 +46,20 @@ const READABLE: &str = "NOT suspect AND EXISTS (
 pub fn keep_inline(connection: &Connection, digest: &Digest, data: &[u8]) -> Result<ObjectId> {
     let object = match find(connection, digest)? {
         Some(object) if !clear(connection, object)? => return Ok(object),
-        Some(object) => object,
+        Some(object) => {
+            drop_bytes(connection, object)?;
+            object
+        }
         None => insert(connection, digest, data.len() as u64)?,
     };
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO contents (object, data) VALUES (?1, ?2)")?
-        .execute(params![object.0, data])?;
+    insert_row(connection, object, data)?;
+    Ok(object)
+}
+
+/// Records a content that was not here when the transaction began, and that lies in a pack.
+pub fn keep_packed(connection: &Connection, digest: &Digest, place: &Placement) -> Result<ObjectId> {
+    let object = insert(connection, digest, place.length)?;
+    insert_extent(connection, object, place)?;
     Ok(object)
 }
 
@@ -58,17 +71,21 @@ pub fn keep_blob(connection: &Connection, digest: &Digest, size: u64) -> Result<
         clear(connection, object)?;
         return Ok(object);
     }
-    connection.prepare_cached("DELETE FROM garbage WHERE digest = ?1")?.execute([digest.as_bytes()])?;
     let object = insert(connection, digest, size)?;
-    connection
-        .prepare_cached("INSERT INTO blobs (digest, size) VALUES (?1, ?2)")?
-        .execute(params![digest.as_bytes(), size.cast_signed()])?;
-    connection
-        .prepare_cached(
-            "INSERT INTO extents (object, position, blob, offset, length) VALUES (?1, 0, ?2, 0, ?3)",
-        )?
-        .execute(params![object.0, connection.last_insert_rowid(), size.cast_signed()])?;
+    let blob = keep_file(connection, digest, size)?;
+    insert_extent(connection, object, &Placement { blob, offset: 0, length: size })?;
     Ok(object)
+}
+
+/// Records a file below `blobs/` that is durable before the transaction commits.
+pub(super) fn keep_file(connection: &Connection, digest: &Digest, size: u64) -> Result<BlobId> {
+    connection.prepare_cached("DELETE FROM garbage WHERE digest = ?1")?.execute([digest.as_bytes()])?;
+    // Somebody may store as one content what others stored as a pack.
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO blobs (digest, size) VALUES (?1, ?2)")?
+        .execute(params![digest.as_bytes(), size.cast_signed()])?;
+    let find = "SELECT id FROM blobs WHERE digest = ?1";
+    Ok(connection.prepare_cached(find)?.query_row([digest.as_bytes()], |row| row.get(0).map(BlobId))?)
 }
 
 /// Marks the file of a blob for removal, unless the catalog refers to it.
@@ -109,25 +126,28 @@ pub fn suspect(connection: &Connection, digest: &Digest) -> Result<()> {
 
 /// Where the bytes of a content are.
 pub fn bytes(connection: &Connection, object: ObjectId) -> Result<Bytes> {
-    let inline = connection
-        .prepare_cached("SELECT data FROM contents WHERE object = ?1")?
-        .query_row([object.0], |row| row.get(0))
-        .optional()?;
-    if let Some(data) = inline {
-        return Ok(Bytes::Inline(data));
-    }
     let mut statement = connection.prepare_cached(
-        "SELECT digest, offset, length FROM extents JOIN blobs ON blobs.id = extents.blob
-         WHERE object = ?1 ORDER BY position",
+        "SELECT data, blobs.digest, offset, length FROM objects
+         LEFT JOIN contents ON contents.object = objects.id
+         LEFT JOIN extents ON extents.object = objects.id
+         LEFT JOIN blobs ON blobs.id = extents.blob
+         WHERE objects.id = ?1 ORDER BY position",
     )?;
-    let extents = statement.query_map([object.0], |row| {
-        Ok(Extent {
-            blob: Digest::from_bytes(row.get(0)?),
-            offset: row.get::<_, i64>(1)?.cast_unsigned(),
-            length: row.get::<_, i64>(2)?.cast_unsigned(),
-        })
-    })?;
-    Ok(Bytes::Extents(extents.collect::<rusqlite::Result<_>>()?))
+    let mut rows = statement.query([object.0])?;
+    let mut extents = Vec::new();
+    while let Some(row) = rows.next()? {
+        if let Some(data) = row.get(0)? {
+            return Ok(Bytes::Inline(data));
+        }
+        if let Some(blob) = row.get(1)? {
+            extents.push(Extent {
+                blob: Digest::from_bytes(blob),
+                offset: row.get::<_, i64>(2)?.cast_unsigned(),
+                length: row.get::<_, i64>(3)?.cast_unsigned(),
+            });
+        }
+    }
+    Ok(Bytes::Extents(extents))
 }
 
 /// Drops a content that no entry names any more, and marks the blobs that nothing refers to for removal.
@@ -137,20 +157,35 @@ pub fn release(connection: &Connection, object: ObjectId) -> Result<()> {
     if connection.prepare_cached("SELECT 1 FROM entries WHERE object = ?1 LIMIT 1")?.exists([object.0])? {
         return Ok(());
     }
+    drop_bytes(connection, object)?;
+    connection.prepare_cached("DELETE FROM objects WHERE id = ?1")?.execute([object.0])?;
+    Ok(())
+}
+
+/// Drops what holds a content's bytes.
+fn drop_bytes(connection: &Connection, object: ObjectId) -> Result<()> {
     let mut statement = connection.prepare_cached("SELECT DISTINCT blob FROM extents WHERE object = ?1")?;
-    let blobs = statement.query_map([object.0], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let blobs = statement.query_map([object.0], |row| row.get(0).map(BlobId))?;
+    let blobs = blobs.collect::<rusqlite::Result<Vec<_>>>()?;
     for table in ["extents", "contents"] {
         connection.prepare_cached(&format!("DELETE FROM {table} WHERE object = ?1"))?.execute([object.0])?;
     }
-    connection.prepare_cached("DELETE FROM objects WHERE id = ?1")?.execute([object.0])?;
-    for blob in blobs {
-        if connection.prepare_cached("SELECT 1 FROM extents WHERE blob = ?1 LIMIT 1")?.exists([blob])? {
-            continue;
-        }
-        connection
-            .prepare_cached("INSERT OR IGNORE INTO garbage (digest) SELECT digest FROM blobs WHERE id = ?1")?
-            .execute([blob])?;
-        connection.prepare_cached("DELETE FROM blobs WHERE id = ?1")?.execute([blob])?;
+    blobs.into_iter().try_for_each(|blob| review(connection, blob))
+}
+
+/// Looks at a blob that contents have left, or have not come to: marks its file for removal if there is no other in it,
+/// or leaves it for the collector to look at.
+pub(super) fn review(connection: &Connection, blob: BlobId) -> Result<()> {
+    if connection.prepare_cached("SELECT 1 FROM extents WHERE blob = ?1 LIMIT 1")?.exists([blob.0])? {
+        connection.prepare_cached("INSERT OR IGNORE INTO thinned (blob) VALUES (?1)")?.execute([blob.0])?;
+        return Ok(());
+    }
+    for sql in [
+        "INSERT OR IGNORE INTO garbage (digest) SELECT digest FROM blobs WHERE id = ?1",
+        "DELETE FROM thinned WHERE blob = ?1",
+        "DELETE FROM blobs WHERE id = ?1",
+    ] {
+        connection.prepare_cached(sql)?.execute([blob.0])?;
     }
     Ok(())
 }
@@ -167,6 +202,25 @@ pub(crate) fn find(connection: &Connection, digest: &Digest) -> Result<Option<Ob
 fn clear(connection: &Connection, object: ObjectId) -> Result<bool> {
     let sql = "UPDATE objects SET suspect = 0 WHERE id = ?1 AND suspect";
     Ok(connection.prepare_cached(sql)?.execute([object.0])? > 0)
+}
+
+/// Puts a content's bytes into the catalog.
+pub(super) fn insert_row(connection: &Connection, object: ObjectId, data: &[u8]) -> Result<()> {
+    connection
+        .prepare_cached("INSERT INTO contents (object, data) VALUES (?1, ?2)")?
+        .execute(params![object.0, data])?;
+    Ok(())
+}
+
+/// Makes a content's bytes one run of a blob.
+fn insert_extent(connection: &Connection, object: ObjectId, place: &Placement) -> Result<()> {
+    let Placement { blob, offset, length } = place;
+    connection
+        .prepare_cached(
+            "INSERT INTO extents (object, position, blob, offset, length) VALUES (?1, 0, ?2, ?3, ?4)",
+        )?
+        .execute(params![object.0, blob.0, offset.cast_signed(), length.cast_signed()])?;
+    Ok(())
 }
 
 fn insert(connection: &Connection, digest: &Digest, size: u64) -> Result<ObjectId> {

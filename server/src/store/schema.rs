@@ -140,9 +140,9 @@ CREATE TABLE grants (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX grants_by_identity ON grants (identity);
 
--- Immutable files below blobs/.
+-- Immutable files below blobs/: each a large content, or a pack of small ones.
 CREATE TABLE blobs (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL) STRICT;
--- Contents. One that is small has a row in contents, another has extents. A suspect one did not verify when it was
+-- Contents. One that is small has a row in contents or an extent in a pack, another has extents. A suspect one did not verify when it was
 -- last read: it can be stored again, but not claimed.
 CREATE TABLE objects (
     id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, suspect INTEGER NOT NULL DEFAULT 0
@@ -155,6 +155,8 @@ CREATE TABLE extents (
     PRIMARY KEY (object, position)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX extents_by_blob ON extents (blob);
+-- Blobs that some of their contents have left since the collector last looked.
+CREATE TABLE thinned (blob INTEGER PRIMARY KEY REFERENCES blobs) STRICT;
 -- Blobs whose last reference has gone and whose files a running server removes.
 CREATE TABLE garbage (digest BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 

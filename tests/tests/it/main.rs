@@ -15,6 +15,7 @@ mod links;
 mod log;
 mod many;
 mod names;
+mod packs;
 mod pipeline;
 mod program;
 mod resume;

@@ -15,10 +15,11 @@ use crate::request::enter_with;
 use crate::session::Caller;
 use crate::state::State;
 use crate::store::blobs::{Blobs, Guard};
-use crate::store::catalog::Pending;
-use crate::store::entries::{self, NewFile};
+use crate::store::catalog::{self, Pending};
+use crate::store::entries::{NewFile, Slot};
 use crate::store::holds::Hold;
 use crate::store::objects::{self, Bytes, ObjectId};
+use crate::store::packs::Placement;
 use crate::store::parts::{self, Target};
 use crate::ticket::Ticket;
 
@@ -26,7 +27,9 @@ use crate::ticket::Ticket;
 #[derive(Debug)]
 pub(super) enum Brought {
     /// The bytes, and the room that they take up among those of all connections.
-    Inline(Vec<u8>, #[allow(dead_code)] Option<OwnedSemaphorePermit>),
+    Inline(Vec<u8>, Option<OwnedSemaphorePermit>),
+    /// The bytes are in a pack, together with others.
+    Packed(Placement, #[allow(dead_code)] Option<OwnedSemaphorePermit>),
     /// The guard keeps the collector off the new file until the commit is done, the hold off the row of the upload.
     Blob(#[allow(dead_code)] Guard, Hold),
 }
@@ -35,6 +38,7 @@ pub(super) enum Brought {
 #[derive(Debug)]
 struct Held {
     brought: Option<Brought>,
+    sha256: Digest,
     ticket: Ticket,
     _wake: Wake,
 }
@@ -49,9 +53,30 @@ impl Held {
     }
 }
 
+impl catalog::Held for Held {
+    fn checks_first(&self) -> bool {
+        true
+    }
+
+    fn content(&self) -> Option<(&Digest, &[u8])> {
+        match &self.brought {
+            Some(Brought::Inline(data, _)) => Some((&self.sha256, data)),
+            _ => None,
+        }
+    }
+
+    fn packed(&mut self, place: Placement) {
+        if let Some(Brought::Inline(_, room)) = &mut self.brought {
+            self.brought = Some(Brought::Packed(place, room.take()));
+        }
+    }
+}
+
 /// Calls the collector when it is dropped.
 #[derive(Debug)]
 pub(in crate::request) struct Wake(pub(in crate::request) Arc<Notify>);
+
+impl catalog::Held for Wake {}
 
 impl Drop for Wake {
     fn drop(&mut self) {
@@ -69,7 +94,7 @@ pub(super) async fn commit(
     ticket: Ticket,
 ) -> Pending<Reply> {
     let (caller, blobs, sha256) = (caller.clone(), state.blobs.clone(), stored.sha256);
-    let held = Held { brought, ticket, _wake: Wake(state.garbage.clone()) };
+    let held = Held { brought, sha256, ticket, _wake: Wake(state.garbage.clone()) };
     let work = {
         let blobs = blobs.clone();
         move |connection: &Connection, held: &Held| {
@@ -84,15 +109,17 @@ pub(super) async fn commit(
                 held.ticket.record_in(connection, None)?;
                 return Ok(Reply::Kept {});
             }
+            let slot = Slot::find(connection, &permit, &names)?;
             let object = match &held.brought {
                 None => claimed(connection, &caller, &blobs, &stored)?,
                 Some(Brought::Inline(data, _)) => objects::keep_inline(connection, &stored.sha256, data)?,
+                Some(Brought::Packed(place, _)) => objects::keep_packed(connection, &stored.sha256, place)?,
                 Some(Brought::Blob(..)) => objects::keep_blob(connection, &stored.sha256, stored.size)?,
             };
             let now = clock::now();
             let mtime = put.mtime.unwrap_or(now);
             let file = NewFile { mtime, executable: put.executable, by: caller.identity, now };
-            entries::store(connection, &permit, &names, object, &file)?;
+            slot.store(connection, object, &file)?;
             let target = Target::new(caller.identity, &permit, &names);
             parts::supersede(connection, &blobs, &target, held.hold())?;
             held.ticket.record_in(connection, None)?;

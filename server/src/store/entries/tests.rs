@@ -6,7 +6,7 @@ use sealift_protocol::ErrorCode;
 use super::*;
 use crate::error::Error;
 use crate::policy::Access;
-use crate::store::{identities, schema, spaces};
+use crate::store::{identities, objects, schema, spaces};
 
 struct Tree {
     connection: Connection,
@@ -41,7 +41,12 @@ impl Tree {
         let object =
             objects::keep_inline(&self.connection, &Digest::of(content.as_bytes()), content.as_bytes())?;
         let file = NewFile { mtime: 7, executable: false, by: self.identity, now: self.now };
-        store(&self.connection, &self.permit("alice"), &names(path), object, &file)
+        let permit = self.permit("alice");
+        Slot::find(&self.connection, &permit, &names(path))?.store(&self.connection, object, &file)
+    }
+
+    fn check(&self, path: &str) -> Result<()> {
+        Slot::find(&self.connection, &self.permit("alice"), &names(path)).map(drop)
     }
 
     fn file(&self) -> NewFile {
@@ -118,13 +123,10 @@ fn files_and_directories_do_not_take_each_others_place() {
     tree.put("a/b", "x").unwrap();
     assert_eq!(code(tree.put("a", "x")), ErrorCode::IsADirectory);
     assert_eq!(code(tree.put("a/b/c", "x")), ErrorCode::NotADirectory);
-    assert_eq!(code(check(&tree.connection, &tree.permit("alice"), &names("a"))), ErrorCode::IsADirectory);
-    assert_eq!(
-        code(check(&tree.connection, &tree.permit("alice"), &names("a/b/c"))),
-        ErrorCode::NotADirectory
-    );
-    assert_eq!(code(check(&tree.connection, &tree.permit("alice"), &[])), ErrorCode::IsADirectory);
-    assert!(check(&tree.connection, &tree.permit("alice"), &names("a/new/c")).is_ok());
+    assert_eq!(code(tree.check("a")), ErrorCode::IsADirectory);
+    assert_eq!(code(tree.check("a/b/c")), ErrorCode::NotADirectory);
+    assert_eq!(code(tree.check("")), ErrorCode::IsADirectory);
+    assert!(tree.check("a/new/c").is_ok());
 }
 
 #[test]
@@ -148,14 +150,19 @@ fn a_blob_becomes_garbage_with_its_last_object_and_comes_back_with_the_next() {
     let digest = Digest::of(b"big");
     let keep = || objects::keep_blob(&tree.connection, &digest, 3).unwrap();
     let permit = tree.permit("alice");
-    store(&tree.connection, &permit, &names("big"), keep(), &tree.file()).unwrap();
+    let store = |name: &str| {
+        let names = names(name);
+        let slot = Slot::find(&tree.connection, &permit, &names).unwrap();
+        slot.store(&tree.connection, keep(), &tree.file()).unwrap();
+    };
+    store("big");
     assert!(objects::size_within_reach(&tree.connection, tree.identity, 3).unwrap());
     assert!(objects::within_reach(&tree.connection, tree.identity, &digest, 3).unwrap().is_some());
     assert!(!objects::size_within_reach(&tree.connection, tree.identity + 1, 3).unwrap());
     assert!(objects::within_reach(&tree.connection, tree.identity + 1, &digest, 3).unwrap().is_none());
     tree.rm("big").unwrap();
     assert_eq!((count(&tree.connection, "blobs"), count(&tree.connection, "garbage")), (0, 1));
-    store(&tree.connection, &permit, &names("again"), keep(), &tree.file()).unwrap();
+    store("again");
     assert_eq!((count(&tree.connection, "blobs"), count(&tree.connection, "garbage")), (1, 0));
 }
 
@@ -212,7 +219,7 @@ fn links_are_leaves_that_nothing_follows() {
         assert_eq!(code(tree.cp(path, "alice", "x")), ErrorCode::NotADirectory, "{path}");
         let refused = find(&tree.connection, &tree.permit("alice"), &names(path)).unwrap_err();
         assert!(refused.to_string().contains("symbolic link"), "{refused}");
-        assert!(check(&tree.connection, &tree.permit("alice"), &names(path)).is_err(), "{path}");
+        assert!(tree.check(path).is_err(), "{path}");
     }
     assert_eq!(code(tree.mkdir("way", Some(1))), ErrorCode::NotADirectory);
     assert_eq!(code(tree.ln("d", "x")), ErrorCode::IsADirectory);
@@ -228,7 +235,7 @@ fn links_and_files_replace_each_other() {
     assert_eq!((count(&tree.connection, "objects"), count(&tree.connection, "contents")), (0, 0));
     tree.ln("a", "two").unwrap();
     assert_eq!(tree.all("alice", ""), ["a -> two"]);
-    assert!(check(&tree.connection, &tree.permit("alice"), &names("a")).is_ok());
+    assert!(tree.check("a").is_ok());
     tree.put("a", "content").unwrap();
     assert_eq!(tree.all("alice", ""), ["a 7"]);
     tree.ln("l", "there").unwrap();

@@ -12,8 +12,7 @@ use sealift_protocol::path::{MAX_PATH, PathError, name_key};
 
 use super::refusal::{into_itself, is_a_space, taken};
 use super::{
-    Held, NewFile, Node, Place, child, display, find, insert, is_a_directory, make_directories, store_leaf,
-    walk,
+    Held, NewFile, Node, Place, Slot, child, display, find, insert, is_a_directory, make_directories, walk,
 };
 use crate::error::{Error, Result};
 use crate::policy::{Permit, Rights, SpaceId};
@@ -141,11 +140,12 @@ pub fn copy(
         Place::File(_, content) => {
             check_length(to.0, &target_names, 0)?;
             let copied = NewFile { executable: content.executable, ..copied };
-            store_leaf(connection, to.0, &target_names, Held::File(content.object), &copied)?;
+            Slot::find(connection, to.0, &target_names)?.store(connection, content.object, &copied)?;
         }
         Place::Link(_, target) => {
             check_length(to.0, &target_names, 0)?;
-            store_leaf(connection, to.0, &target_names, Held::Link(target), &copied)?;
+            let slot = Slot::find(connection, to.0, &target_names)?;
+            slot.fill(connection, Held::Link(target), &copied)?;
         }
     }
     Ok(target_names)

@@ -1,37 +1,10 @@
 use std::io::Write;
 
 use super::*;
-use crate::store::{identities, schema, spaces};
+use crate::store::fixture::{Fixture, fixture};
+use crate::store::identities;
 
 const KEEP: Duration = Duration::from_secs(3600);
-
-struct Fixture {
-    dir: tempfile::TempDir,
-    catalog: Catalog,
-    blobs: Blobs,
-}
-
-/// A catalog in which identities 1 and 2 have spaces 1 and 2.
-async fn fixture() -> Fixture {
-    let dir = tempfile::tempdir().unwrap();
-    for name in ["blobs", "incoming"] {
-        std::fs::create_dir(dir.path().join(name)).unwrap();
-    }
-    let path = dir.path().join("catalog.db");
-    drop(schema::open(&path).unwrap());
-    let (catalog, _) = Catalog::open(&path).unwrap();
-    let enrol = |connection: &Connection| {
-        for name in ["alice", "bob"] {
-            let name = name.parse().unwrap();
-            let identity = identities::ensure(connection, &name, 1)?;
-            spaces::add(connection, &name, Some(identity), 1)?;
-        }
-        Ok(())
-    };
-    catalog.write(enrol).await.unwrap();
-    let blobs = Blobs::open(dir.path()).unwrap();
-    Fixture { dir, catalog, blobs }
-}
 
 fn key(path: &str, mtime: i64) -> Key {
     Target { identity: 1, space: 1, path: path.into() }.upload(100_000, mtime)
