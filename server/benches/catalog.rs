@@ -13,7 +13,9 @@ use sealift_server::clock;
 use sealift_server::data::DataDirectory;
 use sealift_server::error::Result;
 use sealift_server::policy::{Permit, Rights};
-use sealift_server::store::entries::{self, NewFile, Page};
+use sealift_server::store::catalog::Held;
+use sealift_server::store::entries::{self, NewFile, Page, Slot};
+use sealift_server::store::packs::Placement;
 use sealift_server::store::parts::{self, Target};
 use sealift_server::store::transfers::{self, Record};
 use sealift_server::store::{Blobs, Catalog, identities, objects, spaces};
@@ -40,6 +42,22 @@ struct Upload {
     names: Vec<String>,
     data: Vec<u8>,
     digest: Digest,
+    /// Where the catalog's writer has put it, together with others.
+    place: Option<Placement>,
+}
+
+impl Held for Upload {
+    fn checks_first(&self) -> bool {
+        true
+    }
+
+    fn content(&self) -> Option<(&Digest, &[u8])> {
+        Some((&self.digest, &self.data))
+    }
+
+    fn packed(&mut self, place: Placement) {
+        self.place = Some(place);
+    }
 }
 
 fn alice() -> Name {
@@ -62,8 +80,8 @@ impl Store {
     fn new(runtime: &Runtime) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (data, _) = DataDirectory::open_or_initialise(dir.path(), SystemTime::now()).unwrap();
-        let (catalog, _) = Catalog::open(&data.catalog()).unwrap();
         let blobs = Blobs::open(data.path()).unwrap();
+        let (catalog, _) = Catalog::open(&data.catalog(), blobs.clone()).unwrap();
         let make = |connection: &Connection| {
             let identity = identities::ensure(connection, &alice(), 1)?;
             let expires = clock::now() + 3_600_000_000_000;
@@ -84,7 +102,7 @@ impl Store {
             let object = objects::keep_inline(connection, &Digest::of(b"x"), b"x")?;
             for number in 0..100 {
                 let file = names(&format!("000/000/{number:03}"));
-                entries::store(connection, &permit, &file, object, &new_file(identity))?;
+                Slot::find(connection, &permit, &file)?.store(connection, object, &new_file(identity))?;
             }
             let copies = |from: &str, to: &str, count| {
                 (1..count).try_for_each(|number| {
@@ -107,9 +125,9 @@ impl Store {
         let mut commits = Vec::new();
         for upload in uploads {
             let (identity, blobs) = (self.identity, self.blobs.clone());
-            commits.push(
-                self.catalog.submit(move |connection| store(connection, identity, &blobs, &upload)).await,
-            );
+            let work =
+                move |connection: &Connection, upload: &Upload| store(connection, identity, &blobs, upload);
+            commits.push(self.catalog.submit_holding(upload, work, |_, _, _| Ok(())).await);
         }
         release.send(()).unwrap();
         first.wait().await.unwrap();
@@ -123,8 +141,12 @@ impl Store {
 fn store(connection: &Connection, identity: i64, blobs: &Blobs, upload: &Upload) -> Result<()> {
     identities::of_certificate(connection, &Digest::of(b"certificate"), clock::now())?;
     let permit = permit(connection, identity)?;
-    let object = objects::keep_inline(connection, &upload.digest, &upload.data)?;
-    entries::store(connection, &permit, &upload.names, object, &new_file(identity))?;
+    let slot = Slot::find(connection, &permit, &upload.names)?;
+    let object = match &upload.place {
+        Some(place) => objects::keep_packed(connection, &upload.digest, place)?,
+        None => objects::keep_inline(connection, &upload.digest, &upload.data)?,
+    };
+    slot.store(connection, object, &new_file(identity))?;
     parts::supersede(connection, blobs, &Target::new(identity, &permit, &upload.names), None)?;
     let record = Record {
         started: clock::now(),
@@ -145,7 +167,12 @@ fn uploads() -> Vec<Upload> {
     let upload = |number: usize| {
         let mut data = vec![7; SMALL];
         data[..8].copy_from_slice(&number.to_le_bytes());
-        Upload { names: names(&format!("{:03}/{number:06}", number / 100)), digest: Digest::of(&data), data }
+        Upload {
+            names: names(&format!("{:03}/{number:06}", number / 100)),
+            digest: Digest::of(&data),
+            data,
+            place: None,
+        }
     };
     (0..GROUP).map(upload).collect()
 }
