@@ -31,9 +31,13 @@ lint:
 doc:
     cargo doc --workspace --no-deps --open
 
-# Measures Sealift beside scp, sftp and curl to nginx
+# Measures Sealift beside scp, sftp, rsync, and curl and rclone to nginx
 bench *ARGS:
     python3 bench/bench.py {{ARGS}}
+
+# Measures the inner loops: frames, messages, hashing, the catalog
+bench-inner *ARGS:
+    cargo bench -p sealift-protocol -p sealift-server -- {{ARGS}}
 
 # Licences, sources and advisories of the dependencies (needs cargo-deny)
 deny:

@@ -18,6 +18,8 @@ use crate::command;
     Profiles and config.toml (profile, quiet, json) are in the user's configuration directory for\n\
     programs, under sealift, or in SEALIFT_CONFIG_DIR. A flag counts more than the environment, and\n\
     that more than the file.\n\n\
+    With --json, put, get and sync tell of each file as it ends, twice a second of the progress so far,\n\
+    and at the end print a summary.\n\n\
     Exit codes: 0 done, 1 other failure, 2 usage, 3 not found, 4 not allowed or certificate refused,\n\
     5 integrity mismatch, 6 no space or quota, 7 could not connect or timed out (try again),\n\
     8 some of several failed, 130 interrupted.")]

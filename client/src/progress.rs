@@ -20,20 +20,31 @@ pub(crate) struct Bar {
     /// From the start, so that its estimates are right when it is first seen.
     bar: Option<ProgressBar>,
     seen: bool,
+    kind: Kind,
+}
+
+/// What a bar knows, and so shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Kind {
+    /// How much there is in all.
+    length: bool,
+    /// How many files are left.
+    count: bool,
 }
 
 impl Bar {
     /// A bar that shows nothing unless it is `wanted`.
     pub(crate) fn new(wanted: bool) -> Self {
+        let kind = Kind::default();
         let bar =
-            || ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()).with_style(style(false));
-        Self { began: Instant::now(), bar: wanted.then(bar), seen: false }
+            || ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()).with_style(style(kind));
+        Self { began: Instant::now(), bar: wanted.then(bar), seen: false, kind }
     }
 
     /// Sets how much there is in all, where that is known.
-    pub(crate) fn set_length(&self, length: Option<u64>) {
+    pub(crate) fn set_length(&mut self, length: Option<u64>) {
+        self.become_kind(Kind { length: length.is_some(), ..self.kind });
         if let Some(bar) = &self.bar {
-            bar.set_style(style(length.is_some()));
             match length {
                 Some(length) => bar.set_length(length),
                 None => bar.unset_length(),
@@ -41,7 +52,22 @@ impl Bar {
         }
     }
 
-    /// Sets what is written before the bar.
+    /// Sets what is written of the files that are left; there are several.
+    pub(crate) fn set_count(&mut self, count: impl FnOnce() -> String) {
+        self.become_kind(Kind { count: true, ..self.kind });
+        if let Some(bar) = &self.bar {
+            bar.set_prefix(count());
+        }
+    }
+
+    fn become_kind(&mut self, kind: Kind) {
+        if let Some(bar) = self.bar.as_ref().filter(|_| self.kind != kind) {
+            bar.set_style(style(kind));
+        }
+        self.kind = kind;
+    }
+
+    /// Sets the name that is written beside the bar.
     pub(crate) fn set_message(&self, message: impl FnOnce() -> String) {
         if let Some(bar) = &self.bar {
             bar.set_message(text::harmless(&message()).into_owned());
@@ -82,11 +108,14 @@ impl Drop for Bar {
     }
 }
 
-fn style(with_length: bool) -> ProgressStyle {
-    let template = if with_length {
-        "{wide_msg} {percent:>3}% [{bar:20}] {done} of {all}, {speed}, {left} left"
-    } else {
-        "{wide_msg} {done}, {speed}, {elapsed}"
+fn style(kind: Kind) -> ProgressStyle {
+    // Where names alternate, they come last and get what room there is: the figures keep their places, and fit into
+    // 80 columns.
+    let template = match (kind.length, kind.count) {
+        (true, false) => "{wide_msg} {percent:>3}% [{bar:20}] {done} of {all}, {speed}, {left} left",
+        (false, false) => "{wide_msg} {done}, {speed}, {elapsed}",
+        (true, true) => "[{bar:8}] {percent:>3}% of {all}, {speed}, {left} and {prefix} {wide_msg}",
+        (false, true) => "{done}, {speed}, {elapsed}, {prefix} {wide_msg}",
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let style = style.progress_chars("=> ");

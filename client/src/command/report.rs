@@ -1,5 +1,6 @@
 //! What uploads and downloads tell the user: results, failures, progress, a summary.
 
+mod progress;
 mod summary;
 
 use std::collections::HashMap;
@@ -20,9 +21,6 @@ use crate::printer::Printer;
 use crate::progress::Bar;
 use crate::text::{self, absolute};
 
-/// How often JSON lines tell of progress.
-const INTERVAL: Duration = Duration::from_millis(500);
-
 /// Below this many bytes a rate says more about waiting than about bytes.
 const NOTABLE: u64 = 1024 * 1024;
 
@@ -36,6 +34,8 @@ struct Open {
     size: Option<u64>,
     /// Bytes that have crossed.
     crossed: u64,
+    /// Bytes that were read to find out whether the server has them.
+    compared: u64,
 }
 
 /// Takes a run's events, and knows at the end how it went.
@@ -51,8 +51,8 @@ struct State<'a> {
     open: HashMap<usize, Open>,
     bar: Bar,
     began: Instant,
-    /// When a JSON line last told of progress.
-    told: Instant,
+    /// When a JSON line last told of progress, and how many bytes had crossed then.
+    told: (Instant, u64),
     /// Files that were found so far, and bytes of them as far as they are known.
     found: usize,
     found_bytes: u64,
@@ -60,8 +60,9 @@ struct State<'a> {
     total: Option<(usize, u64)>,
     /// The file that is being compared with what the server has.
     hashing: Option<usize>,
-    /// Bytes of the transfers under way.
+    /// Bytes of the transfers under way, and of those that are being compared.
     crossing: u64,
+    comparing: u64,
     /// The files that are complete, how many of them the server had, and all bytes of them.
     finished: usize,
     deduplicated: usize,
@@ -96,12 +97,13 @@ impl<'a> Report<'a> {
             open: HashMap::new(),
             bar,
             began: now,
-            told: now,
+            told: (now, 0),
             found: 0,
             found_bytes: 0,
             total: None,
             hashing: None,
             crossing: 0,
+            comparing: 0,
             finished: 0,
             deduplicated: 0,
             bytes: 0,
@@ -193,7 +195,7 @@ impl State<'_> {
                 self.found += 1;
                 self.found_bytes += size.unwrap_or(0);
                 let (remote, local) = (absolute(&remote, &self.own), local.display().to_string());
-                self.open.insert(id, Open { remote, local, size, crossed: 0 });
+                self.open.insert(id, Open { remote, local, size, crossed: 0, compared: 0 });
             }
             Event::FoundAll { count, bytes } => {
                 self.total = Some((count, bytes));
@@ -205,7 +207,7 @@ impl State<'_> {
             Event::Retrying { error, wait } => self.retrying(error, wait),
             Event::Started { id, size } => {
                 self.hashing = None;
-                self.crossed(id, 0);
+                self.advance(id, 0, 0);
                 if let Some(open) = self.open.get_mut(&id) {
                     open.size = size;
                 }
@@ -223,13 +225,15 @@ impl State<'_> {
                 if self.hashing.replace(id) != Some(id) {
                     self.name(id, "comparing ");
                 }
-                self.crossed(id, bytes);
+                self.advance(id, 0, bytes);
             }
             Event::Progress { id, bytes } => {
-                self.crossed(id, bytes);
+                self.advance(id, bytes, 0);
                 self.tell_progress(id);
             }
-            Event::Finished { id, done } => self.finished(id, &done),
+            Event::Finished { id, done } => {
+                self.finished(id, &done);
+            }
             Event::Made { id } => {
                 self.open.remove(&id);
                 self.made += 1;
@@ -238,63 +242,25 @@ impl State<'_> {
             Event::Would { id, size } => self.would(id, size),
             Event::Changed(change) => self.changed(&change),
             Event::Failed { id, error } => {
-                self.crossed(id, 0);
+                self.advance(id, 0, 0);
                 if let Some(Open { remote, local, .. }) = self.open.remove(&id) {
                     self.failed(Some(&remote), &local, error);
                 }
             }
         }
-    }
-
-    /// Takes down how much of a file has crossed, and shows it.
-    fn crossed(&mut self, id: usize, bytes: u64) {
-        if let Some(open) = self.open.get_mut(&id) {
-            self.crossing = self.crossing - open.crossed + bytes;
-            open.crossed = bytes;
-        }
-        self.bar.set_position(self.bytes + self.crossing);
-    }
-
-    /// Puts a file's name before the bar.
-    fn name(&mut self, id: usize, what: &str) {
-        let Some(Open { local, .. }) = self.open.get(&id) else { return };
-        let (number, found) = (self.finished + self.made + self.kept + self.failures.len() + 1, self.found);
-        self.bar.set_message(|| match self.total {
-            Some((1, _)) => format!("{what}{local}"),
-            Some((count, _)) => format!("[{number}/{count}] {what}{local}"),
-            None if found == 1 => format!("{what}{local}"),
-            None => format!("[{number}/{found}+] {what}{local}"),
-        });
-    }
-
-    fn tell_progress(&mut self, id: usize) {
-        if self.printer.wants_json() && self.told.elapsed() >= INTERVAL {
-            self.told = Instant::now();
-            let Some(Open { remote, local, size, crossed }) = self.open.get(&id) else { return };
-            let line = json!({
-                "type": "progress",
-                "path": remote,
-                "local": local,
-                "bytes": crossed,
-                "size": size,
-                "files_done": self.finished + self.made,
-                "files_found": self.found,
-                "bytes_done": self.bytes + self.crossing,
-                "bytes_found": self.found_bytes,
-                "found_all": self.total.is_some(),
-            });
-            self.print(&line);
-        }
+        self.show_count();
     }
 
     fn finished(&mut self, id: usize, done: &Done) {
-        self.crossed(id, 0);
         self.finished += 1;
         self.deduplicated += usize::from(done.deduplicated);
         self.had_bytes += if done.deduplicated { done.size } else { 0 };
         self.bytes += done.size;
-        self.bar.set_position(self.bytes + self.crossing);
-        let Some(open) = self.open.remove(&id) else { return };
+        let Some(mut open) = self.open.remove(&id) else { return };
+        // At once: a bar that goes back for a moment forgets its rate.
+        self.crossing -= open.crossed;
+        self.comparing -= open.compared;
+        self.show_position();
         if self.printer.wants_json() {
             let Open { remote, local, .. } = &open;
             let line = json!({
@@ -309,13 +275,19 @@ impl State<'_> {
                 "wire_bytes": done.wire_bytes,
             });
             self.print(&line);
+            // Of a small file nothing is told before its end.
+            if let (true, Some(rate)) = (self.found > 1, self.rate_to_tell()) {
+                open.crossed = if done.deduplicated { 0 } else { done.size };
+                let line = self.progress(&open, rate);
+                self.print(&line);
+            }
         }
         self.last = Some(open);
     }
 
     /// A file is newer at the other end.
     fn kept(&mut self, id: usize) {
-        self.crossed(id, 0);
+        self.advance(id, 0, 0);
         self.kept += 1;
         let Some(Open { remote, local, .. }) = self.open.remove(&id) else { return };
         if self.printer.wants_json() {

@@ -20,7 +20,7 @@ pub enum Reply {
     Stored(Stored),
     /// To a put with `update`: what was there is newer, and stays.
     Kept {},
-    /// To a get: data frames follow, then a [`Trailer`].
+    /// To a get: data frames follow, then a [`Trailer`](super::Trailer).
     Content(Content),
     /// To a list; more such replies follow while `more` is set.
     Entries {

@@ -55,7 +55,7 @@ pub struct Hello {
     pub features: Vec<String>,
 }
 
-/// Asks what to do about files of known sizes, at most [`MAX_PLAN`].
+/// Asks what to do about files of known sizes, at most [`MAX_PLAN`](super::MAX_PLAN).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The files, in the order of the answers.
@@ -117,9 +117,9 @@ pub struct Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Body {
-    /// Exactly one data frame follows, of at most [`MAX_INLINE`] bytes.
+    /// Exactly one data frame follows, of at most [`MAX_INLINE`](super::MAX_INLINE) bytes.
     Inline,
-    /// Data frames follow, then a [`Trailer`].
+    /// Data frames follow, then a [`Trailer`](super::Trailer).
     Stream,
     /// Nothing follows: the content is said to be within the caller's reach already.
     Claim,
@@ -153,7 +153,7 @@ pub struct MakeDirectory {
 pub struct Link {
     /// Where to.
     pub path: RemotePath,
-    /// What it points to, at most [`MAX_TARGET`] bytes: text that means something only where the link is put to use.
+    /// What it points to, at most [`MAX_TARGET`](super::MAX_TARGET) bytes: text that means something only where the link is put to use.
     pub target: String,
     /// When it was last modified; the server's time of arrival if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -64,6 +64,9 @@ async fn of_the_program() {
     programs, under sealift, or in SEALIFT_CONFIG_DIR. A flag counts more than the environment, and
     that more than the file.
 
+    With --json, put, get and sync tell of each file as it ends, twice a second of the progress so far,
+    and at the end print a summary.
+
     Exit codes: 0 done, 1 other failure, 2 usage, 3 not found, 4 not allowed or certificate refused,
     5 integrity mismatch, 6 no space or quota, 7 could not connect or timed out (try again),
     8 some of several failed, 130 interrupted.

@@ -31,24 +31,28 @@ async fn put_and_get() {
     let (_world, alice) = furnished().await;
     assert_snapshot!(both(&alice.run(["--json", "put", "a"]).await), @r#"
     {"deduplicated":false,"direction":"put","local":"a","path":"/alice/a","seconds":[SECONDS],"sha256":"[SHA-256]","size":1048576,"type":"finished","wire_bytes":[BYTES]}
+    {"bytes":1048576,"deduplicated_bytes":0,"deduplicated_files":0,"direction":"put","failed":0,"files":1,"kept":0,"type":"summary","would":0}
     --
     --
     exit 0
     "#);
     assert_snapshot!(both(&alice.run(["--json", "put", "a", "d/"]).await), @r#"
     {"deduplicated":true,"direction":"put","local":"a","path":"/alice/d/a","seconds":[SECONDS],"sha256":"[SHA-256]","size":1048576,"type":"finished","wire_bytes":[BYTES]}
+    {"bytes":1048576,"deduplicated_bytes":1048576,"deduplicated_files":1,"direction":"put","failed":0,"files":1,"kept":0,"type":"summary","would":0}
     --
     --
     exit 0
     "#);
     assert_snapshot!(both(&alice.run(["--json", "get", "d/a", "b"]).await), @r#"
     {"deduplicated":false,"direction":"get","local":"b","path":"/alice/d/a","seconds":[SECONDS],"sha256":"[SHA-256]","size":1048576,"type":"finished","wire_bytes":[BYTES]}
+    {"bytes":1048576,"deduplicated_bytes":0,"deduplicated_files":0,"direction":"get","failed":0,"files":1,"kept":0,"type":"summary","would":0}
     --
     --
     exit 0
     "#);
     assert_snapshot!(both(&alice.call(["--json", "put", "-", "c"]).input("x").run().await), @r#"
     {"deduplicated":false,"direction":"put","local":"-","path":"/alice/c","seconds":[SECONDS],"sha256":"[SHA-256]","size":1,"type":"finished","wire_bytes":[BYTES]}
+    {"bytes":1,"deduplicated_bytes":0,"deduplicated_files":0,"direction":"put","failed":0,"files":1,"kept":0,"type":"summary","would":0}
     --
     --
     exit 0
@@ -56,6 +60,7 @@ async fn put_and_get() {
     assert_snapshot!(both(&alice.run(["--json", "put", "a", "missing", "d/"]).await), @r#"
     {"code":"local","direction":"put","exit":3,"hint":"check the name","local":"missing","message":"cannot read missing: No such file or directory","path":null,"type":"failed"}
     {"deduplicated":true,"direction":"put","local":"a","path":"/alice/d/a","seconds":[SECONDS],"sha256":"[SHA-256]","size":1048576,"type":"finished","wire_bytes":[BYTES]}
+    {"bytes":1048576,"deduplicated_bytes":1048576,"deduplicated_files":1,"direction":"put","failed":1,"files":1,"kept":0,"type":"summary","would":0}
     --
     {"code":"local","exit":3,"hint":"check the name","message":"cannot read missing: No such file or directory","type":"error"}
     --
@@ -64,6 +69,7 @@ async fn put_and_get() {
     assert_snapshot!(both(&alice.run(["--json", "get", "a", "missing", "./"]).await), @r#"
     {"deduplicated":false,"direction":"get","local":"a","path":"/alice/a","seconds":[SECONDS],"sha256":"[SHA-256]","size":1048576,"type":"finished","wire_bytes":[BYTES]}
     {"code":"not-found","direction":"get","exit":3,"hint":null,"local":"missing","message":"/alice/missing does not exist: `sealift ls /alice` shows what does","path":"/alice/missing","type":"failed"}
+    {"bytes":1048576,"deduplicated_bytes":0,"deduplicated_files":0,"direction":"get","failed":1,"files":1,"kept":0,"type":"summary","would":0}
     --
     {"code":"not-found","exit":3,"hint":null,"message":"/alice/missing does not exist: `sealift ls /alice` shows what does","type":"error"}
     --
@@ -220,4 +226,29 @@ async fn progress_is_told_while_a_transfer_lasts() {
     let ran = running.ended().await.ok();
     assert_eq!(ran.object("finished")["size"], sent);
     assert_eq!(ran.stderr, "");
+}
+
+/// The same that the bar tells a person of several files.
+#[tokio::test]
+async fn progress_tells_what_is_left_and_what_the_server_had() {
+    let (_world, alice) = alice().await;
+    alice.write("a", Pattern::new(1, MIB).whole());
+    for (number, name) in (2..).zip(["b", "c", "d", "e"]) {
+        alice.write(name, Pattern::new(number, MIB).whole());
+    }
+    alice.run(["put", "a", "had"]).await.ok();
+    let line = ["--json", "put", "--limit-rate", "2M", "a", "b", "c", "d", "e", "to/"];
+    let ran = alice.run(line).await.ok();
+    let objects = ran.objects();
+    let progress: Vec<_> = objects.iter().filter(|object| object["type"] == "progress").collect();
+    let last = progress.last().unwrap_or_else(|| panic!("no progress: {ran:?}"));
+    let number = |key: &str| last[key].as_u64().unwrap_or_else(|| panic!("{key}: {last}"));
+    assert_eq!((number("deduplicated_files"), number("deduplicated_bytes")), (1, MIB));
+    assert_eq!(number("files_done") + number("files_left"), number("files_found"));
+    assert!(number("bytes_per_second") > 0 && last["seconds_left"].is_u64(), "{last}");
+    let summary = ran.object("summary");
+    assert_eq!(objects.last(), Some(&summary));
+    let told = ["files", "bytes", "deduplicated_files", "deduplicated_bytes", "failed"]
+        .map(|key| summary[key].clone());
+    assert_eq!(told, [5, 5 * MIB, 1, MIB, 0]);
 }

@@ -63,8 +63,10 @@ async fn with_content_on_standard_output_json_goes_elsewhere() {
     alice.call(["put", "-", "a"]).input("content").run().await.ok();
     let get = alice.run(["--json", "get", "a", "-"]).await.ok();
     assert_eq!(get.stdout, b"content");
-    let line: serde_json::Value = serde_json::from_str(get.stderr.trim_end()).unwrap();
-    assert_eq!((&line["type"], &line["local"]), (&"finished".into(), &"-".into()));
+    let (first, last) = get.stderr.split_once('\n').unwrap();
+    let [first, last] = [first, last].map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    assert_eq!((&first["type"], &first["local"]), (&"finished".into(), &"-".into()));
+    assert_eq!((&last["type"], &last["bytes"]), (&"summary".into(), &7.into()));
 }
 
 #[tokio::test]

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use sealift_tests::{Running, eventually};
+use sealift_tests::{Pattern, Running, eventually};
 
-use crate::alice;
+use crate::{MIB, alice};
 
 /// What a terminal was sent, without the carriage returns that it adds itself.
 async fn seen(running: Running) -> String {
@@ -61,6 +61,26 @@ async fn a_bar_shows_progress_on_a_terminal_and_is_gone_at_the_end() {
     assert!(!screen.contains("\u{1b}[3"), "no colours: {screen:?}");
     let size = alice.run(["--json", "info", "big"]).await.ok().object("info")["size"].clone();
     assert_eq!(size, sent);
+}
+
+#[tokio::test]
+async fn a_bar_of_several_files_shows_what_is_left_and_what_the_server_had() {
+    let (_world, alice) = alice().await;
+    alice.write("a", Pattern::new(1, MIB).whole());
+    for (number, name) in (2..).zip(["b", "c", "d", "e"]) {
+        // None has the size of what the server has: nothing else is compared.
+        alice.write(name, Pattern::new(number, MIB + number).whole());
+    }
+    alice.run(["put", "a", "had"]).await.ok();
+    let line = ["put", "--limit-rate", "2M", "a", "b", "c", "d", "e", "to/"];
+    let screen = seen(alice.call(line).start_on_terminal()).await;
+    assert!(
+        screen.contains(" of 5.0 MiB, ") && screen.contains(" files left, 1 skipped (1.0 MiB)"),
+        "{screen:?}"
+    );
+    assert!(screen.ends_with("the server had 1 of them\n"), "{screen:?}");
+    // A bar that went back when a file was complete would see megabytes cross in no time.
+    assert!(!screen.contains("GiB/s"), "{screen:?}");
 }
 
 #[tokio::test]

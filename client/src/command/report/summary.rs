@@ -10,9 +10,7 @@ use crate::text;
 impl State<'_> {
     pub(super) fn summarize(&mut self) {
         let stored = self.direction == Direction::Put;
-        if self.manner.update || self.manner.pretend {
-            self.summary_for_programs();
-        }
+        self.summary_for_programs();
         let kept = match (self.kept, stored) {
             (0, _) => String::new(),
             (1, true) => "; 1 file is newer on the server and stays".to_owned(),
@@ -77,6 +75,8 @@ impl State<'_> {
                 "dry_run": pretend,
                 "files": transferred,
                 "bytes": bytes,
+                "deduplicated_files": self.deduplicated,
+                "deduplicated_bytes": self.had_bytes,
                 "moved": moved,
                 "touched": touched,
                 "unchanged": unchanged,
@@ -107,7 +107,6 @@ impl State<'_> {
         self.printer.note(&note);
     }
 
-    /// The counts of a run in which not every file is told of.
     fn summary_for_programs(&mut self) {
         if self.printer.wants_json() {
             self.print(&json!({
@@ -115,6 +114,8 @@ impl State<'_> {
                 "direction": self.direction,
                 "files": self.finished,
                 "bytes": self.bytes,
+                "deduplicated_files": self.deduplicated,
+                "deduplicated_bytes": self.had_bytes,
                 "would": self.would,
                 "kept": self.kept,
                 "failed": self.failures.len(),
