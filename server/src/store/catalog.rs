@@ -327,11 +327,11 @@ fn pack(connection: &Connection, blobs: &Blobs, group: &mut [Box<dyn Change>]) -
         let (digest, data) = held.content()?;
         Some((number, digest, data))
     });
-    let Some((pack, places)) = Pack::make(connection, blobs, contents)? else { return Ok(None) };
-    for (number, place) in places {
-        group[number].held().packed(place);
+    let pack = Pack::make(connection, blobs, contents)?;
+    for (number, place) in pack.iter().flat_map(Pack::places) {
+        group[*number].held().packed(*place);
     }
-    Ok(Some(pack))
+    Ok(pack)
 }
 
 fn apply_all(transaction: &Connection, group: &mut [Box<dyn Change>]) -> Result<()> {

@@ -47,19 +47,21 @@ pub(super) struct Pack {
     bytes: Vec<u8>,
     digest: Digest,
     blob: BlobId,
+    /// The numbers of the contents in it, and their places.
+    places: Vec<(usize, Placement)>,
     /// Keeps the collector off the file until the commit.
     guard: Guard,
 }
 
 impl Pack {
-    /// Packs those of `contents` that are worth it, if they are worth a file together, and tells each one's number and place.
+    /// Packs those of the numbered `contents` that are worth it, if they are worth a file together.
     ///
     /// To be called in the transaction that is to refer to them.
     pub(super) fn make<'a>(
         connection: &Connection,
         blobs: &Blobs,
         contents: impl Iterator<Item = (usize, &'a Digest, &'a [u8])> + Clone,
-    ) -> Result<Option<(Self, Vec<(usize, Placement)>)>> {
+    ) -> Result<Option<Self>> {
         let contents = contents.filter(|(_, _, data)| data.len() >= SMALLEST);
         if contents.clone().map(|(_, _, data)| data.len()).sum::<usize>() < LEAST {
             return Ok(None);
@@ -78,9 +80,14 @@ impl Pack {
         }
         let digest = Digest::of(&bytes);
         let blob = objects::keep_file(connection, &digest, bytes.len() as u64)?;
-        let placed =
-            runs.into_iter().map(|(number, offset, length)| (number, Placement { blob, offset, length }));
-        Ok(Some((Self { bytes, digest, blob, guard }, placed.collect())))
+        let place = |(number, offset, length)| (number, Placement { blob, offset, length });
+        let places = runs.into_iter().map(place).collect();
+        Ok(Some(Self { bytes, digest, blob, places, guard }))
+    }
+
+    /// The numbers of the contents in it, and their places.
+    pub(super) fn places(&self) -> &[(usize, Placement)] {
+        &self.places
     }
 
     /// Writes the file: durable when this returns. The hold must live until the commit.

@@ -31,8 +31,8 @@ async fn upload_at_once(site: &Site, client: &mut Client) {
     }
 }
 
-async fn all_are_there(client: &mut Client, mut numbers: impl Iterator<Item = u64>) {
-    while let Some(number) = numbers.next() {
+async fn all_are_there(client: &mut Client, numbers: impl Iterator<Item = u64>) {
+    for number in numbers {
         assert!(client.get(&format!("d/{number}")).await.unwrap() == content(number), "{number}");
     }
 }

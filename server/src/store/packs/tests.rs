@@ -175,7 +175,7 @@ async fn a_pack_that_is_half_empty_goes_and_loses_nothing() {
     assert_eq!(store.count("thinned").await, 0);
     store.delete(NAMES[4]).await;
     store.collect().await;
-    assert_eq!(store.stored(), [PathBuf::new(); 0]);
+    assert!(store.stored().is_empty());
     for (data, _) in ten().skip(5) {
         assert!(!store.is_in_pack(&data).await && store.holds(&data).await);
     }
@@ -190,7 +190,7 @@ async fn a_pack_goes_with_the_last_of_its_contents() {
         store.delete(name).await;
     }
     store.collect().await;
-    assert_eq!(store.stored(), [PathBuf::new(); 0]);
+    assert!(store.stored().is_empty());
     assert_eq!(
         (store.count("blobs").await, store.count("thinned").await, store.count("garbage").await),
         (0, 0, 0)
@@ -213,7 +213,7 @@ async fn what_is_refused_leaves_no_trace_of_a_pack() {
         assert!(matches!(pending.wait().await, Err(Error::Refused(_))));
     }
     store.collect().await;
-    assert_eq!(store.stored(), [PathBuf::new(); 0]);
+    assert!(store.stored().is_empty());
     assert_eq!((store.count("blobs").await, store.count("objects").await), (0, 0));
 }
 
@@ -258,7 +258,7 @@ async fn a_damaged_pack_is_not_copied_from() {
     store.store([(content(9), "again")]).await;
     assert!(store.holds(&content(9)).await);
     store.collect().await;
-    assert_eq!(store.stored(), [PathBuf::new(); 0]);
+    assert!(store.stored().is_empty());
 }
 
 /// A large content may have the bytes of a pack, and then shares its file.
@@ -278,5 +278,5 @@ async fn a_content_can_be_what_a_pack_is() {
     assert_eq!(store.stored().len(), 1);
     store.catalog.write(move |connection| objects::release(connection, object)).await.unwrap();
     store.collect().await;
-    assert_eq!(store.stored(), [PathBuf::new(); 0]);
+    assert!(store.stored().is_empty());
 }
