@@ -34,6 +34,7 @@ pub fn put(file: &str, body: Body) -> Put {
         executable: false,
         update: false,
         resume: None,
+        key: None,
     }
 }
 
@@ -137,7 +138,7 @@ impl Client {
 
     /// The same for the content of this digest only.
     pub async fn ask_meaning(&mut self, file: &str, offset: u64, sha256: Option<Digest>) {
-        self.push(&Request::Get(Get { path: path(file), offset, sha256 }));
+        self.push(&Request::Get(Get { path: path(file), offset, sha256, length: None }));
         self.flush().await;
     }
 
