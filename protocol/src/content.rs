@@ -15,8 +15,8 @@ use tokio::sync::mpsc;
 
 use crate::frame::{HEADER, MAX_DATA};
 use crate::{Digest, FrameKind, Hasher, Header};
-pub use order::{EmptyBlocks, Filling, Order};
 use order::{Block, Returns};
+pub use order::{EmptyBlocks, Filling, Order};
 
 /// Payload bytes of a data frame: large enough to spread the cost of a frame, small enough for a core's cache.
 pub const FRAME: usize = 256 * 1024;

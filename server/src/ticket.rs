@@ -22,6 +22,8 @@ pub struct Ticket {
     begun: Instant,
     /// Until it is closed.
     record: Mutex<Option<Record>>,
+    /// Whether there is nothing to interrupt just now.
+    rests: bool,
 }
 
 impl Ticket {
@@ -43,7 +45,12 @@ impl Ticket {
             digest: None,
             error: None,
         };
-        Self { catalog: catalog.clone(), begun: Instant::now(), record: Mutex::new(Some(record)) }
+        Self {
+            catalog: catalog.clone(),
+            begun: Instant::now(),
+            record: Mutex::new(Some(record)),
+            rests: false,
+        }
     }
 
     /// Notes how far the transfer has come: bytes of the content, bytes of frames.
@@ -69,6 +76,16 @@ impl Ticket {
                 record.bytes = 0;
             }
         }
+    }
+
+    /// Notes whether there may be more to transfer, of which nothing is under way.
+    pub fn rest(&mut self, rests: bool) {
+        self.rests = rests;
+    }
+
+    /// Writes no record: what was transferred is part of another one's.
+    pub fn withdraw(self) {
+        *self.lock() = None;
     }
 
     /// Writes the record as part of a transaction, so that the log and the tree agree.
@@ -109,7 +126,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let Some(record) = self.close(Some(ErrorCode::Interrupted)) {
+        if let Some(record) = self.close((!self.rests).then_some(ErrorCode::Interrupted)) {
             self.catalog.post(move |connection| transfers::insert(connection, &record));
         }
     }

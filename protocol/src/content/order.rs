@@ -97,8 +97,14 @@ pub(super) struct Returns(Arc<Order>);
 /// The beginning of an order of blocks of `size` bytes, and where they go.
 pub(super) fn begin(size: usize) -> (EmptyBlocks, blocking::Receiver<Block>, Returns) {
     let (full, full_blocks) = blocking::channel();
-    let state =
-        State { full: Some(full), empty: Vec::new(), unmade: BLOCKS, next: 0, reach: 0, ahead: BTreeMap::new() };
+    let state = State {
+        full: Some(full),
+        empty: Vec::new(),
+        unmade: BLOCKS,
+        next: 0,
+        reach: 0,
+        ahead: BTreeMap::new(),
+    };
     let (state, front) = (Mutex::new(state), watch::Sender::new(Front::default()));
     let order = Arc::new(Order { size, state, changed: Notify::new(), front });
     (EmptyBlocks { order: order.clone(), index: 0, current: None }, full_blocks, Returns(order))

@@ -117,7 +117,7 @@ pub struct Slice {
     pub key: u64,
     /// The slice's first byte in the content: whole [`SLICE`](super::SLICE)s behind the first byte that the put sends.
     pub offset: u64,
-    /// Its bytes: a [`SLICE`](super::SLICE), or what is left of the content.
+    /// Its bytes: a [`SLICE`](super::SLICE), or what is left of the content. None ask whether there is such an upload.
     pub length: u64,
 }
 

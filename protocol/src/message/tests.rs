@@ -109,7 +109,8 @@ fn slices_are_pinned() {
 fn every_request_type_is_known_to_the_decoder() {
     for kind in REQUESTS {
         let error = decode_request(
-            format!(r#"{{"type":"{kind}","path":5,"csr":5,"versions":5,"files":5,"from":5,"key":"x"}}"#).as_bytes(),
+            format!(r#"{{"type":"{kind}","path":5,"csr":5,"versions":5,"files":5,"from":5,"key":"x"}}"#)
+                .as_bytes(),
         );
         if let Err(error) = error {
             assert_eq!(error.code, ErrorCode::BadRequest, "{kind}");

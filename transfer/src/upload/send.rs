@@ -488,5 +488,6 @@ fn put(
         executable,
         update: job.manner.update,
         resume: None,
+        key: None,
     }
 }
