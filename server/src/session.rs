@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sealift_protocol::content::Order;
@@ -92,11 +92,18 @@ struct Activity {
     opened: Instant,
     /// When the last reply was done, in milliseconds after `opened`.
     ended: AtomicU64,
+    /// Whether the client went away without a goodbye.
+    cut: AtomicBool,
 }
 
 impl Default for Activity {
     fn default() -> Self {
-        Self { requests: AtomicUsize::new(0), opened: Instant::now(), ended: AtomicU64::new(0) }
+        Self {
+            requests: AtomicUsize::new(0),
+            opened: Instant::now(),
+            ended: AtomicU64::new(0),
+            cut: AtomicBool::new(false),
+        }
     }
 }
 
@@ -206,7 +213,10 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     async fn run(mut self) -> Result<()> {
-        if let Err(error) = self.requests().await {
+        let ended = self.requests().await;
+        let broke = matches!(ended, Err(Error::Stream(StreamError::Io(_) | StreamError::Closed)));
+        self.busy.cut.store(broke || self.reader.was_cut(), Ordering::Relaxed);
+        if let Err(error) = ended {
             debug!(%error, "reading ended");
             self.push(Slot::Close(error.to_wire())).await?;
         }
@@ -401,7 +411,7 @@ impl Replying<'_> {
     /// The log gets its row of what was sent in ranges.
     async fn end_ranges(&mut self) {
         if let Some(carried) = self.carried.take() {
-            carried.finish().await;
+            carried.finish(self.busy.cut.load(Ordering::Relaxed)).await;
         }
     }
 

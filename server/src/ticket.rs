@@ -22,8 +22,6 @@ pub struct Ticket {
     begun: Instant,
     /// Until it is closed.
     record: Mutex<Option<Record>>,
-    /// Whether there is nothing to interrupt just now.
-    rests: bool,
 }
 
 impl Ticket {
@@ -45,12 +43,7 @@ impl Ticket {
             digest: None,
             error: None,
         };
-        Self {
-            catalog: catalog.clone(),
-            begun: Instant::now(),
-            record: Mutex::new(Some(record)),
-            rests: false,
-        }
+        Self { catalog: catalog.clone(), begun: Instant::now(), record: Mutex::new(Some(record)) }
     }
 
     /// Notes how far the transfer has come: bytes of the content, bytes of frames.
@@ -76,11 +69,6 @@ impl Ticket {
                 record.bytes = 0;
             }
         }
-    }
-
-    /// Notes whether there may be more to transfer, of which nothing is under way.
-    pub fn rest(&mut self, rests: bool) {
-        self.rests = rests;
     }
 
     /// Writes no record: what was transferred is part of another one's.
@@ -126,7 +114,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let Some(record) = self.close((!self.rests).then_some(ErrorCode::Interrupted)) {
+        if let Some(record) = self.close(Some(ErrorCode::Interrupted)) {
             self.catalog.post(move |connection| transfers::insert(connection, &record));
         }
     }

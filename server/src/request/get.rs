@@ -46,9 +46,9 @@ pub struct Carried {
 }
 
 impl Carried {
-    /// No more ranges follow.
-    pub async fn finish(self) {
-        self.ticket.finish(None).await;
+    /// No more ranges follow, because the client wants none, or because it is gone.
+    pub async fn finish(self, gone: bool) {
+        self.ticket.finish(gone.then_some(ErrorCode::Interrupted)).await;
     }
 
     /// Whether what was found is more of the same.
@@ -120,9 +120,8 @@ pub async fn send(
         Some(earlier) if length.is_some() && earlier.goes_on(&path, &opened) => {
             ticket.withdraw();
             (ticket, crossed) = (earlier.ticket, (earlier.bytes, earlier.wire_bytes));
-            ticket.rest(false);
         }
-        Some(earlier) => earlier.finish().await,
+        Some(earlier) => earlier.finish(false).await,
         None => {}
     }
     let (content, source) = match opened {
@@ -168,7 +167,6 @@ pub async fn send(
     if error.is_none() {
         ticket.progress(bytes, wire_bytes);
         if offset + rest < size {
-            ticket.rest(true);
             *carried = Some(Carried { ticket, path, sha256, bytes, wire_bytes });
             return Ok(());
         }
