@@ -153,6 +153,22 @@ impl FullFrames {
         // The filler may have ended already; then nobody needs them.
         let _ = self.empty.send(frames);
     }
+
+    /// Where frames are given back while somebody waits for the next.
+    pub fn recycler(&self) -> Recycler {
+        Recycler(self.empty.clone())
+    }
+}
+
+/// Takes frames back for reuse.
+#[derive(Debug)]
+pub struct Recycler(blocking::Sender<Frames>);
+
+impl Recycler {
+    /// Gives frames back.
+    pub fn recycle(&self, frames: Frames) {
+        let _ = self.0.send(frames);
+    }
 }
 
 /// What sees every byte of a content as it passes.

@@ -1,6 +1,6 @@
 //! One large file over several connections.
 
-use sealift_tests::{Computer, Pattern, World};
+use sealift_tests::{Computer, Pattern, World, eventually};
 
 use crate::gate::{Gate, Way};
 use crate::relay::{Cut, Relay};
@@ -109,4 +109,82 @@ async fn a_file_that_is_deleted_while_it_is_fetched() {
     gate.open();
     running.ended().await.refused(3);
     assert!(alice.finished_files().is_empty());
+}
+
+/// Puts the file over up to four connections that break as told. Returns what the program said of it at its end, and
+/// what passed over each connection.
+async fn put(world: &World, alice: &Computer, cuts: Vec<Cut>) -> (u64, Vec<u64>) {
+    alice.write("big", content());
+    let relay = Relay::before(world.address, cuts).await;
+    let line = ["--json", "put", "big", "--connections", "4", "--server", &relay.server()];
+    let finished = alice.run(line).await.ok().object("finished");
+    assert!(alice.run(["get", "big", "-"]).await.ok().stdout == content());
+    world.store().without_parts().await;
+    world.store().settled().await;
+    (finished["wire_bytes"].as_u64().unwrap(), relay.passed())
+}
+
+#[tokio::test]
+async fn an_upload_over_four_connections() {
+    let (world, alice) = alice().await;
+    let (wire, passed) = put(&world, &alice, Vec::new()).await;
+    assert_eq!(passed.len(), 4);
+    assert!(passed.iter().all(|bytes| *bytes > MIB), "{passed:?}");
+    assert!(wire > SIZE && wire < SIZE + SIZE / 100, "every frame counts, once: {wire}");
+    // One row, for all of it.
+    let rows: Vec<_> = world.store().log().into_iter().filter(|row| row.direction == "put").collect();
+    assert_eq!((rows.len(), rows[0].bytes), (1, SIZE), "{rows:?}");
+    assert!(rows[0].wire_bytes > SIZE && rows[0].error.is_none(), "{rows:?}");
+}
+
+#[tokio::test]
+async fn an_upload_that_loses_a_further_connection() {
+    let (world, alice) = alice().await;
+    let cuts = vec![None, Some((Way::Up, 3 * MIB)), Some((Way::Up, 2 * MIB + 77)), Some((Way::Down, 900))];
+    let (_, passed) = put(&world, &alice, cuts).await;
+    let sum: u64 = passed.iter().sum();
+    assert!(sum < SIZE + 20 * MIB, "only what the lost ones had under way is sent again: {passed:?}");
+}
+
+#[tokio::test]
+async fn an_upload_that_loses_its_first_connection() {
+    let (world, alice) = alice().await;
+    let (_, passed) = put(&world, &alice, vec![Some((Way::Up, 9 * MIB))]).await;
+    let sum: u64 = passed.iter().sum();
+    assert!(sum < SIZE + 40 * MIB, "it goes on: {passed:?}");
+}
+
+#[tokio::test]
+async fn an_upload_that_is_interrupted_goes_on() {
+    let (world, alice) = alice().await;
+    alice.write("big", content());
+    let mut gate = Gate::before(world.address, Way::Up, 9 * MIB).await;
+    let server = gate.server();
+    let running = alice.call(["put", "big", "--connections", "3", "--server", &server]).start();
+    gate.reached().await;
+    eventually("the upload under way", || world.store().parts().pop_first()).await;
+    running.interrupt();
+    running.ended().await.refused(130);
+    gate.open();
+    let again = alice.run(["--json", "put", "big", "--connections", "3"]).await.ok().object("finished");
+    let wire = again["wire_bytes"].as_u64().unwrap();
+    assert!(wire < SIZE - 3 * MIB, "it goes on where it stopped: {wire}");
+    assert!(alice.run(["get", "big", "-"]).await.ok().stdout == content());
+    world.store().without_parts().await;
+    world.store().settled().await;
+}
+
+#[tokio::test]
+async fn a_file_that_changes_while_it_is_sent() {
+    let (world, alice) = alice().await;
+    let path = alice.write("big", content());
+    let mut gate = Gate::before(world.address, Way::Up, 6 * MIB).await;
+    let server = gate.server();
+    let running = alice.call(["put", "big", "--connections", "4", "--server", &server]).start();
+    gate.reached().await;
+    std::fs::File::options().write(true).open(path).unwrap().set_len(SIZE / 2).unwrap();
+    gate.open();
+    running.ended().await.refused(1);
+    world.store().settled().await;
+    assert_eq!(world.store().count("entries"), 0);
 }
