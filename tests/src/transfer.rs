@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use sealift_protocol::content::FRAME;
-use sealift_protocol::message::{Body, Content, Get, Put, Reply, Request, Stored, Trailer, decode};
+use sealift_protocol::message::{Body, Content, Get, Put, Reply, Request, Stored, Trailer, Turn, decode};
 use sealift_protocol::{Digest, ErrorCode, FrameKind, Hasher, WireError};
 
 use crate::Client;
@@ -100,6 +100,11 @@ impl Client {
     pub async fn send_data(&mut self, payload: &[u8]) {
         self.writer.push_data(payload).unwrap();
         self.flush().await;
+    }
+
+    /// Queues that another slice of a streamed upload follows.
+    pub fn push_turn(&mut self, offset: u64) {
+        self.writer.push(&Turn::Turn { offset }).unwrap();
     }
 
     /// Queues the end of a streamed upload.
