@@ -116,7 +116,7 @@ async fn of_put() {
 
     Connections:
           --connections <NUMBER>
-              Share many or large files among up to so many connections [default: 2]
+              Share many files, or one that is large, among up to so many connections [default: 2, and for one file only if it is slow]
 
           --limit-rate <RATE>
               Move at most so many bytes in a second, such as 500K or 2M
@@ -210,7 +210,7 @@ async fn of_sync() {
 
     Connections:
           --connections <NUMBER>
-              Share many or large files among up to so many connections [default: 2]
+              Share many files, or one that is large, among up to so many connections [default: 2, and for one file only if it is slow]
 
           --limit-rate <RATE>
               Move at most so many bytes in a second, such as 500K or 2M
