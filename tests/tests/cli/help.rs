@@ -116,7 +116,7 @@ async fn of_put() {
 
     Connections:
           --connections <NUMBER>
-              Share many files, or one that is large, among up to so many connections [default: 2, and for one file only if it is slow]
+              Share many files, or a large one, among up to so many connections [default: 2 if it helps]
 
           --limit-rate <RATE>
               Move at most so many bytes in a second, such as 500K or 2M
@@ -210,7 +210,7 @@ async fn of_sync() {
 
     Connections:
           --connections <NUMBER>
-              Share many files, or one that is large, among up to so many connections [default: 2, and for one file only if it is slow]
+              Share many files, or a large one, among up to so many connections [default: 2 if it helps]
 
           --limit-rate <RATE>
               Move at most so many bytes in a second, such as 500K or 2M

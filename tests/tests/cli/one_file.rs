@@ -1,5 +1,7 @@
 //! One large file over several connections.
 
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 use sealift_tests::{Computer, Pattern, World, eventually};
 
 use crate::gate::{Gate, Way};
@@ -187,4 +189,36 @@ async fn a_file_that_changes_while_it_is_sent() {
     running.ended().await.refused(1);
     world.store().settled().await;
     assert_eq!(world.store().count("entries"), 0);
+}
+
+/// Whichever connections break, and wherever, the file arrives in both directions.
+#[test]
+fn any_connections_may_break() {
+    const SIZE: u64 = 25 * MIB + 7;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (world, alice) = runtime.block_on(alice());
+    let way = prop_oneof![Just(Way::Up), Just(Way::Down)];
+    let cut = proptest::option::of((way, 1..8 * MIB));
+    let cases = (proptest::collection::vec(cut, 0..6), any::<u8>());
+    let mut runner = TestRunner::new(Config { cases: 10, failure_persistence: None, ..Config::default() });
+    let case = |(cuts, seed): (Vec<Cut>, u8)| {
+        let content = Pattern::new(seed.into(), SIZE).whole();
+        alice.write("file", &content);
+        runtime.block_on(async {
+            for verb in ["put", "get"] {
+                let relay = Relay::before(world.address, cuts.clone()).await;
+                let line = [verb, "file", "--connections", "3", "--server", &relay.server()];
+                alice.run(line).await.ok();
+                assert!(alice.read("file") == content, "{verb} {cuts:?}");
+                if verb == "put" {
+                    std::fs::remove_file(alice.desk().join("file")).unwrap();
+                }
+            }
+            alice.run(["rm", "file"]).await.ok();
+            world.store().without_parts().await;
+        });
+        Ok(())
+    };
+    runner.run(&cases, case).unwrap();
+    runtime.block_on(world.store().settled());
 }
