@@ -180,9 +180,15 @@ impl Order {
         self.changed.notify_waiters();
     }
 
-    /// Takes no more blocks, and forgets those whose turn did not come.
-    fn close(&self) {
+    /// Takes no more blocks, and forgets those whose turn did not come. The last one need not be full, so nothing may
+    /// follow it.
+    fn close(&self, last: Option<(u64, Block)>) {
         let mut state = self.state();
+        if let (Some(full), Some((index, block))) = (&state.full, last)
+            && index == state.next
+        {
+            let _ = full.send(block);
+        }
         (state.full, state.empty) = (None, Vec::new());
         state.ahead.clear();
         drop(state);
@@ -334,12 +340,8 @@ impl EmptyBlocks {
 
 impl Drop for EmptyBlocks {
     fn drop(&mut self) {
-        // What comes ahead of its turn is of no use any more, least of all if it is not whole.
-        if self.current.as_ref().is_some_and(|block| block.index == self.order.next()) {
-            self.pass();
-        }
-        self.current = None;
-        self.order.close();
+        let last = self.current.take();
+        self.order.close(last.and_then(|mut filling| Some((filling.index, filling.block.take()?))));
     }
 }
 
@@ -351,7 +353,7 @@ impl Returns {
 
 impl Drop for Returns {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.close(None);
     }
 }
 
@@ -458,7 +460,10 @@ mod tests {
         let draining = drain(drainer);
         assert!(first.copy(&content(1, 5)).await);
         assert!(!first.turn_to(3), "in the middle of a block");
-        bring(&order, 3, &content(1, 0)).await;
+        // What would follow if the block before it were whole.
+        for index in [2, 3] {
+            bring(&order, index, &content(1, 0)).await;
+        }
         drop(first);
         assert_eq!(draining.await.unwrap().0, content(1, 5));
 
