@@ -38,6 +38,8 @@ impl Session {
             addresses: self.settings.server.iter().cloned().collect(),
             agent: concat!("sealift/", env!("CARGO_PKG_VERSION")).to_owned(),
             connections: self.wishes.connections.unwrap_or(usual.connections),
+            // Who asks for some wants to see them used.
+            eager: self.wishes.connections.is_some(),
             retries: self.wishes.retries.unwrap_or(usual.retries),
             limit: self.wishes.limit.clone(),
             ..usual

@@ -34,6 +34,7 @@ fn put(number: u64) -> Request {
         executable: false,
         update: false,
         resume: None,
+        key: None,
     })
 }
 

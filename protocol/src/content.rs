@@ -5,16 +5,18 @@
 //! file's size, and each side waits for the other when it is ahead. A block is larger than a frame because each
 //! hand-over wakes a thread, and frames are smaller because they are the grain of progress on a slow line.
 
+mod order;
+
 use std::io::{self, Read, Write};
 use std::sync::mpsc as blocking;
 use std::thread;
 
-use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 
 use crate::frame::{HEADER, MAX_DATA};
-use crate::io::{FrameReader, StreamError};
 use crate::{Digest, FrameKind, Hasher, Header};
+use order::{Block, Returns};
+pub use order::{EmptyBlocks, Filling, Order};
 
 /// Payload bytes of a data frame: large enough to spread the cost of a frame, small enough for a core's cache.
 pub const FRAME: usize = 256 * 1024;
@@ -44,6 +46,11 @@ impl Frames {
         self.memory[..self.filled].chunks(HEADER + FRAME)
     }
 
+    /// Payload bytes of all of them.
+    pub fn payload(&self) -> u64 {
+        self.iter().map(|frame| (frame.len() - HEADER) as u64).sum()
+    }
+
     /// Adds a frame of up to `want` bytes from `source`. Returns its payload, which is empty at the end of the source.
     fn fill(&mut self, source: &mut impl Read, want: usize) -> io::Result<&[u8]> {
         let start = self.filled;
@@ -70,6 +77,7 @@ pub type Outcome = io::Result<(u64, Option<Digest>)>;
 pub struct Filler {
     full: mpsc::Sender<Frames>,
     empty: blocking::Receiver<Frames>,
+    most: usize,
 }
 
 /// The asynchronous half of a sender.
@@ -81,9 +89,15 @@ pub struct FullFrames {
 
 /// The two halves that carry a content from a reader to the wire.
 pub fn sender() -> (Filler, FullFrames) {
+    sender_beside(0)
+}
+
+/// The same where so many blocks more may be kept by whoever sends them.
+pub fn sender_beside(kept: usize) -> (Filler, FullFrames) {
     let (full, full_frames) = mpsc::channel(BLOCKS);
     let (empty, empty_frames) = blocking::channel();
-    (Filler { full, empty: empty_frames }, FullFrames { full: full_frames, empty })
+    let filler = Filler { full, empty: empty_frames, most: BLOCKS + kept };
+    (filler, FullFrames { full: full_frames, empty })
 }
 
 impl Filler {
@@ -99,7 +113,7 @@ impl Filler {
         while more {
             let mut block = match self.empty.try_recv() {
                 Ok(block) => block,
-                Err(_) if made < BLOCKS => {
+                Err(_) if made < self.most => {
                     made += 1;
                     Frames::default()
                 }
@@ -145,33 +159,21 @@ impl FullFrames {
         // The filler may have ended already; then nobody needs them.
         let _ = self.empty.send(frames);
     }
+
+    /// Where frames are given back while somebody waits for the next.
+    pub fn recycler(&self) -> Recycler {
+        Recycler(self.empty.clone())
+    }
 }
 
-/// Received bytes; the memory is aligned to [`ALIGNMENT`].
+/// Takes frames back for reuse.
 #[derive(Debug)]
-struct Block {
-    memory: Vec<u8>,
-    start: usize,
-    size: usize,
-    filled: usize,
-}
+pub struct Recycler(blocking::Sender<Frames>);
 
-impl Block {
-    fn new(size: usize) -> Self {
-        // Zeroed memory is not touched before it is used: a small content costs only its own pages.
-        let memory = vec![0; size + ALIGNMENT];
-        let start = memory.as_ptr().align_offset(ALIGNMENT);
-        Self { memory, start, size, filled: 0 }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.memory[self.start..self.start + self.filled]
-    }
-
-    /// Up to `want` bytes of what is free.
-    fn room(&mut self, want: usize) -> &mut [u8] {
-        let count = want.min(self.size - self.filled);
-        &mut self.memory[self.start + self.filled..][..count]
+impl Recycler {
+    /// Gives frames back.
+    pub fn recycle(&self, frames: Frames) {
+        let _ = self.0.send(frames);
     }
 }
 
@@ -201,103 +203,15 @@ impl Tally for Hasher {
 #[derive(Debug)]
 pub struct Drainer {
     full: blocking::Receiver<Block>,
-    empty: mpsc::UnboundedSender<Block>,
-}
-
-/// The asynchronous half of a receiver. When it is dropped, what has come is still handed on.
-#[derive(Debug)]
-pub struct EmptyBlocks {
-    full: blocking::Sender<Block>,
-    empty: mpsc::UnboundedReceiver<Block>,
-    current: Option<Block>,
-    size: usize,
-    made: usize,
+    empty: Returns,
 }
 
 /// The two halves that carry a content from the wire to a writer, in blocks of `size` bytes, a multiple of
 /// [`ALIGNMENT`]: [`BLOCK`] where memory is no concern.
 pub fn receiver(size: usize) -> (EmptyBlocks, Drainer) {
     debug_assert!(size > 0 && size.is_multiple_of(ALIGNMENT));
-    let (full, full_blocks) = blocking::channel();
-    let (empty, empty_blocks) = mpsc::unbounded_channel();
-    let blocks = EmptyBlocks { full, empty: empty_blocks, current: None, size, made: 0 };
-    (blocks, Drainer { full: full_blocks, empty })
-}
-
-impl EmptyBlocks {
-    /// Reads the payload of a data frame whose header was just read. `false`: the [`Drainer`] has failed, and the
-    /// payload was dropped.
-    pub async fn receive<R: AsyncRead + Unpin>(
-        &mut self,
-        reader: &mut FrameReader<R>,
-        header: Header,
-    ) -> Result<bool, StreamError> {
-        let mut left = header.length();
-        while left > 0 {
-            let Some(block) = self.block().await else {
-                reader.skip_payload(left).await?;
-                return Ok(false);
-            };
-            let room = block.room(left);
-            let count = room.len();
-            reader.payload(room).await?;
-            self.advance(count);
-            left -= count;
-        }
-        Ok(true)
-    }
-
-    /// Takes bytes that were received otherwise. `false`: the [`Drainer`] has failed.
-    pub async fn copy(&mut self, mut bytes: &[u8]) -> bool {
-        while !bytes.is_empty() {
-            let Some(block) = self.block().await else { return false };
-            let room = block.room(bytes.len());
-            let (now, later) = bytes.split_at(room.len());
-            room.copy_from_slice(now);
-            self.advance(now.len());
-            bytes = later;
-        }
-        true
-    }
-
-    /// The block that is being filled; `None` when the [`Drainer`] has failed.
-    async fn block(&mut self) -> Option<&mut Block> {
-        if self.current.is_none() {
-            let block = match self.empty.try_recv() {
-                Ok(block) => block,
-                Err(mpsc::error::TryRecvError::Disconnected) => return None,
-                Err(mpsc::error::TryRecvError::Empty) if self.made < BLOCKS => {
-                    self.made += 1;
-                    Block::new(self.size)
-                }
-                Err(mpsc::error::TryRecvError::Empty) => self.empty.recv().await?,
-            };
-            self.current = Some(block);
-        }
-        self.current.as_mut()
-    }
-
-    fn advance(&mut self, count: usize) {
-        if let Some(block) = &mut self.current {
-            block.filled += count;
-            if block.filled == block.size {
-                self.pass();
-            }
-        }
-    }
-
-    fn pass(&mut self) {
-        if let Some(block) = self.current.take() {
-            // Should the drainer have failed, `block` says so.
-            let _ = self.full.send(block);
-        }
-    }
-}
-
-impl Drop for EmptyBlocks {
-    fn drop(&mut self) {
-        self.pass();
-    }
+    let (blocks, full, empty) = order::begin(size);
+    (blocks, Drainer { full, empty })
 }
 
 impl Drainer {
@@ -306,12 +220,11 @@ impl Drainer {
     /// `target` gets aligned memory, and whole blocks but for the last.
     pub fn run<T: Tally>(self, mut target: impl Write, mut tally: T) -> io::Result<(u64, T::Outcome)> {
         let mut total = 0;
-        while let Ok(mut block) = self.full.recv() {
+        while let Ok(block) = self.full.recv() {
             tally.update(block.bytes());
             target.write_all(block.bytes())?;
-            total += block.filled as u64;
-            block.filled = 0;
-            let _ = self.empty.send(block);
+            total += block.bytes().len() as u64;
+            self.empty.give(block);
         }
         target.flush()?;
         Ok((total, tally.finish()))
@@ -328,10 +241,9 @@ impl Drainer {
         let (hashed, hashed_blocks) = blocking::channel::<Block>();
         thread::scope(|scope| {
             let write = move || {
-                while let Ok(mut block) = hashed_blocks.recv() {
+                while let Ok(block) = hashed_blocks.recv() {
                     target.write_all(block.bytes())?;
-                    block.filled = 0;
-                    let _ = empty.send(block);
+                    empty.give(block);
                 }
                 target.flush()
             };
@@ -339,7 +251,7 @@ impl Drainer {
             let mut total = 0;
             while let Ok(block) = full.recv() {
                 tally.update(block.bytes());
-                total += block.filled as u64;
+                total += block.bytes().len() as u64;
                 if hashed.send(block).is_err() {
                     // The writing has failed, and says why.
                     break;
@@ -403,7 +315,7 @@ mod tests {
             });
             while let Some(frames) = full.next().await {
                 for (index, frame) in frames.iter().enumerate() {
-                    let mut reader = FrameReader::new(frame, Duration::from_secs(10));
+                    let mut reader = crate::io::FrameReader::new(frame, Duration::from_secs(10));
                     let header = reader.header(Duration::ZERO).await.unwrap().unwrap();
                     if index % 2 == 0 {
                         assert!(empty.receive(&mut reader, header).await.unwrap());

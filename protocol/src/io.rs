@@ -49,12 +49,13 @@ pub struct FrameReader<R> {
     header: [u8; HEADER],
     have: usize,
     bytes: u64,
+    cut: bool,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Reads from `stream`; a wait of more than `stall` in the middle of a frame is an error.
     pub fn new(stream: R, stall: Duration) -> Self {
-        Self { stream, stall, control: Vec::new(), header: [0; HEADER], have: 0, bytes: 0 }
+        Self { stream, stall, control: Vec::new(), header: [0; HEADER], have: 0, bytes: 0, cut: false }
     }
 
     /// What is read from.
@@ -65,6 +66,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// The bytes of all frames read so far, headers included.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Whether the other end closed the connection without TLS's goodbye, as one does that was killed.
+    pub fn was_cut(&self) -> bool {
+        self.cut
     }
 
     /// Whether nothing of the next frame has come yet.
@@ -87,6 +93,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 Ok(count) => self.have += count,
                 // A peer that goes away without TLS's goodbye has closed the connection all the same.
                 Err(error) if self.have == 0 && error.kind() == io::ErrorKind::UnexpectedEof => {
+                    self.cut = true;
                     return Ok(None);
                 }
                 Err(error) => return Err(error.into()),

@@ -25,6 +25,16 @@ pub const MAX_TARGET: usize = 4096;
 /// The most files that one [`Request::Plan`] may name.
 pub const MAX_PLAN: usize = 256;
 
+/// The optional feature that a content can be shared among connections: [`Get::length`], [`Put::key`], [`Turn`] and
+/// [`Request::Slice`].
+pub const SLICES: &str = "slices";
+
+/// Bytes of a slice of an upload, but for the last of a content.
+pub const SLICE: u64 = crate::content::BLOCK as u64;
+
+/// How many slices of an upload may come ahead of one that is missing. Who sends more has to wait.
+pub const SLICES_AHEAD: usize = 16;
+
 /// A moment, in nanoseconds since 1970-01-01 00:00 UTC; negative before it.
 pub type Nanoseconds = i64;
 
@@ -41,6 +51,17 @@ pub enum Trailer {
     },
     /// The sender gives up; nothing was transferred. The connection goes on.
     Error(WireError),
+}
+
+/// What may stand between the data frames of a put that other connections share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Turn {
+    /// What follows is another slice than the next one.
+    Turn {
+        /// Its first byte in the content.
+        offset: u64,
+    },
 }
 
 /// A message could not be written or read.

@@ -16,6 +16,7 @@ pub mod prefixes;
 pub mod pulse;
 pub mod request;
 pub mod session;
+pub mod shared;
 pub mod state;
 pub mod store;
 pub mod ticket;

@@ -8,11 +8,14 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use sealift_protocol::content::Order;
 use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
-use sealift_protocol::message::{Get, Hello, Reply, Request, Trailer, Welcome, decode, decode_request};
+use sealift_protocol::message::{
+    Get, Hello, Reply, Request, SLICES, Trailer, Turn, Welcome, decode, decode_request,
+};
 use sealift_protocol::{Digest, ErrorCode, FrameKind, Header, Name, VERSION, WireError};
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
@@ -25,7 +28,8 @@ use crate::error::{Error, Result};
 use crate::prefixes::Prefixes;
 use crate::pulse::Watched;
 use crate::request;
-use crate::request::put::Acceptance;
+use crate::request::get::Carried;
+use crate::request::{put, slice};
 use crate::state::State;
 use crate::store::catalog::Pending;
 use crate::store::identities;
@@ -88,11 +92,18 @@ struct Activity {
     opened: Instant,
     /// When the last reply was done, in milliseconds after `opened`.
     ended: AtomicU64,
+    /// Whether the client went away without a goodbye.
+    cut: AtomicBool,
 }
 
 impl Default for Activity {
     fn default() -> Self {
-        Self { requests: AtomicUsize::new(0), opened: Instant::now(), ended: AtomicU64::new(0) }
+        Self {
+            requests: AtomicUsize::new(0),
+            opened: Instant::now(),
+            ended: AtomicU64::new(0),
+            cut: AtomicBool::new(false),
+        }
     }
 }
 
@@ -122,6 +133,8 @@ enum Slot {
     Ready(Box<Reply>),
     /// A change that waits for its commit.
     Changed(Pending<Reply>),
+    /// A slice that waits for what comes before it.
+    Slice(Arc<Order>, u64),
     /// A request that is served in its turn.
     Serve(Box<Request>),
     /// The last words.
@@ -166,7 +179,8 @@ async fn converse(
     let (served, serves) = watch::channel(0);
     let (busy, prefixes) = (&Activity::default(), &Prefixes::default());
     let reading = Reading { state, caller, signals, reader, queue, serves, asked: 0, busy, prefixes };
-    let replying = Replying { state, caller, writer, slots, held: None, served, busy, prefixes };
+    let (held, carried) = (None, None);
+    let replying = Replying { state, caller, writer, slots, held, carried, served, busy, prefixes };
     let both = async { tokio::try_join!(reading.run(), replying.run()).map(|((), closed)| closed) };
     let cut = async {
         signals.revoked.cancelled().await;
@@ -199,7 +213,10 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     async fn run(mut self) -> Result<()> {
-        if let Err(error) = self.requests().await {
+        let ended = self.requests().await;
+        let broke = matches!(ended, Err(Error::Stream(StreamError::Io(_) | StreamError::Closed)));
+        self.busy.cut.store(broke || self.reader.was_cut(), Ordering::Relaxed);
+        if let Err(error) = ended {
             debug!(%error, "reading ended");
             self.push(Slot::Close(error.to_wire())).await?;
         }
@@ -219,6 +236,9 @@ impl Reading<'_> {
                 continue;
             }
             let payload = self.reader.control(header).await?;
+            if discarding && decode::<Turn>(payload).is_ok() {
+                continue;
+            }
             if std::mem::take(&mut discarding) && decode::<Trailer>(payload).is_ok() {
                 continue;
             }
@@ -232,18 +252,34 @@ impl Reading<'_> {
                 }
                 Ok(Request::Hello(_)) => return Err(bad_request("a second hello is not expected")),
                 Ok(_) if !greeted => return Err(bad_request("the first request has to be a hello")),
-                Ok(Request::Put(put)) => {
+                Ok(Request::Put(request)) => {
                     self.catch_up().await;
-                    let span = info_span!("put", path = %put.path);
+                    let span = info_span!("put", path = %request.path);
                     let before =
                         self.reader.bytes() - (header.length() + sealift_protocol::frame::HEADER) as u64;
                     let (state, caller, prefixes) = (self.state, self.caller, self.prefixes);
-                    let accepting = request::put::accept(state, caller, self.reader, put, before, prefixes);
+                    let accepting = put::accept(state, caller, self.reader, request, before, prefixes);
                     match accepting.instrument(span).await? {
-                        Acceptance::Committing(pending) => self.push(Slot::Changed(pending)).await?,
-                        Acceptance::Answered { reply, body_follows } => {
+                        put::Acceptance::Committing(pending) => self.push(Slot::Changed(pending)).await?,
+                        put::Acceptance::Answered { reply, body_follows } => {
                             discarding = body_follows;
                             self.push(Slot::Ready(Box::new(reply))).await?;
+                        }
+                    }
+                }
+                Ok(Request::Slice(request)) => {
+                    let span = info_span!("slice", offset = request.offset);
+                    let accepting = slice::accept(self.state, self.caller, self.reader, request);
+                    match accepting.instrument(span).await? {
+                        slice::Acceptance::Taken(order, index) => {
+                            self.push(Slot::Slice(order, index)).await?;
+                        }
+                        slice::Acceptance::Welcome => {
+                            self.push(Slot::Ready(Box::new(Reply::Done {}))).await?;
+                        }
+                        slice::Acceptance::Refused(error) => {
+                            discarding = true;
+                            self.push(Slot::Ready(Box::new(Reply::Error(error)))).await?;
                         }
                     }
                 }
@@ -322,6 +358,8 @@ struct Replying<'a> {
     slots: mpsc::Receiver<Slot>,
     /// One that came behind gets and has to wait for its turn.
     held: Option<Slot>,
+    /// What the last get sent a range of.
+    carried: Option<Carried>,
     served: watch::Sender<u64>,
     busy: &'a Activity,
     prefixes: &'a Prefixes,
@@ -331,9 +369,20 @@ impl Replying<'_> {
     /// Returns whether the server ended the conversation.
     async fn run(mut self) -> Result<bool> {
         while let Some(slot) = self.next_slot().await? {
+            if !matches!(&slot, Slot::Serve(request) if matches!(**request, Request::Get(_))) {
+                self.end_ranges().await;
+            }
             match slot {
                 Slot::Ready(reply) => request::push(self.writer, &reply)?,
                 Slot::Changed(pending) => self.conclude(pending).await?,
+                Slot::Slice(order, index) => {
+                    if order.next() <= index {
+                        self.writer.flush().await?;
+                    }
+                    let passed = order.passed(index).await;
+                    let reply = if passed { Ok(Reply::Done {}) } else { Err(slice::absent()) };
+                    request::push(self.writer, &request::to_reply(reply))?;
+                }
                 Slot::Serve(request) => match *request {
                     Request::Get(get) => {
                         self.gets(get).await?;
@@ -354,8 +403,16 @@ impl Replying<'_> {
                 self.writer.flush().await?;
             }
         }
+        self.end_ranges().await;
         self.writer.close().await?;
         Ok(false)
+    }
+
+    /// The log gets its row of what was sent in ranges.
+    async fn end_ranges(&mut self) {
+        if let Some(carried) = self.carried.take() {
+            carried.finish(self.busy.cut.load(Ordering::Relaxed)).await;
+        }
     }
 
     /// Serves a get and those right behind it: what is asked for in a row is looked up in one go.
@@ -375,7 +432,8 @@ impl Replying<'_> {
             for found in Box::pin(request::get::find_all(self.state, self.caller, &gets)).await? {
                 let path = gets.pop_front().map(|get| get.path);
                 let span = info_span!("get", path = path.map(tracing::field::display));
-                Box::pin(request::get::send(self.state, self.writer, found)).instrument(span).await?;
+                let sending = request::get::send(self.state, self.writer, found, &mut self.carried);
+                Box::pin(sending).instrument(span).await?;
                 self.served.send_modify(|served| *served += 1);
                 self.busy.end();
                 if self.writer.pending() > GATHER {
@@ -427,7 +485,7 @@ fn welcome(caller: &Caller, hello: &Hello) -> Result<Reply> {
         version: VERSION,
         server: SERVER.into(),
         identity: caller.name.clone(),
-        features: Vec::new(),
+        features: hello.features.iter().filter(|feature| *feature == SLICES).take(1).cloned().collect(),
     }))
 }
 

@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sealift_protocol::Digest;
 use sealift_protocol::content::{ALIGNMENT, BLOCK, BLOCKS};
+use sealift_protocol::message::SLICES_AHEAD;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::config::Config;
 use crate::pki::Pki;
+use crate::shared::Shared;
 use crate::store::attempts::Attempts;
 use crate::store::{Blobs, Catalog};
 
@@ -46,6 +48,8 @@ pub struct State {
     pub prefixes: Arc<Semaphore>,
     /// The uploads under way that can be continued.
     pub attempts: Attempts,
+    /// The uploads under way that further connections may join.
+    pub shared: Shared,
     room: Arc<Semaphore>,
     uploads: Arc<AtomicUsize>,
 }
@@ -54,6 +58,8 @@ pub struct State {
 #[derive(Debug)]
 pub struct Share {
     uploads: Arc<AtomicUsize>,
+    /// For how many uploads it counts.
+    weight: usize,
     /// Bytes of a block.
     pub block: usize,
 }
@@ -64,8 +70,8 @@ impl State {
         let (garbage, sessions) = (blobs.holds().released(), Sessions::default());
         let (room, uploads) = (Arc::new(Semaphore::new(ROOM)), Arc::default());
         let prefixes = Arc::new(Semaphore::new(PREFIXES));
-        let attempts = Attempts::default();
-        Self { config, catalog, blobs, pki, garbage, sessions, prefixes, attempts, room, uploads }
+        let (attempts, shared) = (Attempts::default(), Shared::default());
+        Self { config, catalog, blobs, pki, garbage, sessions, prefixes, attempts, shared, room, uploads }
     }
 
     /// Counts a large upload of `size` bytes, if that is known, and divides the memory among all that are under way.
@@ -74,7 +80,18 @@ impl State {
         let fair = (BLOCK_ROOM / BLOCKS / uploads).clamp(MIN_BLOCK, BLOCK);
         let needed =
             size.and_then(|size| usize::try_from(size).ok()).map_or(BLOCK, |size| size.max(MIN_BLOCK));
-        Share { uploads: self.uploads.clone(), block: fair.min(needed).next_multiple_of(ALIGNMENT) }
+        let block = fair.min(needed).next_multiple_of(ALIGNMENT);
+        Share { uploads: self.uploads.clone(), weight: 1, block }
+    }
+
+    /// Takes the memory for what further connections bring ahead of its turn, as long as there is some that no other
+    /// upload needs.
+    pub fn room_ahead(&self) -> Option<Share> {
+        const WEIGHT: usize = SLICES_AHEAD.div_ceil(BLOCKS);
+        const MOST: usize = BLOCK_ROOM / BLOCKS / BLOCK;
+        let more = |uploads: usize| Some(uploads + WEIGHT).filter(|uploads| *uploads <= MOST);
+        self.uploads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Share { uploads: self.uploads.clone(), weight: WEIGHT, block: BLOCK })
     }
 
     /// Waits until there is room in memory for a small upload of this many bytes.
@@ -87,7 +104,7 @@ impl State {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.uploads.fetch_sub(1, Ordering::Relaxed);
+        self.uploads.fetch_sub(self.weight, Ordering::Relaxed);
     }
 }
 

@@ -71,6 +71,11 @@ impl Ticket {
         }
     }
 
+    /// Writes no record: what was transferred is part of another one's.
+    pub fn withdraw(self) {
+        *self.lock() = None;
+    }
+
     /// Writes the record as part of a transaction, so that the log and the tree agree.
     pub fn record_in(&self, connection: &Connection, error: Option<ErrorCode>) -> Result<()> {
         match self.close(error) {

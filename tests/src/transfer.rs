@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use sealift_protocol::content::FRAME;
-use sealift_protocol::message::{Body, Content, Get, Put, Reply, Request, Stored, Trailer, decode};
+use sealift_protocol::message::{Body, Content, Get, Put, Reply, Request, Stored, Trailer, Turn, decode};
 use sealift_protocol::{Digest, ErrorCode, FrameKind, Hasher, WireError};
 
 use crate::Client;
@@ -34,6 +34,7 @@ pub fn put(file: &str, body: Body) -> Put {
         executable: false,
         update: false,
         resume: None,
+        key: None,
     }
 }
 
@@ -101,6 +102,11 @@ impl Client {
         self.flush().await;
     }
 
+    /// Queues that another slice of a streamed upload follows.
+    pub fn push_turn(&mut self, offset: u64) {
+        self.writer.push(&Turn::Turn { offset }).unwrap();
+    }
+
     /// Queues the end of a streamed upload.
     pub fn push_trailer(&mut self, trailer: &Trailer) {
         self.writer.push(trailer).unwrap();
@@ -137,7 +143,7 @@ impl Client {
 
     /// The same for the content of this digest only.
     pub async fn ask_meaning(&mut self, file: &str, offset: u64, sha256: Option<Digest>) {
-        self.push(&Request::Get(Get { path: path(file), offset, sha256 }));
+        self.push(&Request::Get(Get { path: path(file), offset, sha256, length: None }));
         self.flush().await;
     }
 

@@ -27,6 +27,8 @@ pub struct Options {
     pub retries: u32,
     /// The most connections that many or large transfers share.
     pub connections: usize,
+    /// Whether one large file is shared among them at once, and not only when it turns out to be slow.
+    pub eager: bool,
     /// How fast bytes may cross; `None` for as fast as they can.
     pub limit: Option<Limit>,
     /// The program's name and version, for the server's log.
@@ -41,6 +43,7 @@ impl Default for Options {
             stall: Duration::from_secs(60),
             retries: 6,
             connections: 2,
+            eager: false,
             limit: None,
             agent: concat!("sealift-transfer/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -135,6 +138,10 @@ impl Client {
 
     pub(crate) fn connections(&self) -> usize {
         self.options.connections
+    }
+
+    pub(crate) fn eager(&self) -> bool {
+        self.options.eager
     }
 
     pub(crate) async fn connect(&self) -> Result<Connection, Error> {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sealift_protocol::content::EmptyBlocks;
+use sealift_protocol::content::{EmptyBlocks, Filling};
 use sealift_protocol::frame::FrameKind;
 use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
-use sealift_protocol::message::{Hello, Trailer, Welcome, decode};
+use sealift_protocol::message::{Hello, SLICES, Trailer, Welcome, decode};
 use sealift_protocol::{Header, Reply, Request, VERSION};
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf, split};
 
@@ -52,7 +52,8 @@ impl Connection {
     ) -> Result<Self, Error> {
         let (read, write) = split(stream);
         let mut requests = FrameWriter::new(write, stall);
-        let hello = Hello { versions: vec![VERSION], agent: agent.to_owned(), features: Vec::new() };
+        let hello =
+            Hello { versions: vec![VERSION], agent: agent.to_owned(), features: vec![SLICES.to_owned()] };
         requests.push(&Request::Hello(hello)).map_err(|error| explain(error, &address))?;
         let reader = FrameReader::new(read, stall);
         let replies = Replies { reader, address, stall, welcome: None, arrived: None, last: 0 };
@@ -268,6 +269,16 @@ impl Replies {
     /// Reads the payload of a data frame into blocks; `false` if nobody takes them any more.
     pub(crate) async fn receive(&mut self, header: Header, blocks: &mut EmptyBlocks) -> Result<bool, Error> {
         blocks.receive(&mut self.reader, header).await.map_err(|error| explain(error, &self.address))
+    }
+
+    /// Reads the payload of a data frame into a block, which has room for it.
+    pub(crate) async fn fill(&mut self, header: Header, block: &mut Filling) -> Result<(), Error> {
+        block.receive(&mut self.reader, header).await.map_err(|error| explain(error, &self.address))
+    }
+
+    /// Whether the server lets connections share a content.
+    pub(crate) fn know_slices(&self) -> bool {
+        self.welcome.as_ref().is_some_and(|welcome| welcome.features.iter().any(|feature| feature == SLICES))
     }
 
     /// Reads and drops the payload of a frame.

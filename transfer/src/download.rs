@@ -5,6 +5,7 @@
 
 mod queue;
 mod receive;
+mod share;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -29,8 +30,8 @@ use crate::manner::Manner;
 use crate::remote;
 use crate::retry::Line;
 use crate::tree::{Omitted, Walking};
-use queue::{Queue, Task};
-use receive::{Failure, What};
+use queue::{Next, Queue, Sharing, Task};
+use receive::{Failure, Taken, What};
 use tree::Tree;
 pub(crate) use tree::{Becomes, Directory, make_directory};
 
@@ -96,6 +97,10 @@ pub(crate) struct Fetch {
     _directory: Option<Arc<Directory>>,
     /// What an earlier attempt left was not the content's beginning.
     from_start: bool,
+    /// It changed while it was fetched in ranges, so it is fetched in one go, which no change disturbs.
+    in_one_go: bool,
+    /// The most bytes that the request for it asked for.
+    length: Option<u64>,
 }
 
 /// Downloads all of these. How each one ended is told by an event.
@@ -110,7 +115,8 @@ pub async fn download(
     manner: Manner,
     events: Events<'_>,
 ) -> Result<(), Error> {
-    drain(client, &Queue::new(downloads, walking, manner, events), events).await
+    let sharing = Sharing::of(client);
+    drain(client, &Queue::new(downloads, walking, manner, sharing, events), events).await
 }
 
 /// Downloads what somebody else finds, as it comes.
@@ -119,7 +125,7 @@ pub(crate) async fn download_found(
     mut found: mpsc::Receiver<Vec<Result<Becomes, Omitted>>>,
     events: Events<'_>,
 ) -> Result<(), Error> {
-    let queue = Queue::fed();
+    let queue = Queue::fed(Sharing::of(client));
     let feeding = async {
         while let Some(batch) = found.recv().await {
             queue.add(batch.into_iter(), events);
@@ -145,12 +151,26 @@ async fn drain(client: &mut Client, queue: &Queue, events: Events<'_>) -> Result
 
 /// Helps with the downloads once there are enough of them for another connection.
 async fn further(client: &Client, number: usize, queue: &Queue, events: Events<'_>) -> Result<(), Error> {
-    if !queue.holds(number * FILES_PER_CONNECTION, number as u64 * BYTES_PER_CONNECTION).await {
+    if !queue.holds(number, FILES_PER_CONNECTION, BYTES_PER_CONNECTION).await {
         return Ok(());
     }
-    // A server that takes no further connection serves the first one all the same.
-    let Ok(connection) = client.connect().await else { return Ok(()) };
-    work(client, Some(connection), queue, events).await?.close().await;
+    let working = async {
+        // A server that takes no further connection serves the first one all the same.
+        let connection = client.connect().await.ok()?;
+        Some(work(client, Some(connection), queue, events).await)
+    };
+    let worked = tokio::select! {
+        biased;
+        worked = working => worked,
+        // Nobody is to wait for a connection that is not needed any more.
+        () = queue.over() => None,
+    };
+    match worked {
+        Some(Ok(connection)) => connection.close().await,
+        // What it had taken is back in the queue, for the others.
+        Some(Err(error)) if queue.has_lost_a_stream() => return Err(error),
+        Some(Err(_)) | None => {}
+    }
     Ok(())
 }
 
@@ -199,11 +219,13 @@ pub(crate) async fn run(connection: &mut Connection, queue: &Queue, events: Even
     let mut asked: VecDeque<Asked<'_>> = VecDeque::new();
     let mut reports = Vec::new();
     loop {
+        // Behind a content that is fetched in ranges come more of them, and nothing else.
         while ahead.has_room()
+            && !asked.back_mut().is_some_and(|asked| asked.task.is_ranged())
             && let Some(mut task) = queue.take()
         {
             let before = connection.requests.bytes();
-            let request = request(task.task(), queue.manner());
+            let request = request(task.task(), queue);
             connection.push(&request)?;
             let wire_bytes = connection.requests.bytes() - before;
             ahead.sent(wire_bytes);
@@ -211,7 +233,14 @@ pub(crate) async fn run(connection: &mut Connection, queue: &Queue, events: Even
         }
         connection.flush().await?;
         let Some(Asked { mut task, started, wire_bytes }) = asked.pop_front() else {
-            if queue.wait().await { continue } else { break }
+            match queue.wait().await {
+                Next::Task => continue,
+                Next::Help(share) => {
+                    share::help(connection, &share, events).await?;
+                    continue;
+                }
+                Next::Over => break,
+            }
         };
         ahead.answered();
         let before = connection.replies.bytes();
@@ -229,9 +258,9 @@ pub(crate) async fn run(connection: &mut Connection, queue: &Queue, events: Even
             }
             Task::File(fetch) => {
                 let id = fetch.id;
-                let (error, what) = match receive::receive(&mut connection.replies, fetch, events).await? {
-                    Ok((size, sha256)) => {
-                        let wire_bytes = wire_bytes + connection.replies.bytes() - before;
+                let (error, what) = match receive::receive(connection, fetch, queue, events).await? {
+                    Ok(Taken { size, sha256, elsewhere }) => {
+                        let wire_bytes = elsewhere + wire_bytes + connection.replies.bytes() - before;
                         let duration = started.elapsed();
                         let done = Done { size, sha256, deduplicated: false, duration, wire_bytes };
                         events(Event::Finished { id, done });
@@ -245,6 +274,12 @@ pub(crate) async fn run(connection: &mut Connection, queue: &Queue, events: Even
                     What::WrongPart => {
                         fetch.from_start = true;
                         task.put_back();
+                    }
+                    What::Changed => {
+                        fetch.in_one_go = true;
+                        task.put_back();
+                        // What else was asked for of it is of no use.
+                        return Ok(());
                     }
                     What::Nothing | What::Report(_) | What::Abandon => {
                         events(Event::Failed { id, error });
@@ -268,7 +303,7 @@ pub(crate) async fn run(connection: &mut Connection, queue: &Queue, events: Even
 }
 
 /// The request for a task.
-fn request(task: &mut Task, manner: Manner) -> Request {
+fn request(task: &mut Task, queue: &Queue) -> Request {
     match task {
         Task::Page(tree) => Request::List(List {
             path: tree.from.clone(),
@@ -277,12 +312,14 @@ fn request(task: &mut Task, manner: Manner) -> Request {
             limit: remote::PAGE,
         }),
         Task::File(fetch) => {
-            fetch.asked = asks_first(fetch, manner);
+            fetch.asked = asks_first(fetch, queue.manner());
             if fetch.asked {
                 return Request::Info(Info { path: fetch.from.clone() });
             }
+            fetch.length = queue.first_range(fetch);
             let (offset, sha256) = fetch.part().unzip();
-            Request::Get(Get { path: fetch.from.clone(), offset: offset.unwrap_or(0), sha256 })
+            let (path, length) = (fetch.from.clone(), fetch.length);
+            Request::Get(Get { path, offset: offset.unwrap_or(0), sha256, length })
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod event;
 pub mod join;
 mod local;
 pub mod manner;
+mod pace;
 pub mod plan;
 pub mod profile;
 pub mod remote;

@@ -10,6 +10,7 @@ mod board;
 mod prepare;
 mod receive;
 mod send;
+mod share;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +34,7 @@ use crate::retry::Line;
 use crate::tree::Omitted;
 use board::Board;
 use prepare::{Intake, Supply};
+use share::Offers;
 
 /// Another connection is worth its handshake for so many files more, ...
 const FILES_PER_CONNECTION: usize = 256;
@@ -102,13 +104,20 @@ pub async fn upload(
     let supply = prepare::start(uploads, manner);
     let first = client.take_connection();
     let sharing = &*client;
-    let others = (1..sharing.connections()).map(|number| further(sharing, number, supply.clone(), events));
-    let others = try_join_all(others);
-    let (first, _, ()) =
-        tokio::try_join!(work(sharing, first, Intake::new(supply.clone()), events), others, async {
-            tell_all(supply.amount.clone(), events).await;
-            Ok(())
-        })?;
+    let offers = Offers::of(sharing);
+    let worker = offers.worker();
+    let working = async {
+        let worked = work(sharing, first, Intake::new(supply.clone()), &offers, events).await;
+        drop(worker);
+        worked
+    };
+    let others =
+        (1..sharing.connections()).map(|number| further(sharing, number, supply.clone(), &offers, events));
+    let telling = async {
+        tell_all(supply.amount.clone(), events).await;
+        Ok(())
+    };
+    let (first, _, ()) = tokio::try_join!(working, try_join_all(others), telling)?;
     client.give_back(first);
     Ok(())
 }
@@ -120,23 +129,45 @@ async fn tell_all(mut amount: watch::Receiver<prepare::Amount>, events: Events<'
     events(Event::FoundAll { count: files, bytes });
 }
 
-/// Helps with the uploads once there are enough of them for another connection.
+/// Helps with the uploads once there are enough of them for another connection, and with large files that are slow.
 async fn further(
     client: &Client,
     number: usize,
     mut supply: Supply,
+    offers: &Offers,
     events: Events<'_>,
 ) -> Result<(), Error> {
     let enough = |amount: &prepare::Amount| {
-        amount.files >= number * FILES_PER_CONNECTION || amount.bytes >= number as u64 * BYTES_PER_CONNECTION
+        amount.files >= number * FILES_PER_CONNECTION
+            || amount.files > number && amount.bytes >= number as u64 * BYTES_PER_CONNECTION
     };
-    if supply.amount.wait_for(enough).await.is_err() {
-        return Ok(());
+    let (mut looks, mut connection) = (true, None);
+    loop {
+        tokio::select! {
+            biased;
+            is_enough = async { supply.amount.wait_for(enough).await.is_ok() }, if looks => {
+                looks = false;
+                if is_enough {
+                    let _worker = offers.worker();
+                    // A server that takes no further connection serves the first one all the same.
+                    let Ok(made) = client.connect().await else { return Ok(()) };
+                    let intake = Intake::new(supply.clone());
+                    connection = Some(work(client, Some(made), intake, offers, events).await?);
+                }
+            }
+            share = offers.next(number) => {
+                let Some(share) = share else { break };
+                connection = share::help(client, connection, &share, events).await;
+                if connection.is_none() && !share.is_over() {
+                    break;
+                }
+                connection = connection.filter(Connection::is_in_step);
+            }
+        }
     }
-    // A server that takes no further connection serves the first one all the same.
-    let Ok(connection) = client.connect().await else { return Ok(()) };
-    let connection = work(client, Some(connection), Intake::new(supply), events).await?;
-    connection.close().await;
+    if let Some(connection) = connection {
+        connection.close().await;
+    }
     Ok(())
 }
 
@@ -145,6 +176,7 @@ async fn work(
     client: &Client,
     connection: Option<Connection>,
     mut intake: Intake,
+    offers: &Offers,
     events: Events<'_>,
 ) -> Result<Connection, Error> {
     let board = Board::new(events);
@@ -152,7 +184,7 @@ async fn work(
     loop {
         let attempt = async {
             let mut connection = line.connection().await?;
-            run(&mut connection, &mut intake, &board).await?;
+            run(&mut connection, &mut intake, &board, offers).await?;
             Ok(connection)
         };
         let error = match attempt.await {
@@ -167,13 +199,18 @@ async fn work(
     }
 }
 
-async fn run(connection: &mut Connection, intake: &mut Intake, board: &Board<'_>) -> Result<(), Error> {
+async fn run(
+    connection: &mut Connection,
+    intake: &mut Intake,
+    board: &Board<'_>,
+    offers: &Offers,
+) -> Result<(), Error> {
     connection.enter();
     let (expect, expected) = mpsc::unbounded_channel();
     let (tell, feedback) = mpsc::unbounded_channel();
     let Connection { requests, replies, .. } = &mut *connection;
     let sent = {
-        let sending = send::Sender::new(requests, expect, feedback, board).run(intake);
+        let sending = send::Sender::new(requests, expect, feedback, board, offers).run(intake);
         let receiving = receive::receive(replies, expected, tell, board);
         let (mut sending, mut receiving) = (std::pin::pin!(sending), std::pin::pin!(receiving));
         tokio::select! {

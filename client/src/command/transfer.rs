@@ -70,7 +70,7 @@ impl Choice {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connections")]
 pub(crate) struct Lines {
-    /// Share many or large files among up to so many connections [default: 2]
+    /// Share many files, or a large one, among up to so many connections [default: 2 if it helps]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=16))]
     connections: Option<u8>,
     /// Move at most so many bytes in a second, such as 500K or 2M

@@ -32,7 +32,7 @@ pub enum Reply {
     },
     /// To an info.
     Info(Description),
-    /// To a make-directory, a link, a remove and a report.
+    /// To a slice, a make-directory, a link, a remove and a report.
     Done {},
     /// To a move and a copy.
     Placed {
@@ -67,7 +67,7 @@ pub struct Welcome {
     pub server: String,
     /// The name in the caller's certificate.
     pub identity: Name,
-    /// Optional features that both ends know; none are defined in version 1.
+    /// Optional features that both ends know, such as [`SLICES`](super::SLICES).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,
 }

@@ -16,6 +16,8 @@ pub enum Request {
     Plan(Plan),
     /// Stores a file.
     Put(Put),
+    /// Brings a slice of a content that another connection puts.
+    Slice(Slice),
     /// Fetches a file's content.
     Get(Get),
     /// Makes a directory.
@@ -50,7 +52,7 @@ pub struct Hello {
     /// The client's name and version, for the server's log; at most 100 characters are kept.
     #[serde(default)]
     pub agent: String,
-    /// Optional features that the client knows; none are defined in version 1.
+    /// Optional features that the client knows, such as [`SLICES`](super::SLICES).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,
 }
@@ -102,6 +104,21 @@ pub struct Put {
     /// Where a [`Body::Stream`] continues: the part that the server has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<Part>,
+    /// By which [`Slice`]s name this upload, if further connections may bring some of a [`Body::Stream`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<u64>,
+}
+
+/// Brings a slice of the content of a [`Put`] that the same identity has under way over another connection. Data frames
+/// of `length` bytes follow. The answer comes when everything up to the slice's end was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slice {
+    /// The put's.
+    pub key: u64,
+    /// The slice's first byte in the content: whole [`SLICE`](super::SLICE)s behind the first byte that the put sends.
+    pub offset: u64,
+    /// Its bytes: a [`SLICE`](super::SLICE), or what is left of the content. None ask whether there is such an upload.
+    pub length: u64,
 }
 
 /// The first bytes of a content.
@@ -136,6 +153,9 @@ pub struct Get {
     /// The content that the offset is meant for: if the file holds another one by now, it is sent from its beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Digest>,
+    /// The most bytes to send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
 }
 
 /// Makes a directory and those above it that are missing. One that exists stays as it is, but for its time.
@@ -295,10 +315,11 @@ fn refused_path(payload: &[u8]) -> Option<PathError> {
 }
 
 /// The `type` of every [`Request`].
-pub(super) const REQUESTS: [&str; 15] = [
+pub(super) const REQUESTS: [&str; 16] = [
     "hello",
     "plan",
     "put",
+    "slice",
     "get",
     "make-directory",
     "link",

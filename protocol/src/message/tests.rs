@@ -24,6 +24,7 @@ fn frames_are_pinned() {
         executable: true,
         update: false,
         resume: None,
+        key: None,
     });
     let json = br#"{"type":"put","path":"a/b","body":"inline","size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","mtime":-1,"executable":true}"#;
     assert_eq!(frame(&put)[HEADER..], json[..]);
@@ -56,7 +57,7 @@ fn frames_are_pinned() {
         frame(&refuse)[HEADER..],
         br#"{"type":"plan","files":[{"do":"send"},{"do":"hash"},{"do":"resume","offset":7},{"do":"keep"},{"do":"refuse","code":"not-allowed","message":"no","retry":false}]}"#[..]
     );
-    let get = Request::Get(Get { path: "/bob/x".parse().unwrap(), offset: 0, sha256: None });
+    let get = Request::Get(Get { path: "/bob/x".parse().unwrap(), offset: 0, sha256: None, length: None });
     assert_eq!(frame(&get)[HEADER..], br#"{"type":"get","path":"/bob/x"}"#[..]);
     let list = Request::List(List {
         path: "d".parse().unwrap(),
@@ -81,11 +82,35 @@ fn frames_are_pinned() {
     );
 }
 
+/// Golden bytes of what a content shared among connections needs.
+#[test]
+fn slices_are_pinned() {
+    let hello = Request::Hello(Hello { versions: vec![1], agent: "t".into(), features: vec![SLICES.into()] });
+    assert_eq!(
+        frame(&hello)[HEADER..],
+        br#"{"type":"hello","versions":[1],"agent":"t","features":["slices"]}"#[..]
+    );
+    let get = Request::Get(Get { path: "x".parse().unwrap(), offset: 9, sha256: None, length: Some(7) });
+    assert_eq!(frame(&get)[HEADER..], br#"{"type":"get","path":"x","offset":9,"length":7}"#[..]);
+    let slice = Request::Slice(Slice { key: u64::MAX, offset: 1_048_576, length: 5 });
+    assert_eq!(
+        frame(&slice)[HEADER..],
+        br#"{"type":"slice","key":18446744073709551615,"offset":1048576,"length":5}"#[..]
+    );
+    let turn = Turn::Turn { offset: 2_097_152 };
+    assert_eq!(frame(&turn)[HEADER..], br#"{"type":"turn","offset":2097152}"#[..]);
+    assert!(decode::<Trailer>(&frame(&turn)[HEADER..]).is_err());
+    let put = br#"{"type":"put","path":"x","body":"stream","size":9,"key":7}"#;
+    assert!(matches!(decode_request(put).unwrap(), Request::Put(put) if put.key == Some(7)));
+    assert_eq!((SLICE, SLICES_AHEAD), (1_048_576, 16));
+}
+
 #[test]
 fn every_request_type_is_known_to_the_decoder() {
     for kind in REQUESTS {
         let error = decode_request(
-            format!(r#"{{"type":"{kind}","path":5,"csr":5,"versions":5,"files":5,"from":5}}"#).as_bytes(),
+            format!(r#"{{"type":"{kind}","path":5,"csr":5,"versions":5,"files":5,"from":5,"key":"x"}}"#)
+                .as_bytes(),
         );
         if let Err(error) = error {
             assert_eq!(error.code, ErrorCode::BadRequest, "{kind}");

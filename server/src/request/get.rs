@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use sealift_protocol::content;
 use sealift_protocol::frame::HEADER;
 use sealift_protocol::message::{Content, Direction, Get, MAX_INLINE, Reply, Trailer};
-use sealift_protocol::{Digest, ErrorCode, WireError};
+use sealift_protocol::{Digest, ErrorCode, RemotePath, WireError};
 use tracing::error;
 
 use super::{enter_with, find_place, to_reply};
@@ -30,6 +30,31 @@ const AHEAD: usize = 256 * 1024;
 pub struct Found {
     ticket: Ticket,
     opened: Result<(Content, Source)>,
+    path: RemotePath,
+    /// The most bytes that are wanted.
+    length: Option<u64>,
+}
+
+/// A content of which a range was sent. Those that follow it on the same connection share its row of the log.
+#[derive(Debug)]
+pub struct Carried {
+    ticket: Ticket,
+    path: RemotePath,
+    sha256: Digest,
+    bytes: u64,
+    wire_bytes: u64,
+}
+
+impl Carried {
+    /// No more ranges follow, because the client wants none, or because it is gone.
+    pub async fn finish(self, gone: bool) {
+        self.ticket.finish(gone.then_some(ErrorCode::Interrupted)).await;
+    }
+
+    /// Whether what was found is more of the same.
+    fn goes_on(&self, path: &RemotePath, opened: &Result<(Content, Source)>) -> bool {
+        self.path == *path && opened.as_ref().is_ok_and(|(content, _)| content.sha256 == self.sha256)
+    }
 }
 
 /// Looks up files in one go: up to the first that is not in the catalog, as far as there is room in memory.
@@ -68,7 +93,7 @@ pub async fn find_all(state: &Arc<State>, caller: &Caller, gets: &VecDeque<Get>)
     let found = state.catalog.read(look).await?;
     let open = |(found, get): (_, &Get)| {
         let ticket = Ticket::new(&state.catalog, caller, Direction::Get, &get.path);
-        Found { ticket, opened: open(state, found, &guard) }
+        Found { ticket, opened: open(state, found, &guard), path: get.path.clone(), length: get.length }
     };
     Ok(found.into_iter().zip(gets).map(open).collect())
 }
@@ -90,10 +115,24 @@ fn open(state: &State, found: Result<(Content, Bytes)>, guard: &Guard) -> Result
     }
 }
 
-/// Sends the content from the offset on, then its digest.
-pub async fn send(state: &Arc<State>, writer: &mut Writer, found: Found) -> Result<()> {
+/// Sends the content from the offset on, then its digest. `carried` is what the get before this one sent a range of.
+pub async fn send(
+    state: &Arc<State>,
+    writer: &mut Writer,
+    found: Found,
+    carried: &mut Option<Carried>,
+) -> Result<()> {
     let before = writer.bytes();
-    let Found { mut ticket, opened } = found;
+    let Found { mut ticket, opened, path, length } = found;
+    let mut crossed = (0, 0);
+    match carried.take() {
+        Some(earlier) if length.is_some() && earlier.goes_on(&path, &opened) => {
+            ticket.withdraw();
+            (ticket, crossed) = (earlier.ticket, (earlier.bytes, earlier.wire_bytes));
+        }
+        Some(earlier) => earlier.finish(false).await,
+        None => {}
+    }
     let (content, source) = match opened {
         Ok(opened) => opened,
         Err(error) => {
@@ -107,26 +146,39 @@ pub async fn send(state: &Arc<State>, writer: &mut Writer, found: Found) -> Resu
     let Content { size, sha256, offset, .. } = content;
     ticket.identify(sha256);
     writer.push(&Reply::Content(content))?;
-    let rest = size - offset;
+    let rest = length.map_or(size - offset, |length| length.min(size - offset));
     let trailer = match source {
         Source::Memory(data) => {
-            let start = usize::try_from(offset).unwrap_or(data.len()).min(data.len());
-            if data[start..].len() as u64 == rest {
-                send_small(writer, &data[start..])?;
-                Trailer::End { size, sha256 }
-            } else {
-                damaged(&sha256)
+            let range = usize::try_from(offset).ok().zip(usize::try_from(offset + rest).ok());
+            match range.and_then(|(start, end)| data.get(start..end)).filter(|_| data.len() as u64 == size) {
+                Some(range) => {
+                    send_small(writer, range)?;
+                    Trailer::End { size, sha256 }
+                }
+                None => damaged(&sha256),
             }
         }
-        Source::Files(reader) => send_files(writer, reader, rest, size, sha256, before, &mut ticket).await?,
+        Source::Files(reader) => {
+            let progress =
+                |sent, wire_bytes| ticket.progress(crossed.0 + sent, crossed.1 + wire_bytes - before);
+            match send_files(writer, reader, rest, &sha256, progress).await? {
+                true => Trailer::End { size, sha256 },
+                false => damaged(&sha256),
+            }
+        }
     };
     writer.push(&trailer)?;
     let error = match trailer {
         Trailer::End { .. } => None,
         Trailer::Error(error) => Some(error.code),
     };
+    let (bytes, wire_bytes) = (crossed.0 + rest, crossed.1 + writer.bytes() - before);
     if error.is_none() {
-        ticket.progress(rest, writer.bytes() - before);
+        ticket.progress(bytes, wire_bytes);
+        if offset + rest < size {
+            *carried = Some(Carried { ticket, path, sha256, bytes, wire_bytes });
+            return Ok(());
+        }
     }
     if error == Some(ErrorCode::Integrity) {
         state.catalog.post(move |connection| objects::suspect(connection, &sha256));
@@ -143,7 +195,7 @@ enum Source {
 
 /// What is sent, and where its bytes are.
 fn find(connection: &Connection, caller: &Caller, get: &Get) -> Result<(Content, Bytes)> {
-    let Get { path, offset, sha256 } = get;
+    let Get { path, offset, sha256, .. } = get;
     let (permit, names) = enter_with(connection, caller, path, Rights::READ)?;
     match find_place(connection, &permit, path, &names)? {
         Place::File(node, file) => {
@@ -178,16 +230,14 @@ fn send_small(writer: &mut Writer, data: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Reads on a thread of its own while this one encrypts and sends.
+/// Reads on a thread of its own while this one encrypts and sends. Returns whether all was there.
 async fn send_files(
     writer: &mut Writer,
     reader: ExtentReader,
     rest: u64,
-    size: u64,
-    sha256: Digest,
-    before: u64,
-    ticket: &mut Ticket,
-) -> Result<Trailer> {
+    sha256: &Digest,
+    progress: impl Fn(u64, u64),
+) -> Result<bool> {
     let (filler, mut frames) = content::sender();
     let filling = background("download", move || filler.run(reader, Some(rest), None))
         .map_err(Error::file(Path::new("a thread for a download")))?;
@@ -196,16 +246,15 @@ async fn send_files(
         for frame in block.iter() {
             writer.write_frame(frame).await?;
             sent += (frame.len() - HEADER) as u64;
-            ticket.progress(sent, writer.bytes() - before);
+            progress(sent, writer.bytes());
         }
         frames.recycle(block);
     }
     Ok(match filling.wait().await? {
-        Ok((read, _)) if read == rest => Trailer::End { size, sha256 },
-        Ok(_) => damaged(&sha256),
+        Ok((read, _)) => read == rest,
         Err(error) => {
             error!(%error, %sha256, "a blob could not be read");
-            damaged(&sha256)
+            false
         }
     })
 }

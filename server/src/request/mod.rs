@@ -11,6 +11,7 @@ pub mod put;
 pub mod remove;
 pub mod renew;
 pub mod report;
+pub mod slice;
 pub mod transplant;
 pub mod whoami;
 
@@ -113,6 +114,7 @@ async fn single(state: &Arc<State>, caller: &Caller, prefixes: &Prefixes, reques
         | Request::Copy(_)
         | Request::Hello(_)
         | Request::Put(_)
+        | Request::Slice(_)
         | Request::Get(_)
         | Request::List(_)
         | Request::Log(_) => Err(Error::refused(ErrorCode::BadRequest, "this request has no place here")),

@@ -190,7 +190,12 @@ impl Upload<'_> {
 
     /// Notes how much of the content has crossed.
     fn progress(&self, bytes: u64) {
-        self.ticket.progress(bytes, self.reader.bytes() - self.before);
+        self.progress_beside(bytes, 0);
+    }
+
+    /// The same where so many bytes of frames have crossed elsewhere.
+    fn progress_beside(&self, bytes: u64, wire_bytes: u64) {
+        self.ticket.progress(bytes, wire_bytes + self.reader.bytes() - self.before);
     }
 }
 

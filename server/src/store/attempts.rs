@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -45,6 +45,8 @@ struct Running {
 #[derive(Debug)]
 struct Facts {
     pulse: Arc<Pulse>,
+    /// Of the further connections that bring some of it, as long as there are any.
+    further: Mutex<Vec<Weak<Pulse>>>,
     /// Set when nothing more is received.
     over: AtomicBool,
     /// Cancelled when a newer attempt takes the part over.
@@ -54,8 +56,9 @@ struct Facts {
 impl Attempts {
     /// Notes that an upload begins, or goes on.
     pub fn begin(&self, key: Key, pulse: Arc<Pulse>) -> Attempt {
-        let facts =
-            Arc::new(Facts { pulse, over: AtomicBool::new(false), superseded: CancellationToken::new() });
+        let (further, over, superseded) =
+            (Mutex::default(), AtomicBool::new(false), CancellationToken::new());
+        let facts = Arc::new(Facts { pulse, further, over, superseded });
         self.lock().entry(key.clone()).or_default().push(facts.clone());
         Attempt(Arc::new(Running { attempts: self.clone(), key, facts }))
     }
@@ -93,7 +96,7 @@ impl Facts {
     /// How long to wait until the next look, after `waited`; `None` if that is of no use any more.
     fn wait(&self, silence: Duration, waited: Duration) -> Option<Duration> {
         let going = !self.over.load(Ordering::Relaxed) && !self.superseded.is_cancelled();
-        let heard = self.pulse.silence();
+        let heard = self.silence();
         if going && heard >= silence {
             self.superseded.cancel();
         } else if going {
@@ -104,7 +107,25 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// How long nothing has come over any of the upload's connections.
+    fn silence(&self) -> Duration {
+        let further = self.further.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = further.iter().filter_map(Weak::upgrade).map(|pulse| pulse.silence());
+        others.fold(self.pulse.silence(), Duration::min)
+    }
+}
+
 impl Attempt {
+    /// Another connection brings some of it.
+    pub fn joined(&self, pulse: &Arc<Pulse>) {
+        let mut further = self.0.facts.further.lock().unwrap_or_else(PoisonError::into_inner);
+        further.retain(|known| known.strong_count() > 0);
+        if !further.iter().any(|known| known.as_ptr() == Arc::as_ptr(pulse)) {
+            further.push(Arc::downgrade(pulse));
+        }
+    }
+
     /// Resolves when a newer attempt takes over what this one has.
     pub async fn superseded(&self) {
         self.0.facts.superseded.cancelled().await;

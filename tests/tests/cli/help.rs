@@ -119,7 +119,7 @@ async fn of_put() {
 
     Connections:
           --connections <NUMBER>
-              Share many or large files among up to so many connections [default: 2]
+              Share many files, or a large one, among up to so many connections [default: 2 if it helps]
 
           --limit-rate <RATE>
               Move at most so many bytes in a second, such as 500K or 2M
@@ -213,7 +213,7 @@ async fn of_sync() {
 
     Connections:
           --connections <NUMBER>
-              Share many or large files among up to so many connections [default: 2]
+              Share many files, or a large one, among up to so many connections [default: 2 if it helps]
 
           --limit-rate <RATE>
               Move at most so many bytes in a second, such as 500K or 2M

@@ -23,6 +23,7 @@ mod revocation;
 mod round_trip;
 mod sharing;
 mod silence;
+mod slices;
 mod spaces;
 mod tree;
 mod trees;

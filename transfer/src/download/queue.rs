@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::share::{self, Share};
 use super::tree::{Becomes, Tree};
 use super::{Destination, Download, Fetch, settle};
+use crate::client::Client;
 use crate::event::{Event, Events};
 use crate::local::Parts;
 use crate::manner::Manner;
@@ -31,6 +33,26 @@ pub(crate) struct Queue {
     changed: Notify,
     walking: Walking,
     manner: Manner,
+    sharing: Sharing,
+}
+
+/// How one file is shared among connections.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sharing {
+    /// How many there may be.
+    connections: usize,
+    /// Whether they come at once.
+    pub(crate) eager: bool,
+}
+
+/// What there is to do.
+pub(crate) enum Next {
+    /// There may be a task.
+    Task,
+    /// Another connection has a file that can be shared.
+    Help(Arc<Share>),
+    /// Nothing, ever.
+    Over,
 }
 
 #[derive(Default)]
@@ -50,6 +72,8 @@ struct State {
     found: u64,
     told: bool,
     lost_a_stream: bool,
+    /// Files that are being fetched and can be shared.
+    shared: Vec<Arc<Share>>,
 }
 
 impl Queue {
@@ -57,10 +81,11 @@ impl Queue {
         downloads: Vec<Download>,
         walking: &Walking,
         manner: Manner,
+        sharing: Sharing,
         events: Events<'_>,
     ) -> Self {
         let (state, changed) = (Mutex::default(), Notify::new());
-        let queue = Self { state, changed, walking: walking.clone(), manner };
+        let queue = Self { state, changed, walking: walking.clone(), manner, sharing };
         let mut parts = Parts::default();
         for Download { from, to, tree } in downloads {
             match (to, tree) {
@@ -85,6 +110,8 @@ impl Queue {
                         asked: false,
                         _directory: None,
                         from_start: false,
+                        in_one_go: false,
+                        length: None,
                     };
                     state.files.push_back(Box::new(fetch));
                 }
@@ -95,12 +122,13 @@ impl Queue {
     }
 
     /// A queue that somebody else fills, until [`end_feeding`](Self::end_feeding).
-    pub(crate) fn fed() -> Self {
+    pub(crate) fn fed(sharing: Sharing) -> Self {
         let queue = Self {
             state: Mutex::default(),
             changed: Notify::new(),
             walking: Walking::default(),
             manner: Manner::default(),
+            sharing,
         };
         queue.state().feeding = true;
         queue
@@ -146,8 +174,8 @@ impl Queue {
         Some(Taken { queue: self, task: Some(task) })
     }
 
-    /// Waits until there may be a task; `false` if there will be none.
-    pub(crate) async fn wait(&self) -> bool {
+    /// Waits until there is something to do.
+    pub(crate) async fn wait(&self) -> Next {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -155,18 +183,63 @@ impl Queue {
             {
                 let state = self.state();
                 if !state.files.is_empty() || !state.trees.is_empty() {
-                    return true;
+                    return Next::Task;
                 }
-                if state.taken == 0 && !state.feeding {
-                    return false;
+                if let Some(share) = state.shared.first() {
+                    return Next::Help(share.clone());
+                }
+                if state.is_over() {
+                    return Next::Over;
                 }
             }
             changed.await;
         }
     }
 
-    /// Waits until so many files or bytes wait; `false` if that will not be.
-    pub(crate) async fn holds(&self, files: usize, bytes: u64) -> bool {
+    /// Waits until nothing is left to do.
+    pub(crate) async fn over(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.state().is_over() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// The most bytes to ask for of a file at first: of one that others may help with, because there is nothing else for
+    /// them to do.
+    pub(super) fn first_range(&self, fetch: &Fetch) -> Option<u64> {
+        let state = self.state();
+        let is_last =
+            state.files.is_empty() && state.trees.is_empty() && state.listing == 0 && !state.feeding;
+        let can_begin_anew = matches!(fetch.to, Destination::File { .. }) && !fetch.in_one_go;
+        let is_large = fetch.size.is_none_or(|size| size > share::FIRST);
+        (self.sharing.connections > 1 && is_last && can_begin_anew && is_large).then_some(share::FIRST)
+    }
+
+    /// How one file is shared.
+    pub(super) fn sharing(&self) -> Sharing {
+        self.sharing
+    }
+
+    /// Calls others to a file.
+    pub(super) fn share(&self, share: Arc<Share>) {
+        self.state().shared.push(share);
+        self.changed.notify_waiters();
+    }
+
+    /// Nobody is needed for a file any more.
+    pub(super) fn end_sharing(&self, share: &Arc<Share>) {
+        self.state().shared.retain(|other| !Arc::ptr_eq(other, share));
+    }
+
+    /// Waits until `number` times so many files or bytes wait, or one file is worth another connection; `false` if that
+    /// will not be.
+    pub(crate) async fn holds(&self, number: usize, files: usize, bytes: u64) -> bool {
+        let (files, bytes) = (number * files, number as u64 * bytes);
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -176,11 +249,10 @@ impl Queue {
                 if state.files.len() >= files || (state.files.len() > 1 && state.bytes >= bytes) {
                     return true;
                 }
-                if state.trees.is_empty()
-                    && state.listing == 0
-                    && !state.feeding
-                    && (state.told || state.taken == 0)
-                {
+                if state.shared.iter().any(|share| share.is_worth(number)) {
+                    return true;
+                }
+                if state.is_over() {
                     return false;
                 }
             }
@@ -208,6 +280,8 @@ impl Queue {
                         asked: false,
                         _directory: directory,
                         from_start: false,
+                        in_one_go: false,
+                        length: None,
                     };
                     if !settle(&fetch, self.manner, events) {
                         state.bytes += entry.size;
@@ -277,7 +351,18 @@ impl Queue {
     }
 }
 
+impl Sharing {
+    pub(crate) fn of(client: &Client) -> Self {
+        Self { connections: client.connections(), eager: client.eager() }
+    }
+}
+
 impl State {
+    /// Whether nothing is left, nor can be found.
+    fn is_over(&self) -> bool {
+        self.files.is_empty() && self.trees.is_empty() && self.taken == 0 && !self.feeding
+    }
+
     fn next(&mut self) -> usize {
         self.next += 1;
         self.next - 1
@@ -293,6 +378,11 @@ pub(crate) struct Taken<'a> {
 impl Taken<'_> {
     pub(crate) fn task(&mut self) -> &mut Task {
         self.task.as_mut().expect("a task is there until it is done or put back, which both take self")
+    }
+
+    /// Whether it is a file of which a range was asked for.
+    pub(crate) fn is_ranged(&mut self) -> bool {
+        matches!(self.task(), Task::File(fetch) if !fetch.asked && fetch.length.is_some())
     }
 
     pub(crate) fn done(mut self) {

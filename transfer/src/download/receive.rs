@@ -4,13 +4,15 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::Path;
 
-use sealift_protocol::content;
+use sealift_protocol::content::{self, EmptyBlocks};
 use sealift_protocol::message::{Content, MAX_INLINE, Trailer};
 use sealift_protocol::{Digest, ErrorCode, Hasher, Header, RemotePath, Reply};
 use tokio::task::spawn_blocking;
 
+use super::queue::Queue;
+use super::share::{self, Ended, Ranges};
 use super::{Destination, Fetch};
-use crate::connection::{Piece, Replies};
+use crate::connection::{Connection, Piece, Replies, Requests};
 use crate::error::Error;
 use crate::event::{Event, Events};
 use crate::local::{self, Target};
@@ -37,6 +39,16 @@ pub(super) enum What {
     Report(Digest),
     /// The connection must be given up, because the rest of the content is still coming.
     Abandon,
+    /// The content was replaced while it was fetched in ranges: it is to be fetched anew, over another connection.
+    Changed,
+}
+
+/// A content that was received and verified.
+pub(super) struct Taken {
+    pub(super) size: u64,
+    pub(super) sha256: Digest,
+    /// Bytes of frames that crossed for it over other connections.
+    pub(super) elsewhere: u64,
 }
 
 impl From<Error> for Failure {
@@ -45,14 +57,16 @@ impl From<Error> for Failure {
     }
 }
 
-type Received = Result<(u64, Digest), Failure>;
+type Received = Result<Taken, Failure>;
 
 /// Takes the answer to one get. The outer error is the connection's, the inner one this file's.
 pub(super) async fn receive(
-    replies: &mut Replies,
+    connection: &mut Connection,
     fetch: &mut Fetch,
+    queue: &Queue,
     events: Events<'_>,
 ) -> Result<Received, Error> {
+    let Connection { requests, replies, .. } = connection;
     let content = match replies.next().await? {
         Reply::Content(content) => content,
         Reply::Error(error) if error.code == ErrorCode::IsADirectory && fetch.tree.is_some() => {
@@ -72,6 +86,10 @@ pub(super) async fn receive(
     }
     let id = fetch.id;
     events(Event::Started { id, size: Some(content.size) });
+    // A server that does not know of ranges sends everything at once.
+    let in_ranges = fetch.length.is_some() && replies.know_slices();
+    let sharing = (in_ranges && content.size - content.offset.min(content.size) > share::FIRST)
+        .then_some(Sharing { id, requests, queue, events });
     let incoming = Incoming {
         replies,
         from: &fetch.from,
@@ -82,8 +100,16 @@ pub(super) async fn receive(
     if incoming.content.size <= MAX_INLINE {
         incoming.small(&mut fetch.to).await
     } else {
-        incoming.large(&mut fetch.to).await
+        incoming.large(&mut fetch.to, sharing).await
     }
+}
+
+/// What it takes to ask for more of a content, and to call others to it.
+struct Sharing<'a> {
+    id: usize,
+    requests: &'a mut Requests,
+    queue: &'a Queue,
+    events: Events<'a>,
 }
 
 /// A content that is on its way here.
@@ -122,16 +148,17 @@ impl Incoming<'_> {
             }
             Destination::Nowhere => Ok(()),
         };
-        Ok(written.map(|()| (self.content.size, sha256)).map_err(Failure::from))
+        Ok(written.map(|()| Taken { size: self.content.size, sha256, elsewhere: 0 }).map_err(Failure::from))
     }
 
     /// Receives a large content while a thread hashes and writes it.
     ///
     /// Dropping this future leaves what has come to the next attempt, if it is worth it, or removes it at once.
-    async fn large(mut self, to: &mut Destination) -> Result<Received, Error> {
+    async fn large(mut self, to: &mut Destination, sharing: Option<Sharing<'_>>) -> Result<Received, Error> {
         let offset = self.content.offset;
         let (target, mut sink) = match open(to, &self.content) {
             Ok(output) => output,
+            // Of a range more is coming than that.
             Err(error) => return self.decline(error).await,
         };
         let unwritable = |error| match &target {
@@ -145,15 +172,26 @@ impl Incoming<'_> {
                 sink.hash_part(&mut hasher, offset).and_then(|()| drainer.run_beside(&mut sink, hasher));
             (sink, outcome)
         });
-        let trailer = loop {
-            match self.piece().await? {
-                Piece::Data(header) => {
-                    if !self.replies.receive(header, &mut blocks).await? {
-                        break None;
+        let mut elsewhere = 0;
+        let trailer = match sharing {
+            None => self.whole(&mut blocks).await?,
+            Some(Sharing { id, requests, queue, events }) => {
+                let what = (id, self.from.clone(), self.content.clone());
+                let mut ranges = Ranges::new(requests, queue, events, what, blocks.order());
+                let ended = ranges.fetch(self.replies, &mut blocks).await?;
+                elsewhere = ranges.elsewhere();
+                match ended {
+                    Ended::Complete => {
+                        let Content { size, sha256, .. } = self.content;
+                        self.bytes = size;
+                        Some(Trailer::End { size, sha256 })
                     }
-                    (self.progress)(self.bytes);
+                    Ended::Untaken => None,
+                    Ended::Replaced => {
+                        let error = Error::Protocol(format!("{} was replaced", self.from));
+                        return Ok(Err(Failure { error, what: What::Changed }));
+                    }
                 }
-                Piece::End(trailer) => break Some(trailer),
             }
         };
         drop(blocks);
@@ -163,7 +201,7 @@ impl Incoming<'_> {
         };
         let failure = match (outcome, trailer) {
             (Ok((_, sha256)), Some(trailer)) => match self.verify(&trailer, sha256) {
-                Ok(()) => return Ok(self.commit(target, sink)),
+                Ok(()) => return Ok(self.commit(target, sink, elsewhere)),
                 Err(failure) => Ok(failure),
             },
             // The last bytes could not be written.
@@ -183,11 +221,26 @@ impl Incoming<'_> {
     }
 
     /// Gives a verified content its name.
-    fn commit(&self, target: Option<Target>, sink: Sink) -> Received {
+    fn commit(&self, target: Option<Target>, sink: Sink, elsewhere: u64) -> Received {
         if let (Some(target), Sink::File(file)) = (target, sink) {
             target.commit(&file, &self.content)?;
         }
-        Ok((self.content.size, self.content.sha256))
+        Ok(Taken { size: self.content.size, sha256: self.content.sha256, elsewhere })
+    }
+
+    /// Takes all data frames into blocks, and returns what stands behind them; `None` if nobody takes the blocks.
+    async fn whole(&mut self, blocks: &mut EmptyBlocks) -> Result<Option<Trailer>, Error> {
+        loop {
+            match self.piece().await? {
+                Piece::Data(header) => {
+                    if !self.replies.receive(header, blocks).await? {
+                        return Ok(None);
+                    }
+                    (self.progress)(self.bytes);
+                }
+                Piece::End(trailer) => return Ok(Some(trailer)),
+            }
+        }
     }
 
     /// The next data frame, never beyond the size that was announced, or the trailer.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use sealift_protocol::message::{Content, Trailer};
 use sealift_protocol::{Digest, ErrorCode, RemotePath, Reply, Request, WireError};
 
-use super::queue::{Queue, Task};
+use super::queue::{Queue, Sharing, Task};
 use super::{Destination, Download, run};
 use crate::peer::{Peer, Record, STALL, pair};
 use crate::tree::Walking;
@@ -34,7 +34,7 @@ async fn against<F: Future<Output = ()>>(
     let (mut connection, peer) = pair();
     let record = Record::default();
     let take = |event| record.take(event);
-    let queue = Queue::new(downloads, &Walking::default(), Manner::default(), &take);
+    let queue = Queue::new(downloads, &Walking::default(), Manner::default(), Sharing::default(), &take);
     let downloading = async {
         let result = run(&mut connection, &queue, &take).await;
         drop(connection);
@@ -334,7 +334,13 @@ async fn dropping_a_download_keeps_what_had_come_for_the_next_attempt() {
     let path = directory.path().join("x");
     let content = content(LARGE);
     let ignore = |_| {};
-    let queue = Queue::new(vec![download("x", &path)], &Walking::default(), Manner::default(), &ignore);
+    let queue = Queue::new(
+        vec![download("x", &path)],
+        &Walking::default(),
+        Manner::default(),
+        Sharing::default(),
+        &ignore,
+    );
     {
         let downloading = run(&mut connection, &queue, &ignore);
         let serving = async {

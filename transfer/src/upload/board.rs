@@ -21,6 +21,8 @@ struct State {
     open: BTreeMap<usize, Job>,
     /// Grows with everything that ends and with every byte that crosses.
     achieved: u64,
+    /// Whether the server takes slices of a content.
+    knows_slices: bool,
 }
 
 impl<'a> Board<'a> {
@@ -43,6 +45,16 @@ impl<'a> Board<'a> {
     /// How much was achieved so far, in no unit.
     pub(super) fn achieved(&self) -> u64 {
         self.state().achieved
+    }
+
+    /// Notes whether the server takes slices of a content over further connections.
+    pub(super) fn learn(&self, knows_slices: bool) {
+        self.state().knows_slices = knows_slices;
+    }
+
+    /// Whether it does, as far as it has said.
+    pub(super) fn knows_slices(&self) -> bool {
+        self.state().knows_slices
     }
 
     pub(super) fn progress(&self, id: usize, bytes: u64) {

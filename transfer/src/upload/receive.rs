@@ -32,7 +32,11 @@ pub(super) async fn receive(
             wire_bytes: sent.wire_bytes + replies.last_bytes(),
         };
         let next = match kind {
-            Kind::Plan(files) => planned(replies.next().await?, files, board)?,
+            Kind::Plan(files) => {
+                let reply = replies.next().await?;
+                board.learn(replies.know_slices());
+                planned(reply, files, board)?
+            }
             Kind::Made(job) => match replies.next().await? {
                 Reply::Done {} => {
                     board.made(job.id);

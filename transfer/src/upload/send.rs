@@ -3,13 +3,15 @@
 use std::collections::VecDeque;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sealift_protocol::content::{self, Filler};
 use sealift_protocol::frame::HEADER;
 use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{
-    Body, MAX_INLINE, MAX_PLAN, Nanoseconds, Part, Plan, PlannedFile, Put, Trailer, Verdict,
+    Body, MAX_INLINE, MAX_PLAN, Nanoseconds, Part, Plan, PlannedFile, Put, SLICES_AHEAD, Trailer, Turn,
+    Verdict,
 };
 use sealift_protocol::{Digest, ErrorCode, Hasher, Request, WireError};
 use tokio::sync::{mpsc, oneshot};
@@ -17,12 +19,14 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::board::Board;
-use super::prepare::{Inline, Intake, Prepared, Taken, again, thread_failed};
+use super::prepare::{self, Inline, Intake, Prepared, again, thread_failed};
+use super::share::{Offers, Share, Taken};
 use super::{Expected, Feedback, Job, Kind, Large, Next, Sent, What};
 use crate::connection::Requests;
 use crate::error::Error;
 use crate::event::Event;
 use crate::local;
+use crate::pace::LEAST;
 
 /// Requests that may wait for their answers.
 const WINDOW: usize = 256;
@@ -45,6 +49,7 @@ pub(super) struct Sender<'a> {
     expect: mpsc::UnboundedSender<Expected>,
     feedback: mpsc::UnboundedReceiver<Feedback>,
     board: &'a Board<'a>,
+    offers: &'a Offers,
     /// Large files that the server has not been asked about, and the JSON bytes that they take in a plan.
     unplanned: Vec<Large>,
     unplanned_bytes: usize,
@@ -67,12 +72,14 @@ impl<'a> Sender<'a> {
         expect: mpsc::UnboundedSender<Expected>,
         feedback: mpsc::UnboundedReceiver<Feedback>,
         board: &'a Board<'a>,
+        offers: &'a Offers,
     ) -> Self {
         Self {
             requests,
             expect,
             feedback,
             board,
+            offers,
             unplanned: Vec::new(),
             unplanned_bytes: 0,
             decided: VecDeque::new(),
@@ -127,16 +134,16 @@ impl<'a> Sender<'a> {
         }
     }
 
-    async fn begin(&mut self, taken: Taken) -> Result<(), StreamError> {
+    async fn begin(&mut self, taken: prepare::Taken) -> Result<(), StreamError> {
         let prepared = match taken {
-            Taken::Again(prepared) => prepared,
-            Taken::New(prepared) => {
+            prepare::Taken::Again(prepared) => prepared,
+            prepare::Taken::New(prepared) => {
                 let Job { id, path, to, .. } = prepared.job().clone();
                 let size = (!matches!(prepared, Prepared::Stream(..))).then(|| prepared.size());
                 (self.board.events)(Event::Found { id, remote: to, local: path, size });
                 prepared
             }
-            Taken::Omitted(omitted) => {
+            prepare::Taken::Omitted(omitted) => {
                 (self.board.events)(Event::Omitted(omitted));
                 return Ok(());
             }
@@ -343,7 +350,10 @@ impl<'a> Sender<'a> {
                 (None, None, false, None)
             }
         };
-        let (filler, mut frames) = content::sender();
+        let can_share = self.offers.connections > 1 && self.board.knows_slices();
+        let whole = size.filter(|size| can_share && *size >= offset + LEAST);
+        let key = whole.map(|_| fastrand::u64(..));
+        let (filler, frames) = content::sender_beside(if key.is_some() { SLICES_AHEAD } else { 0 });
         let (tell, part) = oneshot::channel();
         let reading = spawn_blocking(move || input.pump(filler, known, offset, tell));
         let resume = if offset > 0 { self.part(part).await? } else { None };
@@ -356,28 +366,39 @@ impl<'a> Sender<'a> {
             self.board.failed(id, error);
             return Ok(());
         }
-        self.requests
-            .push(&Request::Put(Put { resume, ..put(&job, Body::Stream, size, None, mtime, executable) }))?;
+        self.requests.push(&Request::Put(Put {
+            resume,
+            key,
+            ..put(&job, Body::Stream, size, None, mtime, executable)
+        }))?;
         let (mut outcome, watched) = oneshot::channel();
         self.expect(started, 0, Kind::Stream(job, watched));
 
+        let extent = (offset, whole.unwrap_or(offset));
+        let share = Arc::new(Share::new(id, key, extent, self.offers.eager, frames));
+        let (mut offer, mut next) = (None, 0);
         let mut keep_alive = keep_alive();
-        let mut bytes = offset;
         let refused = 'content: loop {
             tokio::select! {
                 biased;
                 () = outcome.closed() => break true,
-                block = frames.next() => {
-                    let Some(block) = block else { break false };
-                    for frame in block.iter() {
+                taken = share.take() => {
+                    let Some(Taken { index, frames }) = taken else { break false };
+                    if index != next {
+                        self.requests.push(&Turn::Turn { offset: share.offset(index) })?;
+                    }
+                    next = index + 1;
+                    for frame in frames.iter() {
                         if outcome.is_closed() {
                             break 'content true;
                         }
                         self.requests.write_frame(frame).await?;
-                        bytes += payload(frame);
-                        self.board.progress(id, bytes);
+                        self.board.progress(id, share.sent(payload(frame)));
                     }
-                    frames.recycle(block);
+                    share.recycle(frames);
+                    if offer.is_none() && share.wants_others() {
+                        offer = Some(self.offers.offer(&share));
+                    }
                 }
                 _ = keep_alive.tick() => {
                     self.requests.push_data(&[])?;
@@ -385,6 +406,7 @@ impl<'a> Sender<'a> {
                 }
             }
         };
+        drop(offer);
         // The trailer keeps the conversation in step, whatever happened.
         let failed = |message: String| Trailer::Error(WireError::new(ErrorCode::SourceFailed, message));
         let (trailer, result) = if refused {
@@ -397,7 +419,7 @@ impl<'a> Sender<'a> {
         };
         self.requests.push(&trailer)?;
         if let Some(result) = result {
-            let wire_bytes = self.requests.bytes() - before;
+            let wire_bytes = self.requests.bytes() - before + share.elsewhere();
             // The receiver is gone when the server has refused the file at the last moment.
             let _ = outcome.send(result.map(|(size, sha256)| Sent { size, sha256, wire_bytes }));
         }
@@ -488,5 +510,6 @@ fn put(
         executable,
         update: job.manner.update,
         resume: None,
+        key: None,
     }
 }

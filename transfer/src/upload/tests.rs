@@ -9,6 +9,7 @@ use sealift_protocol::{Digest, ErrorCode, Reply, Request, WireError};
 
 use super::board::Board;
 use super::prepare::{self, Intake};
+use super::share::Offers;
 use super::{Source, Upload, run};
 use crate::peer::{Peer, Record, pair};
 use crate::{Error, Manner};
@@ -47,7 +48,7 @@ async fn against_in<F: Future<Output = ()>>(
     let uploading = async {
         let board = Board::new(&take);
         let mut intake = Intake::new(prepare::start(uploads.into_iter().map(Ok), manner));
-        let result = run(&mut connection, &mut intake, &board).await;
+        let result = run(&mut connection, &mut intake, &board, &Offers::default()).await;
         assert_eq!(connection.is_in_step(), result.is_ok());
         drop(connection);
         result

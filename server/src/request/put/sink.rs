@@ -6,8 +6,8 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use sealift_protocol::content::{self, EmptyBlocks};
 use sealift_protocol::io::StreamError;
-use sealift_protocol::message::{MAX_INLINE, Nanoseconds, Put};
-use sealift_protocol::{Digest, Header, RemotePath};
+use sealift_protocol::message::{MAX_INLINE, Nanoseconds, Put, SLICE};
+use sealift_protocol::{Digest, ErrorCode, Header, RemotePath};
 
 use super::Failure;
 use crate::background::{Background, background};
@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::policy::Rights;
 use crate::request::enter_with;
 use crate::session::{Caller, Reader};
+use crate::shared::Open;
 use crate::state::{Share, State};
 use crate::store::attempts::Attempt;
 use crate::store::holds::{Hold, Mark, Marking};
@@ -38,18 +39,25 @@ pub(super) struct Sink {
     attempt: Option<Attempt>,
     /// What makes this upload one that can be continued, until the catalog knows.
     note: Option<Note>,
+    /// Whose upload it is and the number that they gave it, if further connections may bring some of it.
+    key: Option<(i64, u64)>,
     small: Vec<u8>,
     large: Option<Large>,
     /// The use of the file, once there is one.
     hold: Option<Hold>,
     /// Bytes that an earlier upload left.
     offset: u64,
-    total: u64,
+    /// Where in the content this connection is.
+    position: u64,
+    /// Bytes that it has brought.
+    brought: u64,
 }
 
 struct Large {
     blocks: EmptyBlocks,
-    draining: Background<std::io::Result<(Incoming, Digest)>>,
+    draining: Background<std::io::Result<(Incoming, u64, Digest)>>,
+    /// What further connections bring.
+    open: Option<Open>,
     _share: Share,
 }
 
@@ -67,8 +75,14 @@ impl Sink {
         let facts = put.size.zip(put.mtime).filter(|_| attempt.is_some());
         let note =
             facts.map(|(size, mtime)| Note { caller: caller.clone(), path: put.path.clone(), size, mtime });
-        let (small, announced) = (Vec::new(), put.size);
-        Self { state, announced, attempt, note, small, large: None, hold: None, offset: 0, total: 0 }
+        let key = put.key.map(|key| (caller.identity, key));
+        Self { note, key, ..Self::empty(state, attempt, put.size, 0) }
+    }
+
+    fn empty(state: Arc<State>, attempt: Option<Attempt>, announced: Option<u64>, offset: u64) -> Self {
+        let (note, key, small, large, hold) = (None, None, Vec::new(), None, None);
+        let (position, brought) = (offset, 0);
+        Self { state, announced, attempt, note, key, small, large, hold, offset, position, brought }
     }
 
     /// Goes on behind the mark, where `incoming` does.
@@ -76,24 +90,46 @@ impl Sink {
         state: Arc<State>,
         attempt: Option<Attempt>,
         announced: u64,
+        key: Option<(i64, u64)>,
         incoming: Incoming,
         mark: Mark,
     ) -> Result<Self> {
-        let (announced, offset) = (Some(announced), mark.offset);
-        let (note, small, large, hold, total) = (None, Vec::new(), None, None, offset);
-        let mut sink = Self { state, announced, attempt, note, small, large, hold, offset, total };
+        let mut sink = Self { key, ..Self::empty(state, attempt, Some(announced), mark.offset) };
         sink.begin(incoming, Marking::behind(mark))?;
         Ok(sink)
     }
 
-    /// The content's bytes so far.
-    pub(super) fn total(&self) -> u64 {
-        self.total
+    /// Where in the content this connection is.
+    pub(super) fn position(&self) -> u64 {
+        self.position
     }
 
-    /// Those of them that this upload has brought.
-    pub(super) fn received(&self) -> u64 {
-        self.total - self.offset
+    /// Bytes of the content that this upload has brought, and those of frames that came over further connections.
+    pub(super) fn received(&self) -> (u64, u64) {
+        let open = self.large.as_ref().and_then(|large| large.open.as_ref());
+        let (bytes, wire_bytes) = open.map_or((0, 0), |open| open.brought());
+        // What came twice counts once.
+        let most = self.announced.map_or(u64::MAX, |size| size - self.offset);
+        ((self.brought + bytes).min(most), wire_bytes)
+    }
+
+    /// Goes on with the slice that begins there.
+    pub(super) async fn turn(&mut self, offset: u64) -> Result<()> {
+        if self.large.is_none() {
+            self.spill().await?;
+        }
+        let large = self.large.as_mut().ok_or(Error::Stopped)?;
+        let open = large.open.as_ref().filter(|open| open.widen(&self.state)).ok_or_else(|| {
+            let message =
+                "this upload cannot be shared among connections: send it from its beginning to its end";
+            Error::refused(ErrorCode::Absent, message)
+        })?;
+        if !large.blocks.turn_to(open.place(offset)?) {
+            let message = "one slice has to end before another begins: send all of it";
+            return Err(Error::refused(ErrorCode::BadRequest, message));
+        }
+        self.position = offset;
+        Ok(())
     }
 
     pub(super) async fn take(
@@ -102,7 +138,8 @@ impl Sink {
         header: Header,
     ) -> std::result::Result<(), Failure> {
         let broken = |error: StreamError| Failure::incomplete(error.into());
-        self.total += header.length() as u64;
+        self.position += header.length() as u64;
+        self.brought += header.length() as u64;
         if self.large.is_none() {
             let start = self.small.len();
             if start + header.length() <= INLINE {
@@ -115,7 +152,9 @@ impl Sink {
         if !large.blocks.receive(reader, header).await.map_err(broken)? {
             return Err(Failure::incomplete(self.drained().await.err().unwrap_or(Error::Stopped)));
         }
-        if self.total >= parts::LEAST && self.announced.is_some_and(|size| self.total < size) {
+        if self.announced == Some(self.position) {
+            large.blocks.pass();
+        } else if self.announced.is_some() && self.position >= parts::LEAST {
             self.note().await;
         }
         Ok(())
@@ -126,10 +165,10 @@ impl Sink {
         if self.large.is_none() {
             let small = std::mem::take(&mut self.small);
             let digest = Digest::of(&small);
-            return Ok((Arrived::Small(small), self.total, digest));
+            return Ok((Arrived::Small(small), self.position, digest));
         }
-        let (incoming, digest) = self.drained().await?;
-        Ok((Arrived::Large(incoming), self.total, digest))
+        let (incoming, drained, digest) = self.drained().await?;
+        Ok((Arrived::Large(incoming), self.offset + drained, digest))
     }
 
     /// Leaves what came to be continued, and waits until it is in its file.
@@ -171,6 +210,12 @@ impl Sink {
             incoming.hold().belongs_to(attempt.clone());
         }
         self.hold = Some(incoming.hold().clone());
+        // A block has to be a slice.
+        let shared = self.key.zip(self.announced).filter(|_| !single && share.block as u64 == SLICE);
+        let open = shared.and_then(|(key, size)| {
+            let (order, attempt) = (blocks.order(), self.attempt.clone());
+            self.state.shared.open(key, order, self.offset, size, attempt)
+        });
         let draining = background("upload", move || {
             let drained = if single {
                 drainer.run(&mut incoming, marking)
@@ -178,9 +223,9 @@ impl Sink {
                 drainer.run_beside(&mut incoming, marking)
             };
             match drained {
-                Ok((_, (digest, mark))) => {
+                Ok((drained, (digest, mark))) => {
                     incoming.hold().remember(mark);
-                    Ok((incoming, digest))
+                    Ok((incoming, drained, digest))
                 }
                 Err(error) => {
                     // There may be holes, and a full disk is not to be kept full.
@@ -190,12 +235,14 @@ impl Sink {
             }
         })
         .map_err(storage)?;
-        self.large = Some(Large { blocks, draining, _share: share });
+        self.large = Some(Large { blocks, draining, open, _share: share });
         Ok(())
     }
 
-    async fn drained(&mut self) -> Result<(Incoming, Digest)> {
-        let Some(Large { blocks, draining, _share }) = self.large.take() else { return Err(Error::Stopped) };
+    async fn drained(&mut self) -> Result<(Incoming, u64, Digest)> {
+        let Some(Large { blocks, draining, open: _open, _share }) = self.large.take() else {
+            return Err(Error::Stopped);
+        };
         // The drainer ends when nobody can hand it anything any more.
         drop(blocks);
         draining.wait().await?.map_err(storage)

@@ -1,7 +1,7 @@
 //! A body of data frames with a trailer behind them.
 
 use sealift_protocol::io::StreamError;
-use sealift_protocol::message::{Put, Trailer, decode};
+use sealift_protocol::message::{Put, Trailer, Turn, decode};
 use sealift_protocol::{Digest, ErrorCode, FrameKind};
 use tracing::debug;
 
@@ -82,11 +82,15 @@ async fn fill(sink: &mut Sink, upload: &mut Upload<'_>, put: &Put) -> std::resul
         let header = upload.frame().await.map_err(Failure::incomplete)?;
         if header.kind() == FrameKind::Control {
             let payload = upload.reader.control(header).await.map_err(broken)?;
+            if let Ok(Turn::Turn { offset }) = decode(payload) {
+                sink.turn(offset).await.map_err(Failure::incomplete)?;
+                continue;
+            }
             let trailer = decode(payload).map_err(|error| broken(error.into()));
-            upload.progress(sink.received());
+            progress(upload, sink);
             return trailer;
         }
-        if put.size.is_some_and(|size| sink.total() + header.length() as u64 > size) {
+        if put.size.is_some_and(|size| sink.position() + header.length() as u64 > size) {
             upload.reader.skip(header).await.map_err(broken)?;
             return Err(Failure::incomplete(Error::refused(
                 ErrorCode::SourceFailed,
@@ -94,8 +98,14 @@ async fn fill(sink: &mut Sink, upload: &mut Upload<'_>, put: &Put) -> std::resul
             )));
         }
         sink.take(upload.reader, header).await?;
-        upload.progress(sink.received());
+        progress(upload, sink);
     }
+}
+
+/// Notes how much has crossed, over all connections.
+fn progress(upload: &Upload<'_>, sink: &Sink) {
+    let (bytes, wire_bytes) = sink.received();
+    upload.progress_beside(bytes, wire_bytes);
 }
 
 /// A newer attempt goes on with what came of this one, whose client has fallen silent.

@@ -1,0 +1,494 @@
+//! Received blocks on their way to whoever takes them in order, by whichever connection they come.
+//!
+//! A content has one first connection, whose bytes follow each other unless it says otherwise, and may have further
+//! ones that bring blocks of it. What comes ahead of its turn waits here, in bounded memory; what is too far ahead has
+//! no room yet, so its connection is not read, and its sender waits. Whoever hashes and writes sees nothing of this: for
+//! them every content comes from its beginning to its end.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc as blocking;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::io::AsyncRead;
+use tokio::sync::{Notify, watch};
+
+use super::{ALIGNMENT, BLOCKS};
+use crate::Header;
+use crate::io::{FrameReader, StreamError};
+
+/// Received bytes; the memory is aligned to [`ALIGNMENT`].
+#[derive(Debug)]
+pub(super) struct Block {
+    memory: Vec<u8>,
+    start: usize,
+    size: usize,
+    filled: usize,
+}
+
+impl Block {
+    fn new(size: usize) -> Self {
+        // Zeroed memory is not touched before it is used: a small content costs only its own pages.
+        let memory = vec![0; size + ALIGNMENT];
+        let start = memory.as_ptr().align_offset(ALIGNMENT);
+        Self { memory, start, size, filled: 0 }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.memory[self.start..self.start + self.filled]
+    }
+
+    /// Up to `want` bytes of what is free.
+    fn room(&mut self, want: usize) -> &mut [u8] {
+        let count = want.min(self.size - self.filled);
+        &mut self.memory[self.start + self.filled..][..count]
+    }
+}
+
+/// The order of one content's blocks. They are counted from 0, where the receiver began.
+#[derive(Debug)]
+pub struct Order {
+    size: usize,
+    state: Mutex<State>,
+    changed: Notify,
+    front: watch::Sender<Front>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Where the blocks go, as long as any may come.
+    full: Option<blocking::Sender<Block>>,
+    empty: Vec<Block>,
+    /// How many more may be made.
+    unmade: usize,
+    next: u64,
+    /// How far ahead of the next a block may be.
+    reach: u64,
+    ahead: BTreeMap<u64, Block>,
+}
+
+/// How far a content has come.
+#[derive(Debug, Clone, Copy, Default)]
+struct Front {
+    next: u64,
+    closed: bool,
+}
+
+/// A block that is being filled. Dropped before it was passed on, it leaves its place to another.
+#[derive(Debug)]
+pub struct Filling {
+    order: Arc<Order>,
+    index: u64,
+    /// Until it is passed on.
+    block: Option<Block>,
+}
+
+/// The first connection's end of a receiver. When it is dropped, what has come in order is still handed on.
+#[derive(Debug)]
+pub struct EmptyBlocks {
+    order: Arc<Order>,
+    index: u64,
+    current: Option<Filling>,
+}
+
+/// Gives blocks back. When it is dropped, nobody takes any more.
+#[derive(Debug)]
+pub(super) struct Returns(Arc<Order>);
+
+/// The beginning of an order of blocks of `size` bytes, and where they go.
+pub(super) fn begin(size: usize) -> (EmptyBlocks, blocking::Receiver<Block>, Returns) {
+    let (full, full_blocks) = blocking::channel();
+    let state = State {
+        full: Some(full),
+        empty: Vec::new(),
+        unmade: BLOCKS,
+        next: 0,
+        reach: 0,
+        ahead: BTreeMap::new(),
+    };
+    let (state, front) = (Mutex::new(state), watch::Sender::new(Front::default()));
+    let order = Arc::new(Order { size, state, changed: Notify::new(), front });
+    (EmptyBlocks { order: order.clone(), index: 0, current: None }, full_blocks, Returns(order))
+}
+
+impl Order {
+    /// Lets blocks come so many places ahead of their turn, and makes room for as many.
+    pub fn widen(&self, reach: usize) {
+        let mut state = self.state();
+        state.reach += reach as u64;
+        state.unmade += reach;
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// The first block that has not been handed on.
+    pub fn next(&self) -> u64 {
+        self.state().next
+    }
+
+    /// Waits until there is room for the block, which is neither too far ahead nor one too many. `None` if no more are
+    /// taken. A block that came already has room, too, and leads nowhere.
+    pub async fn fill(self: &Arc<Self>, index: u64) -> Option<Filling> {
+        loop {
+            // Before the look, so that no change is missed between the two.
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let mut state = self.state();
+                state.full.as_ref()?;
+                if index <= state.next + state.reach
+                    && let Some(block) = state.empty.pop().or_else(|| state.make(self.size))
+                {
+                    return Some(Filling { order: self.clone(), index, block: Some(block) });
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits until the block and all before it were handed on; `false` if that will not be.
+    pub async fn passed(&self, index: u64) -> bool {
+        let mut front = self.front.subscribe();
+        front.wait_for(|front| front.next > index || front.closed).await.is_ok_and(|front| front.next > index)
+    }
+
+    /// Resolves when no more blocks are taken.
+    pub async fn closed(&self) {
+        // The sender is in `self`.
+        let _ = self.front.subscribe().wait_for(|front| front.closed).await;
+    }
+
+    fn pass(&self, index: u64, block: Block) {
+        let mut state = self.state();
+        let state = &mut *state;
+        if index < state.next || state.ahead.contains_key(&index) {
+            state.give_back(block);
+        } else {
+            state.ahead.insert(index, block);
+            while let (Some(full), Some(block)) = (&state.full, state.ahead.remove(&state.next)) {
+                // Should nobody take it any more, whoever begins the next block is told.
+                let _ = full.send(block);
+                state.next += 1;
+            }
+            self.front.send_modify(|front| front.next = state.next);
+        }
+        self.changed.notify_waiters();
+    }
+
+    fn give_back(&self, block: Block) {
+        self.state().give_back(block);
+        self.changed.notify_waiters();
+    }
+
+    /// Takes no more blocks, and forgets those whose turn did not come. The last one need not be full, so nothing may
+    /// follow it.
+    fn close(&self, last: Option<(u64, Block)>) {
+        let mut state = self.state();
+        if let (Some(full), Some((index, block))) = (&state.full, last)
+            && index == state.next
+        {
+            let _ = full.send(block);
+        }
+        (state.full, state.empty) = (None, Vec::new());
+        state.ahead.clear();
+        drop(state);
+        self.front.send_modify(|front| front.closed = true);
+        self.changed.notify_waiters();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn make(&mut self, size: usize) -> Option<Block> {
+        self.unmade = self.unmade.checked_sub(1)?;
+        Some(Block::new(size))
+    }
+
+    fn give_back(&mut self, mut block: Block) {
+        if self.full.is_some() {
+            block.filled = 0;
+            self.empty.push(block);
+        }
+    }
+}
+
+impl Filling {
+    /// Bytes that there is still room for.
+    pub fn room(&self) -> usize {
+        self.block.as_ref().map_or(0, |block| block.size - block.filled)
+    }
+
+    /// Reads the payload of a data frame whose header was just read, which must not be longer than the room.
+    pub async fn receive<R: AsyncRead + Unpin>(
+        &mut self,
+        reader: &mut FrameReader<R>,
+        header: Header,
+    ) -> Result<(), StreamError> {
+        debug_assert!(header.length() <= self.room());
+        self.read(reader, header.length()).await.map(drop)
+    }
+
+    /// Hands the block on when its turn comes.
+    pub fn pass(mut self) {
+        if let Some(block) = self.block.take() {
+            self.order.pass(self.index, block);
+        }
+    }
+
+    /// Reads as much of `want` bytes as there is room for.
+    async fn read<R: AsyncRead + Unpin>(
+        &mut self,
+        reader: &mut FrameReader<R>,
+        want: usize,
+    ) -> Result<usize, StreamError> {
+        let Some(block) = &mut self.block else { return Ok(0) };
+        let room = block.room(want);
+        let count = room.len();
+        reader.payload(room).await?;
+        block.filled += count;
+        Ok(count)
+    }
+
+    /// Takes as many bytes as there is room for.
+    fn copy(&mut self, bytes: &[u8]) -> usize {
+        let Some(block) = &mut self.block else { return 0 };
+        let room = block.room(bytes.len());
+        let count = room.len();
+        room.copy_from_slice(&bytes[..count]);
+        block.filled += count;
+        count
+    }
+}
+
+impl Drop for Filling {
+    fn drop(&mut self) {
+        if let Some(block) = self.block.take() {
+            self.order.give_back(block);
+        }
+    }
+}
+
+impl EmptyBlocks {
+    /// The order of the blocks, for further connections that bring some.
+    pub fn order(&self) -> Arc<Order> {
+        self.order.clone()
+    }
+
+    /// Goes on with this block. `false` in the middle of another one.
+    pub fn turn_to(&mut self, index: u64) -> bool {
+        if self.current.is_none() {
+            self.index = index;
+        }
+        self.current.is_none()
+    }
+
+    /// Reads the payload of a data frame whose header was just read. `false`: the [`Drainer`](super::Drainer) has
+    /// failed, and the payload was dropped.
+    pub async fn receive<R: AsyncRead + Unpin>(
+        &mut self,
+        reader: &mut FrameReader<R>,
+        header: Header,
+    ) -> Result<bool, StreamError> {
+        let mut left = header.length();
+        while left > 0 {
+            let Some(block) = self.block().await else {
+                reader.skip_payload(left).await?;
+                return Ok(false);
+            };
+            left -= block.read(reader, left).await?;
+            self.pass_if_full();
+        }
+        Ok(true)
+    }
+
+    /// Takes bytes that were received otherwise. `false`: the [`Drainer`](super::Drainer) has failed.
+    pub async fn copy(&mut self, mut bytes: &[u8]) -> bool {
+        while !bytes.is_empty() {
+            let Some(block) = self.block().await else { return false };
+            let count = block.copy(bytes);
+            self.pass_if_full();
+            bytes = &bytes[count..];
+        }
+        true
+    }
+
+    /// Hands on the last block of a content, which need not be full.
+    pub fn pass(&mut self) {
+        if let Some(block) = self.current.take() {
+            self.index += 1;
+            block.pass();
+        }
+    }
+
+    /// The block that is being filled; `None` when the drainer has failed.
+    async fn block(&mut self) -> Option<&mut Filling> {
+        if self.current.is_none() {
+            self.current = Some(self.order.fill(self.index).await?);
+        }
+        self.current.as_mut()
+    }
+
+    fn pass_if_full(&mut self) {
+        if self.current.as_ref().is_some_and(|block| block.room() == 0) {
+            self.pass();
+        }
+    }
+}
+
+impl Drop for EmptyBlocks {
+    fn drop(&mut self) {
+        let last = self.current.take();
+        self.order.close(last.and_then(|mut filling| Some((filling.index, filling.block.take()?))));
+    }
+}
+
+impl Returns {
+    pub(super) fn give(&self, block: Block) {
+        self.0.give_back(block);
+    }
+}
+
+impl Drop for Returns {
+    fn drop(&mut self) {
+        self.0.close(None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Drainer, receiver};
+    use super::*;
+    use crate::frame::HEADER;
+    use crate::{Digest, FrameKind, Hasher};
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use tokio::task::{JoinHandle, spawn_blocking};
+
+    fn drain(drainer: Drainer) -> JoinHandle<(Vec<u8>, Digest)> {
+        spawn_blocking(move || {
+            let mut target = Vec::new();
+            let (_, digest) = drainer.run(&mut target, Hasher::new()).unwrap();
+            (target, digest)
+        })
+    }
+
+    /// Fills the block with what a frame brings.
+    async fn bring(order: &Arc<Order>, index: u64, bytes: &[u8]) {
+        let mut filling = order.fill(index).await.unwrap();
+        let frame = [&Header::new(FrameKind::Data, bytes.len()).unwrap().encode()[..], bytes].concat();
+        let mut reader = FrameReader::new(&frame[..], Duration::from_secs(10));
+        let header = reader.header(Duration::ZERO).await.unwrap().unwrap();
+        assert_eq!(frame.len(), HEADER + header.length());
+        filling.receive(&mut reader, header).await.unwrap();
+        filling.pass();
+    }
+
+    fn content(blocks: u64, rest: usize) -> Vec<u8> {
+        let size = usize::try_from(blocks).unwrap() * ALIGNMENT + rest;
+        (0..size).map(|i| u8::try_from(i % 251).unwrap()).collect()
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn blocks_in_any_order_and_more_than_once_are_taken_in_theirs(
+            order in Just((0..20_u64).collect::<Vec<_>>()).prop_shuffle(),
+            twice in proptest::collection::vec(0..20_u64, 0..5),
+            rest in prop_oneof![Just(1usize), 1..ALIGNMENT],
+        ) {
+            let content = content(19, rest);
+            let (target, digest) = runtime().block_on(async {
+                let (first, drainer) = receiver(ALIGNMENT);
+                first.order().widen(20);
+                let draining = drain(drainer);
+                for index in twice.iter().chain(&order) {
+                    let start = usize::try_from(*index).unwrap() * ALIGNMENT;
+                    let end = (start + ALIGNMENT).min(content.len());
+                    bring(&first.order(), *index, &content[start..end]).await;
+                }
+                assert!(first.order().passed(19).await);
+                drop(first);
+                draining.await.unwrap()
+            });
+            prop_assert!(target == content);
+            prop_assert_eq!(digest, Digest::of(&content));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_too_far_ahead_has_to_wait_and_no_more_is_held_than_was_agreed() {
+        let (mut first, drainer) = receiver(ALIGNMENT);
+        let order = first.order();
+        order.widen(3);
+        let block = content(1, 0);
+        for index in [3, 1, 2] {
+            bring(&order, index, &block).await;
+        }
+        let mut far = std::pin::pin!(order.fill(4));
+        assert!(futures_are_pending(far.as_mut()).await, "one too far");
+        let mut held = Vec::new();
+        for _ in 0..BLOCKS {
+            held.push(order.fill(0).await.unwrap());
+        }
+        let mut more = std::pin::pin!(order.fill(0));
+        assert!(futures_are_pending(more.as_mut()).await, "one too many");
+        // One that is given up leaves its place.
+        held.clear();
+        drop(more.await.unwrap());
+        let draining = drain(drainer);
+        assert!(first.copy(&block).await);
+        assert!(order.passed(3).await);
+        far.await.unwrap().pass();
+        drop(first);
+        assert_eq!(draining.await.unwrap().0.len(), 4 * ALIGNMENT);
+        assert!(order.fill(5).await.is_none() && !order.passed(5).await && order.passed(3).await);
+    }
+
+    #[tokio::test]
+    async fn only_what_came_in_order_is_handed_on_at_the_end() {
+        let (mut first, drainer) = receiver(ALIGNMENT);
+        let order = first.order();
+        order.widen(4);
+        let draining = drain(drainer);
+        assert!(first.copy(&content(1, 5)).await);
+        assert!(!first.turn_to(3), "in the middle of a block");
+        // What would follow if the block before it were whole.
+        for index in [2, 3] {
+            bring(&order, index, &content(1, 0)).await;
+        }
+        drop(first);
+        assert_eq!(draining.await.unwrap().0, content(1, 5));
+
+        let (mut first, drainer) = receiver(ALIGNMENT);
+        let order = first.order();
+        order.widen(4);
+        let draining = drain(drainer);
+        assert!(first.copy(&content(1, 0)).await && first.turn_to(2));
+        assert!(first.copy(b"ahead").await);
+        drop(first);
+        assert_eq!(draining.await.unwrap().0, content(1, 0));
+        order.closed().await;
+    }
+
+    /// Whether a future is not ready yet, however often the runtime turns to others.
+    async fn futures_are_pending<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
+        for _ in 0..5 {
+            tokio::task::yield_now().await;
+            let polled = std::future::poll_fn(|context| {
+                std::task::Poll::Ready(future.as_mut().poll(context).is_pending())
+            });
+            if !polled.await {
+                return false;
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,224 @@
+//! One large file over several connections.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use sealift_tests::{Computer, Pattern, World, eventually};
+
+use crate::gate::{Gate, Way};
+use crate::relay::{Cut, Relay};
+use crate::{MIB, alice};
+
+const SIZE: u64 = 64 * MIB + 12_345;
+
+fn content() -> Vec<u8> {
+    Pattern::new(1, SIZE).whole()
+}
+
+async fn stored(alice: &Computer) {
+    alice.call(["put", "-", "big"]).input(content()).run().await.ok();
+}
+
+/// Gets the file over up to four connections that break as told. Returns what the program said of it at its end, and
+/// what passed over each connection.
+async fn get(world: &World, alice: &Computer, cuts: Vec<Cut>) -> (u64, Vec<u64>) {
+    let relay = Relay::before(world.address, cuts).await;
+    let line = ["--json", "get", "big", "--connections", "4", "--server", &relay.server()];
+    let finished = alice.run(line).await.ok().object("finished");
+    assert!(alice.read("big") == content());
+    assert_eq!(alice.files(), ["big"]);
+    (finished["wire_bytes"].as_u64().unwrap(), relay.passed())
+}
+
+#[tokio::test]
+async fn a_download_over_four_connections() {
+    let (world, alice) = alice().await;
+    stored(&alice).await;
+    let (wire, passed) = get(&world, &alice, Vec::new()).await;
+    assert_eq!(passed.len(), 4);
+    assert!(passed.iter().all(|bytes| *bytes > MIB), "{passed:?}");
+    assert!(wire > SIZE && wire < SIZE + SIZE / 100, "every frame counts, once: {wire}");
+    // One row for each connection, however many ranges it brought.
+    let rows: Vec<_> = world.store().log().into_iter().filter(|row| row.direction == "get").collect();
+    assert_eq!(rows.len(), 4, "{rows:?}");
+    assert_eq!(rows.iter().map(|row| row.bytes).sum::<u64>(), SIZE);
+    assert!(rows.iter().all(|row| row.error.is_none()), "{rows:?}");
+}
+
+#[tokio::test]
+async fn a_download_that_loses_a_further_connection() {
+    let (world, alice) = alice().await;
+    stored(&alice).await;
+    let cuts = vec![None, Some((Way::Down, 3 * MIB)), Some((Way::Down, 2 * MIB + 77)), Some((Way::Up, 900))];
+    let (_, passed) = get(&world, &alice, cuts).await;
+    let sum: u64 = passed.iter().sum();
+    assert!(sum < SIZE + 20 * MIB, "only what the lost ones had under way comes again: {passed:?}");
+}
+
+#[tokio::test]
+async fn a_download_that_loses_its_first_connection() {
+    let (world, alice) = alice().await;
+    stored(&alice).await;
+    let (_, passed) = get(&world, &alice, vec![Some((Way::Down, 9 * MIB))]).await;
+    let sum: u64 = passed.iter().sum();
+    assert!(sum < SIZE + 50 * MIB, "it goes on: {passed:?}");
+}
+
+/// Whatever the user does, what came in order is continued by the next run.
+#[tokio::test]
+async fn a_download_that_is_interrupted_goes_on() {
+    let (world, alice) = alice().await;
+    stored(&alice).await;
+    let mut gate = Gate::before(world.address, Way::Down, 9 * MIB).await;
+    let server = gate.server();
+    let running = alice.call(["get", "big", "--connections", "3", "--server", &server]).start();
+    gate.reached().await;
+    running.interrupt();
+    running.ended().await.refused(130);
+    gate.open();
+    assert!(alice.finished_files().is_empty());
+    let again = alice.run(["--json", "get", "big", "--connections", "3"]).await.ok().object("finished");
+    let wire = again["wire_bytes"].as_u64().unwrap();
+    assert!(wire < SIZE - 3 * MIB, "it goes on where it stopped: {wire}");
+    assert!(alice.read("big") == content());
+}
+
+/// Nothing of two contents is ever mixed.
+#[tokio::test]
+async fn a_file_that_is_replaced_while_it_is_fetched() {
+    let (world, alice) = alice().await;
+    stored(&alice).await;
+    let mut gate = Gate::before(world.address, Way::Down, 6 * MIB).await;
+    let server = gate.server();
+    let running = alice.call(["get", "big", "--connections", "4", "--server", &server]).start();
+    gate.reached().await;
+    let other = Pattern::new(2, SIZE).whole();
+    alice.call(["put", "-", "big"]).input(other.clone()).run().await.ok();
+    gate.open();
+    running.ended().await.ok();
+    assert!(alice.read("big") == other);
+    assert_eq!(alice.files(), ["big"], "nothing is left of the old one");
+}
+
+#[tokio::test]
+async fn a_file_that_is_deleted_while_it_is_fetched() {
+    let (world, alice) = alice().await;
+    stored(&alice).await;
+    let mut gate = Gate::before(world.address, Way::Down, 6 * MIB).await;
+    let server = gate.server();
+    let running = alice.call(["get", "big", "--connections", "4", "--server", &server]).start();
+    gate.reached().await;
+    alice.run(["rm", "big"]).await.ok();
+    gate.open();
+    running.ended().await.refused(3);
+    assert!(alice.finished_files().is_empty());
+}
+
+/// Puts the file over up to four connections that break as told. Returns what the program said of it at its end, and
+/// what passed over each connection.
+async fn put(world: &World, alice: &Computer, cuts: Vec<Cut>) -> (u64, Vec<u64>) {
+    alice.write("big", content());
+    let relay = Relay::before(world.address, cuts).await;
+    let line = ["--json", "put", "big", "--connections", "4", "--server", &relay.server()];
+    let finished = alice.run(line).await.ok().object("finished");
+    assert!(alice.run(["get", "big", "-"]).await.ok().stdout == content());
+    world.store().without_parts().await;
+    world.store().settled().await;
+    (finished["wire_bytes"].as_u64().unwrap(), relay.passed())
+}
+
+#[tokio::test]
+async fn an_upload_over_four_connections() {
+    let (world, alice) = alice().await;
+    let (wire, passed) = put(&world, &alice, Vec::new()).await;
+    assert_eq!(passed.len(), 4);
+    assert!(passed.iter().all(|bytes| *bytes > MIB), "{passed:?}");
+    assert!(wire > SIZE && wire < SIZE + SIZE / 100, "every frame counts, once: {wire}");
+    // One row, for all of it.
+    let rows: Vec<_> = world.store().log().into_iter().filter(|row| row.direction == "put").collect();
+    assert_eq!((rows.len(), rows[0].bytes), (1, SIZE), "{rows:?}");
+    assert!(rows[0].wire_bytes > SIZE && rows[0].error.is_none(), "{rows:?}");
+}
+
+#[tokio::test]
+async fn an_upload_that_loses_a_further_connection() {
+    let (world, alice) = alice().await;
+    let cuts = vec![None, Some((Way::Up, 3 * MIB)), Some((Way::Up, 2 * MIB + 77)), Some((Way::Down, 900))];
+    let (_, passed) = put(&world, &alice, cuts).await;
+    let sum: u64 = passed.iter().sum();
+    assert!(sum < SIZE + 20 * MIB, "only what the lost ones had under way is sent again: {passed:?}");
+}
+
+#[tokio::test]
+async fn an_upload_that_loses_its_first_connection() {
+    let (world, alice) = alice().await;
+    let (_, passed) = put(&world, &alice, vec![Some((Way::Up, 9 * MIB))]).await;
+    let sum: u64 = passed.iter().sum();
+    assert!(sum < SIZE + 40 * MIB, "it goes on: {passed:?}");
+}
+
+#[tokio::test]
+async fn an_upload_that_is_interrupted_goes_on() {
+    let (world, alice) = alice().await;
+    alice.write("big", content());
+    let mut gate = Gate::before(world.address, Way::Up, 9 * MIB).await;
+    let server = gate.server();
+    let running = alice.call(["put", "big", "--connections", "3", "--server", &server]).start();
+    gate.reached().await;
+    eventually("the upload under way", || world.store().parts().pop_first()).await;
+    running.interrupt();
+    running.ended().await.refused(130);
+    gate.open();
+    let again = alice.run(["--json", "put", "big", "--connections", "3"]).await.ok().object("finished");
+    let wire = again["wire_bytes"].as_u64().unwrap();
+    assert!(wire < SIZE - 3 * MIB, "it goes on where it stopped: {wire}");
+    assert!(alice.run(["get", "big", "-"]).await.ok().stdout == content());
+    world.store().without_parts().await;
+    world.store().settled().await;
+}
+
+#[tokio::test]
+async fn a_file_that_changes_while_it_is_sent() {
+    let (world, alice) = alice().await;
+    let path = alice.write("big", content());
+    let mut gate = Gate::before(world.address, Way::Up, 6 * MIB).await;
+    let server = gate.server();
+    let running = alice.call(["put", "big", "--connections", "4", "--server", &server]).start();
+    gate.reached().await;
+    std::fs::File::options().write(true).open(path).unwrap().set_len(SIZE / 2).unwrap();
+    gate.open();
+    running.ended().await.refused(1);
+    world.store().settled().await;
+    assert_eq!(world.store().count("entries"), 0);
+}
+
+/// Whichever connections break, and wherever, the file arrives in both directions.
+#[test]
+fn any_connections_may_break() {
+    const SIZE: u64 = 25 * MIB + 7;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (world, alice) = runtime.block_on(alice());
+    let way = prop_oneof![Just(Way::Up), Just(Way::Down)];
+    let cut = proptest::option::of((way, 1..8 * MIB));
+    let cases = (proptest::collection::vec(cut, 0..6), any::<u8>());
+    let mut runner = TestRunner::new(Config { cases: 10, failure_persistence: None, ..Config::default() });
+    let case = |(cuts, seed): (Vec<Cut>, u8)| {
+        let content = Pattern::new(seed.into(), SIZE).whole();
+        alice.write("file", &content);
+        runtime.block_on(async {
+            for verb in ["put", "get"] {
+                let relay = Relay::before(world.address, cuts.clone()).await;
+                let line = [verb, "file", "--connections", "3", "--server", &relay.server()];
+                alice.run(line).await.ok();
+                assert!(alice.read("file") == content, "{verb} {cuts:?}");
+                if verb == "put" {
+                    std::fs::remove_file(alice.desk().join("file")).unwrap();
+                }
+            }
+            alice.run(["rm", "file"]).await.ok();
+            world.store().without_parts().await;
+        });
+        Ok(())
+    };
+    runner.run(&cases, case).unwrap();
+    runtime.block_on(world.store().settled());
+}
