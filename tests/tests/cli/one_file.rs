@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use sealift_tests::{Computer, Pattern, World, eventually};
+use sealift_tests::{Computer, Launcher, Pattern, World, eventually};
 
 use crate::gate::{Gate, Way};
 use crate::relay::{Cut, Relay};
-use crate::{MIB, alice};
+use crate::{MIB, SEALIFT, SEALIFTD, alice};
 
 const SIZE: u64 = 64 * MIB + 12_345;
 
@@ -221,4 +221,30 @@ fn any_connections_may_break() {
     };
     runner.run(&cases, case).unwrap();
     runtime.block_on(world.store().settled());
+}
+
+/// What a killed server had taken in order is there after its next start, whoever brought it.
+#[tokio::test]
+async fn a_server_that_is_killed_and_comes_back() {
+    let mut launcher = Launcher::new(SEALIFTD);
+    let server = launcher.start().await;
+    launcher = launcher.listen(server.address);
+    let alice = Computer::joined(SEALIFT, &server, "alice").await;
+    alice.write("big", content());
+    let mut server = Some(server);
+    for (way, words) in [(Way::Up, ["put", "big", "big"]), (Way::Down, ["get", "big", "copy"])] {
+        let address = server.as_ref().unwrap().address;
+        let mut gate = Gate::before(address, way, 9 * MIB).await;
+        let line = ["--json", "--connections", "3", "--server", &gate.server()];
+        let running = alice.call(words.iter().copied().chain(line)).start();
+        gate.reached().await;
+        server.take().unwrap().kill();
+        server = Some(launcher.start().await);
+        gate.open();
+        let finished = running.ended().await.ok().object("finished");
+        let wire = finished["wire_bytes"].as_u64().unwrap();
+        assert!(wire < SIZE - 3 * MIB, "it goes on where it stopped: {wire}");
+    }
+    assert!(alice.read("copy") == content());
+    server.unwrap().store().settled().await;
 }

@@ -188,6 +188,9 @@ impl Incoming<'_> {
                     }
                     Ended::Untaken => None,
                     Ended::Replaced => {
+                        drop(blocks);
+                        // As long as it is written, nobody removes what has come of it.
+                        let _ = draining.await;
                         let error = Error::Protocol(format!("{} was replaced", self.from));
                         return Ok(Err(Failure { error, what: What::Changed }));
                     }

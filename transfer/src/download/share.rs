@@ -130,9 +130,13 @@ impl Share {
         if let Some(index) = state.again.pop_first() {
             return Some(Range { index, blocks: 1 });
         }
-        let row = if state.called { 1 } else { self.pace.rate(state.bytes) / 4 / BLOCK };
-        let most = if state.called { 1 } else { LONGEST };
-        let blocks = row.clamp(1, most).min(self.blocks() - state.next);
+        let left = self.blocks() - state.next;
+        let blocks = match state.called {
+            true => 1,
+            // Nobody will be called to so little.
+            false if left * BLOCK < LEAST => left,
+            false => (self.pace.rate(state.bytes) / 4 / BLOCK).clamp(1, LONGEST).min(left),
+        };
         let range = Range { index: state.next, blocks };
         state.next += blocks;
         Some(range)
