@@ -33,7 +33,7 @@ use crate::tree::{Omitted, Walking};
 use queue::{Next, Queue, Sharing, Task};
 use receive::{Failure, Taken, What};
 use tree::Tree;
-pub(crate) use tree::{Becomes, Directory, make_directory};
+pub(crate) use tree::{Becomes, Directory, make_directory, make_link};
 
 /// Another connection is worth its handshake for so many files more, ...
 const FILES_PER_CONNECTION: usize = 512;
@@ -94,7 +94,7 @@ pub(crate) struct Fetch {
     /// Whether the request that was sent for it asks only what it is.
     asked: bool,
     /// Keeps the directory's time from being set too early.
-    _directory: Option<Arc<Directory>>,
+    directory: Option<Arc<Directory>>,
     /// What an earlier attempt left was not the content's beginning.
     from_start: bool,
     /// It changed while it was fetched in ranges, so it is fetched in one go, which no change disturbs.

@@ -83,6 +83,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same failure of a local file, by another of its paths.
+    pub(crate) fn about(self, path: &Path) -> Self {
+        let path = path.to_owned();
+        match self {
+            Self::Local { action, source, .. } => Self::Local { action, path, source },
+            Self::Unfit { unfit, .. } => Self::Unfit { path, unfit },
+            other => other,
+        }
+    }
+
     /// A failure of the local system, for `map_err`.
     pub fn local(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Local { action, path: path.to_owned(), source }

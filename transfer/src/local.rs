@@ -1,5 +1,6 @@
 //! Local files: read without missing a change, written under their names only when they are complete.
 
+mod pinned;
 mod target;
 
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use sealift_protocol::Digest;
 use sealift_protocol::message::Nanoseconds;
 
 use crate::error::{Error, Unfit};
+pub(crate) use pinned::{Pinned, Site};
 pub(crate) use target::{
     Target, WORTH_KEEPING, check_target, copy, make_link, part_path, remove_part, write_whole,
 };

@@ -5,9 +5,10 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{CWD, Mode, mkfifoat};
-use sealift_tests::{Computer, Pattern};
+use sealift_tests::{Computer, Pattern, eventually};
 
-use crate::{KIB, alice};
+use crate::gate::{Gate, Way};
+use crate::{KIB, MIB, alice};
 
 async fn remote(computer: &Computer) -> String {
     let ran = computer.run(["ls", "-R"]).await.ok();
@@ -130,6 +131,33 @@ async fn links_are_skipped_or_kept_and_never_followed() {
     symlink("outside", alice.desk().join("named")).unwrap();
     alice.run(["put", "named"]).await.ok();
     assert_eq!(alice.run(["get", "named/secret", "-"]).await.ok().text(), "s");
+}
+
+/// Who may write in the destination, too, cannot lead a download out of it by a link in the place of a directory.
+#[tokio::test]
+async fn a_link_that_takes_the_place_of_a_directory_is_not_followed() {
+    let (world, alice) = alice().await;
+    alice.write("tree/d/0-large", Pattern::new(1, 8 * MIB).whole());
+    for number in 0..20 {
+        alice.write(format!("tree/d/{number:03}"), Pattern::new(number, 1000).whole());
+        alice.write(format!("tree/d/sub/{number:03}"), Pattern::new(number, 1000).whole());
+    }
+    alice.run(["put", "tree"]).await.ok();
+    let mut gate = Gate::before(world.address, Way::Down, 4 * MIB).await;
+    let line = ["get", "tree", "back/", "--connections", "1", "--server", &gate.server()];
+    let running = alice.call(line).start();
+    gate.reached().await;
+    let path = |name: &str| alice.desk().join(name);
+    eventually("the file on its way", || path("back/tree/d").read_dir().ok()?.next()).await.unwrap();
+    fs::rename(path("back/tree/d"), path("back/tree/moved")).unwrap();
+    fs::create_dir_all(path("outside/sub")).unwrap();
+    symlink(path("outside"), path("back/tree/d")).unwrap();
+    gate.open();
+    let ran = running.ended().await.exited(8);
+    assert!(ran.stderr.contains("is a symbolic link, which is not followed"), "{ran:?}");
+    let outside: Vec<_> = alice.files().into_iter().filter(|name| name.starts_with("outside/")).collect();
+    assert_eq!(outside, ["outside/", "outside/sub/"]);
+    assert!(alice.read("back/tree/moved/0-large") == Pattern::new(1, 8 * MIB).whole());
 }
 
 #[tokio::test]

@@ -1,17 +1,18 @@
 //! What is still to be downloaded, for any number of connections.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
 
 use super::share::{self, Share};
-use super::tree::{Becomes, Tree};
+use super::tree::{Becomes, Directory, Tree};
 use super::{Destination, Download, Fetch, settle};
 use crate::client::Client;
+use crate::error::Error;
 use crate::event::{Event, Events};
-use crate::local::Parts;
+use crate::local::{Parts, Pinned, Site};
 use crate::manner::Manner;
 use crate::tree::{Omitted, Walking};
 
@@ -34,6 +35,8 @@ pub(crate) struct Queue {
     walking: Walking,
     manner: Manner,
     sharing: Sharing,
+    /// The directory that was written to last: most files that follow each other are in one.
+    pinned: Mutex<Option<(Weak<Directory>, Arc<Pinned>)>>,
 }
 
 /// How one file is shared among connections.
@@ -85,7 +88,8 @@ impl Queue {
         events: Events<'_>,
     ) -> Self {
         let (state, changed) = (Mutex::default(), Notify::new());
-        let queue = Self { state, changed, walking: walking.clone(), manner, sharing };
+        let pinned = Mutex::default();
+        let queue = Self { state, changed, walking: walking.clone(), manner, sharing, pinned };
         let mut parts = Parts::default();
         for Download { from, to, tree } in downloads {
             match (to, tree) {
@@ -108,7 +112,7 @@ impl Queue {
                         size: None,
                         mtime: None,
                         asked: false,
-                        _directory: None,
+                        directory: None,
                         from_start: false,
                         in_one_go: false,
                         length: None,
@@ -129,6 +133,7 @@ impl Queue {
             walking: Walking::default(),
             manner: Manner::default(),
             sharing,
+            pinned: Mutex::default(),
         };
         queue.state().feeding = true;
         queue
@@ -157,6 +162,21 @@ impl Queue {
     /// How the downloads are done.
     pub(crate) fn manner(&self) -> Manner {
         self.manner
+    }
+
+    /// The place of a file, in the directory of its tree if it is part of one. Blocks.
+    pub(crate) fn site(&self, directory: Option<&Arc<Directory>>, path: &Path) -> Result<Site, Error> {
+        let Some(directory) = directory else { return Ok(Site::named(path)) };
+        let mut last = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
+        let pinned = match &*last {
+            Some((of, pinned)) if of.as_ptr() == Arc::as_ptr(directory) => pinned.clone(),
+            _ => {
+                let pinned = Arc::new(directory.pin()?);
+                *last = Some((Arc::downgrade(directory), pinned.clone()));
+                pinned
+            }
+        };
+        Ok(Site::inside(pinned, path))
     }
 
     /// Takes the next task; `None` if there is none just now.
@@ -278,7 +298,7 @@ impl Queue {
                         size,
                         mtime: Some(entry.mtime),
                         asked: false,
-                        _directory: directory,
+                        directory,
                         from_start: false,
                         in_one_go: false,
                         length: None,

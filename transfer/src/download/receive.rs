@@ -15,7 +15,7 @@ use super::{Destination, Fetch};
 use crate::connection::{Connection, Piece, Replies, Requests};
 use crate::error::Error;
 use crate::event::{Event, Events};
-use crate::local::{self, Target};
+use crate::local::{self, Site, Target};
 use crate::remote::unexpected;
 
 /// How much of a content that nobody can take is received for the sake of the connection.
@@ -82,7 +82,9 @@ pub(super) async fn receive(
         && other != content.sha256
     {
         // What an earlier attempt left is part of a content that the file does not hold any more.
-        local::remove_part(path, &other);
+        if let Ok(site) = queue.site(fetch.directory.as_ref(), path) {
+            local::remove_part(&site, &other);
+        }
     }
     let id = fetch.id;
     events(Event::Started { id, size: Some(content.size) });
@@ -96,6 +98,7 @@ pub(super) async fn receive(
         bytes: content.offset,
         content,
         progress: &|bytes| events(Event::Progress { id, bytes }),
+        site: &|path| queue.site(fetch.directory.as_ref(), path),
     };
     if incoming.content.size <= MAX_INLINE {
         incoming.small(&mut fetch.to).await
@@ -120,6 +123,8 @@ struct Incoming<'a> {
     /// Data bytes that have come.
     bytes: u64,
     progress: &'a (dyn Fn(u64) + Send + Sync),
+    /// Finds the place of its file.
+    site: &'a (dyn Fn(&Path) -> Result<Site, Error> + Send + Sync),
 }
 
 impl Incoming<'_> {
@@ -142,7 +147,7 @@ impl Incoming<'_> {
         }
         let written = match to {
             Destination::File { path, make_directory } => prepare_directory(path, *make_directory)
-                .and_then(|()| local::write_whole(path, &bytes, &self.content)),
+                .and_then(|()| local::write_whole(&(self.site)(path)?, &bytes, &self.content)),
             Destination::Stream(writer) => {
                 writer.write_all(&bytes).and_then(|()| writer.flush()).map_err(output_failed())
             }
@@ -156,7 +161,7 @@ impl Incoming<'_> {
     /// Dropping this future leaves what has come to the next attempt, if it is worth it, or removes it at once.
     async fn large(mut self, to: &mut Destination, sharing: Option<Sharing<'_>>) -> Result<Received, Error> {
         let offset = self.content.offset;
-        let (target, mut sink) = match open(to, &self.content) {
+        let (target, mut sink) = match open(to, self.site, &self.content) {
             Ok(output) => output,
             // Of a range more is coming than that.
             Err(error) => return self.decline(error).await,
@@ -333,7 +338,11 @@ impl Write for Sink {
 }
 
 /// Opens what a large content is written to.
-fn open(to: &mut Destination, content: &Content) -> Result<(Option<Target>, Sink), Error> {
+fn open(
+    to: &mut Destination,
+    site: &(dyn Fn(&Path) -> Result<Site, Error> + Send + Sync),
+    content: &Content,
+) -> Result<(Option<Target>, Sink), Error> {
     match to {
         Destination::Stream(writer) => {
             // Should the content not arrive, nobody can take back what was written.
@@ -342,7 +351,7 @@ fn open(to: &mut Destination, content: &Content) -> Result<(Option<Target>, Sink
         }
         Destination::File { path, make_directory } => {
             prepare_directory(path, *make_directory)?;
-            let (target, file) = Target::open(path, content)?;
+            let (target, file) = Target::open(&site(path)?, content)?;
             Ok((Some(target), Sink::File(file)))
         }
         Destination::Nowhere => Ok((None, Sink::Stream(Box::new(io::sink())))),

@@ -16,7 +16,7 @@ use sealift_protocol::path::check_name;
 
 use crate::error::{Error, Unfit};
 use crate::event::{Change, Done};
-use crate::local;
+use crate::local::{self, Pinned, Site};
 use crate::plan::{CASE_MATTERS, fits};
 use crate::tree::{Omitted, Walking};
 
@@ -53,25 +53,42 @@ struct Level {
 pub(crate) struct Directory {
     path: PathBuf,
     mtime: Option<Nanoseconds>,
-    /// The time of the one above is set after this one's.
-    _above: Option<Arc<Directory>>,
+    /// The one that it is in; its time is set after this one's.
+    above: Option<Arc<Directory>>,
 }
 
 impl Directory {
     pub(crate) fn new(path: PathBuf, mtime: Option<Nanoseconds>, above: Option<Arc<Self>>) -> Self {
-        Self { path, mtime, _above: above }
+        Self { path, mtime, above }
+    }
+
+    /// Holds it open, entered from the root of the tree: a link that took its place, or that of one above it, is not
+    /// followed. Blocks.
+    pub(crate) fn pin(&self) -> Result<Pinned, Error> {
+        match &self.above {
+            None => Pinned::root(&self.path),
+            Some(above) => above.pin()?.enter(&self.path),
+        }
+    }
+
+    /// A place in it. Blocks.
+    pub(crate) fn site(&self, path: &Path) -> Result<Site, Error> {
+        Ok(Site::inside(Arc::new(self.pin()?), path))
     }
 }
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        if let Some(mtime) = self.mtime {
-            if self.path.metadata().is_ok_and(|metadata| local::mtime(&metadata) == Some(mtime)) {
+        // A directory with another time is still the directory.
+        if let Some(mtime) = self.mtime
+            && let Ok(pinned) = self.pin()
+        {
+            let path = pinned.itself();
+            if path.metadata().is_ok_and(|metadata| local::mtime(&metadata) == Some(mtime)) {
                 return;
             }
             let times = FileTimes::new().set_modified(local::from_nanoseconds(mtime));
-            // A directory with another time is still the directory.
-            let _ = File::open(&self.path).and_then(|directory| directory.set_times(times));
+            let _ = File::open(path).and_then(|directory| directory.set_times(times));
         }
     }
 }
@@ -149,7 +166,10 @@ impl Tree {
         match entry.kind {
             EntryKind::Directory => {
                 let above = level.directory.clone();
-                let made = if self.pretend { can_make_directory(&path) } else { make_directory(&path) };
+                let made = match &level.directory {
+                    None => can_make_directory(&path),
+                    Some(directory) => make_directory(directory, &path),
+                };
                 if let Err(error) = made {
                     return omitted(error);
                 }
@@ -169,24 +189,30 @@ impl Tree {
                 Ok(()) => Some(Ok(Becomes::Link { from, path })),
                 Err(error) => omitted(error),
             },
-            EntryKind::Link => {
-                match local::make_link(&path, entry.target.as_deref().unwrap_or_default(), entry.mtime) {
-                    Ok(()) => Some(Ok(Becomes::Link { from, path })),
-                    Err(error) => omitted(error),
-                }
-            }
+            EntryKind::Link => match make_link(level.directory.as_deref(), &path, &entry) {
+                Ok(()) => Some(Ok(Becomes::Link { from, path })),
+                Err(error) => omitted(error),
+            },
             EntryKind::Space => None,
         }
     }
 }
 
-/// Makes a directory inside of one that was made or checked, or finds that it is there.
-pub(crate) fn make_directory(path: &Path) -> Result<(), Error> {
-    match fs::create_dir(path) {
+/// Makes a directory inside of another one, or finds that it is there. Blocks.
+pub(crate) fn make_directory(above: &Directory, path: &Path) -> Result<(), Error> {
+    let site = above.site(path)?;
+    let made = match fs::create_dir(site.real()) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => can_make_directory(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => can_make_directory(site.real()),
         Err(error) => Err(Error::local("make the directory", path)(error)),
-    }
+    };
+    made.map_err(|error| error.about(path))
+}
+
+/// Makes a symbolic link in a directory. Blocks.
+pub(crate) fn make_link(above: Option<&Directory>, path: &Path, entry: &Entry) -> Result<(), Error> {
+    let site = above.map_or_else(|| Ok(Site::named(path)), |above| above.site(path))?;
+    local::make_link(&site, entry.target.as_deref().unwrap_or_default(), entry.mtime)
 }
 
 /// Whether there is a directory, or nothing yet.

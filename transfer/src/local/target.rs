@@ -8,7 +8,7 @@ use sealift_protocol::message::{Content, Nanoseconds};
 use sealift_protocol::{Digest, Hasher};
 use tempfile::TempPath;
 
-use super::{Source, directory_of, from_nanoseconds, part_name, shorten};
+use super::{Site, Source, directory_of, from_nanoseconds, part_name, shorten};
 use crate::error::{Error, Unfit};
 
 /// What is smaller is not worth continuing.
@@ -17,8 +17,9 @@ pub(crate) const WORTH_KEEPING: u64 = 1024 * 1024;
 /// A download on its way to its name, in a file beside its target.
 #[derive(Debug)]
 pub(crate) struct Target {
-    path: PathBuf,
     part: Part,
+    // Behind the file, which is removed by a path through it.
+    site: Site,
 }
 
 /// The file that receives the content.
@@ -33,7 +34,13 @@ enum Part {
 impl Target {
     /// Opens the file that receives a content, which only its owner can read until it is complete. An
     /// earlier attempt may have left something in it. Blocks.
-    pub(crate) fn open(path: &Path, content: &Content) -> Result<(Self, File), Error> {
+    pub(crate) fn open(site: &Site, content: &Content) -> Result<(Self, File), Error> {
+        let opened = Self::open_part(site.real(), content);
+        let (part, file) = opened.map_err(|error| error.about(site.shown()))?;
+        Ok((Self { part, site: site.clone() }, file))
+    }
+
+    fn open_part(path: &Path, content: &Content) -> Result<(Part, File), Error> {
         check_target(path)?;
         if content.size >= WORTH_KEEPING
             && let Some(opened) = Self::open_kept(path, content)?
@@ -46,11 +53,11 @@ impl Target {
         let prefix = format!(".{}.sealift-", shorten(&name, 200));
         builder.prefix(&prefix).suffix(".sealift-part");
         let (file, part) = builder.tempfile_in(directory_of(path)).map_err(failed())?.into_parts();
-        Ok((Self { path: path.to_owned(), part: Part::Temporary(part) }, file))
+        Ok((Part::Temporary(part), file))
     }
 
     /// The file that the next attempt finds. `None` while another process writes it.
-    fn open_kept(path: &Path, content: &Content) -> Result<Option<(Self, File)>, Error> {
+    fn open_kept(path: &Path, content: &Content) -> Result<Option<(Part, File)>, Error> {
         let failed = || Error::local("write", path);
         let part = part_path(path, &content.sha256);
         let mut options = OpenOptions::new();
@@ -67,12 +74,12 @@ impl Target {
             // Some file systems know no locks; then nobody else is expected either.
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
-        Ok(Some((Self { path: path.to_owned(), part: Part::Kept(part) }, file)))
+        Ok(Some((Part::Kept(part), file)))
     }
 
     /// A failure to write it, for `map_err`.
     pub(crate) fn unwritable(&self) -> impl FnOnce(io::Error) -> Error + use<> {
-        let path = self.path.clone();
+        let path = self.site.shown().to_owned();
         move |source| Error::Local { action: "write", path, source }
     }
 
@@ -90,7 +97,7 @@ impl Target {
         let dressed = || {
             #[cfg(unix)]
             {
-                let mode = default_mode(directory_of(&self.path), content.executable)?;
+                let mode = default_mode(directory_of(self.site.real()), content.executable)?;
                 file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
             }
             file.set_times(FileTimes::new().set_modified(from_nanoseconds(content.mtime)))
@@ -99,15 +106,15 @@ impl Target {
             return Err(failed(error));
         }
         match self.part {
-            Part::Temporary(part) => part.persist(&self.path).map_err(|error| failed(error.error)),
-            Part::Kept(part) => fs::rename(part, &self.path).map_err(failed),
+            Part::Temporary(part) => part.persist(self.site.real()).map_err(|error| failed(error.error)),
+            Part::Kept(part) => fs::rename(part, self.site.real()).map_err(failed),
         }
     }
 }
 
-/// Removes what has come of a download to `path` of a content that nobody wants any more, unless somebody writes it.
-pub(crate) fn remove_part(path: &Path, sha256: &Digest) {
-    let part = part_path(path, sha256);
+/// Removes what has come of a download to a place of a content that nobody wants any more, unless somebody writes it.
+pub(crate) fn remove_part(site: &Site, sha256: &Digest) {
+    let part = part_path(site.real(), sha256);
     // Should this fail, it is found again, and is as useless then.
     if File::open(&part).is_ok_and(|file| !matches!(file.try_lock(), Err(TryLockError::WouldBlock))) {
         let _ = fs::remove_file(part);
@@ -143,7 +150,11 @@ fn new_file(executable: bool) -> tempfile::Builder<'static, 'static> {
 }
 
 /// Writes a verified content of which all is there. Blocks.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8], content: &Content) -> Result<(), Error> {
+pub(crate) fn write_whole(site: &Site, bytes: &[u8], content: &Content) -> Result<(), Error> {
+    write_at(site.real(), bytes, content).map_err(|error| error.about(site.shown()))
+}
+
+fn write_at(path: &Path, bytes: &[u8], content: &Content) -> Result<(), Error> {
     check_target(path)?;
     let failed = || Error::local("write", path);
     let (mut file, part) =
@@ -157,7 +168,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8], content: &Content) -> Resul
 pub(crate) fn copy(source: &Path, path: &Path, content: &Content) -> Result<(), Error> {
     let failed = || Error::local("write", path);
     let opened = Source::open(source)?;
-    let (target, mut file) = Target::open(path, &Content { size: 0, ..content.clone() })?;
+    let (target, mut file) = Target::open(&Site::named(path), &Content { size: 0, ..content.clone() })?;
     let copied = io::copy(&mut &opened, &mut file).map_err(failed())?;
     opened.check(content.size)?;
     let mut hasher = Hasher::new();
@@ -169,7 +180,11 @@ pub(crate) fn copy(source: &Path, path: &Path, content: &Content) -> Result<(), 
 }
 
 /// Makes a symbolic link, which replaces a file or a link but no directory. Blocks.
-pub(crate) fn make_link(path: &Path, target: &str, mtime: Nanoseconds) -> Result<(), Error> {
+pub(crate) fn make_link(site: &Site, target: &str, mtime: Nanoseconds) -> Result<(), Error> {
+    make_link_at(site.real(), target, mtime).map_err(|error| error.about(site.shown()))
+}
+
+fn make_link_at(path: &Path, target: &str, mtime: Nanoseconds) -> Result<(), Error> {
     check_target(path)?;
     let failed = || Error::local("make the link", path);
     #[cfg(unix)]
@@ -222,19 +237,19 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x");
         let content = Content { size: WORTH_KEEPING, ..content(0, false) };
-        let (target, mut file) = Target::open(&path, &content).unwrap();
+        let (target, mut file) = Target::open(&Site::named(&path), &content).unwrap();
         file.write_all(b"abc").unwrap();
         // Another process does not disturb the one that has it.
-        let (other, _) = Target::open(&path, &content).unwrap();
+        let (other, _) = Target::open(&Site::named(&path), &content).unwrap();
         assert!(matches!(other.part, Part::Temporary(_)));
         drop((target, file, other));
         assert_eq!(super::super::Parts::default().of(&path), Some(content.sha256));
-        let (target, file) = Target::open(&path, &content).unwrap();
+        let (target, file) = Target::open(&Site::named(&path), &content).unwrap();
         assert_eq!(file.metadata().unwrap().len(), 3);
         target.commit(&file, &content).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"abc");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
-        let (target, _) = Target::open(&path, &content).unwrap();
+        let (target, _) = Target::open(&Site::named(&path), &content).unwrap();
         target.discard();
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
@@ -244,18 +259,18 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x");
         let content = content(0, false);
-        let (target, mut file) = Target::open(&path, &content).unwrap();
+        let (target, mut file) = Target::open(&Site::named(&path), &content).unwrap();
         file.write_all(b"abc").unwrap();
         drop(target);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
-        assert!(Target::open(&directory.path().join("no/x"), &content).is_err());
+        assert!(Target::open(&Site::named(&directory.path().join("no/x")), &content).is_err());
     }
 
     #[test]
     fn long_names_have_room_for_their_temporary_ones() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("é".repeat(127));
-        write_whole(&path, b"abc", &content(0, false)).unwrap();
+        write_whole(&Site::named(&path), b"abc", &content(0, false)).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");
     }
 
@@ -267,14 +282,14 @@ mod tests {
         let (path, other) = (directory.path().join("x"), directory.path().join("other"));
         std::fs::write(&other, b"keep").unwrap();
         symlink(&other, &path).unwrap();
-        write_whole(&path, b"abc", &content(5_000_000_007, true)).unwrap();
+        write_whole(&Site::named(&path), b"abc", &content(5_000_000_007, true)).unwrap();
         let metadata = path.symlink_metadata().unwrap();
         assert!(metadata.is_file());
         assert_eq!(metadata.modified().unwrap(), UNIX_EPOCH + Duration::new(5, 7));
         assert_eq!(metadata.permissions().mode() & 0o700, 0o700);
         assert_eq!(std::fs::read(&other).unwrap(), b"keep");
 
-        write_whole(&path, b"abc", &content(0, false)).unwrap();
+        write_whole(&Site::named(&path), b"abc", &content(0, false)).unwrap();
         let plain = directory.path().join("plain");
         std::fs::write(&plain, b"").unwrap();
         assert_eq!(path.metadata().unwrap().permissions(), plain.metadata().unwrap().permissions());

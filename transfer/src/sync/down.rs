@@ -21,10 +21,9 @@ use super::place::{copy, dress, relocate};
 use super::walk::{Kind, Local};
 use super::{Delete, Outcome, Rules, Watch, Withheld, describe, digest, same_time};
 use crate::client::Client;
-use crate::download::{Becomes, Directory, download_found, make_directory};
+use crate::download::{Becomes, Directory, download_found, make_directory, make_link};
 use crate::error::{Error, Unfit};
 use crate::event::{Action, Change, Done, Event, Events, Place};
-use crate::local;
 use crate::plan::CASE_MATTERS;
 use crate::tree::Omitted;
 
@@ -346,7 +345,10 @@ impl Comparison {
     fn enter(&mut self, key: &str, path: PathBuf, entry: &Entry, is_there: bool) -> Result<(), Error> {
         let pretend = self.rules.pretend;
         if !is_there {
-            if !pretend && let Err(error) = make_directory(&path) {
+            let above = self.open.last().and_then(|open| open.directory.as_deref());
+            if let Some(above) = above
+                && let Err(error) = make_directory(above, &path)
+            {
                 self.pairs.skip_remote();
                 return self.say(Err(Omitted { path, error, in_tree: true }));
             }
@@ -375,7 +377,8 @@ impl Comparison {
         if self.rules.pretend {
             return self.change(if local.is_some() { Action::Update } else { Action::Fetch }, path, None);
         }
-        let made = local::make_link(&path, target, entry.mtime);
+        let above = self.open.last().and_then(|open| open.directory.as_deref());
+        let made = make_link(above, &path, entry);
         let made = made.map(|()| Becomes::Link { from, path: path.clone() });
         self.say(made.map_err(|error| Omitted { path, error, in_tree: true }))
     }
