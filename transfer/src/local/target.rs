@@ -151,6 +151,24 @@ fn new_file(executable: bool) -> tempfile::Builder<'static, 'static> {
 
 /// Writes a verified content of which all is there. Blocks.
 pub(crate) fn write_whole(site: &Site, bytes: &[u8], content: &Content) -> Result<(), Error> {
+    #[cfg(target_os = "linux")]
+    if let Some((directory, name)) = site.parts() {
+        use rustix::fs::FileType;
+        let unfit = match directory.kind(name) {
+            None | Some(FileType::RegularFile | FileType::Symlink) => None,
+            Some(FileType::Directory) => Some(Unfit::DirectoryTarget),
+            Some(_) => Some(Unfit::SpecialTarget),
+        };
+        if let Some(unfit) = unfit {
+            return Err(Error::Unfit { path: site.shown().to_owned(), unfit });
+        }
+        let mode = if content.executable { 0o777 } else { 0o666 };
+        let fill = |file: &mut File| {
+            file.write_all(bytes)?;
+            file.set_times(FileTimes::new().set_modified(from_nanoseconds(content.mtime)))
+        };
+        return directory.write(name, mode, fill).map_err(Error::local("write", site.shown()));
+    }
     write_at(site.real(), bytes, content).map_err(|error| error.about(site.shown()))
 }
 
