@@ -27,6 +27,10 @@ pub const BLOCK: usize = 4 * FRAME;
 /// Blocks that circulate in one transfer: one for each of its threads, and one that is ready.
 pub const BLOCKS: usize = 4;
 
+/// Bytes from which on a content is handed on in whole blocks, so that others can be called to it, each of whom takes one:
+/// 8 MiB. One that is soon over costs more by the first touch of large blocks than it saves in hand-overs.
+pub const LARGE: u64 = 2 * (BLOCKS * BLOCK) as u64;
+
 /// What a received block's memory is aligned to, for writes past the page cache; block sizes of disks are powers of
 /// two up to this.
 pub const ALIGNMENT: usize = 4096;
@@ -141,11 +145,9 @@ impl Filler {
     }
 }
 
-/// How many frames are handed on together. What comes from a pipe should not wait for more than it must, and a content
-/// that is soon over costs more by the first touch of large blocks than it saves in hand-overs.
+/// How many frames are handed on together. What comes from a pipe should not wait for more than it must.
 fn frames_of_a_block(limit: Option<u64>) -> usize {
-    const WORTH_LARGE_BLOCKS: u64 = 4 * (BLOCKS * BLOCK) as u64;
-    if limit.is_some_and(|limit| limit >= WORTH_LARGE_BLOCKS) { BLOCK / FRAME } else { 1 }
+    if limit.is_some_and(|limit| limit >= LARGE) { BLOCK / FRAME } else { 1 }
 }
 
 impl FullFrames {

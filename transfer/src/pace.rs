@@ -16,8 +16,8 @@ const WORTH: Duration = Duration::from_secs(3);
 /// What moves faster than so many bytes in a second is not held up by the line.
 const FAST: u64 = 64 * 1024 * 1024;
 
-/// What must be left for each further connection, in bytes.
-pub(crate) const LEAST: u64 = 8 * 1024 * 1024;
+/// What must be left for each further connection, in bytes: no less, since slices are whole blocks.
+pub(crate) const LEAST: u64 = sealift_protocol::content::LARGE;
 
 /// How fast a content is.
 #[derive(Debug)]

@@ -1,74 +1,19 @@
 //! Connections that are cut, and programs that are interrupted, anywhere: the next run goes on, and the trees are equal.
 
-use std::collections::VecDeque;
 use std::fs;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use sealift_tests::{Computer, PATIENCE, Pattern, World, within};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use sealift_tests::{Computer, Pattern, Ran, World, eventually};
 
+use crate::gate::Way;
+use crate::relay::Relay;
 use crate::sync::tree;
 use crate::{KIB, MIB, alice};
 
 /// Bytes of the tree, about.
 const SIZE: u64 = 7 * MIB;
-
-/// Another address of a server, at which each connection ends after as many bytes, both ways together, as it says next; when it
-/// has no more to say, they pass.
-struct Scissors {
-    address: SocketAddr,
-    lengths: Arc<Mutex<VecDeque<u64>>>,
-    /// Told after each cut.
-    cut: Arc<Notify>,
-}
-
-impl Scissors {
-    async fn before(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (lengths, cut) = (Arc::new(Mutex::new(VecDeque::new())), Arc::new(Notify::new()));
-        let (next, tell) = (lengths.clone(), cut.clone());
-        tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                let length = next.lock().unwrap().pop_front().unwrap_or(u64::MAX);
-                let (far, tell) = (TcpStream::connect(server).await.unwrap(), tell.clone());
-                tokio::spawn(async move {
-                    pass(near, far, length).await;
-                    tell.notify_one();
-                });
-            }
-        });
-        Self { address, lengths, cut }
-    }
-
-    /// Lets the next connections live for so long.
-    fn set(&self, lengths: &[u64]) {
-        *self.lengths.lock().unwrap() = lengths.iter().copied().collect();
-    }
-}
-
-async fn pass(mut near: TcpStream, mut far: TcpStream, mut left: u64) {
-    let (mut up, mut down) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);
-    while left > 0 {
-        let count = tokio::select! {
-            read = near.read(&mut up) => match read {
-                Ok(count @ 1..) if far.write_all(&up[..count]).await.is_ok() => count,
-                _ => return,
-            },
-            read = far.read(&mut down) => match read {
-                Ok(count @ 1..) if near.write_all(&down[..count]).await.is_ok() => count,
-                _ => return,
-            },
-        };
-        left = left.saturating_sub(count as u64);
-    }
-}
 
 /// A tree of small and large files.
 fn plant(computer: &Computer, seed: u64) {
@@ -110,32 +55,34 @@ async fn equal(world: &World, computer: &Computer, what: &str) {
     computer.run(["rm", "-r", "tree"]).await.ok();
 }
 
+const PUT: [&str; 4] = ["put", "--connections", "1", "tree"];
+const GET: [&str; 5] = ["get", "--connections", "1", "tree", "back/"];
+
+/// Runs until its only connection breaks after so many bytes, or to its end.
+async fn run_until_cut(world: &World, computer: &Computer, line: &[&str], way: Way, bytes: u64) -> Ran {
+    let server = Relay::before(world.address, vec![Some((way, bytes))]).await.server();
+    computer.run(line.iter().chain(&["--retries", "0", "--server", &server])).await
+}
+
 /// Each run ends with its connection, and the next one goes on; between uploads somebody edits the files.
 #[tokio::test]
 async fn trees_arrive_over_any_cuts() {
     let (world, alice) = alice().await;
-    let scissors = Scissors::before(world.address).await;
-    let server = scissors.address.to_string();
     let cuts = || proptest::collection::vec((0..SIZE, any::<u64>()), 1..4);
     for (case, (up, down)) in draws(6, (cuts(), cuts())).into_iter().enumerate() {
         let what = format!("case {case}: {up:?} {down:?}");
         plant(&alice, case as u64);
-        for &(length, edits) in &up {
-            scissors.set(&[length]);
-            // A second connection would not be cut.
-            let line = ["--server", &server, "put", "--retries", "0", "--connections", "1", "tree"];
-            let ran = alice.run(line).await;
+        for &(bytes, edits) in &up {
+            let ran = run_until_cut(&world, &alice, &PUT, Way::Up, bytes).await;
             assert!(matches!(ran.code, Some(0 | 7)), "{what}: {ran:?}");
             edit(&alice, edits);
         }
-        alice.run(["put", "tree"]).await.ok();
-        for &(length, _) in &down {
-            scissors.set(&[length]);
-            let line = ["--server", &server, "get", "--retries", "0", "--connections", "1", "tree", "back/"];
-            let ran = alice.run(line).await;
+        alice.run(PUT).await.ok();
+        for &(bytes, _) in &down {
+            let ran = run_until_cut(&world, &alice, &GET, Way::Down, bytes).await;
             assert!(matches!(ran.code, Some(0 | 7)), "{what}: {ran:?}");
         }
-        alice.run(["get", "tree", "back/"]).await.ok();
+        alice.run(GET).await.ok();
         equal(&world, &alice, &what).await;
     }
 }
@@ -144,16 +91,17 @@ async fn trees_arrive_over_any_cuts() {
 #[tokio::test]
 async fn one_run_goes_on_over_any_cuts() {
     let (world, alice) = alice().await;
-    let scissors = Scissors::before(world.address).await;
-    let server = scissors.address.to_string();
     let cuts = || proptest::collection::vec(MIB / 8..SIZE / 2, 1..4);
     for (case, (up, down)) in draws(3, (cuts(), cuts())).into_iter().enumerate() {
         let what = format!("case {case}: {up:?} {down:?}");
         plant(&alice, 100 + case as u64);
-        scissors.set(&up);
-        alice.run(["--server", &server, "put", "--connections", "3", "tree"]).await.ok();
-        scissors.set(&down);
-        alice.run(["--server", &server, "get", "--connections", "3", "tree", "back/"]).await.ok();
+        for (line, way, cuts) in
+            [(&["put", "tree", "."], Way::Up, &up), (&["get", "tree", "back/"], Way::Down, &down)]
+        {
+            let cuts = cuts.iter().map(|bytes| Some((way, *bytes))).collect();
+            let server = Relay::before(world.address, cuts).await.server();
+            alice.run(line.iter().chain(&["--connections", "3", "--server", &server])).await.ok();
+        }
         equal(&world, &alice, &what).await;
     }
 }
@@ -162,23 +110,21 @@ async fn one_run_goes_on_over_any_cuts() {
 #[tokio::test]
 async fn trees_arrive_over_any_interruptions() {
     let (world, alice) = alice().await;
-    let scissors = Scissors::before(world.address).await;
-    let server = scissors.address.to_string();
     let moments = || proptest::collection::vec(0..SIZE, 1..4);
     for (case, (up, down)) in draws(4, (moments(), moments())).into_iter().enumerate() {
         let what = format!("case {case}: {up:?} {down:?}");
         plant(&alice, 200 + case as u64);
-        let lines =
-            [["put", "--connections", "1", "tree", "."], ["get", "--connections", "1", "tree", "back/"]];
-        for (line, moments) in lines.into_iter().zip([&up, &down]) {
+        for (line, way, moments) in [(&PUT[..], Way::Up, &up), (&GET[..], Way::Down, &down)] {
             for &moment in moments {
-                scissors.set(&[moment]);
-                // It waits to try again when the key is pressed, or is done.
-                let running = alice.call(["--server", &server].iter().chain(&line)).start();
-                within(PATIENCE, "the end of a connection", scissors.cut.notified()).await;
+                let server = Relay::before(world.address, vec![Some((way, moment))]).await.server();
+                let running = alice.call(line.iter().chain(&["--json", "--server", &server])).start();
+                // The key is pressed while it waits to try again, unless it has ended.
+                let waits =
+                    || ["retrying", "summary", "error"].iter().any(|kind| running.printed().contains(kind));
+                eventually("a wait or an end", || waits().then_some(())).await;
                 running.interrupt();
                 let ran = running.ended().await;
-                assert!(matches!(ran.code, Some(0 | 130)), "{what}: {ran:?}");
+                assert!(matches!(ran.code, Some(0 | 7 | 130)), "{what}: {ran:?}");
             }
             alice.run(line).await.ok();
         }

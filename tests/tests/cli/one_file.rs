@@ -191,6 +191,20 @@ async fn a_file_that_changes_while_it_is_sent() {
     assert_eq!(world.store().count("entries"), 0);
 }
 
+/// Around the size from which on a file is cut into slices.
+#[tokio::test]
+async fn files_that_are_just_large_enough() {
+    let (world, alice) = alice().await;
+    for size in [8 * MIB - 1, 8 * MIB, 12 * MIB + 5, 16 * MIB, 20 * MIB] {
+        let content = Pattern::new(size, size).whole();
+        alice.write("file", &content);
+        alice.run(["put", "file", "--connections", "3"]).await.ok();
+        alice.run(["get", "file", "back", "--connections", "3"]).await.ok();
+        assert!(alice.read("back") == content, "{size}");
+    }
+    world.store().settled().await;
+}
+
 /// Whichever connections break, and wherever, the file arrives in both directions.
 #[test]
 fn any_connections_may_break() {
