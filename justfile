@@ -11,6 +11,10 @@ demo:
 test *ARGS:
     sh tests/run.sh {{ARGS}}
 
+# Makes the manual pages and the completions anew, from what the programs take
+manual:
+    SEALIFT_UPDATE_MANUAL=1 cargo test -p sealift --test manual is_what
+
 # The tests that need gigabytes of memory
 test-large:
     cargo test -p sealift-tests --test it -- --ignored
