@@ -19,6 +19,10 @@ manual:
 test-large:
     cargo test -p sealift-tests --test it -- --ignored
 
+# A server's life on a bare Debian tree under a real systemd (root, debootstrap, systemd-container, iproute2, cargo-deb)
+test-systemd:
+    sh packaging/test/systemd.sh
+
 # What a change must pass before it lands
 ci:
     bash .ci/run
