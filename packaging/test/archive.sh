@@ -40,7 +40,7 @@ fi
 # The commands, without their comments.
 sed -n 's/^    \(\.\/sealift[^#]*\).*/\1/p' README.md >"$work/commands"
 [ "$(wc -l <"$work/commands")" = 4 ] || fail "the README has other than four commands"
-readme() { sed -n "$1p" "$work/commands" | sed "s/sealift-join:\.\.\./$token/"; }
+readme() { sed -n "$1p" "$work/commands" | sed "s/sealift-join:\.\.\./$token/; s/ *$//"; }
 token=
 
 # Runs a command on a machine.
@@ -51,19 +51,21 @@ on() {
     shift
     echo "$net\$ $*" >&2
     # shellcheck disable=SC2068  # the words of a command line
-    ip netns exec "$net" env -i HOME=/home chroot "$root" $@
+    ip netns exec "$net" env -i HOME=/home "$(command -v chroot)" "$root" $@
 }
 
 on server "$(readme 1)" >"$work/out" 2>"$work/err" &
 server=$!
-at_end="kill $server"
-eventually grep '^listening on' "$work/out"
+# shellcheck disable=SC2317  # called at the end
+stop() { ip netns pids "$server_net" | xargs -r kill; }
+at_end=stop
+eventually grep -q "^listening on" "$work/out" || { cat "$work/err" >&2; fail "the server does not listen"; }
 token=$(on server "$(readme 2)")
 on client "$(readme 3)"
 on client "$(readme 4)"
 
 on client ./sealift get README.md - | cmp - "$work/client/README.md" || fail "it came back otherwise"
-kill "$server"
+stop
 wait "$server" || fail "the server ended with $?"
 at_end=:
 echo "first transfer: done with four commands"

@@ -6,10 +6,10 @@ fail() { echo "FAILED: $*" >&2; exit 1; }
 
 # Waits until a command succeeds.
 eventually() {
-    tries=300
+    tries=${patience:-300}
     until "$@" >/dev/null 2>&1; do
         tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || fail "it did not come: $*"
+        [ "$tries" -gt 0 ] || { echo "FAILED: it did not come: $*" >&2; return 1; }
         sleep 0.1
     done
 }
