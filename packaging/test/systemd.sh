@@ -26,8 +26,8 @@ packages=$target/packages
 rm -rf "$packages"
 for revision in 1 2; do
     mkdir -p "$packages/$revision"
-    cargo deb -q -p sealift --no-build --deb-revision "$revision" -o "$packages/$revision/sealift.deb"
-    cargo deb -q -p sealift --variant sealiftd --no-build --deb-revision "$revision" \
+    cargo deb -q --fast -p sealift --no-build --deb-revision "$revision" -o "$packages/$revision/sealift.deb"
+    cargo deb -q --fast -p sealift --variant sealiftd --no-build --deb-revision "$revision" \
         -o "$packages/$revision/sealiftd.deb"
 done
 
