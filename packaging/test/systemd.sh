@@ -50,7 +50,8 @@ for machine in server client; do
     mkdir "$work/$machine/packages"
     cp -r "$packages/." "$work/$machine/packages"
 done
-ip netns exec "$server_net" script -qfc \
+# `ip netns exec` would hide the control groups, which systemd needs.
+nsenter --net="/run/netns/$server_net" script -qfc \
     "systemd-nspawn -q -D $work/server --register=no --keep-unit -b" "$work/console" >/dev/null 2>&1 &
 console=$!
 at_end="power_off"
