@@ -140,7 +140,7 @@ on_server systemctl is-enabled --quiet sealiftd.service || fail "it would not st
 
 step "remove: what is stored stays"
 on_server dpkg -r sealiftd
-if on_server pgrep -x sealiftd; then fail "the server runs on"; fi
+if on_server test -e "/proc/$main"; then fail "the server runs on"; fi
 on_server test -f /var/lib/sealift/catalog.db || fail "removal took the data"
 on_server grep -q '^drain = 0.5' /etc/sealift/sealiftd.toml || fail "removal took the configuration"
 on_server dpkg -i /packages/1/sealiftd.deb
