@@ -14,6 +14,7 @@ pub mod pki;
 pub mod policy;
 pub mod prefixes;
 pub mod pulse;
+pub mod reload;
 pub mod request;
 pub mod session;
 pub mod shared;

@@ -149,7 +149,7 @@ pub async fn run(
     signals: Signals,
     peer: SocketAddr,
 ) {
-    let timeouts = state.config.timeouts;
+    let timeouts = state.config().timeouts;
     let (read, write) = tokio::io::split(stream);
     let mut reader = FrameReader::new(Watched::new(read), timeouts.stall());
     let mut writer = FrameWriter::new(write, timeouts.stall());
@@ -312,7 +312,7 @@ impl Reading<'_> {
 
     /// Waits for the next frame, as long as the connection may live.
     async fn next_header(&mut self, greeted: bool) -> Result<Option<Header>> {
-        let timeouts = self.state.config.timeouts;
+        let timeouts = self.state.config().timeouts;
         let whole = if greeted { timeouts.idle() } else { timeouts.first_request() };
         let mut patience = whole;
         loop {

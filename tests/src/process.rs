@@ -26,6 +26,7 @@ pub struct Launcher {
     listen: String,
     file_limit: Option<u64>,
     unheard: bool,
+    environment: Vec<(String, String)>,
 }
 
 /// A running `sealiftd serve`; it is killed when this is dropped.
@@ -67,6 +68,7 @@ impl Launcher {
             listen: "127.0.0.1:0".into(),
             file_limit: None,
             unheard: false,
+            environment: Vec::new(),
         }
     }
 
@@ -96,6 +98,23 @@ impl Launcher {
     pub fn unheard(mut self) -> Self {
         self.unheard = true;
         self
+    }
+
+    /// With a variable in its environment.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// The configuration file that a server reads; it is written anew at each start.
+    pub fn configuration(&self) -> PathBuf {
+        self.folder.path().join("sealiftd.toml")
+    }
+
+    /// Where tests may put what they like.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The data directory.
@@ -136,7 +155,7 @@ impl Launcher {
     }
 
     fn serve(&self) -> Command {
-        let config = self.folder.path().join("sealiftd.toml");
+        let config = self.configuration();
         fs::write(&config, self.settings.to_toml()).unwrap();
         let mut command = match self.file_limit {
             None => self.command(&self.program),
@@ -155,10 +174,13 @@ impl Launcher {
 
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        for variable in ["DATA", "CONFIG", "LISTEN", "ADDRESS", "LOG"] {
-            command.env_remove(format!("SEALIFTD_{variable}"));
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_string_lossy().starts_with("SEALIFTD_") {
+                command.env_remove(variable);
+            }
         }
         command.env_remove("RUST_LOG").current_dir(self.folder.path());
+        command.envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -174,6 +196,11 @@ impl RealServer {
     /// Asks it to stop.
     pub fn terminate(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+    }
+
+    /// Tells it to read its settings again.
+    pub fn hang_up(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
     }
 
     /// Waits until it has ended by itself; returns its exit code.

@@ -93,8 +93,7 @@ impl Settings {
 
     /// The configuration of a server in this process.
     pub(crate) fn to_config(&self, data: &Path) -> Config {
-        let mut config: Config =
-            toml::from_str(&self.to_toml()).expect("what to_toml writes is a configuration");
+        let mut config = Config::from_toml(&self.to_toml()).expect("what to_toml writes is a configuration");
         config.data = data.to_owned();
         config
     }

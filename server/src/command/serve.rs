@@ -12,8 +12,10 @@ use tracing::info;
 use tracing_subscriber::EnvFilter;
 
 use super::Common;
-use crate::config::LogFormat;
+use crate::config::value::address;
+use crate::config::{Addresses, Config, Live, LogFilter, LogFormat, Sources};
 use crate::listener::Server;
+use crate::reload::{self, Hangups, Reloader};
 
 /// Connections that the system keeps waiting while the server is busy.
 const BACKLOG: i32 = 1024;
@@ -21,50 +23,63 @@ const BACKLOG: i32 = 1024;
 /// Runs the server, in the foreground, until it is told to stop by SIGTERM or Ctrl-C.
 ///
 /// An empty or missing data directory is initialised. The line `listening on ADDR:PORT` on standard output says when
-/// clients may come. Events go to standard error; RUST_LOG selects them (default: info).
+/// clients may come. Events go to standard error. SIGHUP, or a change of the configuration file, makes it read its
+/// settings again; `sealiftd config show` lists them.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sealiftd serve --data /srv/sealift --listen 0.0.0.0:8888")]
 pub(super) struct Serve {
     #[command(flatten)]
     common: Common,
-    /// The address to listen on; port 0 lets the system choose [default: [::]:8888, which takes IPv4, too].
-    #[arg(long, env = "SEALIFTD_LISTEN", value_name = "ADDR:PORT")]
+    /// The address to listen on; port 0 lets the system choose [env: SEALIFTD_LISTEN] [default:
+    /// [::]:8888, which takes IPv4, too].
+    #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
-    /// A name or address under which clients reach this server; goes into its certificate and the tokens. Repeatable.
-    #[arg(long, env = "SEALIFTD_ADDRESS", value_name = "HOST[:PORT]", value_delimiter = ',')]
+    /// A name or address under which clients reach this server; goes into its certificate and the tokens. Repeatable
+    /// [env: SEALIFTD_ADDRESSES, separated by commas].
+    #[arg(long, value_name = "HOST[:PORT]", value_delimiter = ',', value_parser = address)]
     address: Vec<String>,
-    /// How events are written.
-    #[arg(long, env = "SEALIFTD_LOG", value_name = "FORMAT")]
+    /// How events are written [env: SEALIFTD_LOG].
+    #[arg(long, value_name = "FORMAT")]
     log: Option<LogFormat>,
+    /// Which events are written: a level, or directives as in info,sealift_server=debug [env: SEALIFTD_LOG_LEVEL, or
+    /// else RUST_LOG] [default: info].
+    #[arg(long, value_name = "FILTER")]
+    log_level: Option<LogFilter>,
 }
 
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let mut config = self.common.settings()?;
-        if let Some(listen) = self.listen {
-            config.listen = listen;
-        }
-        if !self.address.is_empty() {
-            config.addresses = self.address;
-        }
-        if let Some(log) = self.log {
-            config.log = log;
-        }
-        start_log(config.log);
+        let (reloader, resolved) = Reloader::open(self.sources())?;
+        let (config, live) = (resolved.config, reloader.live());
+        let filter = start_log(&config);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let served = runtime.block_on(async {
             let stop = stop_signal()?;
             let socket = bind(config.listen)?;
             let address = socket.local_addr()?.as_socket().context("the socket has no address")?;
-            let server = Server::open(config, address).await?;
+            // From here on SIGHUP does not end the program.
+            let hangups = Hangups::new()?;
+            let server = Server::open(live.clone(), address).await?;
             socket.listen(BACKLOG).with_context(|| in_use(address))?;
             let listener = TcpListener::from_std(socket.into())?;
+            tokio::spawn(follow_filter(live, filter));
+            tokio::spawn(reload::run(reloader, hangups, |_| {}));
             announce(address)?;
             server.run(listener, stop).await
         });
         // Work past the deadline is not waited for.
         runtime.shutdown_background();
         served
+    }
+
+    fn sources(self) -> Sources {
+        let mut sources = self.common.sources();
+        sources.flag("listen", "--listen", self.listen, |config, listen| config.listen = listen);
+        let addresses = (!self.address.is_empty()).then(|| Addresses::new(self.address));
+        sources.flag("addresses", "--address", addresses, |config, addresses| config.addresses = addresses);
+        sources.flag("log", "--log", self.log, |config, log| config.log = log);
+        sources.flag("log_level", "--log-level", self.log_level, |config, level| config.log_level = level);
+        sources
     }
 }
 
@@ -123,18 +138,41 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+/// Starts the log; what comes back changes which events are written.
+fn start_log(config: &Config) -> Box<dyn Fn(EnvFilter) + Send + Sync> {
     let colours =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(config.log_level.filter())
         .with_writer(std::io::stderr)
         .with_ansi(colours)
         // It would complain on the very output that does not take it, and end the thread.
         .log_internal_errors(false);
-    match format {
-        LogFormat::Text => builder.with_target(false).init(),
-        LogFormat::Json => builder.json().init(),
+    match config.log {
+        LogFormat::Text => {
+            let builder = builder.with_target(false).with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.init();
+            Box::new(move |filter| drop(handle.reload(filter)))
+        }
+        LogFormat::Json => {
+            let builder = builder.json().with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.init();
+            Box::new(move |filter| drop(handle.reload(filter)))
+        }
+    }
+}
+
+/// Puts the filter of new settings in force.
+async fn follow_filter(mut settings: Live, set: impl Fn(EnvFilter)) {
+    let mut known = settings.now().log_level.clone();
+    loop {
+        settings.changed().await;
+        let now = settings.now();
+        if now.log_level != known {
+            set(now.log_level.filter());
+            known = now.log_level.clone();
+        }
     }
 }

@@ -139,7 +139,7 @@ impl Upload<'_> {
 
     /// Notes that this is under way, if what comes of it can be continued.
     fn attempt(&self, put: &Put) -> Option<Attempt> {
-        let target = self.target.clone().filter(|_| !self.state.config.uploads.keep().is_zero())?;
+        let target = self.target.clone().filter(|_| !self.state.config().uploads.keep().is_zero())?;
         let (size, mtime) = put.size.zip(put.mtime)?;
         Some(self.state.attempts.begin(target.upload(size, mtime), self.reader.stream().pulse()))
     }
@@ -184,7 +184,7 @@ impl Upload<'_> {
 
     /// The next frame's header; there must be one.
     async fn frame(&mut self) -> Result<Header> {
-        let stall = self.state.config.timeouts.stall();
+        let stall = self.state.config().timeouts.stall();
         Ok(self.reader.header(stall).await?.ok_or(StreamError::Closed)?)
     }
 
