@@ -60,7 +60,7 @@ impl Serve {
             // From here on SIGHUP does not end the program.
             let hangups = Hangups::new()?;
             let server = Server::open(live.clone(), address).await?;
-            socket.listen(BACKLOG).with_context(|| in_use(address))?;
+            socket.listen(BACKLOG).map_err(|error| cannot_listen(address, error))?;
             let listener = TcpListener::from_std(socket.into())?;
             tokio::spawn(follow_filter(live, filter));
             tokio::spawn(reload::run(reloader, hangups, |_| {}));
@@ -112,13 +112,19 @@ fn bind(address: SocketAddr) -> anyhow::Result<Socket> {
         // A machine without IPv6.
         bound = bind((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT).into());
     }
-    bound.with_context(|| in_use(address))
+    bound.map_err(|error| cannot_listen(address, error))
 }
 
-fn in_use(address: SocketAddr) -> String {
-    format!(
-        "cannot listen on {address}: is another server there already? `--listen ADDR:PORT` names another address"
-    )
+/// What is the matter with an address, and what to do.
+fn cannot_listen(address: SocketAddr, error: std::io::Error) -> anyhow::Error {
+    let reason = match error.kind() {
+        std::io::ErrorKind::AddrInUse => "is another server there already?",
+        std::io::ErrorKind::AddrNotAvailable => "this machine has no such address;",
+        std::io::ErrorKind::PermissionDenied => "ports below 1024 need the right to bind them;",
+        _ => "the system refuses it;",
+    };
+    let mend = "`--listen ADDR:PORT` names another address";
+    anyhow::Error::new(error).context(format!("cannot listen on {address}: {reason} {mend}"))
 }
 
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {

@@ -18,6 +18,8 @@ mod names;
 mod packs;
 mod pipeline;
 mod program;
+mod refusal;
+mod reload;
 mod resume;
 mod revocation;
 mod round_trip;
