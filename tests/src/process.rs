@@ -27,6 +27,7 @@ pub struct Launcher {
     file_limit: Option<u64>,
     unheard: bool,
     environment: Vec<(String, String)>,
+    data: Option<PathBuf>,
 }
 
 /// A running `sealiftd serve`; it is killed when this is dropped.
@@ -69,6 +70,7 @@ impl Launcher {
             file_limit: None,
             unheard: false,
             environment: Vec::new(),
+            data: None,
         }
     }
 
@@ -100,6 +102,13 @@ impl Launcher {
         self
     }
 
+    /// On another data directory.
+    #[must_use]
+    pub fn on(mut self, data: &Path) -> Self {
+        self.data = Some(data.to_owned());
+        self
+    }
+
     /// With a variable in its environment.
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
@@ -119,7 +128,7 @@ impl Launcher {
 
     /// The data directory.
     pub fn data(&self) -> PathBuf {
-        data_in(&self.folder)
+        self.data.clone().unwrap_or_else(|| data_in(&self.folder))
     }
 
     /// Starts the server and waits until it listens.

@@ -81,8 +81,10 @@ pub async fn run(catalog: Catalog, blobs: Blobs, wake: Arc<Notify>, settings: Li
             _ if keep.is_zero() => LOOK,
             _ => keep.clamp(Duration::from_millis(100), LOOK),
         };
-        if let Some(asked) = asked {
-            catalog.note(move |connection| answer(connection, asked, outcome)).await;
+        if let Some(asked) = asked
+            && let Err(error) = catalog.write(move |connection| answer(connection, asked, outcome)).await
+        {
+            error!(%error, "whoever asked for a collection could not be answered");
         }
         // Whether something woke it or time has passed, there is one thing to do.
         let _ = tokio::time::timeout(look, wake.notified()).await;

@@ -30,6 +30,7 @@ mod spaces;
 mod tree;
 mod trees;
 mod update;
+mod upkeep;
 
 use sealift_protocol::{ErrorCode, WireError};
 

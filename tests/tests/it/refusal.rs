@@ -43,39 +43,89 @@ fn mode(path: &Path, mode: u32) {
 type Case = (&'static str, fn(&Path), i32, &'static [&'static str]);
 
 const CASES: &[Case] = &[
-    ("readable by all", |data| mode(data, 0o755), 2, &["/data is open to other users (mode 0755)", "chmod 700"]),
+    (
+        "readable by all",
+        |data| mode(data, 0o755),
+        2,
+        &["/data is open to other users (mode 0755)", "chmod 700"],
+    ),
     ("writable by the group", |data| mode(data, 0o770), 2, &["/data is open to other users", "chmod 700"]),
     ("keys for the group", |data| mode(&data.join("pki"), 0o750), 2, &["/pki", "(mode 0750)", "chmod 700"]),
     ("a key for all", |data| mode(&data.join("pki/ca.key"), 0o644), 2, &["/pki/ca.key is open", "chmod 600"]),
-    ("the server's key for all", |data| {
-        fs::write(data.join("pki/server.key"), "").unwrap();
-        mode(&data.join("pki/server.key"), 0o640);
-    }, 2, &["/pki/server.key is open", "chmod 600"]),
-    ("no key", |data| fs::remove_file(data.join("pki/ca.key")).unwrap(), 2, &["/pki/ca.key is missing", "restore"]),
-    ("no key in the file", |data| fs::write(data.join("pki/ca.key"), "x").unwrap(), 2, &["/pki", "restore the file"]),
-    ("a directory for a key", |data| {
-        fs::remove_file(data.join("pki/ca.key")).unwrap();
-        fs::create_dir(data.join("pki/ca.key")).unwrap();
-        mode(&data.join("pki/ca.key"), 0o700);
-    }, 2, &["/pki/ca.key: ", "must be able to read"]),
-    ("another server's key", |data| {
-        let other = Launcher::new(SEALIFTD);
-        fs::copy(other.data().join("pki/ca.key"), data.join("pki/ca.key")).unwrap();
-    }, 2, &["/pki", "does not belong to the certificate", "same backup"]),
-    ("a newer catalog", |data| {
-        let catalog = Connection::open(data.join("catalog.db")).unwrap();
-        catalog.pragma_update(None, "user_version", 99).unwrap();
-        catalog.close().unwrap();
-    }, 2, &["has version 99", "update sealiftd"]),
-    ("another program's catalog", |data| {
-        fs::remove_file(data.join("catalog.db")).unwrap();
-        Connection::open(data.join("catalog.db")).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
-    }, 2, &["catalog.db is not a Sealift catalog", "the right one?"]),
-    ("an empty catalog", |data| fs::write(data.join("catalog.db"), "").unwrap(), 2, &["is empty", "restore it"]),
-    ("half a catalog", |data| {
-        let file = fs::File::options().write(true).open(data.join("catalog.db")).unwrap();
-        file.set_len(file.metadata().unwrap().len() / 2).unwrap();
-    }, 2, &["catalog.db cannot be used", "restore it from a backup"]),
+    (
+        "the server's key for all",
+        |data| {
+            fs::write(data.join("pki/server.key"), "").unwrap();
+            mode(&data.join("pki/server.key"), 0o640);
+        },
+        2,
+        &["/pki/server.key is open", "chmod 600"],
+    ),
+    (
+        "no key",
+        |data| fs::remove_file(data.join("pki/ca.key")).unwrap(),
+        2,
+        &["/pki/ca.key is missing", "restore"],
+    ),
+    (
+        "no key in the file",
+        |data| fs::write(data.join("pki/ca.key"), "x").unwrap(),
+        2,
+        &["/pki", "restore the file"],
+    ),
+    (
+        "a directory for a key",
+        |data| {
+            fs::remove_file(data.join("pki/ca.key")).unwrap();
+            fs::create_dir(data.join("pki/ca.key")).unwrap();
+            mode(&data.join("pki/ca.key"), 0o700);
+        },
+        2,
+        &["/pki/ca.key: ", "must be able to read"],
+    ),
+    (
+        "another server's key",
+        |data| {
+            let other = Launcher::new(SEALIFTD);
+            fs::copy(other.data().join("pki/ca.key"), data.join("pki/ca.key")).unwrap();
+        },
+        2,
+        &["/pki", "does not belong to the certificate", "same backup"],
+    ),
+    (
+        "a newer catalog",
+        |data| {
+            let catalog = Connection::open(data.join("catalog.db")).unwrap();
+            catalog.pragma_update(None, "user_version", 99).unwrap();
+            catalog.close().unwrap();
+        },
+        2,
+        &["has version 99", "update sealiftd"],
+    ),
+    (
+        "another program's catalog",
+        |data| {
+            fs::remove_file(data.join("catalog.db")).unwrap();
+            Connection::open(data.join("catalog.db")).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+        },
+        2,
+        &["catalog.db is not a Sealift catalog", "the right one?"],
+    ),
+    (
+        "an empty catalog",
+        |data| fs::write(data.join("catalog.db"), "").unwrap(),
+        2,
+        &["is empty", "restore it"],
+    ),
+    (
+        "half a catalog",
+        |data| {
+            let file = fs::File::options().write(true).open(data.join("catalog.db")).unwrap();
+            file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+        },
+        2,
+        &["catalog.db cannot be used", "restore it from a backup"],
+    ),
     ("a catalog of noise", |data| fs::write(data.join("catalog.db"), [7; 9000]).unwrap(), 2, &["restore it"]),
     ("no contents", |data| fs::remove_dir(data.join("blobs")).unwrap(), 2, &["/blobs is missing", "restore"]),
 ];
@@ -177,10 +227,19 @@ async fn settings_that_make_no_sense_leave_everything_as_it_is() {
         one_sentence(text, &ended, 2, &words);
     }
     fs::remove_file(&file).unwrap();
-    one_sentence("missing", &launcher.run("serve", &["--config", &path]).await, 2, &["cannot be read", "--config"]);
+    one_sentence(
+        "missing",
+        &launcher.run("serve", &["--config", &path]).await,
+        2,
+        &["cannot be read", "--config"],
+    );
     for (name, value, words) in [
         ("SEALIFTD_LISTEN", "8888", ["SEALIFTD_LISTEN = 8888", "write an address and a port"]),
-        ("SEALIFTD_MAX_CONECTIONS", "1", ["there is no variable", "did you mean `SEALIFTD_MAX_CONNECTIONS`?"]),
+        (
+            "SEALIFTD_MAX_CONECTIONS",
+            "1",
+            ["there is no variable", "did you mean `SEALIFTD_MAX_CONNECTIONS`?"],
+        ),
     ] {
         let ended = launcher.clone().variable(name, value).run("serve", &[]).await;
         one_sentence(name, &ended, 2, &words);

@@ -73,7 +73,10 @@ async fn a_changed_file_is_read_by_itself_and_a_wrong_one_changes_nothing() {
     // All that is wrong is said, and nothing of it is in force: not the good half either.
     replace(&file, "max_connections = 9\nlisen = 1\n[timeouts]\nidle = 'x'\n");
     let log = said(&server, "the settings stay as they were", 1).await;
-    assert!(log.contains("sealiftd.toml:2: there is no key `lisen`") && log.contains("sealiftd.toml:4:"), "{log}");
+    assert!(
+        log.contains("sealiftd.toml:2: there is no key `lisen`") && log.contains("sealiftd.toml:4:"),
+        "{log}"
+    );
     turned_away(&alice).await;
     fs::remove_file(&file).unwrap();
     said(&server, "the settings stay as they were", 2).await;
@@ -117,7 +120,10 @@ async fn what_needs_a_restart_is_said_and_stays() {
     let warnings: Vec<_> = log.lines().filter(|line| line.contains("needs a restart")).collect();
     // --data comes before the file, so the file's changes nothing there.
     assert_eq!(warnings.len(), 1, "{log}");
-    assert!(warnings[0].contains("log = \"json\"") && warnings[0].contains("\"text\" stays in force"), "{log}");
+    assert!(
+        warnings[0].contains("log = \"json\"") && warnings[0].contains("\"text\" stays in force"),
+        "{log}"
+    );
     assert!(warnings[0].contains("sealiftd.toml:2"), "{log}");
     server.enrol("alice").await.connect().await.whoami().await.unwrap();
 }
