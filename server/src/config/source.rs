@@ -168,35 +168,34 @@ impl Reading {
     }
 
     fn table(&mut self, file: &File<'_>, above: &str, table: &DeTable<'_>) {
-        for (key, value) in table {
+        let mut entries: Vec<_> = table.iter().collect();
+        // As they stand in the file, so that complaints do, too.
+        entries.sort_by_key(|(key, _)| key.span().start);
+        for (key, value) in entries {
             let name = format!("{above}{}", key.get_ref());
             let line = (file.line)(key.span().start);
             let is_table = KEYS.iter().any(|key| key.name.starts_with(&format!("{name}.")));
-            match (KEYS.iter().find(|key| key.name == name), value.get_ref()) {
+            let problem = match (KEYS.iter().find(|key| key.name == name), value.get_ref()) {
                 (Some(key), found) => {
                     let (given, origin) = (Given::from(found), Origin::File(file.path.to_owned(), line));
-                    if let Err(mend) = self.set(key, &given, origin) {
-                        let (path, written) = (file.path.display(), shorten(&file.text[value.span()]));
-                        self.problems
-                            .push(format!("{path}:{line}: {name} = {written} makes no sense: {mend}"));
-                    }
+                    let written = shorten(&file.text[value.span()]);
+                    let wrong = self.set(key, &given, origin).err();
+                    wrong.map(|mend| format!("{name} = {written} makes no sense: {mend}"))
                 }
-                (None, DeValue::Table(inner)) if is_table => self.table(file, &format!("{name}."), inner),
+                (None, DeValue::Table(inner)) if is_table => {
+                    self.table(file, &format!("{name}."), inner);
+                    None
+                }
                 (None, _) if is_table => {
-                    let path = file.path.display();
-                    self.problems.push(format!(
-                        "{path}:{line}: {name} is a table: write [{name}], and its keys below"
-                    ));
+                    Some(format!("{name} is a table: write [{name}], and its keys below"))
                 }
                 (None, _) => {
-                    let tables =
-                        KEYS.iter().filter_map(|key| key.name.rsplit_once('.')).map(|(table, _)| table);
+                    let tables = KEYS.iter().filter_map(|key| Some(key.name.rsplit_once('.')?.0));
                     let known = KEYS.iter().map(|key| key.name).chain(tables);
-                    let mend = mend(nearest(&name, known));
-                    let path = file.path.display();
-                    self.problems.push(format!("{path}:{line}: there is no key `{name}`: {mend}"));
+                    Some(format!("there is no key `{name}`: {}", mend(nearest(&name, known))))
                 }
-            }
+            };
+            self.problems.extend(problem.map(|problem| format!("{}:{line}: {problem}", file.path.display())));
         }
     }
 
