@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -401,4 +401,37 @@ async fn backups_under_load_are_whole_and_have_what_was_acknowledged_before() {
     let server = launcher.clone().on(Path::new(&destination)).start().await;
     all_arrive(&mut alice.at(server.address).connect().await, &known).await;
     server.store().settled().await;
+}
+
+/// Only root can run this: what root backs up belongs to whom the data belongs, so that their server can use it.
+#[tokio::test]
+async fn a_backup_by_root_belongs_to_the_owner_of_the_data() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let launcher = Launcher::new(SEALIFTD);
+    let (server, ..) = filled(&launcher).await;
+    server.kill();
+    let below = |root: &Path| {
+        let mut found = vec![root.to_owned()];
+        let mut next = 0;
+        while next < found.len() {
+            if let Ok(entries) = fs::read_dir(&found[next]) {
+                found.extend(entries.map(|entry| entry.unwrap().path()));
+            }
+            next += 1;
+        }
+        found
+    };
+    for path in below(&launcher.data()) {
+        chown(path, Some(65534), Some(65534)).unwrap();
+    }
+    for attempt in ["new", "again"] {
+        let copy = launcher.folder().join("copy");
+        launcher.run("backup", &[&copy.display().to_string()]).await.ok();
+        for path in below(&copy) {
+            let owner = path.metadata().unwrap().uid();
+            assert_eq!(owner, 65534, "{attempt}: {}", path.display());
+        }
+    }
 }
