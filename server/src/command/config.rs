@@ -50,7 +50,7 @@ impl Config {
                 match resolved.file {
                     Some(file) => writeln!(out, "OK: {}", file.display())?,
                     None => {
-                        writeln!(out, "OK: there is no {}, the defaults are used", sources.file().display())?
+                        writeln!(out, "OK: there is no {}, the defaults are used", sources.file().display())?;
                     }
                 }
             }

@@ -34,7 +34,7 @@ impl Gc {
         let (config, data, mut connection) = self.common.open()?;
         match collect(&config, &data, &mut connection)? {
             Outcome::Done(gone) if gone.files == 0 => {
-                writeln!(std::io::stdout(), "there is nothing to collect")?
+                writeln!(std::io::stdout(), "there is nothing to collect")?;
             }
             Outcome::Done(gone) => {
                 writeln!(std::io::stdout(), "removed {} files ({})", gone.files, size(gone.bytes))?;

@@ -26,7 +26,7 @@ impl Live {
     /// cannot change any more.
     pub async fn changed(&mut self) {
         if self.0.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -73,7 +73,7 @@ pub async fn run(catalog: Catalog, blobs: Blobs, wake: Arc<Notify>, settings: Li
     let mut orphans = true;
     loop {
         let keep = settings.now().uploads.keep();
-        let asked = catalog.read(|connection| asked(connection)).await.ok().flatten();
+        let asked = catalog.read(asked).await.ok().flatten();
         let outcome = everything(&catalog, &blobs, keep, orphans || asked.is_some()).await;
         orphans &= matches!(outcome, Outcome::Kept);
         let look = match &outcome {
