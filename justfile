@@ -11,9 +11,17 @@ demo:
 test *ARGS:
     sh tests/run.sh {{ARGS}}
 
+# Makes the manual pages and the completions anew, from what the programs take
+manual:
+    SEALIFT_UPDATE_MANUAL=1 cargo test -p sealift --test manual is_what
+
 # The tests that need gigabytes of memory
 test-large:
     cargo test -p sealift-tests --test it -- --ignored
+
+# A server's life on a bare Debian tree under a real systemd (root, debootstrap, systemd-container, iproute2, cargo-deb)
+test-systemd:
+    sh packaging/test/systemd.sh
 
 # What a change must pass before it lands
 ci:

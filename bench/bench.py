@@ -55,7 +55,7 @@ def main():
                         "[those of each part that do not take minutes]")
     parser.add_argument("--dir", help="where the data goes; needs room for ten times --size [the system's temporary directory]")
     arguments = parser.parse_args()
-    subprocess.run(["cargo", "build", "--release", "--quiet", "-p", "sealift", "-p", "sealift-server"], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "build", "--release", "--quiet", "-p", "sealift"], cwd=ROOT, check=True)
     arguments.work = Path(tempfile.mkdtemp(prefix="sealift-bench-", dir=arguments.dir))
     try:
         print(f"{date.today()}, {os.cpu_count()} cores, Linux {platform.release()}, medians of {arguments.runs} runs.\n", flush=True)

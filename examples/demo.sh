@@ -8,7 +8,7 @@ command -v cargo >/dev/null || { echo "demo: no cargo here: install Rust from ht
 command -v cc >/dev/null || { echo "demo: no C compiler here: install one first (Debian: apt-get install gcc libc6-dev)" >&2; exit 1; }
 
 echo "== Building (a few minutes the first time)"
-cargo build --release --quiet -p sealift-server -p sealift
+cargo build --release --quiet -p sealift
 bin=${CARGO_TARGET_DIR:-target}/release
 
 work=$(mktemp -d)

@@ -1,6 +1,6 @@
 //! `sealift`, the command-line client: it moves files to and from a Sealift server over mutual TLS.
 //!
-//! A library only so that the integration tests can start the very same program.
+//! A library, so that the release, its manual and the integration tests have the very same program.
 
 mod arguments;
 mod command;
@@ -15,7 +15,7 @@ mod text;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::arguments::{Arguments, Verb};
@@ -39,6 +39,11 @@ pub fn main() -> ExitCode {
         failure.exit
     });
     ExitCode::from(exit.code())
+}
+
+/// What can be written on the command line, for manual pages and completions.
+pub fn command_line() -> clap::Command {
+    Arguments::command()
 }
 
 fn run(verb: Verb, settings: Settings, printer: &mut Printer) -> Result<Exit, Failure> {

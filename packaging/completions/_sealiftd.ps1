@@ -1,0 +1,188 @@
+
+using namespace System.Management.Automation
+using namespace System.Management.Automation.Language
+
+Register-ArgumentCompleter -Native -CommandName 'sealiftd' -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+
+    $commandElements = $commandAst.CommandElements
+    $command = @(
+        'sealiftd'
+        for ($i = 1; $i -lt $commandElements.Count; $i++) {
+            $element = $commandElements[$i]
+            if ($element -isnot [StringConstantExpressionAst] -or
+                $element.StringConstantType -ne [StringConstantType]::BareWord -or
+                $element.Value.StartsWith('-') -or
+                $element.Value -eq $wordToComplete) {
+                break
+        }
+        $element.Value
+    }) -join ';'
+
+    $completions = @(switch ($command) {
+        'sealiftd' {
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Runs the server, in the foreground, until it is told to stop by SIGTERM or Ctrl-C')
+            [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'Makes a data directory: catalog, certificate authority, room for blobs. `serve` does it, too, when needed')
+            [CompletionResult]::new('invite', 'invite', [CompletionResultType]::ParameterValue, 'Invites a machine: prints a token that `sealift join TOKEN` takes there, once, until it expires')
+            [CompletionResult]::new('identities', 'identities', [CompletionResultType]::ParameterValue, 'Lists who may connect: name, state, certificates in use, and when the last of them expires')
+            [CompletionResult]::new('revoke', 'revoke', [CompletionResultType]::ParameterValue, 'Shuts an identity out: its certificates and open tokens are void at once, and its open connections end')
+            [CompletionResult]::new('space', 'space', [CompletionResultType]::ParameterValue, 'Makes and lists spaces. Everyone has one of their own; shared ones belong to nobody and open by `grant`')
+            [CompletionResult]::new('grant', 'grant', [CompletionResultType]::ParameterValue, 'Sets what somebody may do in a space, instead of what was granted to them before')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'sealiftd;serve' {
+            [CompletionResult]::new('--data', '--data', [CompletionResultType]::ParameterName, 'The data directory [default: /var/lib/sealift, or what the configuration says]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration file, TOML; none is read unless it is named')
+            [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'The address to listen on; port 0 lets the system choose [default: [::]:8888, which takes IPv4, too]')
+            [CompletionResult]::new('--address', '--address', [CompletionResultType]::ParameterName, 'A name or address under which clients reach this server; goes into its certificate and the tokens. Repeatable')
+            [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'How events are written')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'sealiftd;init' {
+            [CompletionResult]::new('--data', '--data', [CompletionResultType]::ParameterName, 'The data directory [default: /var/lib/sealift, or what the configuration says]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration file, TOML; none is read unless it is named')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'sealiftd;invite' {
+            [CompletionResult]::new('--ttl', '--ttl', [CompletionResultType]::ParameterName, 'How long the token can be used: a number with s, m, h or d')
+            [CompletionResult]::new('--address', '--address', [CompletionResultType]::ParameterName, 'A name or address under which that machine reaches this server [default: as the server found out]. Repeatable')
+            [CompletionResult]::new('--data', '--data', [CompletionResultType]::ParameterName, 'The data directory [default: /var/lib/sealift, or what the configuration says]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration file, TOML; none is read unless it is named')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'sealiftd;identities' {
+            [CompletionResult]::new('--data', '--data', [CompletionResultType]::ParameterName, 'The data directory [default: /var/lib/sealift, or what the configuration says]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration file, TOML; none is read unless it is named')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON object on each line')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'sealiftd;revoke' {
+            [CompletionResult]::new('--data', '--data', [CompletionResultType]::ParameterName, 'The data directory [default: /var/lib/sealift, or what the configuration says]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration file, TOML; none is read unless it is named')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'sealiftd;space' {
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('add', 'add', [CompletionResultType]::ParameterValue, 'Makes a shared space, which nobody has a right on yet')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'Lists all spaces with their owners and grants')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'sealiftd;space;add' {
+            [CompletionResult]::new('--data', '--data', [CompletionResultType]::ParameterName, 'The data directory [default: /var/lib/sealift, or what the configuration says]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration file, TOML; none is read unless it is named')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'sealiftd;space;list' {
+            [CompletionResult]::new('--data', '--data', [CompletionResultType]::ParameterName, 'The data directory [default: /var/lib/sealift, or what the configuration says]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration file, TOML; none is read unless it is named')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'sealiftd;space;help' {
+            [CompletionResult]::new('add', 'add', [CompletionResultType]::ParameterValue, 'Makes a shared space, which nobody has a right on yet')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'Lists all spaces with their owners and grants')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'sealiftd;space;help;add' {
+            break
+        }
+        'sealiftd;space;help;list' {
+            break
+        }
+        'sealiftd;space;help;help' {
+            break
+        }
+        'sealiftd;grant' {
+            [CompletionResult]::new('--data', '--data', [CompletionResultType]::ParameterName, 'The data directory [default: /var/lib/sealift, or what the configuration says]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration file, TOML; none is read unless it is named')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'sealiftd;help' {
+            [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Runs the server, in the foreground, until it is told to stop by SIGTERM or Ctrl-C')
+            [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'Makes a data directory: catalog, certificate authority, room for blobs. `serve` does it, too, when needed')
+            [CompletionResult]::new('invite', 'invite', [CompletionResultType]::ParameterValue, 'Invites a machine: prints a token that `sealift join TOKEN` takes there, once, until it expires')
+            [CompletionResult]::new('identities', 'identities', [CompletionResultType]::ParameterValue, 'Lists who may connect: name, state, certificates in use, and when the last of them expires')
+            [CompletionResult]::new('revoke', 'revoke', [CompletionResultType]::ParameterValue, 'Shuts an identity out: its certificates and open tokens are void at once, and its open connections end')
+            [CompletionResult]::new('space', 'space', [CompletionResultType]::ParameterValue, 'Makes and lists spaces. Everyone has one of their own; shared ones belong to nobody and open by `grant`')
+            [CompletionResult]::new('grant', 'grant', [CompletionResultType]::ParameterValue, 'Sets what somebody may do in a space, instead of what was granted to them before')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'sealiftd;help;serve' {
+            break
+        }
+        'sealiftd;help;init' {
+            break
+        }
+        'sealiftd;help;invite' {
+            break
+        }
+        'sealiftd;help;identities' {
+            break
+        }
+        'sealiftd;help;revoke' {
+            break
+        }
+        'sealiftd;help;space' {
+            [CompletionResult]::new('add', 'add', [CompletionResultType]::ParameterValue, 'Makes a shared space, which nobody has a right on yet')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'Lists all spaces with their owners and grants')
+            break
+        }
+        'sealiftd;help;space;add' {
+            break
+        }
+        'sealiftd;help;space;list' {
+            break
+        }
+        'sealiftd;help;grant' {
+            break
+        }
+        'sealiftd;help;help' {
+            break
+        }
+    })
+
+    $completions.Where{ $_.CompletionText -like "$wordToComplete*" } |
+        Sort-Object -Property ListItemText
+}

@@ -1,0 +1,93 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_sealiftd_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_sealiftd_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_sealiftd_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_sealiftd_using_subcommand
+    set -l cmd (__fish_sealiftd_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c sealiftd -n "__fish_sealiftd_needs_command" -s h -l help -d 'Print help'
+complete -c sealiftd -n "__fish_sealiftd_needs_command" -s V -l version -d 'Print version'
+complete -c sealiftd -n "__fish_sealiftd_needs_command" -f -a "serve" -d 'Runs the server, in the foreground, until it is told to stop by SIGTERM or Ctrl-C'
+complete -c sealiftd -n "__fish_sealiftd_needs_command" -f -a "init" -d 'Makes a data directory: catalog, certificate authority, room for blobs. `serve` does it, too, when needed'
+complete -c sealiftd -n "__fish_sealiftd_needs_command" -f -a "invite" -d 'Invites a machine: prints a token that `sealift join TOKEN` takes there, once, until it expires'
+complete -c sealiftd -n "__fish_sealiftd_needs_command" -f -a "identities" -d 'Lists who may connect: name, state, certificates in use, and when the last of them expires'
+complete -c sealiftd -n "__fish_sealiftd_needs_command" -f -a "revoke" -d 'Shuts an identity out: its certificates and open tokens are void at once, and its open connections end'
+complete -c sealiftd -n "__fish_sealiftd_needs_command" -f -a "space" -d 'Makes and lists spaces. Everyone has one of their own; shared ones belong to nobody and open by `grant`'
+complete -c sealiftd -n "__fish_sealiftd_needs_command" -f -a "grant" -d 'Sets what somebody may do in a space, instead of what was granted to them before'
+complete -c sealiftd -n "__fish_sealiftd_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand serve" -l data -d 'The data directory [default: /var/lib/sealift, or what the configuration says]' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand serve" -l config -d 'The configuration file, TOML; none is read unless it is named' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand serve" -l listen -d 'The address to listen on; port 0 lets the system choose [default: [::]:8888, which takes IPv4, too]' -r
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand serve" -l address -d 'A name or address under which clients reach this server; goes into its certificate and the tokens. Repeatable' -r
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand serve" -l log -d 'How events are written' -r -f -a "text\t'Lines for people'
+json\t'One JSON object on each line'"
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand serve" -s V -l version -d 'Print version'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand init" -l data -d 'The data directory [default: /var/lib/sealift, or what the configuration says]' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand init" -l config -d 'The configuration file, TOML; none is read unless it is named' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand init" -s h -l help -d 'Print help'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand init" -s V -l version -d 'Print version'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand invite" -l ttl -d 'How long the token can be used: a number with s, m, h or d' -r
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand invite" -l address -d 'A name or address under which that machine reaches this server [default: as the server found out]. Repeatable' -r
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand invite" -l data -d 'The data directory [default: /var/lib/sealift, or what the configuration says]' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand invite" -l config -d 'The configuration file, TOML; none is read unless it is named' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand invite" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand invite" -s V -l version -d 'Print version'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand identities" -l data -d 'The data directory [default: /var/lib/sealift, or what the configuration says]' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand identities" -l config -d 'The configuration file, TOML; none is read unless it is named' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand identities" -l json -d 'One JSON object on each line'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand identities" -s h -l help -d 'Print help'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand identities" -s V -l version -d 'Print version'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand revoke" -l data -d 'The data directory [default: /var/lib/sealift, or what the configuration says]' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand revoke" -l config -d 'The configuration file, TOML; none is read unless it is named' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand revoke" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand revoke" -s V -l version -d 'Print version'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and not __fish_seen_subcommand_from add list help" -s h -l help -d 'Print help'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and not __fish_seen_subcommand_from add list help" -s V -l version -d 'Print version'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and not __fish_seen_subcommand_from add list help" -f -a "add" -d 'Makes a shared space, which nobody has a right on yet'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and not __fish_seen_subcommand_from add list help" -f -a "list" -d 'Lists all spaces with their owners and grants'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and not __fish_seen_subcommand_from add list help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen_subcommand_from add" -l data -d 'The data directory [default: /var/lib/sealift, or what the configuration says]' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen_subcommand_from add" -l config -d 'The configuration file, TOML; none is read unless it is named' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen_subcommand_from add" -s V -l version -d 'Print version'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen_subcommand_from list" -l data -d 'The data directory [default: /var/lib/sealift, or what the configuration says]' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen_subcommand_from list" -l config -d 'The configuration file, TOML; none is read unless it is named' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen_subcommand_from help" -f -a "add" -d 'Makes a shared space, which nobody has a right on yet'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen_subcommand_from help" -f -a "list" -d 'Lists all spaces with their owners and grants'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand grant" -l data -d 'The data directory [default: /var/lib/sealift, or what the configuration says]' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand grant" -l config -d 'The configuration file, TOML; none is read unless it is named' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand grant" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand grant" -s V -l version -d 'Print version'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand help; and not __fish_seen_subcommand_from serve init invite identities revoke space grant help" -f -a "serve" -d 'Runs the server, in the foreground, until it is told to stop by SIGTERM or Ctrl-C'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand help; and not __fish_seen_subcommand_from serve init invite identities revoke space grant help" -f -a "init" -d 'Makes a data directory: catalog, certificate authority, room for blobs. `serve` does it, too, when needed'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand help; and not __fish_seen_subcommand_from serve init invite identities revoke space grant help" -f -a "invite" -d 'Invites a machine: prints a token that `sealift join TOKEN` takes there, once, until it expires'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand help; and not __fish_seen_subcommand_from serve init invite identities revoke space grant help" -f -a "identities" -d 'Lists who may connect: name, state, certificates in use, and when the last of them expires'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand help; and not __fish_seen_subcommand_from serve init invite identities revoke space grant help" -f -a "revoke" -d 'Shuts an identity out: its certificates and open tokens are void at once, and its open connections end'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand help; and not __fish_seen_subcommand_from serve init invite identities revoke space grant help" -f -a "space" -d 'Makes and lists spaces. Everyone has one of their own; shared ones belong to nobody and open by `grant`'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand help; and not __fish_seen_subcommand_from serve init invite identities revoke space grant help" -f -a "grant" -d 'Sets what somebody may do in a space, instead of what was granted to them before'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand help; and not __fish_seen_subcommand_from serve init invite identities revoke space grant help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand help; and __fish_seen_subcommand_from space" -f -a "add" -d 'Makes a shared space, which nobody has a right on yet'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand help; and __fish_seen_subcommand_from space" -f -a "list" -d 'Lists all spaces with their owners and grants'
