@@ -33,6 +33,8 @@ pub struct Config {
     pub uploads: Uploads,
     /// How the log is written.
     pub log: LogFormat,
+    /// Where the server tells what it measures.
+    pub metrics: Metrics,
 }
 
 /// How long things may take, in seconds.
@@ -54,6 +56,14 @@ pub struct Timeouts {
 pub struct Uploads {
     keep: f64,
     yield_after: f64,
+}
+
+/// Where the server tells what it measures: nowhere unless an address is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// The address, which should be one of this machine alone.
+    pub listen: Option<SocketAddr>,
 }
 
 /// How the log is written.
@@ -108,6 +118,7 @@ impl Default for Config {
             timeouts: Timeouts::default(),
             uploads: Uploads::default(),
             log: LogFormat::default(),
+            metrics: Metrics::default(),
         }
     }
 }

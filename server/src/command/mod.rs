@@ -7,6 +7,7 @@ mod invite;
 mod revoke;
 mod serve;
 mod space;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ enum Verb {
     Revoke(revoke::Revoke),
     Space(space::Space),
     Grant(grant::Grant),
+    Status(status::Status),
 }
 
 /// What every verb takes.
@@ -95,6 +97,7 @@ impl Arguments {
             Verb::Revoke(verb) => verb.run(),
             Verb::Space(verb) => verb.run(),
             Verb::Grant(verb) => verb.run(),
+            Verb::Status(verb) => verb.run(),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -120,6 +123,9 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn exit_code(error: &anyhow::Error) -> ExitCode {
     if error.is::<ConfigError>() || error.is::<DataError>() || error.is::<OpenError>() {
         return ExitCode::from(2);
+    }
+    if error.is::<status::NotRunning>() {
+        return ExitCode::from(3);
     }
     match error.downcast_ref::<Error>() {
         Some(Error::Refused(refusal)) if refusal.code == sealift_protocol::ErrorCode::NotFound => {

@@ -3,8 +3,9 @@
 use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
+use listenfd::ListenFd;
 use sealift_protocol::DEFAULT_PORT;
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
@@ -33,6 +34,10 @@ pub(super) struct Serve {
     /// A name or address under which clients reach this server; goes into its certificate and the tokens. Repeatable.
     #[arg(long, env = "SEALIFTD_ADDRESS", value_name = "HOST[:PORT]", value_delimiter = ',')]
     address: Vec<String>,
+    /// Tells what the server measures to Prometheus, at http://ADDR:PORT/metrics; without an address at
+    /// 127.0.0.1:9188 [default: nowhere].
+    #[arg(long, value_name = "ADDR:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:9188")]
+    metrics: Option<SocketAddr>,
     /// How events are written.
     #[arg(long, env = "SEALIFTD_LOG", value_name = "FORMAT")]
     log: Option<LogFormat>,
@@ -47,6 +52,9 @@ impl Serve {
         if !self.address.is_empty() {
             config.addresses = self.address;
         }
+        if self.metrics.is_some() {
+            config.metrics.listen = self.metrics;
+        }
         if let Some(log) = self.log {
             config.log = log;
         }
@@ -54,7 +62,10 @@ impl Serve {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let served = runtime.block_on(async {
             let stop = stop_signal()?;
-            let socket = bind(config.listen)?;
+            let socket = match inherited()? {
+                Some(socket) => socket,
+                None => bind(config.listen)?,
+            };
             let address = socket.local_addr()?.as_socket().context("the socket has no address")?;
             let server = Server::open(config, address).await?;
             socket.listen(BACKLOG).with_context(|| in_use(address))?;
@@ -73,6 +84,27 @@ fn announce(address: SocketAddr) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "listening on {address}")?;
     out.flush()
+}
+
+/// The socket that systemd holds, if it started the server with one: then no other address counts, and clients that
+/// come while the server is started anew wait instead of being refused.
+fn inherited() -> anyhow::Result<Option<Socket>> {
+    let mut sockets = ListenFd::from_env();
+    match sockets.len() {
+        0 => Ok(None),
+        1 => {
+            let listener = sockets.take_tcp_listener(0).context(
+                "the socket that the service manager holds is not one for TCP: give it one line `ListenStream=PORT`",
+            )?;
+            let listener = listener.context("the service manager's socket has gone")?;
+            listener.set_nonblocking(true)?;
+            Ok(Some(listener.into()))
+        }
+        count => bail!(
+            "the service manager hands over {count} sockets, and sealiftd serves one: \
+             keep one line `ListenStream=` in sealiftd.socket"
+        ),
+    }
 }
 
 /// A socket with an address that does not listen yet.
