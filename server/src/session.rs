@@ -189,7 +189,8 @@ async fn converse(
     let (queue, slots) = mpsc::channel(QUEUE);
     let (served, serves) = watch::channel(0);
     let (busy, prefixes) = (&Activity::default(), &Prefixes::default());
-    let reading = Reading { state, caller, signals, reader, queue, serves, asked: 0, number: 0, busy, prefixes };
+    let reading =
+        Reading { state, caller, signals, reader, queue, serves, asked: 0, number: 0, busy, prefixes };
     let (held, carried) = (None, None);
     let replying = Replying { state, caller, writer, slots, held, carried, served, busy, prefixes };
     let both = async { tokio::try_join!(reading.run(), replying.run()).map(|((), closed)| closed) };

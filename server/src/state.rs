@@ -75,7 +75,20 @@ impl State {
         let prefixes = Arc::new(Semaphore::new(PREFIXES));
         let (attempts, shared) = (Attempts::default(), Shared::default());
         let monitor = Monitor::new(catalog.clone());
-        Self { config, catalog, blobs, pki, garbage, sessions, prefixes, attempts, shared, monitor, room, uploads }
+        Self {
+            config,
+            catalog,
+            blobs,
+            pki,
+            garbage,
+            sessions,
+            prefixes,
+            attempts,
+            shared,
+            monitor,
+            room,
+            uploads,
+        }
     }
 
     /// Counts a large upload of `size` bytes, if that is known, and divides the memory among all that are under way.

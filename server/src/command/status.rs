@@ -161,7 +161,11 @@ impl View {
             writeln!(out, "disk          {} left of {} ({percent} %)", size(free_bytes), size(size_bytes))?;
         }
         let server = if self.server_expires == 0 { "not made yet".into() } else { day(self.server_expires) };
-        writeln!(out, "certificates  authority until {}, server until {server}", day(self.authority_expires))?;
+        writeln!(
+            out,
+            "certificates  authority until {}, server until {server}",
+            day(self.authority_expires)
+        )?;
         for (name, expires) in &self.ending {
             writeln!(out, "              {name} until {}: `sealift renew` there renews it", day(*expires))?;
         }
@@ -201,11 +205,7 @@ impl View {
 }
 
 /// How fast the transfers are that are in both.
-fn rates_between(
-    first: &control::Status,
-    second: &control::Status,
-    passed: Duration,
-) -> HashMap<u64, f64> {
+fn rates_between(first: &control::Status, second: &control::Status, passed: Duration) -> HashMap<u64, f64> {
     let before: HashMap<_, _> =
         first.transfers.iter().map(|transfer| (transfer.number, transfer.bytes)).collect();
     let rate = |transfer: &crate::monitor::running::Running| {

@@ -133,7 +133,8 @@ pub async fn ask(data: &Path) -> io::Result<Option<Status>> {
 
 async fn status(state: &State) -> Status {
     let monitor = &state.monitor;
-    let seconds = |time: std::time::SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let seconds =
+        |time: std::time::SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let counted = monitor.census.look().await;
     let transfers = &monitor.transfers;
     Status {

@@ -60,11 +60,7 @@ fn server(page: &mut Page, state: &State) {
         [("authority", state.pki.authority().validity()), ("server", state.pki.validity())]
     {
         let labels = [("certificate", certificate)];
-        page.sample(
-            "sealift_certificate_expiry_timestamp_seconds",
-            &labels,
-            unix_time(expires.not_after),
-        );
+        page.sample("sealift_certificate_expiry_timestamp_seconds", &labels, unix_time(expires.not_after));
     }
 }
 

@@ -20,7 +20,12 @@ const MOST: usize = 1000;
 const PAGE: usize = 32 * 1024;
 
 /// Sends the records, newest first.
-pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, query: LogQuery) -> Result<Outcome> {
+pub async fn serve(
+    state: &Arc<State>,
+    caller: &Caller,
+    writer: &mut Writer,
+    query: LogQuery,
+) -> Result<Outcome> {
     // What was noted before is to be seen; what could not be written is not there, and no reason to say nothing.
     let _ = state.catalog.write(|_| Ok(())).await;
     let caller = caller.clone();

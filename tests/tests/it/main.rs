@@ -21,6 +21,7 @@ mod program;
 mod resume;
 mod revocation;
 mod round_trip;
+mod service;
 mod sharing;
 mod silence;
 mod slices;
@@ -28,6 +29,7 @@ mod spaces;
 mod tree;
 mod trees;
 mod update;
+mod watching;
 
 use sealift_protocol::{ErrorCode, WireError};
 
