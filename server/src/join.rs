@@ -47,6 +47,7 @@ async fn answer(state: &Arc<State>, request: std::result::Result<JoinRequest, Me
     };
     match joined {
         Ok(joined) => {
+            state.monitor.joined.count();
             info!(identity = %joined.identity, "a machine joined");
             JoinReply::Joined(joined)
         }

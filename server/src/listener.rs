@@ -13,7 +13,8 @@ use rustls::pki_types::CertificateDer;
 use sealift_certs::tls::{Protocol, negotiated};
 use sealift_certs::{Identity, fingerprint};
 use sealift_protocol::{ErrorCode, JOIN_ALPN};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::task::JoinSet;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,7 @@ use tracing::{Instrument, debug, error, info, info_span, warn};
 use crate::config::{Config, Live};
 use crate::data::{DataDirectory, Lock};
 use crate::error::{Error, Result};
+use crate::monitor::{control, http, service};
 use crate::pki::{self, Pki};
 use crate::session::{self, Caller, Signals};
 use crate::state::State;
@@ -55,6 +57,8 @@ pub struct Server {
     state: Arc<State>,
     writer: JoinHandle<()>,
     lock: Lock,
+    metrics: Option<TcpListener>,
+    control: Option<UnixListener>,
 }
 
 impl Server {
@@ -62,6 +66,15 @@ impl Server {
     pub async fn open(settings: impl Into<Live>, address: SocketAddr) -> anyhow::Result<Self> {
         let settings = settings.into();
         let config = settings.now();
+        let metrics = match config.metrics.listen {
+            Some(address) => Some(TcpListener::bind(address).await.with_context(|| {
+                format!(
+                    "cannot listen on {address} for metrics: is another server there already? \
+                      `metrics.listen` names another address"
+                )
+            })?),
+            None => None,
+        };
         let (data, first) = DataDirectory::open_or_initialise(&config.data, SystemTime::now())?;
         // What cannot be used is found before anything is changed.
         let authority = pki::authority(&data)?;
@@ -70,6 +83,9 @@ impl Server {
         if first {
             info!(data = %data.path().display(), "initialised a new data directory");
         }
+        let control = control::listen(data.path())
+            .inspect_err(|error| warn!(%error, "`sealiftd status` will not see this server"))
+            .ok();
         let blobs = Blobs::open(data.path())?;
         let (catalog, writer) = Catalog::open(&data.catalog(), blobs.clone())?;
         let pki = Pki::open(&data, authority, certificate_hosts(&config, address), SystemTime::now())?;
@@ -77,22 +93,39 @@ impl Server {
         // Before anybody can connect: whoever sees the port open may invite.
         let listening = address.to_string();
         catalog.write(move |connection| facts::set(connection, facts::LISTENING, &listening)).await?;
-        Ok(Self { state: Arc::new(State::new(settings, catalog, blobs, pki)), writer, lock })
+        let state = Arc::new(State::new(settings, catalog, blobs, pki));
+        let _ = state.monitor.address.set(address);
+        Ok(Self { state, writer, lock, metrics, control })
     }
 
     /// Serves until `shutdown` completes and what was under way has ended.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { state, writer, lock } = self;
+        let Self { state, writer, lock, metrics, control } = self;
         let address = listener.local_addr()?;
         info!(%address, "listening");
         let stop = CancellationToken::new();
         let background = in_background(&state, address, &stop);
+        // These tell of the server until its end, also while it stops.
+        let mut observers = JoinSet::new();
+        if let Some(metrics) = metrics {
+            let address = metrics.local_addr()?;
+            info!(%address, "metrics");
+            let _ = state.monitor.metrics.set(address);
+            observers.spawn(http::serve(metrics, state.clone()));
+        }
+        if let Some(control) = control {
+            observers.spawn(control::serve(control, state.clone()));
+        }
+        observers.spawn(service::keep_told(state.clone()));
+        service::ready();
         let connections = TaskTracker::new();
         tokio::select! {
             () = accept(&state, &listener, &connections, &stop) => {}
             () = shutdown => {}
         }
         drop(listener);
+        state.monitor.stop();
+        service::stopping();
         info!(connections = connections.len(), "stopping: no new connections, requests under way may end");
         stop.cancel();
         connections.close();
@@ -100,6 +133,7 @@ impl Server {
             warn!(connections = connections.len(), "not all requests ended in time");
         }
         background.wait().await;
+        observers.shutdown().await;
         // The writer ends with the last handle of the catalog; sessions past the deadline may still hold one.
         if Arc::try_unwrap(state).map(drop).is_ok() {
             let _ = tokio::task::spawn_blocking(move || writer.join()).await;
@@ -153,26 +187,38 @@ async fn accept(
             }
         };
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        state.monitor.connections.count();
+        let number = state.monitor.connections.get();
         let (state, stop, turn) = (state.clone(), stop.clone(), handshakes.begin());
         let tracker = connections.clone();
         let connection = async move {
             // Boxed: what a handshake needs is freed before the long life of the connection.
             let patience = state.config().timeouts.handshake();
             let handshaken = Box::pin(tokio::time::timeout(patience, handshake(&state, stream, &tracker)));
+            let failed = |reason: usize| state.monitor.handshakes[reason].count();
             let handshaken = tokio::select! {
                 handshaken = handshaken => handshaken,
-                () = turn.over.cancelled() => return debug!("the handshake made room for others"),
+                () = turn.over.cancelled() => {
+                    failed(2);
+                    return debug!("the handshake made room for others");
+                }
                 () = stop.cancelled() => return,
             };
             drop(turn);
             match handshaken {
                 Ok(Ok(Some(stream))) => transfer(state, stream, peer, stop).await,
                 Ok(Ok(None)) => {}
-                Ok(Err(error)) => debug!(%error, "the handshake failed"),
-                Err(_) => debug!("the handshake took too long"),
+                Ok(Err(error)) => {
+                    failed(0);
+                    debug!(%error, "the handshake failed");
+                }
+                Err(_) => {
+                    failed(1);
+                    debug!("the handshake took too long");
+                }
             }
         };
-        connections.spawn(connection.instrument(info_span!("connection", %peer)));
+        connections.spawn(connection.instrument(info_span!("connection", id = number, %peer)));
     }
 }
 

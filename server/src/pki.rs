@@ -54,6 +54,11 @@ impl Pki {
         &self.authority
     }
 
+    /// How long the server's own certificate is good.
+    pub fn validity(&self) -> Validity {
+        self.current.current().validity()
+    }
+
     /// For connections that transfer.
     pub fn transfer_config(&self) -> Arc<ServerConfig> {
         self.transfer.clone()

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::config::{Config, Live};
+use crate::monitor::Monitor;
 use crate::pki::Pki;
 use crate::shared::Shared;
 use crate::store::attempts::Attempts;
@@ -50,6 +51,8 @@ pub struct State {
     pub attempts: Attempts,
     /// The uploads under way that further connections may join.
     pub shared: Shared,
+    /// What the server counts of itself.
+    pub monitor: Monitor,
     room: Arc<Semaphore>,
     uploads: Arc<AtomicUsize>,
 }
@@ -71,7 +74,21 @@ impl State {
         let (room, uploads) = (Arc::new(Semaphore::new(ROOM)), Arc::default());
         let prefixes = Arc::new(Semaphore::new(PREFIXES));
         let (attempts, shared) = (Attempts::default(), Shared::default());
-        Self { settings, catalog, blobs, pki, garbage, sessions, prefixes, attempts, shared, room, uploads }
+        let monitor = Monitor::new(catalog.clone());
+        Self {
+            settings,
+            catalog,
+            blobs,
+            pki,
+            garbage,
+            sessions,
+            prefixes,
+            attempts,
+            shared,
+            monitor,
+            room,
+            uploads,
+        }
     }
 
     /// The settings as they are now.

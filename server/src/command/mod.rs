@@ -11,6 +11,7 @@ mod invite;
 mod revoke;
 mod serve;
 mod space;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,6 +50,7 @@ enum Verb {
     Gc(gc::Gc),
     Backup(backup::Backup),
     Config(config::Config),
+    Status(status::Status),
 }
 
 /// What every verb takes.
@@ -116,6 +118,7 @@ impl Arguments {
             Verb::Gc(verb) => verb.run(),
             Verb::Backup(verb) => verb.run(),
             Verb::Config(verb) => verb.run(),
+            Verb::Status(verb) => verb.run(),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -165,6 +168,9 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     }
     if error.is::<Damage>() {
         return ExitCode::from(5);
+    }
+    if error.is::<status::NotRunning>() {
+        return ExitCode::from(3);
     }
     match error.downcast_ref::<Error>() {
         Some(Error::Refused(refusal)) if refusal.code == sealift_protocol::ErrorCode::NotFound => {

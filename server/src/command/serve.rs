@@ -3,8 +3,9 @@
 use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
+use listenfd::ListenFd;
 use sealift_protocol::DEFAULT_PORT;
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
@@ -15,7 +16,8 @@ use super::Common;
 use crate::config::value::address;
 use crate::config::{Addresses, Config, Live, LogFilter, LogFormat, Sources};
 use crate::listener::Server;
-use crate::reload::{self, Hangups, Reloader};
+use crate::monitor::service;
+use crate::reload::{self, Hangups, Phase, Reloader};
 
 /// Connections that the system keeps waiting while the server is busy.
 const BACKLOG: i32 = 1024;
@@ -38,6 +40,10 @@ pub(super) struct Serve {
     /// [env: SEALIFTD_ADDRESSES, separated by commas].
     #[arg(long, value_name = "HOST[:PORT]", value_delimiter = ',', value_parser = address)]
     address: Vec<String>,
+    /// Tells what the server measures to Prometheus, at http://ADDR:PORT/metrics; without an address at
+    /// 127.0.0.1:9188 [env: SEALIFTD_METRICS_LISTEN] [default: nowhere].
+    #[arg(long, value_name = "ADDR:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:9188")]
+    metrics: Option<SocketAddr>,
     /// How events are written [env: SEALIFTD_LOG].
     #[arg(long, value_name = "FORMAT")]
     log: Option<LogFormat>,
@@ -55,7 +61,10 @@ impl Serve {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let served = runtime.block_on(async {
             let stop = stop_signal()?;
-            let socket = bind(config.listen)?;
+            let socket = match inherited()? {
+                Some(socket) => socket,
+                None => bind(config.listen)?,
+            };
             let address = socket.local_addr()?.as_socket().context("the socket has no address")?;
             // From here on SIGHUP does not end the program.
             let hangups = Hangups::new()?;
@@ -63,7 +72,7 @@ impl Serve {
             socket.listen(BACKLOG).map_err(|error| cannot_listen(address, error))?;
             let listener = TcpListener::from_std(socket.into())?;
             tokio::spawn(follow_filter(live, filter));
-            tokio::spawn(reload::run(reloader, hangups, |_| {}));
+            tokio::spawn(reload::run(reloader, hangups, tell));
             announce(address)?;
             server.run(listener, stop).await
         });
@@ -77,9 +86,20 @@ impl Serve {
         sources.flag("listen", "--listen", self.listen, |config, listen| config.listen = listen);
         let addresses = (!self.address.is_empty()).then(|| Addresses::new(self.address));
         sources.flag("addresses", "--address", addresses, |config, addresses| config.addresses = addresses);
+        let metrics = self.metrics.map(Some);
+        sources
+            .flag("metrics.listen", "--metrics", metrics, |config, metrics| config.metrics.listen = metrics);
         sources.flag("log", "--log", self.log, |config, log| config.log = log);
         sources.flag("log_level", "--log-level", self.log_level, |config, level| config.log_level = level);
         sources
+    }
+}
+
+/// Tells systemd that the settings are read again.
+fn tell(phase: Phase) {
+    match phase {
+        Phase::Begins => service::reloading(),
+        Phase::Ends => service::ready(),
     }
 }
 
@@ -88,6 +108,27 @@ fn announce(address: SocketAddr) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "listening on {address}")?;
     out.flush()
+}
+
+/// The socket that systemd holds, if it started the server with one: then no other address counts, and clients that
+/// come while the server is started anew wait instead of being refused.
+fn inherited() -> anyhow::Result<Option<Socket>> {
+    let mut sockets = ListenFd::from_env();
+    match sockets.len() {
+        0 => Ok(None),
+        1 => {
+            let listener = sockets.take_tcp_listener(0).context(
+                "the socket that the service manager holds is not one for TCP: give it one line `ListenStream=PORT`",
+            )?;
+            let listener = listener.context("the service manager's socket has gone")?;
+            listener.set_nonblocking(true)?;
+            Ok(Some(listener.into()))
+        }
+        count => bail!(
+            "the service manager hands over {count} sockets, and sealiftd serves one: \
+             keep one line `ListenStream=` in sealiftd.socket"
+        ),
+    }
 }
 
 /// A socket with an address that does not listen yet.

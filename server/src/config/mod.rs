@@ -52,6 +52,8 @@ pub struct Config {
     pub log: LogFormat,
     /// What is written to the log.
     pub log_level: LogFilter,
+    /// Where the server tells what it measures.
+    pub metrics: Metrics,
 }
 
 /// How long things may take.
@@ -72,6 +74,13 @@ pub struct Uploads {
     yield_after: Timeout,
 }
 
+/// Where the server tells what it measures: nowhere unless an address is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Metrics {
+    /// The address, which should be one of this machine alone.
+    pub listen: Option<SocketAddr>,
+}
+
 /// A time that passes before something is given up.
 type Timeout = Time<1, DAY>;
 
@@ -86,6 +95,7 @@ impl Default for Config {
             uploads: Uploads::default(),
             log: LogFormat::default(),
             log_level: LogFilter::default(),
+            metrics: Metrics::default(),
         }
     }
 }

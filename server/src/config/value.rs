@@ -115,6 +115,21 @@ impl Setting for SocketAddr {
     }
 }
 
+/// No address is an empty string.
+impl Setting for Option<SocketAddr> {
+    fn read(given: &Given) -> Result<Self, String> {
+        if given.text() == Some("") {
+            return Ok(None);
+        }
+        let address = SocketAddr::read(given).ok();
+        address.map(Some).ok_or_else(|| "write an address and a port, as in \"127.0.0.1:9188\"".into())
+    }
+
+    fn write(&self) -> String {
+        self.map_or_else(|| quoted(""), |address| address.write())
+    }
+}
+
 impl Setting for NonZero<usize> {
     fn read(given: &Given) -> Result<Self, String> {
         let whole = given.number().filter(|number| number.fract() == 0.0 && (1.0..=1e9).contains(number));

@@ -4,7 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use sealift_protocol::Digest;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
@@ -13,6 +13,7 @@ use super::holds::{Hold, Holds};
 use super::incoming::Incoming;
 use super::objects::Extent;
 use crate::error::{Error, Result};
+use crate::monitor::meter::{Counter, Histogram};
 
 /// The blobs of a data directory. Clones share it.
 ///
@@ -26,6 +27,22 @@ pub struct Blobs {
     holds: Holds,
     gate: Arc<RwLock<()>>,
     lock: Arc<File>,
+    meter: Arc<Meter>,
+}
+
+/// What the disk was asked to do.
+#[derive(Debug)]
+pub struct Meter {
+    /// How long syncs took, of files and of directories.
+    pub syncs: Histogram,
+    /// Files that the collector took away.
+    pub removed: Counter,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self { syncs: Histogram::of_durations(), removed: Counter::default() }
+    }
 }
 
 /// What an upload left in `incoming/`, or has there so far.
@@ -96,7 +113,21 @@ impl Blobs {
             incoming: Arc::new(incoming),
             holds: Holds::starting_at(next),
             gate: Arc::default(),
+            meter: Arc::default(),
         })
+    }
+
+    /// What the disk was asked to do so far.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Does `sync` and notes how long it took.
+    fn timed(&self, sync: impl FnOnce() -> Result<()>) -> Result<()> {
+        let begun = Instant::now();
+        let synced = sync();
+        self.meter.syncs.time(begun.elapsed());
+        synced
     }
 
     /// Where the blob's file is.
@@ -193,7 +224,7 @@ impl Blobs {
     /// Makes an upload a blob: durable when this returns. The guard must live until the catalog refers to it, the hold
     /// until the catalog has forgotten the upload.
     pub fn place(&self, mut incoming: Incoming, digest: &Digest, _guard: &Guard) -> Result<Hold> {
-        incoming.sync()?;
+        self.timed(|| incoming.sync())?;
         let target = self.path(digest);
         let directory = target.parent().unwrap_or(&self.blobs);
         if !directory.exists() {
@@ -201,11 +232,11 @@ impl Blobs {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                     return Err(Error::file(directory)(error));
                 }
-                _ => sync_directory(&self.blobs)?,
+                _ => self.timed(|| sync_directory(&self.blobs))?,
             }
         }
         let hold = incoming.place(&target)?;
-        sync_directory(directory)?;
+        self.timed(|| sync_directory(directory))?;
         Ok(hold)
     }
 
@@ -215,7 +246,10 @@ impl Blobs {
         let path = self.path(digest);
         let aside = self.incoming.join(format!("{}.gone", self.holds.number()));
         match fs::rename(&path, &aside) {
-            Ok(()) => Ok(Some(aside)),
+            Ok(()) => {
+                self.meter.removed.count();
+                Ok(Some(aside))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::file(&path)(error)),
         }

@@ -23,6 +23,7 @@ mod reload;
 mod resume;
 mod revocation;
 mod round_trip;
+mod service;
 mod sharing;
 mod silence;
 mod slices;
@@ -31,6 +32,7 @@ mod tree;
 mod trees;
 mod update;
 mod upkeep;
+mod watching;
 
 use sealift_protocol::{ErrorCode, WireError};
 
