@@ -163,3 +163,31 @@ impl Hangups {
         std::future::pending::<()>().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the service manager is told frames the change: ready means that the new settings are in force.
+    #[tokio::test]
+    async fn a_change_of_the_file_is_told_before_and_after() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sealiftd.toml");
+        fs::write(&path, "max_connections = 1\n").unwrap();
+        let sources = Sources::with_environment(Some(path.clone()), []);
+        let (reloader, resolved) = Reloader::open(sources).unwrap();
+        assert_eq!(resolved.config.max_connections.get(), 1);
+        let live = reloader.live();
+        let (told, mut tells) = tokio::sync::mpsc::unbounded_channel();
+        let seen = live.clone();
+        let tell = move |phase| told.send((phase, seen.now().max_connections.get())).unwrap();
+        let running = tokio::spawn(run(reloader, Hangups::new().unwrap(), tell));
+        for (text, before, after) in [("max_connections = 2\n", 1, 2), ("max_connections = none\n", 2, 2)] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(tells.recv().await, Some((Phase::Begins, before)));
+            assert_eq!(tells.recv().await, Some((Phase::Ends, after)), "{text}");
+        }
+        assert_eq!(live.now().max_connections.get(), 2);
+        running.abort();
+    }
+}
