@@ -34,10 +34,12 @@ pub(crate) enum Exit {
     /// Some of several failed.
     Some = 8,
     /// By SIGHUP.
+    #[cfg(unix)]
     HungUp = 129,
     /// By Ctrl-C.
     Interrupted = 130,
     /// By SIGTERM.
+    #[cfg(unix)]
     Terminated = 143,
 }
 

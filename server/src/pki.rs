@@ -196,7 +196,10 @@ fn outward_addresses(listen: IpAddr) -> Vec<IpAddr> {
 
 /// The machine's name, where it is one that a certificate can hold.
 fn host_name() -> Option<String> {
+    #[cfg(unix)]
     let name = rustix::system::uname().nodename().to_str().ok()?.to_ascii_lowercase();
+    #[cfg(not(unix))]
+    let name = std::env::var("COMPUTERNAME").ok()?.to_ascii_lowercase();
     let label = |label: &str| {
         !label.is_empty()
             && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')

@@ -5,6 +5,7 @@
 //! tree's root, one name after the other, without following a link. On Linux a path through `/proc/self/fd` leads into the
 //! very directory that is open (proc_pid_fd(5)). Elsewhere there is no such path, and the plain one is used.
 
+#[cfg(target_os = "linux")]
 use std::ffi::OsStr;
 #[cfg(target_os = "linux")]
 use std::fs::File;
@@ -121,6 +122,7 @@ pub(crate) struct Site {
     shown: PathBuf,
     real: PathBuf,
     /// As long as it is open, the other path leads into it.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     directory: Option<Arc<Pinned>>,
 }
 
