@@ -1,5 +1,8 @@
 //! The data directory: made at the first start, held by one server at a time.
 
+mod access;
+pub mod backup;
+
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,8 +36,32 @@ pub enum DataError {
     /// Another server uses it.
     #[error("another sealiftd uses {}: stop it first, or name another directory", .0.display())]
     InUse(PathBuf),
+    /// It, or a part of it, belongs to another user.
+    #[error(
+        "{} belongs to user {owner} and this sealiftd runs as user {user}: run it as that user, or give the whole \
+         directory to this one with `chown -R`",
+        path.display()
+    )]
+    Owner {
+        /// What.
+        path: PathBuf,
+        /// The number of its owner.
+        owner: u32,
+        /// The number of this process's user.
+        user: u32,
+    },
+    /// Others could read or change what is nobody's business.
+    #[error("{} is open to other users (mode {mode:04o}): `chmod {right:o} {}`", path.display(), path.display())]
+    Mode {
+        /// What.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+        /// What would be right.
+        right: u32,
+    },
     /// The system refuses.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}; sealiftd must be able to read and write there as the user that it runs as", path.display())]
     File {
         /// What.
         path: PathBuf,
@@ -55,28 +82,42 @@ pub enum DataError {
 }
 
 impl DataDirectory {
-    /// The directory at `path`, which must have been initialised.
+    /// The directory at `path`, which must have been initialised; for what works beside a server. Whether it can be used
+    /// is looked at, and nothing is changed.
     pub fn open(path: &Path) -> Result<Self, DataError> {
+        // Root may do so for everyone: what SQLite makes then belongs to the catalog's owner.
+        Self::look(path, access::is_root())
+    }
+
+    fn look(path: &Path, foreign: bool) -> Result<Self, DataError> {
         let here = Self(path.to_owned());
-        if !here.is_initialised() {
+        if !here.is_initialised()? {
             return Err(DataError::Uninitialised(path.to_owned()));
         }
         let parts = [here.catalog(), here.pki("ca.key"), path.join("blobs"), path.join("incoming")];
         match parts.into_iter().find(|part| !part.exists()) {
-            Some(missing) => Err(DataError::Missing(missing)),
-            None => Ok(here),
+            Some(missing) => return Err(DataError::Missing(missing)),
+            None => access::check(&here, foreign)?,
         }
+        schema::inspect(&here.catalog())?;
+        Ok(here)
     }
 
-    /// The same; a directory that does not exist or is empty is initialised first. The flag tells whether it was.
+    /// The same for a server; a directory that does not exist or is empty is initialised first. The flag tells whether it was.
     pub fn open_or_initialise(path: &Path, now: SystemTime) -> Result<(Self, bool), DataError> {
         let here = Self(path.to_owned());
-        if here.is_initialised() {
-            return Self::open(path).map(|here| (here, false));
+        if here.is_initialised()? {
+            return Self::look(path, false).map(|here| (here, false));
         }
         here.refuse_strangers()?;
+        access::claim(path)?;
         for directory in [path.to_owned(), path.join("blobs"), path.join("incoming"), path.join("pki")] {
             create_private_dir(&directory).map_err(file(&directory))?;
+        }
+        // Two that start at once must not both make an authority.
+        let _lock = here.lock()?;
+        if here.is_initialised()? {
+            return Self::look(path, false).map(|here| (here, false));
         }
         drop(schema::open(&here.catalog())?);
         let pki = path.join("pki");
@@ -102,6 +143,20 @@ impl DataDirectory {
         }
     }
 
+    /// From now on the directory goes its own way: if it is a backup of another one, no further backup may come into it.
+    pub fn take_into_service(&self) -> Result<(), DataError> {
+        let mark = self.backup_mark();
+        match fs::remove_file(&mark) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file(&mark)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The file that says that the directory is a backup of another one.
+    pub fn backup_mark(&self) -> PathBuf {
+        self.0.join("BACKUP")
+    }
+
     /// The directory itself.
     pub fn path(&self) -> &Path {
         &self.0
@@ -117,8 +172,15 @@ impl DataDirectory {
         self.0.join("pki").join(name)
     }
 
-    fn is_initialised(&self) -> bool {
-        self.pki("ca.pem").exists()
+    /// What keeps others out of the files of a data directory is that it belongs to one user. Gives what root has made to
+    /// that user.
+    pub(crate) fn own(&self, path: &Path) -> Result<(), DataError> {
+        access::give(&self.0, path).map_err(file(path))
+    }
+
+    fn is_initialised(&self) -> Result<bool, DataError> {
+        let certificate = self.pki("ca.pem");
+        certificate.try_exists().map_err(file(&certificate))
     }
 
     /// Refuses a directory that holds anything that an interrupted initialisation would not have left.
@@ -135,6 +197,7 @@ impl DataDirectory {
                 || name == "pki"
                 || name == "blobs"
                 || name == "incoming"
+                || name == "lock"
                 || name.starts_with("catalog.db"))
             {
                 return Err(DataError::Foreign(self.0.clone()));

@@ -23,7 +23,7 @@ pub async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     connections: &TaskTracker,
 ) -> Result<()> {
-    let timeouts = state.config.timeouts;
+    let timeouts = state.config().timeouts;
     let (read, write) = tokio::io::split(stream);
     let mut reader = FrameReader::new(read, timeouts.handshake());
     let mut writer = FrameWriter::new(write, timeouts.handshake());
@@ -47,6 +47,7 @@ async fn answer(state: &Arc<State>, request: std::result::Result<JoinRequest, Me
     };
     match joined {
         Ok(joined) => {
+            state.monitor.joined.count();
             info!(identity = %joined.identity, "a machine joined");
             JoinReply::Joined(joined)
         }

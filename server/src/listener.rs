@@ -13,16 +13,18 @@ use rustls::pki_types::CertificateDer;
 use sealift_certs::tls::{Protocol, negotiated};
 use sealift_certs::{Identity, fingerprint};
 use sealift_protocol::{ErrorCode, JOIN_ALPN};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::task::JoinSet;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
-use crate::config::Config;
+use crate::config::{Config, Live};
 use crate::data::{DataDirectory, Lock};
 use crate::error::{Error, Result};
+use crate::monitor::{control, http, service};
 use crate::pki::{self, Pki};
 use crate::session::{self, Caller, Signals};
 use crate::state::State;
@@ -38,15 +40,15 @@ const WATCH: Duration = Duration::from_millis(100);
 
 /// Runs a server on `listener` until `shutdown` completes and what was under way has ended.
 ///
-/// The data directory named by `config` is initialised if it is empty. Requests under way when `shutdown` completes
-/// have `config.timeouts.drain()` to end.
+/// The data directory that the settings name is initialised if it is empty. Requests under way when `shutdown` completes
+/// have `timeouts.drain()` of the settings to end.
 pub async fn serve(
-    config: Config,
+    settings: impl Into<Live>,
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let address = listener.local_addr().context("the listening socket has no address")?;
-    Server::open(config, address).await?.run(listener, shutdown).await
+    Server::open(settings, address).await?.run(listener, shutdown).await
 }
 
 /// A server whose data is open, before it listens: what can fail fails before any client is let in.
@@ -55,45 +57,83 @@ pub struct Server {
     state: Arc<State>,
     writer: JoinHandle<()>,
     lock: Lock,
+    metrics: Option<TcpListener>,
+    control: Option<UnixListener>,
 }
 
 impl Server {
     /// Opens the data directory, which is initialised if it is empty, for a server that will listen on `address`.
-    pub async fn open(config: Config, address: SocketAddr) -> anyhow::Result<Self> {
+    pub async fn open(settings: impl Into<Live>, address: SocketAddr) -> anyhow::Result<Self> {
+        let settings = settings.into();
+        let config = settings.now();
+        let metrics = match config.metrics.listen {
+            Some(address) => Some(TcpListener::bind(address).await.with_context(|| {
+                format!(
+                    "cannot listen on {address} for metrics: is another server there already? \
+                      `metrics.listen` names another address"
+                )
+            })?),
+            None => None,
+        };
         let (data, first) = DataDirectory::open_or_initialise(&config.data, SystemTime::now())?;
+        // What cannot be used is found before anything is changed.
+        let authority = pki::authority(&data)?;
         let lock = data.lock()?;
+        data.take_into_service()?;
         if first {
             info!(data = %data.path().display(), "initialised a new data directory");
         }
+        let control = control::listen(data.path())
+            .inspect_err(|error| warn!(%error, "`sealiftd status` will not see this server"))
+            .ok();
         let blobs = Blobs::open(data.path())?;
         let (catalog, writer) = Catalog::open(&data.catalog(), blobs.clone())?;
-        let pki = Pki::open(&data, certificate_hosts(&config, address), SystemTime::now())?;
+        let pki = Pki::open(&data, authority, certificate_hosts(&config, address), SystemTime::now())?;
         parts::collect(&catalog, &blobs, SystemTime::now(), config.uploads.keep()).await?;
         // Before anybody can connect: whoever sees the port open may invite.
         let listening = address.to_string();
         catalog.write(move |connection| facts::set(connection, facts::LISTENING, &listening)).await?;
-        Ok(Self { state: Arc::new(State::new(config, catalog, blobs, pki)), writer, lock })
+        let state = Arc::new(State::new(settings, catalog, blobs, pki));
+        let _ = state.monitor.address.set(address);
+        Ok(Self { state, writer, lock, metrics, control })
     }
 
     /// Serves until `shutdown` completes and what was under way has ended.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { state, writer, lock } = self;
-        info!(address = %listener.local_addr()?, "listening");
+        let Self { state, writer, lock, metrics, control } = self;
+        let address = listener.local_addr()?;
+        info!(%address, "listening");
         let stop = CancellationToken::new();
-        let background = in_background(&state, &stop);
+        let background = in_background(&state, address, &stop);
+        // These tell of the server until its end, also while it stops.
+        let mut observers = JoinSet::new();
+        if let Some(metrics) = metrics {
+            let address = metrics.local_addr()?;
+            info!(%address, "metrics");
+            let _ = state.monitor.metrics.set(address);
+            observers.spawn(http::serve(metrics, state.clone()));
+        }
+        if let Some(control) = control {
+            observers.spawn(control::serve(control, state.clone()));
+        }
+        observers.spawn(service::keep_told(state.clone()));
+        service::ready();
         let connections = TaskTracker::new();
         tokio::select! {
             () = accept(&state, &listener, &connections, &stop) => {}
             () = shutdown => {}
         }
         drop(listener);
+        state.monitor.stop();
+        service::stopping();
         info!(connections = connections.len(), "stopping: no new connections, requests under way may end");
         stop.cancel();
         connections.close();
-        if tokio::time::timeout(state.config.timeouts.drain(), connections.wait()).await.is_err() {
+        if tokio::time::timeout(state.config().timeouts.drain(), connections.wait()).await.is_err() {
             warn!(connections = connections.len(), "not all requests ended in time");
         }
         background.wait().await;
+        observers.shutdown().await;
         // The writer ends with the last handle of the catalog; sessions past the deadline may still hold one.
         if Arc::try_unwrap(state).map(drop).is_ok() {
             let _ = tokio::task::spawn_blocking(move || writer.join()).await;
@@ -105,16 +145,28 @@ impl Server {
 }
 
 /// Starts what runs beside the connections; all of it ends with `stop`.
-fn in_background(state: &Arc<State>, stop: &CancellationToken) -> TaskTracker {
+fn in_background(state: &Arc<State>, address: SocketAddr, stop: &CancellationToken) -> TaskTracker {
     let tasks = TaskTracker::new();
-    let keep = state.config.uploads.keep();
-    let collect = gc::run(state.catalog.clone(), state.blobs.clone(), state.garbage.clone(), keep);
+    let settings = state.settings.clone();
+    let collect = gc::run(state.catalog.clone(), state.blobs.clone(), state.garbage.clone(), settings);
+    tasks.spawn(stop.clone().run_until_cancelled_owned(follow_settings(state.clone(), address)));
     let (watched, renewed) = (state.clone(), state.clone());
     tasks.spawn(stop.clone().run_until_cancelled_owned(collect));
     tasks.spawn(stop.clone().run_until_cancelled_owned(watch_revocations(watched)));
     tasks.spawn(stop.clone().run_until_cancelled_owned(async move { renewed.pki.keep_current().await }));
     tasks.close();
     tasks
+}
+
+/// Puts new settings in force where it is not enough that they are asked for at each use.
+async fn follow_settings(state: Arc<State>, address: SocketAddr) {
+    let mut settings = state.settings.clone();
+    loop {
+        settings.changed().await;
+        state.pki.rename(certificate_hosts(&settings.now(), address));
+        // Parts of uploads may be too old by now.
+        state.garbage.notify_one();
+    }
 }
 
 async fn accept(
@@ -135,26 +187,38 @@ async fn accept(
             }
         };
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        state.monitor.connections.count();
+        let number = state.monitor.connections.get();
         let (state, stop, turn) = (state.clone(), stop.clone(), handshakes.begin());
         let tracker = connections.clone();
         let connection = async move {
             // Boxed: what a handshake needs is freed before the long life of the connection.
-            let patience = state.config.timeouts.handshake();
+            let patience = state.config().timeouts.handshake();
             let handshaken = Box::pin(tokio::time::timeout(patience, handshake(&state, stream, &tracker)));
+            let failed = |reason: usize| state.monitor.handshakes[reason].count();
             let handshaken = tokio::select! {
                 handshaken = handshaken => handshaken,
-                () = turn.over.cancelled() => return debug!("the handshake made room for others"),
+                () = turn.over.cancelled() => {
+                    failed(2);
+                    return debug!("the handshake made room for others");
+                }
                 () = stop.cancelled() => return,
             };
             drop(turn);
             match handshaken {
                 Ok(Ok(Some(stream))) => transfer(state, stream, peer, stop).await,
                 Ok(Ok(None)) => {}
-                Ok(Err(error)) => debug!(%error, "the handshake failed"),
-                Err(_) => debug!("the handshake took too long"),
+                Ok(Err(error)) => {
+                    failed(0);
+                    debug!(%error, "the handshake failed");
+                }
+                Err(_) => {
+                    failed(1);
+                    debug!("the handshake took too long");
+                }
             }
         };
-        connections.spawn(connection.instrument(info_span!("connection", %peer)));
+        connections.spawn(connection.instrument(info_span!("connection", id = number, %peer)));
     }
 }
 
@@ -225,7 +289,7 @@ async fn transfer(
     let Some(certificate) = certificate else { return };
     let session = state.sessions.enter(fingerprint(&certificate));
     let signals = Signals { shutdown, revoked: session.revoked.clone() };
-    let caller = if state.sessions.count() > state.config.max_connections {
+    let caller = if state.sessions.count() > state.config().max_connections.get() {
         Err(Error::refused(
             ErrorCode::Busy,
             "the server has as many connections as it may: try again in a moment",
@@ -275,6 +339,9 @@ async fn watch_revocations(state: Arc<State>) {
             .flatten();
         if now != version || now.is_none() {
             version = now;
+            if gc::is_asked_for(&connection) {
+                state.garbage.notify_one();
+            }
             // By number, not by time: clocks are set back. A certificate that is revoked stays revoked.
             match identities::count_revoked(&connection) {
                 Ok(revoked) if revoked == known => {}

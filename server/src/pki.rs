@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rustls::ServerConfig;
@@ -22,22 +22,22 @@ const INTERVAL: Duration = Duration::from_secs(3600);
 pub struct Pki {
     data: DataDirectory,
     authority: Authority,
-    hosts: Vec<String>,
+    hosts: Mutex<Vec<String>>,
     current: Arc<CurrentCertificate>,
     transfer: Arc<ServerConfig>,
     join: Arc<ServerConfig>,
 }
 
 impl Pki {
-    /// Reads the authority, and the server's certificate, which is made anew when it does not name all of `hosts` or
-    /// has little of its life left.
-    pub fn open(data: &DataDirectory, hosts: Vec<String>, now: SystemTime) -> Result<Self, DataError> {
+    /// Reads the server's certificate, which is made anew when it does not name all of `hosts` or has little of its life
+    /// left.
+    pub fn open(
+        data: &DataDirectory,
+        authority: Authority,
+        hosts: Vec<String>,
+        now: SystemTime,
+    ) -> Result<Self, DataError> {
         let failed = |source| DataError::Authority { path: data.pki(""), source };
-        let read = |name| {
-            let path = data.pki(name);
-            fs::read_to_string(&path).map_err(|source| DataError::File { path, source })
-        };
-        let authority = Authority::from_pem(&read("ca.pem")?, &read("ca.key")?).map_err(failed)?;
         let identity = match reusable(data, &authority, &hosts, now) {
             Some(identity) => identity,
             None => renew(data, &authority, &hosts, now)?,
@@ -45,12 +45,18 @@ impl Pki {
         let current = Arc::new(CurrentCertificate::new(identity));
         let transfer = tls::server_config(authority.certificate_der(), current.clone()).map_err(failed)?;
         let join = tls::join_server_config(current.clone()).map_err(failed)?;
+        let hosts = Mutex::new(hosts);
         Ok(Self { data: data.clone(), authority, hosts, current, transfer, join })
     }
 
     /// The authority.
     pub fn authority(&self) -> &Authority {
         &self.authority
+    }
+
+    /// How long the server's own certificate is good.
+    pub fn validity(&self) -> Validity {
+        self.current.current().validity()
     }
 
     /// For connections that transfer.
@@ -72,18 +78,40 @@ impl Pki {
     pub async fn keep_current(&self) {
         loop {
             tokio::time::sleep(INTERVAL).await;
-            let now = SystemTime::now();
-            if self.current.current().validity().should_renew(now) {
-                match renew(&self.data, &self.authority, &self.hosts, now) {
-                    Ok(identity) => {
-                        info!(fingerprint = %identity.fingerprint(), "renewed the server's certificate");
-                        self.current.replace(identity);
-                    }
-                    Err(error) => error!(%error, "the server's certificate could not be renewed"),
-                }
+            if self.current.current().validity().should_renew(SystemTime::now()) {
+                self.renew(&self.hosts.lock().unwrap_or_else(PoisonError::into_inner));
             }
         }
     }
+
+    /// Renews the server's certificate if it is to name other hosts.
+    pub fn rename(&self, hosts: Vec<String>) {
+        let mut known = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != hosts {
+            *known = hosts;
+            self.renew(&known);
+        }
+    }
+
+    fn renew(&self, hosts: &[String]) {
+        match renew(&self.data, &self.authority, hosts, SystemTime::now()) {
+            Ok(identity) => {
+                info!(fingerprint = %identity.fingerprint(), "renewed the server's certificate");
+                self.current.replace(identity);
+            }
+            Err(error) => error!(%error, "the server's certificate could not be renewed"),
+        }
+    }
+}
+
+/// Reads the authority.
+pub fn authority(data: &DataDirectory) -> Result<Authority, DataError> {
+    let read = |name| {
+        let path = data.pki(name);
+        fs::read_to_string(&path).map_err(|source| DataError::File { path, source })
+    };
+    let failed = |source| DataError::Authority { path: data.pki(""), source };
+    Authority::from_pem(&read("ca.pem")?, &read("ca.key")?).map_err(failed)
 }
 
 /// The certificate of an earlier run, if it still serves.

@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::error::{Error, Result};
+use crate::monitor::requests::{Asked, Outcome};
+use crate::monitor::running::Transfer;
 use crate::prefixes::Prefixes;
 use crate::pulse::Watched;
 use crate::request;
@@ -127,12 +129,21 @@ impl Activity {
     }
 }
 
-/// A reply in the making.
+/// A reply in the making, and the request that it answers.
+struct Queued {
+    /// None for last words that nobody asked for.
+    asked: Option<Asked>,
+    /// The request's number on its connection, as the log has it.
+    number: u64,
+    slot: Slot,
+}
+
+/// What there is of a reply.
 enum Slot {
     /// It is known.
     Ready(Box<Reply>),
     /// A change that waits for its commit.
-    Changed(Pending<Reply>),
+    Changed(Pending<Reply>, Option<Arc<Transfer>>),
     /// A slice that waits for what comes before it.
     Slice(Arc<Order>, u64),
     /// A request that is served in its turn.
@@ -149,7 +160,7 @@ pub async fn run(
     signals: Signals,
     peer: SocketAddr,
 ) {
-    let timeouts = state.config.timeouts;
+    let timeouts = state.config().timeouts;
     let (read, write) = tokio::io::split(stream);
     let mut reader = FrameReader::new(Watched::new(read), timeouts.stall());
     let mut writer = FrameWriter::new(write, timeouts.stall());
@@ -178,7 +189,8 @@ async fn converse(
     let (queue, slots) = mpsc::channel(QUEUE);
     let (served, serves) = watch::channel(0);
     let (busy, prefixes) = (&Activity::default(), &Prefixes::default());
-    let reading = Reading { state, caller, signals, reader, queue, serves, asked: 0, busy, prefixes };
+    let reading =
+        Reading { state, caller, signals, reader, queue, serves, asked: 0, number: 0, busy, prefixes };
     let (held, carried) = (None, None);
     let replying = Replying { state, caller, writer, slots, held, carried, served, busy, prefixes };
     let both = async { tokio::try_join!(reading.run(), replying.run()).map(|((), closed)| closed) };
@@ -203,10 +215,12 @@ struct Reading<'a> {
     caller: &'a Caller,
     signals: &'a Signals,
     reader: &'a mut Reader,
-    queue: mpsc::Sender<Slot>,
+    queue: mpsc::Sender<Queued>,
     serves: watch::Receiver<u64>,
     /// Requests queued as [`Slot::Serve`].
     asked: u64,
+    /// Requests that were read.
+    number: u64,
     busy: &'a Activity,
     prefixes: &'a Prefixes,
 }
@@ -218,7 +232,7 @@ impl Reading<'_> {
         self.busy.cut.store(broke || self.reader.was_cut(), Ordering::Relaxed);
         if let Err(error) = ended {
             debug!(%error, "reading ended");
-            self.push(Slot::Close(error.to_wire())).await?;
+            self.push(None, Slot::Close(error.to_wire())).await?;
         }
         Ok(())
     }
@@ -244,42 +258,47 @@ impl Reading<'_> {
             }
             let request = decode_request(payload);
             self.busy.begin();
+            self.number += 1;
+            let number = self.number;
+            let asked = Some(Asked::now(request.as_ref().ok()));
             match request {
                 Ok(Request::Hello(hello)) if !greeted => {
                     let welcome = welcome(self.caller, &hello)?;
                     greeted = true;
-                    self.push(Slot::Ready(Box::new(welcome))).await?;
+                    self.push(asked, Slot::Ready(Box::new(welcome))).await?;
                 }
                 Ok(Request::Hello(_)) => return Err(bad_request("a second hello is not expected")),
                 Ok(_) if !greeted => return Err(bad_request("the first request has to be a hello")),
                 Ok(Request::Put(request)) => {
                     self.catch_up().await;
-                    let span = info_span!("put", path = %request.path);
+                    let span = info_span!("put", request = number, path = %request.path);
                     let before =
                         self.reader.bytes() - (header.length() + sealift_protocol::frame::HEADER) as u64;
                     let (state, caller, prefixes) = (self.state, self.caller, self.prefixes);
                     let accepting = put::accept(state, caller, self.reader, request, before, prefixes);
                     match accepting.instrument(span).await? {
-                        put::Acceptance::Committing(pending) => self.push(Slot::Changed(pending)).await?,
+                        put::Acceptance::Committing(pending, transfer) => {
+                            self.push(asked, Slot::Changed(pending, Some(transfer))).await?;
+                        }
                         put::Acceptance::Answered { reply, body_follows } => {
                             discarding = body_follows;
-                            self.push(Slot::Ready(Box::new(reply))).await?;
+                            self.push(asked, Slot::Ready(Box::new(reply))).await?;
                         }
                     }
                 }
                 Ok(Request::Slice(request)) => {
-                    let span = info_span!("slice", offset = request.offset);
+                    let span = info_span!("slice", request = number, offset = request.offset);
                     let accepting = slice::accept(self.state, self.caller, self.reader, request);
                     match accepting.instrument(span).await? {
                         slice::Acceptance::Taken(order, index) => {
-                            self.push(Slot::Slice(order, index)).await?;
+                            self.push(asked, Slot::Slice(order, index)).await?;
                         }
                         slice::Acceptance::Welcome => {
-                            self.push(Slot::Ready(Box::new(Reply::Done {}))).await?;
+                            self.push(asked, Slot::Ready(Box::new(Reply::Done {}))).await?;
                         }
                         slice::Acceptance::Refused(error) => {
                             discarding = true;
-                            self.push(Slot::Ready(Box::new(Reply::Error(error)))).await?;
+                            self.push(asked, Slot::Ready(Box::new(Reply::Error(error)))).await?;
                         }
                     }
                 }
@@ -287,17 +306,17 @@ impl Reading<'_> {
                     Ok(change) => {
                         self.catch_up().await;
                         let pending = request::submit(self.state, self.caller, change).await;
-                        self.push(Slot::Changed(pending)).await?;
+                        self.push(asked, Slot::Changed(pending, None)).await?;
                     }
                     Err(request) => {
                         self.asked += 1;
-                        self.push(Slot::Serve(request)).await?;
+                        self.push(asked, Slot::Serve(request)).await?;
                     }
                 },
                 Err(error) => {
                     // Should it have been a put, its body follows; for everything else this changes nothing.
                     discarding = true;
-                    self.push(Slot::Ready(Box::new(Reply::Error(error)))).await?;
+                    self.push(asked, Slot::Ready(Box::new(Reply::Error(error)))).await?;
                 }
             }
         }
@@ -312,7 +331,7 @@ impl Reading<'_> {
 
     /// Waits for the next frame, as long as the connection may live.
     async fn next_header(&mut self, greeted: bool) -> Result<Option<Header>> {
-        let timeouts = self.state.config.timeouts;
+        let timeouts = self.state.config().timeouts;
         let whole = if greeted { timeouts.idle() } else { timeouts.first_request() };
         let mut patience = whole;
         loop {
@@ -346,8 +365,8 @@ impl Reading<'_> {
         }
     }
 
-    async fn push(&self, slot: Slot) -> Result<()> {
-        self.queue.send(slot).await.map_err(|_| Error::Stopped)
+    async fn push(&self, asked: Option<Asked>, slot: Slot) -> Result<()> {
+        self.queue.send(Queued { asked, number: self.number, slot }).await.map_err(|_| Error::Stopped)
     }
 }
 
@@ -355,9 +374,9 @@ struct Replying<'a> {
     state: &'a Arc<State>,
     caller: &'a Caller,
     writer: &'a mut Writer,
-    slots: mpsc::Receiver<Slot>,
+    slots: mpsc::Receiver<Queued>,
     /// One that came behind gets and has to wait for its turn.
-    held: Option<Slot>,
+    held: Option<Queued>,
     /// What the last get sent a range of.
     carried: Option<Carried>,
     served: watch::Sender<u64>,
@@ -368,37 +387,51 @@ struct Replying<'a> {
 impl Replying<'_> {
     /// Returns whether the server ended the conversation.
     async fn run(mut self) -> Result<bool> {
-        while let Some(slot) = self.next_slot().await? {
+        while let Some(Queued { asked, number, slot }) = self.next_slot().await? {
             if !matches!(&slot, Slot::Serve(request) if matches!(**request, Request::Get(_))) {
                 self.end_ranges().await;
             }
-            match slot {
-                Slot::Ready(reply) => request::push(self.writer, &reply)?,
-                Slot::Changed(pending) => self.conclude(pending).await?,
+            let outcome = match slot {
+                Slot::Ready(reply) => {
+                    request::push(self.writer, &reply)?;
+                    Outcome::of(&reply)
+                }
+                Slot::Changed(pending, transfer) => {
+                    let outcome = self.conclude(pending).await?;
+                    // Here it is logged.
+                    info_span!("put", request = number).in_scope(|| drop(transfer));
+                    outcome
+                }
                 Slot::Slice(order, index) => {
                     if order.next() <= index {
                         self.writer.flush().await?;
                     }
                     let passed = order.passed(index).await;
                     let reply = if passed { Ok(Reply::Done {}) } else { Err(slice::absent()) };
-                    request::push(self.writer, &request::to_reply(reply))?;
+                    let reply = request::to_reply(reply);
+                    request::push(self.writer, &reply)?;
+                    Outcome::of(&reply)
                 }
                 Slot::Serve(request) => match *request {
                     Request::Get(get) => {
-                        self.gets(get).await?;
+                        self.gets(get, asked, number).await?;
                         continue;
                     }
                     other => {
-                        request::serve(self.state, self.caller, self.prefixes, self.writer, other).await?;
+                        let span = info_span!("request", request = number);
+                        let serving =
+                            request::serve(self.state, self.caller, self.prefixes, self.writer, other);
+                        let outcome = serving.instrument(span).await?;
                         self.served.send_modify(|served| *served += 1);
+                        outcome
                     }
                 },
                 Slot::Close(error) => {
                     say_goodbye(self.writer, error).await?;
                     return Ok(true);
                 }
-            }
-            self.busy.end();
+            };
+            self.answered(asked, outcome);
             if self.writer.pending() > GATHER {
                 self.writer.flush().await?;
             }
@@ -415,15 +448,30 @@ impl Replying<'_> {
         }
     }
 
+    /// Notes that a request was answered.
+    fn answered(&self, asked: Option<Asked>, outcome: Outcome) {
+        self.busy.end();
+        if let Some(asked) = asked {
+            self.state.monitor.requests.answered(asked, outcome);
+        }
+    }
+
     /// Serves a get and those right behind it: what is asked for in a row is looked up in one go.
-    async fn gets(&mut self, first: Get) -> Result<()> {
+    async fn gets(&mut self, first: Get, asked: Option<Asked>, number: u64) -> Result<()> {
         let mut gets = VecDeque::from([first]);
+        let mut askers = VecDeque::from([(asked, number)]);
         while !gets.is_empty() {
             while self.held.is_none() && gets.len() < LOOK_UPS {
                 match self.slots.try_recv() {
-                    Ok(Slot::Serve(request)) => match *request {
-                        Request::Get(get) => gets.push_back(get),
-                        other => self.held = Some(Slot::Serve(Box::new(other))),
+                    Ok(Queued { asked, number, slot: Slot::Serve(request) }) => match *request {
+                        Request::Get(get) => {
+                            gets.push_back(get);
+                            askers.push_back((asked, number));
+                        }
+                        other => {
+                            let slot = Slot::Serve(Box::new(other));
+                            self.held = Some(Queued { asked, number, slot });
+                        }
                     },
                     Ok(other) => self.held = Some(other),
                     Err(_) => break,
@@ -431,11 +479,12 @@ impl Replying<'_> {
             }
             for found in Box::pin(request::get::find_all(self.state, self.caller, &gets)).await? {
                 let path = gets.pop_front().map(|get| get.path);
-                let span = info_span!("get", path = path.map(tracing::field::display));
+                let (asked, number) = askers.pop_front().unwrap_or((None, 0));
+                let span = info_span!("get", request = number, path = path.map(tracing::field::display));
                 let sending = request::get::send(self.state, self.writer, found, &mut self.carried);
-                Box::pin(sending).instrument(span).await?;
+                let outcome = Box::pin(sending).instrument(span).await?;
                 self.served.send_modify(|served| *served += 1);
-                self.busy.end();
+                self.answered(asked, outcome);
                 if self.writer.pending() > GATHER {
                     self.writer.flush().await?;
                 }
@@ -445,7 +494,7 @@ impl Replying<'_> {
     }
 
     /// The next reply to be; what is gathered is sent before waiting for one.
-    async fn next_slot(&mut self) -> Result<Option<Slot>> {
+    async fn next_slot(&mut self) -> Result<Option<Queued>> {
         if let Some(slot) = self.held.take() {
             return Ok(Some(slot));
         }
@@ -457,7 +506,7 @@ impl Replying<'_> {
     }
 
     /// Replies with what came of a change; what is gathered is sent before waiting for its commit.
-    async fn conclude(&mut self, pending: Pending<Reply>) -> Result<()> {
+    async fn conclude(&mut self, pending: Pending<Reply>) -> Result<Outcome> {
         let result = match pending.try_now() {
             Ok(result) => result,
             Err(pending) => {
@@ -465,7 +514,9 @@ impl Replying<'_> {
                 pending.wait().await
             }
         };
-        request::push(self.writer, &request::to_reply(result))
+        let reply = request::to_reply(result);
+        request::push(self.writer, &reply)?;
+        Ok(Outcome::of(&reply))
     }
 }
 

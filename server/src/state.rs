@@ -11,7 +11,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::config::Config;
+use crate::config::{Config, Live};
+use crate::monitor::Monitor;
 use crate::pki::Pki;
 use crate::shared::Shared;
 use crate::store::attempts::Attempts;
@@ -32,8 +33,8 @@ const PREFIXES: usize = 4;
 /// The state of a running server.
 #[derive(Debug)]
 pub struct State {
-    /// The settings.
-    pub config: Config,
+    /// The settings, which may change.
+    pub settings: Live,
     /// The catalog.
     pub catalog: Catalog,
     /// The blobs.
@@ -50,6 +51,8 @@ pub struct State {
     pub attempts: Attempts,
     /// The uploads under way that further connections may join.
     pub shared: Shared,
+    /// What the server counts of itself.
+    pub monitor: Monitor,
     room: Arc<Semaphore>,
     uploads: Arc<AtomicUsize>,
 }
@@ -66,12 +69,31 @@ pub struct Share {
 
 impl State {
     /// The state of a server that has just opened its data.
-    pub fn new(config: Config, catalog: Catalog, blobs: Blobs, pki: Pki) -> Self {
+    pub fn new(settings: Live, catalog: Catalog, blobs: Blobs, pki: Pki) -> Self {
         let (garbage, sessions) = (blobs.holds().released(), Sessions::default());
         let (room, uploads) = (Arc::new(Semaphore::new(ROOM)), Arc::default());
         let prefixes = Arc::new(Semaphore::new(PREFIXES));
         let (attempts, shared) = (Attempts::default(), Shared::default());
-        Self { config, catalog, blobs, pki, garbage, sessions, prefixes, attempts, shared, room, uploads }
+        let monitor = Monitor::new(catalog.clone());
+        Self {
+            settings,
+            catalog,
+            blobs,
+            pki,
+            garbage,
+            sessions,
+            prefixes,
+            attempts,
+            shared,
+            monitor,
+            room,
+            uploads,
+        }
+    }
+
+    /// The settings as they are now.
+    pub fn config(&self) -> Arc<Config> {
+        self.settings.now()
     }
 
     /// Counts a large upload of `size` bytes, if that is known, and divides the memory among all that are under way.

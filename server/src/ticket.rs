@@ -1,16 +1,17 @@
 //! The log's record of a transfer, from its first byte to its end, however it ends.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
-use sealift_protocol::message::Direction;
+use sealift_protocol::message::{Direction, Nanoseconds};
 use sealift_protocol::{Digest, ErrorCode, RemotePath};
-use tracing::info;
 
 use crate::clock;
 use crate::error::Result;
+use crate::monitor::running::Transfer;
 use crate::session::Caller;
+use crate::state::State;
 use crate::store::transfers::{self, Record};
 use crate::store::{Catalog, entries};
 
@@ -19,61 +20,63 @@ use crate::store::{Catalog, entries};
 #[derive(Debug)]
 pub struct Ticket {
     catalog: Catalog,
-    begun: Instant,
-    /// Until it is closed.
-    record: Mutex<Option<Record>>,
+    transfer: Arc<Transfer>,
+    started: Nanoseconds,
+    identity: i64,
+    address: String,
+    direction: Direction,
+    digest: Mutex<Option<Digest>>,
+    closed: AtomicBool,
 }
 
 impl Ticket {
     /// Begins a record.
-    pub fn new(catalog: &Catalog, caller: &Caller, direction: Direction, path: &RemotePath) -> Self {
+    pub fn new(state: &State, caller: &Caller, direction: Direction, path: &RemotePath) -> Self {
         let whole = match path.locate(&caller.name) {
             Ok(sealift_protocol::Location::In { space, names }) => entries::display(&space, &names),
             _ => "/".to_owned(),
         };
-        let record = Record {
+        let address = caller.address.clone();
+        let transfers = &state.monitor.transfers;
+        Self {
+            catalog: state.catalog.clone(),
+            transfer: transfers.begin(direction, caller.name.to_string(), address.clone(), whole),
             started: clock::now(),
-            duration_us: 0,
             identity: caller.identity,
-            address: caller.address.clone(),
+            address,
             direction,
-            path: whole,
-            bytes: 0,
-            wire_bytes: 0,
-            digest: None,
-            error: None,
-        };
-        Self { catalog: catalog.clone(), begun: Instant::now(), record: Mutex::new(Some(record)) }
+            digest: Mutex::default(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// What others may see of it.
+    pub fn transfer(&self) -> &Arc<Transfer> {
+        &self.transfer
     }
 
     /// Notes how far the transfer has come: bytes of the content, bytes of frames.
     pub fn progress(&self, bytes: u64, wire_bytes: u64) {
-        if let Some(record) = self.lock().as_mut() {
-            record.bytes = bytes;
-            record.wire_bytes = wire_bytes;
-        }
+        self.transfer.progress(bytes, wire_bytes);
     }
 
     /// Notes which content it is.
     pub fn identify(&self, digest: Digest) {
-        if let Some(record) = self.lock().as_mut() {
-            record.digest = Some(digest);
-        }
+        self.set_digest(Some(digest));
     }
 
     /// Notes that nothing was stored, since what was there is newer: the record tells what crossed, and names no content.
     pub fn leave(&self, crossed: bool) {
-        if let Some(record) = self.lock().as_mut() {
-            record.digest = None;
-            if !crossed {
-                record.bytes = 0;
-            }
+        self.set_digest(None);
+        if !crossed {
+            self.transfer.forget_content();
         }
     }
 
     /// Writes no record: what was transferred is part of another one's.
     pub fn withdraw(self) {
-        *self.lock() = None;
+        self.closed.store(true, Ordering::Relaxed);
+        self.transfer.leave();
     }
 
     /// Writes the record as part of a transaction, so that the log and the tree agree.
@@ -91,24 +94,28 @@ impl Ticket {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Record>> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    fn set_digest(&self, digest: Option<Digest>) {
+        *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = digest;
     }
 
     fn close(&self, error: Option<ErrorCode>) -> Option<Record> {
-        let mut record = self.lock().take()?;
-        record.duration_us = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        record.error = error;
-        info!(
-            direction = ?record.direction,
-            path = record.path,
-            bytes = record.bytes,
-            wire_bytes = record.wire_bytes,
-            ms = record.duration_us / 1000,
-            error = ?record.error,
-            "transfer"
-        );
-        Some(record)
+        if self.closed.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        self.transfer.end(error);
+        let (bytes, wire_bytes) = self.transfer.crossed();
+        Some(Record {
+            started: self.started,
+            duration_us: u64::try_from(self.transfer.elapsed().as_micros()).unwrap_or(u64::MAX),
+            identity: self.identity,
+            address: self.address.clone(),
+            direction: self.direction,
+            path: self.transfer.path().to_owned(),
+            bytes,
+            wire_bytes,
+            digest: *self.digest.lock().unwrap_or_else(PoisonError::into_inner),
+            error,
+        })
     }
 }
 

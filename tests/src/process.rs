@@ -26,6 +26,8 @@ pub struct Launcher {
     listen: String,
     file_limit: Option<u64>,
     unheard: bool,
+    environment: Vec<(String, String)>,
+    data: Option<PathBuf>,
 }
 
 /// A running `sealiftd serve`; it is killed when this is dropped.
@@ -67,6 +69,8 @@ impl Launcher {
             listen: "127.0.0.1:0".into(),
             file_limit: None,
             unheard: false,
+            environment: Vec::new(),
+            data: None,
         }
     }
 
@@ -98,9 +102,33 @@ impl Launcher {
         self
     }
 
+    /// On another data directory.
+    #[must_use]
+    pub fn on(mut self, data: &Path) -> Self {
+        self.data = Some(data.to_owned());
+        self
+    }
+
+    /// With a variable in its environment.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// The configuration file that a server reads; it is written anew at each start.
+    pub fn configuration(&self) -> PathBuf {
+        self.folder.path().join("sealiftd.toml")
+    }
+
+    /// Where tests may put what they like.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The data directory.
     pub fn data(&self) -> PathBuf {
-        data_in(&self.folder)
+        self.data.clone().unwrap_or_else(|| data_in(&self.folder))
     }
 
     /// Starts the server and waits until it listens.
@@ -136,7 +164,7 @@ impl Launcher {
     }
 
     fn serve(&self) -> Command {
-        let config = self.folder.path().join("sealiftd.toml");
+        let config = self.configuration();
         fs::write(&config, self.settings.to_toml()).unwrap();
         let mut command = match self.file_limit {
             None => self.command(&self.program),
@@ -155,10 +183,13 @@ impl Launcher {
 
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        for variable in ["DATA", "CONFIG", "LISTEN", "ADDRESS", "LOG"] {
-            command.env_remove(format!("SEALIFTD_{variable}"));
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_string_lossy().starts_with("SEALIFTD_") {
+                command.env_remove(variable);
+            }
         }
         command.env_remove("RUST_LOG").current_dir(self.folder.path());
+        command.envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -174,6 +205,11 @@ impl RealServer {
     /// Asks it to stop.
     pub fn terminate(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+    }
+
+    /// Tells it to read its settings again.
+    pub fn hang_up(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
     }
 
     /// Waits until it has ended by itself; returns its exit code.

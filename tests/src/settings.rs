@@ -13,6 +13,8 @@ pub struct Settings {
     max_connections: Option<usize>,
     keep: Option<Duration>,
     yield_after: Option<Duration>,
+    metrics: bool,
+    json_log: bool,
 }
 
 impl Settings {
@@ -51,6 +53,20 @@ impl Settings {
         self.timeout("drain", time)
     }
 
+    /// Metrics, on a port that the system picks.
+    #[must_use]
+    pub fn metrics(mut self) -> Self {
+        self.metrics = true;
+        self
+    }
+
+    /// A log of JSON lines.
+    #[must_use]
+    pub fn json_log(mut self) -> Self {
+        self.json_log = true;
+        self
+    }
+
     /// The most connections at once.
     #[must_use]
     pub fn max_connections(mut self, most: usize) -> Self {
@@ -84,6 +100,12 @@ impl Settings {
         if let Some(time) = self.yield_after {
             writeln!(text, "uploads.yield_after = {:?}", time.as_secs_f64()).unwrap();
         }
+        if self.metrics {
+            text.push_str("metrics.listen = \"127.0.0.1:0\"\n");
+        }
+        if self.json_log {
+            text.push_str("log = \"json\"\n");
+        }
         text.push_str("[timeouts]\n");
         for (key, time) in &self.timeouts {
             writeln!(text, "{key} = {:?}", time.as_secs_f64()).unwrap();
@@ -93,8 +115,7 @@ impl Settings {
 
     /// The configuration of a server in this process.
     pub(crate) fn to_config(&self, data: &Path) -> Config {
-        let mut config: Config =
-            toml::from_str(&self.to_toml()).expect("what to_toml writes is a configuration");
+        let mut config = Config::from_toml(&self.to_toml()).expect("what to_toml writes is a configuration");
         config.data = data.to_owned();
         config
     }

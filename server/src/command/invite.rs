@@ -30,7 +30,7 @@ pub(super) struct Invite {
     #[arg(long, default_value = "1h", value_name = "TIME", value_parser = duration)]
     ttl: Duration,
     /// A name or address under which that machine reaches this server [default: as the server found out]. Repeatable.
-    #[arg(long, env = "SEALIFTD_ADDRESS", value_name = "HOST[:PORT]", value_delimiter = ',')]
+    #[arg(long, value_name = "HOST[:PORT]", value_delimiter = ',', value_parser = crate::config::value::address)]
     address: Vec<String>,
     #[command(flatten)]
     common: Common,
@@ -71,7 +71,7 @@ fn addresses(given: &[String], config: &Config, listening: SocketAddr) -> anyhow
             "the server chooses its port and has not run yet: start it first, or name the port with --address"
         );
     }
-    let given = if given.is_empty() { config.addresses.as_slice() } else { given };
+    let given = if given.is_empty() { &*config.addresses } else { given };
     let hosts = if given.is_empty() {
         let mut hosts = pki::hosts(listening);
         // The last three mean this machine itself. They serve when there is nothing else to name.

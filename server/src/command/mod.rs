@@ -1,5 +1,9 @@
 //! The verbs of `sealiftd`. One file each.
 
+mod backup;
+mod check;
+mod config;
+mod gc;
 mod grant;
 mod identities;
 mod init;
@@ -7,6 +11,7 @@ mod invite;
 mod revoke;
 mod serve;
 mod space;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,7 +19,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, Problems, Sources};
+use crate::data::backup::BackupError;
 use crate::data::{DataDirectory, DataError};
 use crate::error::Error;
 use crate::store::schema::{self, OpenError};
@@ -40,27 +46,35 @@ enum Verb {
     Revoke(revoke::Revoke),
     Space(space::Space),
     Grant(grant::Grant),
+    Check(check::Check),
+    Gc(gc::Gc),
+    Backup(backup::Backup),
+    Config(config::Config),
+    Status(status::Status),
 }
 
 /// What every verb takes.
 #[derive(Debug, Args)]
 struct Common {
-    /// The data directory [default: /var/lib/sealift, or what the configuration says].
-    #[arg(long, env = "SEALIFTD_DATA", value_name = "DIR")]
+    /// The data directory [env: SEALIFTD_DATA] [default: /var/lib/sealift, or what the configuration says].
+    #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The configuration file, TOML; none is read unless it is named.
+    /// The configuration file, TOML [default: /etc/sealift/sealiftd.toml, if it is there].
     #[arg(long, env = "SEALIFTD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 impl Common {
-    /// The settings: what the flags and the environment say, then the file, then the defaults.
-    fn settings(&self) -> Result<Config, ConfigError> {
-        let mut config = self.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
-        if let Some(data) = &self.data {
-            config.data.clone_from(data);
-        }
-        Ok(config)
+    /// What the settings are made of: flags, the environment, the file.
+    fn sources(&self) -> Sources {
+        let mut sources = Sources::new(self.config.clone());
+        sources.flag("data", "--data", self.data.clone(), |config, data| config.data = data);
+        sources
+    }
+
+    /// The settings: what the flags say, then the environment, then the file, then the defaults.
+    fn settings(&self) -> Result<Config, Problems> {
+        Ok(self.sources().resolve()?.config)
     }
 
     /// The data directory and its catalog, for a command that works beside a running server.
@@ -71,6 +85,11 @@ impl Common {
         Ok((config, data, connection))
     }
 }
+
+/// What is stored is not what it should be; the sentence says what and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Damage(String);
 
 /// Runs `work` in one transaction.
 fn transact<T>(
@@ -85,7 +104,7 @@ fn transact<T>(
 
 impl Arguments {
     /// Runs the verb. The exit code is 0, or 1 for a failure, 2 for settings that make no sense, 3 for what is not
-    /// found.
+    /// found, 5 for contents that are damaged.
     pub fn run(self) -> ExitCode {
         let done = match self.verb {
             Verb::Serve(verb) => verb.run(),
@@ -95,6 +114,11 @@ impl Arguments {
             Verb::Revoke(verb) => verb.run(),
             Verb::Space(verb) => verb.run(),
             Verb::Grant(verb) => verb.run(),
+            Verb::Check(verb) => verb.run(),
+            Verb::Gc(verb) => verb.run(),
+            Verb::Backup(verb) => verb.run(),
+            Verb::Config(verb) => verb.run(),
+            Verb::Status(verb) => verb.run(),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -105,6 +129,20 @@ impl Arguments {
             }
         }
     }
+}
+
+/// Bytes as people read them.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut value = bytes;
+    let mut unit = None;
+    for name in UNITS {
+        if value < 10 * 1024 {
+            break;
+        }
+        (value, unit) = (value / 1024, Some(name));
+    }
+    format!("{value} {}", unit.unwrap_or("bytes"))
 }
 
 /// The one place where a failure is printed.
@@ -118,8 +156,21 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn exit_code(error: &anyhow::Error) -> ExitCode {
-    if error.is::<ConfigError>() || error.is::<DataError>() || error.is::<OpenError>() {
+    if error.is::<Problems>()
+        || error.is::<config::AllProblems>()
+        || error.is::<DataError>()
+        || error.is::<OpenError>()
+    {
         return ExitCode::from(2);
+    }
+    if error.downcast_ref::<BackupError>().is_some_and(|error| !matches!(error, BackupError::Store(_))) {
+        return ExitCode::from(2);
+    }
+    if error.is::<Damage>() {
+        return ExitCode::from(5);
+    }
+    if error.is::<status::NotRunning>() {
+        return ExitCode::from(3);
     }
     match error.downcast_ref::<Error>() {
         Some(Error::Refused(refusal)) if refusal.code == sealift_protocol::ErrorCode::NotFound => {

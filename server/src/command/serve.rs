@@ -3,8 +3,9 @@
 use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
+use listenfd::ListenFd;
 use sealift_protocol::DEFAULT_PORT;
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
@@ -12,8 +13,11 @@ use tracing::info;
 use tracing_subscriber::EnvFilter;
 
 use super::Common;
-use crate::config::LogFormat;
+use crate::config::value::address;
+use crate::config::{Addresses, Config, Live, LogFilter, LogFormat, Sources};
 use crate::listener::Server;
+use crate::monitor::service;
+use crate::reload::{self, Hangups, Phase, Reloader};
 
 /// Connections that the system keeps waiting while the server is busy.
 const BACKLOG: i32 = 1024;
@@ -21,50 +25,81 @@ const BACKLOG: i32 = 1024;
 /// Runs the server, in the foreground, until it is told to stop by SIGTERM or Ctrl-C.
 ///
 /// An empty or missing data directory is initialised. The line `listening on ADDR:PORT` on standard output says when
-/// clients may come. Events go to standard error; RUST_LOG selects them (default: info).
+/// clients may come. Events go to standard error. SIGHUP, or a change of the configuration file, makes it read its
+/// settings again; `sealiftd config show` lists them.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sealiftd serve --data /srv/sealift --listen 0.0.0.0:8888")]
 pub(super) struct Serve {
     #[command(flatten)]
     common: Common,
-    /// The address to listen on; port 0 lets the system choose [default: [::]:8888, which takes IPv4, too].
-    #[arg(long, env = "SEALIFTD_LISTEN", value_name = "ADDR:PORT")]
+    /// The address to listen on; port 0 lets the system choose [env: SEALIFTD_LISTEN] [default:
+    /// [::]:8888, which takes IPv4, too].
+    #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
-    /// A name or address under which clients reach this server; goes into its certificate and the tokens. Repeatable.
-    #[arg(long, env = "SEALIFTD_ADDRESS", value_name = "HOST[:PORT]", value_delimiter = ',')]
+    /// A name or address under which clients reach this server; goes into its certificate and the tokens. Repeatable
+    /// [env: SEALIFTD_ADDRESSES, separated by commas].
+    #[arg(long, value_name = "HOST[:PORT]", value_delimiter = ',', value_parser = address)]
     address: Vec<String>,
-    /// How events are written.
-    #[arg(long, env = "SEALIFTD_LOG", value_name = "FORMAT")]
+    /// Tells what the server measures to Prometheus, at http://ADDR:PORT/metrics; without an address at
+    /// 127.0.0.1:9188 [env: SEALIFTD_METRICS_LISTEN] [default: nowhere].
+    #[arg(long, value_name = "ADDR:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:9188")]
+    metrics: Option<SocketAddr>,
+    /// How events are written [env: SEALIFTD_LOG].
+    #[arg(long, value_name = "FORMAT")]
     log: Option<LogFormat>,
+    /// Which events are written: a level, or directives as in info,sealift_server=debug [env: SEALIFTD_LOG_LEVEL, or
+    /// else RUST_LOG] [default: info].
+    #[arg(long, value_name = "FILTER")]
+    log_level: Option<LogFilter>,
 }
 
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let mut config = self.common.settings()?;
-        if let Some(listen) = self.listen {
-            config.listen = listen;
-        }
-        if !self.address.is_empty() {
-            config.addresses = self.address;
-        }
-        if let Some(log) = self.log {
-            config.log = log;
-        }
-        start_log(config.log);
+        let (reloader, resolved) = Reloader::open(self.sources())?;
+        let (config, live) = (resolved.config, reloader.live());
+        let filter = start_log(&config);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let served = runtime.block_on(async {
             let stop = stop_signal()?;
-            let socket = bind(config.listen)?;
+            let socket = match inherited()? {
+                Some(socket) => socket,
+                None => bind(config.listen)?,
+            };
             let address = socket.local_addr()?.as_socket().context("the socket has no address")?;
-            let server = Server::open(config, address).await?;
-            socket.listen(BACKLOG).with_context(|| in_use(address))?;
+            // From here on SIGHUP does not end the program.
+            let hangups = Hangups::new()?;
+            let server = Server::open(live.clone(), address).await?;
+            socket.listen(BACKLOG).map_err(|error| cannot_listen(address, error))?;
             let listener = TcpListener::from_std(socket.into())?;
+            tokio::spawn(follow_filter(live, filter));
+            tokio::spawn(reload::run(reloader, hangups, tell));
             announce(address)?;
             server.run(listener, stop).await
         });
         // Work past the deadline is not waited for.
         runtime.shutdown_background();
         served
+    }
+
+    fn sources(self) -> Sources {
+        let mut sources = self.common.sources();
+        sources.flag("listen", "--listen", self.listen, |config, listen| config.listen = listen);
+        let addresses = (!self.address.is_empty()).then(|| Addresses::new(self.address));
+        sources.flag("addresses", "--address", addresses, |config, addresses| config.addresses = addresses);
+        let metrics = self.metrics.map(Some);
+        sources
+            .flag("metrics.listen", "--metrics", metrics, |config, metrics| config.metrics.listen = metrics);
+        sources.flag("log", "--log", self.log, |config, log| config.log = log);
+        sources.flag("log_level", "--log-level", self.log_level, |config, level| config.log_level = level);
+        sources
+    }
+}
+
+/// Tells systemd that the settings are read again.
+fn tell(phase: Phase) {
+    match phase {
+        Phase::Begins => service::reloading(),
+        Phase::Ends => service::ready(),
     }
 }
 
@@ -73,6 +108,27 @@ fn announce(address: SocketAddr) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "listening on {address}")?;
     out.flush()
+}
+
+/// The socket that systemd holds, if it started the server with one: then no other address counts, and clients that
+/// come while the server is started anew wait instead of being refused.
+fn inherited() -> anyhow::Result<Option<Socket>> {
+    let mut sockets = ListenFd::from_env();
+    match sockets.len() {
+        0 => Ok(None),
+        1 => {
+            let listener = sockets.take_tcp_listener(0).context(
+                "the socket that the service manager holds is not one for TCP: give it one line `ListenStream=PORT`",
+            )?;
+            let listener = listener.context("the service manager's socket has gone")?;
+            listener.set_nonblocking(true)?;
+            Ok(Some(listener.into()))
+        }
+        count => bail!(
+            "the service manager hands over {count} sockets, and sealiftd serves one: \
+             keep one line `ListenStream=` in sealiftd.socket"
+        ),
+    }
 }
 
 /// A socket with an address that does not listen yet.
@@ -97,13 +153,19 @@ fn bind(address: SocketAddr) -> anyhow::Result<Socket> {
         // A machine without IPv6.
         bound = bind((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT).into());
     }
-    bound.with_context(|| in_use(address))
+    bound.map_err(|error| cannot_listen(address, error))
 }
 
-fn in_use(address: SocketAddr) -> String {
-    format!(
-        "cannot listen on {address}: is another server there already? `--listen ADDR:PORT` names another address"
-    )
+/// What is the matter with an address, and what to do.
+fn cannot_listen(address: SocketAddr, error: std::io::Error) -> anyhow::Error {
+    let reason = match error.kind() {
+        std::io::ErrorKind::AddrInUse => "is another server there already?",
+        std::io::ErrorKind::AddrNotAvailable => "this machine has no such address;",
+        std::io::ErrorKind::PermissionDenied => "ports below 1024 need the right to bind them;",
+        _ => "the system refuses it;",
+    };
+    let mend = "`--listen ADDR:PORT` names another address";
+    anyhow::Error::new(error).context(format!("cannot listen on {address}: {reason} {mend}"))
 }
 
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
@@ -123,18 +185,41 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+/// Starts the log; what comes back changes which events are written.
+fn start_log(config: &Config) -> Box<dyn Fn(EnvFilter) + Send + Sync> {
     let colours =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(config.log_level.filter())
         .with_writer(std::io::stderr)
         .with_ansi(colours)
         // It would complain on the very output that does not take it, and end the thread.
         .log_internal_errors(false);
-    match format {
-        LogFormat::Text => builder.with_target(false).init(),
-        LogFormat::Json => builder.json().init(),
+    match config.log {
+        LogFormat::Text => {
+            let builder = builder.with_target(false).with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.init();
+            Box::new(move |filter| drop(handle.reload(filter)))
+        }
+        LogFormat::Json => {
+            let builder = builder.json().with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.init();
+            Box::new(move |filter| drop(handle.reload(filter)))
+        }
+    }
+}
+
+/// Puts the filter of new settings in force.
+async fn follow_filter(mut settings: Live, set: impl Fn(EnvFilter)) {
+    let mut known = settings.now().log_level.clone();
+    loop {
+        settings.changed().await;
+        let now = settings.now();
+        if now.log_level != known {
+            set(now.log_level.filter());
+            known = now.log_level.clone();
+        }
     }
 }

@@ -14,6 +14,7 @@ use tracing::error;
 use super::{enter_with, find_place, to_reply};
 use crate::background::background;
 use crate::error::{Error, Result};
+use crate::monitor::requests::Outcome;
 use crate::policy::Rights;
 use crate::session::{Caller, Writer};
 use crate::state::State;
@@ -92,7 +93,7 @@ pub async fn find_all(state: &Arc<State>, caller: &Caller, gets: &VecDeque<Get>)
     };
     let found = state.catalog.read(look).await?;
     let open = |(found, get): (_, &Get)| {
-        let ticket = Ticket::new(&state.catalog, caller, Direction::Get, &get.path);
+        let ticket = Ticket::new(state, caller, Direction::Get, &get.path);
         Found { ticket, opened: open(state, found, &guard), path: get.path.clone(), length: get.length }
     };
     Ok(found.into_iter().zip(gets).map(open).collect())
@@ -121,7 +122,7 @@ pub async fn send(
     writer: &mut Writer,
     found: Found,
     carried: &mut Option<Carried>,
-) -> Result<()> {
+) -> Result<Outcome> {
     let before = writer.bytes();
     let Found { mut ticket, opened, path, length } = found;
     let mut crossed = (0, 0);
@@ -140,11 +141,13 @@ pub async fn send(
             if let Reply::Error(error) = &reply {
                 ticket.finish(Some(error.code)).await;
             }
-            return super::push(writer, &reply);
+            super::push(writer, &reply)?;
+            return Ok(Outcome::of(&reply));
         }
     };
     let Content { size, sha256, offset, .. } = content;
     ticket.identify(sha256);
+    ticket.transfer().expect(size);
     writer.push(&Reply::Content(content))?;
     let rest = length.map_or(size - offset, |length| length.min(size - offset));
     let trailer = match source {
@@ -177,14 +180,14 @@ pub async fn send(
         ticket.progress(bytes, wire_bytes);
         if offset + rest < size {
             *carried = Some(Carried { ticket, path, sha256, bytes, wire_bytes });
-            return Ok(());
+            return Ok(Outcome::Ok);
         }
     }
     if error == Some(ErrorCode::Integrity) {
         state.catalog.post(move |connection| objects::suspect(connection, &sha256));
     }
     ticket.finish(error).await;
-    Ok(())
+    Ok(Outcome::of_error(error))
 }
 
 #[derive(Debug)]

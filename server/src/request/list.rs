@@ -9,6 +9,7 @@ use sealift_protocol::{ErrorCode, Location};
 
 use super::{enter_with, find_place, push, to_reply};
 use crate::error::{Error, Result};
+use crate::monitor::requests::Outcome;
 use crate::policy::Rights;
 use crate::session::{Caller, Writer};
 use crate::state::State;
@@ -16,9 +17,10 @@ use crate::store::entries::{self, Page, Place};
 use crate::store::spaces;
 
 /// Sends the entries page by page; no more than one is held, whatever there is to list.
-pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, list: List) -> Result<()> {
+pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, list: List) -> Result<Outcome> {
     let mut left = if list.limit == 0 { u64::MAX } else { list.limit };
     let mut after = Some(list.after.clone().unwrap_or_default());
+    let mut outcome = Outcome::Ok;
     while let Some(from) = after.take() {
         let (caller, list) = (caller.clone(), list.clone());
         let page = state.catalog.read(move |connection| page(connection, &caller, &list, &from, left)).await;
@@ -30,12 +32,13 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, lis
             }
             Err(error) => to_reply(Err(error)),
         };
+        outcome = Outcome::of(&reply);
         push(writer, &reply)?;
         if after.is_some() {
             writer.flush().await?;
         }
     }
-    Ok(())
+    Ok(outcome)
 }
 
 fn page(connection: &Connection, caller: &Caller, list: &List, after: &str, limit: u64) -> Result<Page> {

@@ -7,6 +7,7 @@ use sealift_protocol::message::{LogQuery, Reply, Transfer};
 
 use super::to_reply;
 use crate::error::Result;
+use crate::monitor::requests::Outcome;
 use crate::session::{Caller, Writer};
 use crate::state::State;
 use crate::store::entries;
@@ -19,7 +20,12 @@ const MOST: usize = 1000;
 const PAGE: usize = 32 * 1024;
 
 /// Sends the records, newest first.
-pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, query: LogQuery) -> Result<()> {
+pub async fn serve(
+    state: &Arc<State>,
+    caller: &Caller,
+    writer: &mut Writer,
+    query: LogQuery,
+) -> Result<Outcome> {
     // What was noted before is to be seen; what could not be written is not there, and no reason to say nothing.
     let _ = state.catalog.write(|_| Ok(())).await;
     let caller = caller.clone();
@@ -44,7 +50,11 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, que
     });
     let mut records = match found.await {
         Ok(records) => records.into_iter().peekable(),
-        Err(error) => return Ok(writer.push(&to_reply(Err(error)))?),
+        Err(error) => {
+            let reply = to_reply(Err(error));
+            writer.push(&reply)?;
+            return Ok(Outcome::of(&reply));
+        }
     };
     loop {
         let mut transfers: Vec<Transfer> = Vec::new();
@@ -59,7 +69,7 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, que
         let more = records.peek().is_some();
         writer.push(&Reply::Log { transfers, more })?;
         if !more {
-            return Ok(());
+            return Ok(Outcome::Ok);
         }
         writer.flush().await?;
     }

@@ -25,6 +25,7 @@ use tracing::{Instrument, debug, error, info_span};
 
 use self::put::commit::Wake;
 use crate::error::{Error, Result};
+use crate::monitor::requests::Outcome;
 use crate::policy::{Access, Permit, Rights};
 use crate::prefixes::Prefixes;
 use crate::session::{Caller, Writer};
@@ -67,14 +68,14 @@ pub async fn submit(state: &Arc<State>, caller: &Caller, change: Change) -> Pend
     state.catalog.submit_holding(wake, work, |_, _, _| Ok(())).await
 }
 
-/// Serves a request whose turn has come. An error means that the connection is of no further use.
+/// Serves a request whose turn has come, and tells what came of it. An error means that the connection is of no further use.
 pub async fn serve(
     state: &Arc<State>,
     caller: &Caller,
     prefixes: &Prefixes,
     writer: &mut Writer,
     request: Request,
-) -> Result<()> {
+) -> Result<Outcome> {
     // Boxed, so that an idle connection does not carry the room that the largest of these needs.
     match request {
         Request::List(list) => {
@@ -86,7 +87,8 @@ pub async fn serve(
         }
         other => {
             let reply = to_reply(Box::pin(single(state, caller, prefixes, other)).await);
-            push(writer, &reply)
+            push(writer, &reply)?;
+            Ok(Outcome::of(&reply))
         }
     }
 }

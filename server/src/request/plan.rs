@@ -28,7 +28,7 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, prefixes: &Prefixes, pla
     let mut judged = judge_all(state, caller, &plan).await?;
     let busy: Vec<_> = judged.iter_mut().filter_map(|judgement| judgement.busy.take()).collect();
     if !busy.is_empty() {
-        state.attempts.settle(&busy, state.config.uploads.yield_after()).await;
+        state.attempts.settle(&busy, state.config().uploads.yield_after()).await;
         judged = judge_all(state, caller, &plan).await?;
     }
     prefixes.begin(state, judged.iter().filter_map(|judgement| judgement.offer));

@@ -18,6 +18,7 @@ use sealift_protocol::{Digest, ErrorCode, FrameKind, Header};
 use self::commit::{Brought, commit};
 use super::enter_with;
 use crate::error::{Error, Result};
+use crate::monitor::running::Transfer;
 use crate::policy::{Permit, Rights};
 use crate::prefixes::Prefixes;
 use crate::session::{Caller, Reader};
@@ -31,8 +32,8 @@ use crate::ticket::Ticket;
 /// What came of an upload.
 #[derive(Debug)]
 pub enum Acceptance {
-    /// It waits for its commit.
-    Committing(Pending<Reply>),
+    /// It waits for its commit. Whoever answers the client keeps the transfer until then.
+    Committing(Pending<Reply>, Arc<Transfer>),
     /// It failed, or is not needed; the connection goes on.
     Answered {
         /// What the client is told.
@@ -73,7 +74,10 @@ pub async fn accept(
     before: u64,
     prefixes: &Prefixes,
 ) -> Result<Acceptance> {
-    let ticket = Ticket::new(&state.catalog, caller, Direction::Put, &put.path);
+    let ticket = Ticket::new(state, caller, Direction::Put, &put.path);
+    if let Some(size) = put.size {
+        ticket.transfer().expect(size);
+    }
     let mut upload = Upload { state, caller, reader, prefixes, before, ticket, target: None };
     let accepted = match upload.is_needless(&put).await {
         Ok(true) => {
@@ -98,7 +102,9 @@ pub async fn accept(
         }
     };
     ticket.identify(sha256);
-    Ok(Acceptance::Committing(commit(state, caller, put, brought, Stored { size, sha256 }, ticket).await))
+    let transfer = ticket.transfer().clone();
+    let stored = Stored { size, sha256 };
+    Ok(Acceptance::Committing(commit(state, caller, put, brought, stored, ticket).await, transfer))
 }
 
 /// A content, its size and digest; `None` stands for one that is there already.
@@ -139,7 +145,7 @@ impl Upload<'_> {
 
     /// Notes that this is under way, if what comes of it can be continued.
     fn attempt(&self, put: &Put) -> Option<Attempt> {
-        let target = self.target.clone().filter(|_| !self.state.config.uploads.keep().is_zero())?;
+        let target = self.target.clone().filter(|_| !self.state.config().uploads.keep().is_zero())?;
         let (size, mtime) = put.size.zip(put.mtime)?;
         Some(self.state.attempts.begin(target.upload(size, mtime), self.reader.stream().pulse()))
     }
@@ -184,7 +190,7 @@ impl Upload<'_> {
 
     /// The next frame's header; there must be one.
     async fn frame(&mut self) -> Result<Header> {
-        let stall = self.state.config.timeouts.stall();
+        let stall = self.state.config().timeouts.stall();
         Ok(self.reader.header(stall).await?.ok_or(StreamError::Closed)?)
     }
 

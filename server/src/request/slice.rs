@@ -59,7 +59,7 @@ async fn receive(
     }
     let index = upload.index(slice.offset, slice.length)?;
     let mut filling = upload.order().fill(index).await.ok_or_else(absent)?;
-    let stall = state.config.timeouts.stall();
+    let stall = state.config().timeouts.stall();
     let mut left = slice.length;
     while left > 0 {
         let header = reader.header(stall).await?.ok_or(StreamError::Closed)?;

@@ -1,10 +1,10 @@
 //! Blobs: immutable files named by the SHA-256 of their bytes.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use sealift_protocol::Digest;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
@@ -13,18 +13,36 @@ use super::holds::{Hold, Holds};
 use super::incoming::Incoming;
 use super::objects::Extent;
 use crate::error::{Error, Result};
+use crate::monitor::meter::{Counter, Histogram};
 
 /// The blobs of a data directory. Clones share it.
 ///
 /// The collector must not remove a file between a look into the catalog and the opening of that file, nor between the
 /// placing of a file and the commit that refers to it. Whoever does one of these holds a [`Guard`]; the collector
-/// waits for them all.
+/// waits for them all. Another process, which can hold no guard, keeps the collector away by [`keep_files`].
 #[derive(Debug, Clone)]
 pub struct Blobs {
     blobs: Arc<PathBuf>,
     incoming: Arc<PathBuf>,
     holds: Holds,
     gate: Arc<RwLock<()>>,
+    lock: Arc<File>,
+    meter: Arc<Meter>,
+}
+
+/// What the disk was asked to do.
+#[derive(Debug)]
+pub struct Meter {
+    /// How long syncs took, of files and of directories.
+    pub syncs: Histogram,
+    /// Files that the collector took away.
+    pub removed: Counter,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self { syncs: Histogram::of_durations(), removed: Counter::default() }
+    }
 }
 
 /// What an upload left in `incoming/`, or has there so far.
@@ -44,7 +62,37 @@ pub struct Guard(#[allow(dead_code)] OwnedRwLockReadGuard<()>);
 
 /// The collector's turn.
 #[derive(Debug)]
-pub struct Sweep(#[allow(dead_code)] OwnedRwLockWriteGuard<()>);
+pub struct Sweep {
+    lock: Arc<File>,
+    _gate: OwnedRwLockWriteGuard<()>,
+}
+
+/// Keeps the collectors of all processes away from the files while it lives.
+#[derive(Debug)]
+pub struct Kept(#[allow(dead_code)] File);
+
+/// Keeps the collectors of all processes away from the files of a data directory. What the catalog refers to at any
+/// moment from then on stays until the result is dropped, or its process ends: a collector removes only what nothing
+/// refers to in a look that it takes under the same lock.
+pub fn keep_files(data: &Path) -> Result<Kept> {
+    let (lock, path) = collector_lock(data)?;
+    lock.lock_shared().map_err(Error::file(&path))?;
+    Ok(Kept(lock))
+}
+
+fn collector_lock(data: &Path) -> Result<(File, PathBuf)> {
+    let path = data.join("gc.lock");
+    let lock =
+        File::options().create(true).truncate(false).write(true).open(&path).map_err(Error::file(&path))?;
+    Ok((lock, path))
+}
+
+impl Drop for Sweep {
+    fn drop(&mut self) {
+        // Before the gate opens. Should it fail, nothing is collected any more, and nothing is lost.
+        let _ = self.lock.unlock();
+    }
+}
 
 impl Blobs {
     /// The blobs below `data`. Files that an earlier run was about to delete go now; which uploads are worth keeping
@@ -60,17 +108,31 @@ impl Blobs {
             }
         }
         Ok(Self {
+            lock: Arc::new(collector_lock(data)?.0),
             blobs: Arc::new(blobs),
             incoming: Arc::new(incoming),
             holds: Holds::starting_at(next),
             gate: Arc::default(),
+            meter: Arc::default(),
         })
+    }
+
+    /// What the disk was asked to do so far.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Does `sync` and notes how long it took.
+    fn timed(&self, sync: impl FnOnce() -> Result<()>) -> Result<()> {
+        let begun = Instant::now();
+        let synced = sync();
+        self.meter.syncs.time(begun.elapsed());
+        synced
     }
 
     /// Where the blob's file is.
     pub fn path(&self, digest: &Digest) -> PathBuf {
-        let name = digest.to_string();
-        self.blobs.join(&name[..2]).join(name)
+        path_below(&self.blobs, digest)
     }
 
     /// Keeps the collector away.
@@ -83,9 +145,14 @@ impl Blobs {
         self.gate.clone().try_read_owned().ok().map(Guard)
     }
 
-    /// Waits until nobody holds a guard, and keeps others from taking one.
-    pub async fn sweep(&self) -> Sweep {
-        Sweep(self.gate.clone().write_owned().await)
+    /// Waits until nobody holds a guard, and keeps others from taking one; `None` while another process keeps the files.
+    pub async fn sweep(&self) -> Result<Option<Sweep>> {
+        let _gate = self.gate.clone().write_owned().await;
+        match self.lock.try_lock() {
+            Ok(()) => Ok(Some(Sweep { lock: self.lock.clone(), _gate })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(Error::file(Path::new("gc.lock"))(error)),
+        }
     }
 
     /// Begins an upload, past the page cache if that can be had.
@@ -157,7 +224,7 @@ impl Blobs {
     /// Makes an upload a blob: durable when this returns. The guard must live until the catalog refers to it, the hold
     /// until the catalog has forgotten the upload.
     pub fn place(&self, mut incoming: Incoming, digest: &Digest, _guard: &Guard) -> Result<Hold> {
-        incoming.sync()?;
+        self.timed(|| incoming.sync())?;
         let target = self.path(digest);
         let directory = target.parent().unwrap_or(&self.blobs);
         if !directory.exists() {
@@ -165,11 +232,11 @@ impl Blobs {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                     return Err(Error::file(directory)(error));
                 }
-                _ => sync_directory(&self.blobs)?,
+                _ => self.timed(|| sync_directory(&self.blobs))?,
             }
         }
         let hold = incoming.place(&target)?;
-        sync_directory(directory)?;
+        self.timed(|| sync_directory(directory))?;
         Ok(hold)
     }
 
@@ -179,7 +246,10 @@ impl Blobs {
         let path = self.path(digest);
         let aside = self.incoming.join(format!("{}.gone", self.holds.number()));
         match fs::rename(&path, &aside) {
-            Ok(()) => Ok(Some(aside)),
+            Ok(()) => {
+                self.meter.removed.count();
+                Ok(Some(aside))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::file(&path)(error)),
         }
@@ -220,20 +290,31 @@ impl Blobs {
 
     /// The digests of all files in one of the 256 directories below `blobs/`.
     pub fn in_directory(&self, number: u8) -> Result<Vec<Digest>> {
-        let directory = self.blobs.join(format!("{number:02x}"));
-        let entries = match fs::read_dir(&directory) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(Error::file(&directory)(error)),
-        };
-        let mut digests = Vec::new();
-        for entry in entries {
-            let name = entry.map_err(Error::file(&directory))?.file_name();
-            // Files of other names are not ours to touch.
-            digests.extend(name.to_str().and_then(|name| name.parse::<Digest>().ok()));
-        }
-        Ok(digests)
+        in_directory(&self.blobs, number)
     }
+}
+
+/// Where a blob's file is, below the directory of all blobs.
+pub(crate) fn path_below(blobs: &Path, digest: &Digest) -> PathBuf {
+    let name = digest.to_string();
+    blobs.join(&name[..2]).join(name)
+}
+
+/// The digests of all files in one of the 256 directories below that of all blobs.
+pub(crate) fn in_directory(blobs: &Path, number: u8) -> Result<Vec<Digest>> {
+    let directory = blobs.join(format!("{number:02x}"));
+    let entries = match fs::read_dir(&directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::file(&directory)(error)),
+    };
+    let mut digests = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(Error::file(&directory))?.file_name();
+        // Files of other names are not ours to touch.
+        digests.extend(name.to_str().and_then(|name| name.parse::<Digest>().ok()));
+    }
+    Ok(digests)
 }
 
 /// Reads runs of bytes from files, one after the other.
@@ -296,7 +377,7 @@ fn number(path: &Path) -> Option<u64> {
 }
 
 /// Makes the names in a directory durable.
-fn sync_directory(path: &Path) -> Result<()> {
+pub(crate) fn sync_directory(path: &Path) -> Result<()> {
     // Windows has no such call; there the rename is journaled by the file system.
     if cfg!(unix) {
         File::open(path).and_then(|file| file.sync_all()).map_err(Error::file(path))

@@ -16,6 +16,7 @@ use super::Blobs;
 use super::packs::{Pack, Placement};
 use super::schema::{self, OpenError};
 use crate::error::{Error, Result};
+use crate::monitor::meter::{Counter, GROUPS, Histogram};
 
 /// Changes that may wait for the writer before those who bring more have to wait, too.
 const QUEUE: usize = 1024;
@@ -35,6 +36,25 @@ pub struct Catalog {
     path: Arc<PathBuf>,
     writer: mpsc::Sender<Box<dyn Change>>,
     readers: Arc<Mutex<Vec<Connection>>>,
+    meter: Arc<Meter>,
+}
+
+/// What commits cost.
+#[derive(Debug)]
+pub struct Meter {
+    /// How long they took.
+    pub durations: Histogram,
+    /// How many changes shared each.
+    pub changes: Histogram,
+    /// Those that failed, with all changes in them.
+    pub failed: Counter,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        let (durations, changes) = (Histogram::of_durations(), Histogram::new(GROUPS));
+        Self { durations, changes, failed: Counter::default() }
+    }
 }
 
 impl std::fmt::Debug for Catalog {
@@ -152,11 +172,15 @@ impl Catalog {
         };
         // Only for its clock: the thread is there to block.
         let runtime = Builder::new_current_thread().enable_time().build().map_err(failed)?;
+        let meter = Arc::new(Meter::default());
         let thread = thread::Builder::new()
             .name("catalog".into())
-            .spawn(move || runtime.block_on(write(connection, changes, blobs)))
+            .spawn({
+                let meter = meter.clone();
+                move || runtime.block_on(write(connection, changes, blobs, &meter))
+            })
             .map_err(failed)?;
-        Ok((Self { path: Arc::new(path.to_owned()), writer, readers: Arc::default() }, thread))
+        Ok((Self { path: Arc::new(path.to_owned()), writer, readers: Arc::default(), meter }, thread))
     }
 
     /// Queues a change and returns at once with what will tell its result, after it is durable.
@@ -236,6 +260,16 @@ impl Catalog {
         result
     }
 
+    /// What commits have cost so far.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Whether the writer is there; one that has panicked is not.
+    pub fn can_write(&self) -> bool {
+        !self.writer.is_closed()
+    }
+
     /// The file, for a reader that watches it.
     pub fn path(&self) -> &Path {
         &self.path
@@ -269,11 +303,20 @@ impl<T> Pending<T> {
     }
 }
 
-async fn write(mut connection: Connection, mut changes: mpsc::Receiver<Box<dyn Change>>, blobs: Blobs) {
+async fn write(
+    mut connection: Connection,
+    mut changes: mpsc::Receiver<Box<dyn Change>>,
+    blobs: Blobs,
+    meter: &Meter,
+) {
     let mut group = Vec::new();
     while gather(&mut changes, &mut group).await {
+        let begun = std::time::Instant::now();
         let committed = commit(&mut connection, &blobs, &mut group);
+        meter.durations.time(begun.elapsed());
+        meter.changes.take(group.len() as u64);
         if let Err(error) = &committed {
+            meter.failed.count();
             error!(%error, changes = group.len(), "a commit failed");
         }
         for change in group.drain(..) {

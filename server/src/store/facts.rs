@@ -1,4 +1,4 @@
-//! What the running server leaves in the catalog for the administrator's commands.
+//! What the running server and the administrator's commands leave in the catalog for each other.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -6,6 +6,12 @@ use crate::error::Result;
 
 /// The address that the server listens on, or last did.
 pub const LISTENING: &str = "listening";
+
+/// The last collection that an administrator asked for, by a name that no other has.
+pub const GC_ASKED: &str = "gc asked";
+
+/// What the server answered.
+pub const GC_ANSWER: &str = "gc answer";
 
 /// Sets a fact.
 pub fn set(connection: &Connection, key: &str, value: &str) -> Result<()> {

@@ -21,6 +21,7 @@ pub mod parts;
 pub mod schema;
 pub mod spaces;
 pub mod transfers;
+pub mod verification;
 
 pub use blobs::Blobs;
 pub use catalog::Catalog;

@@ -18,6 +18,7 @@ use sealift_protocol::path::name_key;
 use tracing::debug;
 
 use super::blobs::Leftover;
+use super::gc::Collected;
 use super::holds::Hold;
 use super::{Blobs, Catalog};
 use crate::error::{Error, Result};
@@ -149,8 +150,8 @@ pub fn forget_identity(connection: &Connection, identity: i64) -> Result<()> {
 }
 
 /// Removes what nobody will continue: files without a row, rows without a file, parts that nothing was added to for the
-/// time `keep` before `now`, and all but the longest part of each upload. Returns how many went.
-pub async fn collect(catalog: &Catalog, blobs: &Blobs, now: SystemTime, keep: Duration) -> Result<usize> {
+/// time `keep` before `now`, and all but the longest part of each upload.
+pub async fn collect(catalog: &Catalog, blobs: &Blobs, now: SystemTime, keep: Duration) -> Result<Collected> {
     let here = blobs.clone();
     let files = blocking(move || here.leftovers()).await?;
     // In the writer's turn, since an upload queues its row before it lets go of its file: one that nobody is writing to
@@ -159,17 +160,18 @@ pub async fn collect(catalog: &Catalog, blobs: &Blobs, now: SystemTime, keep: Du
         true => catalog.read(rows).await?,
         false => catalog.write(rows).await?,
     };
-    let mut holds = Vec::new();
+    let (mut holds, mut bytes) = (Vec::new(), 0);
     for (file, seen) in doomed(files, &rows, now, keep) {
         // Somebody may be at it again, or may have been.
         if let Some(hold) = blobs.holds().hold_quietly(file)
             && blobs.leftover(file)? == seen
         {
             holds.push(hold);
+            bytes += seen.map_or(0, |left| left.size);
         }
     }
     if holds.is_empty() {
-        return Ok(0);
+        return Ok(Collected::default());
     }
     let gone: Vec<_> = holds.iter().map(Hold::file).collect();
     catalog.write(move |connection| gone.iter().try_for_each(|file| remove(connection, *file))).await?;
@@ -177,7 +179,7 @@ pub async fn collect(catalog: &Catalog, blobs: &Blobs, now: SystemTime, keep: Du
     blocking(move || {
         holds.iter().try_for_each(|hold| here.remove_upload(hold))?;
         debug!(files = holds.len(), "removed what uploads had left");
-        Ok(holds.len())
+        Ok(Collected { files: holds.len() as u64, bytes })
     })
     .await
 }

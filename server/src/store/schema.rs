@@ -30,6 +30,9 @@ pub enum OpenError {
     /// Another program's database.
     #[error("{} is not a Sealift catalog: is the data directory the right one?", .0.display())]
     Foreign(PathBuf),
+    /// Nothing is in it.
+    #[error("the catalog {} is empty: restore it from a backup, nothing was changed", .0.display())]
+    Empty(PathBuf),
     /// A later version of Sealift wrote it.
     #[error(
         "the catalog {} has version {found}, this sealiftd knows up to {known}: update sealiftd, nothing was changed",
@@ -53,6 +56,28 @@ pub fn open(path: &Path) -> Result<Connection, OpenError> {
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     prepare(&connection).map_err(failed)?;
+    let found = version(&connection, path)?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
+    upgrade(&mut connection, found).map_err(failed)?;
+    Ok(connection)
+}
+
+/// Looks whether [`open`] could use a catalog that must be there, and changes nothing.
+pub fn inspect(path: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    // Not for reading only: such a connection leaves its helper files behind.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    prepare(&connection).map_err(failed)?;
+    match version(&connection, path)? {
+        0 => Err(OpenError::Empty(path.to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// The catalog's version, which must be one that this program knows.
+fn version(connection: &Connection, path: &Path) -> Result<usize, OpenError> {
+    let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
     let application: i32 =
@@ -65,9 +90,7 @@ pub fn open(path: &Path) -> Result<Connection, OpenError> {
     if found > STEPS.len() {
         return Err(OpenError::TooNew { path: path.to_owned(), found, known: STEPS.len() });
     }
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
-    upgrade(&mut connection, found).map_err(failed)?;
-    Ok(connection)
+    Ok(found)
 }
 
 /// Opens the catalog for reading only.

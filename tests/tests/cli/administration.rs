@@ -204,3 +204,71 @@ async fn what_is_no_command_line_is_a_usage_error() {
     let missing = launcher.run("identities", &["--config", "/nowhere.toml"]).await.failed(2);
     assert!(missing.contains("/nowhere.toml cannot be read"), "{missing}");
 }
+
+#[tokio::test]
+async fn settings_are_checked_and_shown_with_their_places() {
+    let launcher = Launcher::on_nothing(SEALIFTD).variable("SEALIFTD_UPLOADS_KEEP", "36h");
+    let file = launcher.configuration();
+    let path = file.display().to_string();
+    fs::write(&file, "listen = '127.0.0.1:9'\n[timeouts]\nidle = 90\n").unwrap();
+    let config = |action: &'static str| {
+        let (launcher, path) = (launcher.clone(), path.clone());
+        async move { launcher.run("config", &[action, "--config", &path]).await }
+    };
+    assert_eq!(config("check").await.ok(), format!("OK: {path}\n"));
+    let shown = config("show").await.ok();
+    let folder = launcher.folder().display().to_string();
+    let lines: Vec<_> = shown.lines().map(|line| line.replace(&folder, "[FOLDER]")).collect();
+    let lines: Vec<_> =
+        lines.iter().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for line in [
+        "data = \"[FOLDER]/data\" # --data",
+        "listen = \"127.0.0.1:9\" # [FOLDER]/sealiftd.toml:1",
+        "timeouts.idle = \"1m 30s\" # [FOLDER]/sealiftd.toml:3",
+        "timeouts.stall = \"1m\" # default",
+        "uploads.keep = \"36h\" # SEALIFTD_UPLOADS_KEEP",
+    ] {
+        assert!(lines.iter().any(|shown| shown == line), "{line:?} is not in {lines:#?}");
+    }
+    // What is shown is a configuration file that says the same.
+    fs::write(&file, &shown).unwrap();
+    let values = |text: &str| {
+        text.lines().map(|line| line.split("  #").next().unwrap().trim().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&config("show").await.ok()), values(&shown));
+
+    fs::write(&file, "listn = 1\n[timeouts]\nidle = 'long'\n[colours]\nred = 1\n").unwrap();
+    let wrong = config("check").await.failed(2);
+    let problems: Vec<_> = wrong.lines().collect();
+    assert_eq!(problems.len(), 3, "{wrong}");
+    for (problem, words) in problems.iter().zip(["toml:1: there is no key `listn`", "toml:3: ", "toml:4: "]) {
+        assert!(problem.starts_with("sealiftd: ") && problem.contains(words), "{problem}");
+    }
+    let first = config("show").await.failed(2);
+    assert!(
+        first.lines().count() == 1 && first.contains("(and 2 more: `sealiftd config check` lists all)"),
+        "{first}"
+    );
+    fs::write(&file, "listen = \n").unwrap();
+    assert!(config("check").await.failed(2).contains("toml:1: this is not TOML"));
+    assert!(!launcher.data().exists());
+}
+
+#[tokio::test]
+async fn variables_come_before_the_file_and_flags_before_them() {
+    let launcher = Launcher::new(SEALIFTD);
+    let file = launcher.configuration();
+    fs::write(&file, "addresses = ['from.the.file']\nlisten = '127.0.0.1:7'\n").unwrap();
+    let path = file.display().to_string();
+    let addresses = |token: String| token.parse::<JoinToken>().unwrap().addresses.to_vec();
+    let invite = |launcher: Launcher, more: &'static [&'static str]| {
+        let path = path.clone();
+        async move { launcher.run("invite", &[&["alice", "--config", &path], more].concat()).await.ok() }
+    };
+    assert_eq!(addresses(invite(launcher.clone(), &[]).await), ["from.the.file:7"]);
+    let with = launcher.clone().variable("SEALIFTD_ADDRESSES", "one.variable, other.variable:9");
+    assert_eq!(addresses(invite(with.clone(), &[]).await), ["one.variable:7", "other.variable:9"]);
+    assert_eq!(addresses(invite(with, &["--address", "a.flag"]).await), ["a.flag:7"]);
+    let named = launcher.clone().variable("SEALIFTD_CONFIG", &path);
+    assert_eq!(addresses(named.run("invite", &["alice"]).await.ok()), ["from.the.file:7"]);
+}

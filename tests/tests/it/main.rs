@@ -18,9 +18,12 @@ mod names;
 mod packs;
 mod pipeline;
 mod program;
+mod refusal;
+mod reload;
 mod resume;
 mod revocation;
 mod round_trip;
+mod service;
 mod sharing;
 mod silence;
 mod slices;
@@ -28,6 +31,8 @@ mod spaces;
 mod tree;
 mod trees;
 mod update;
+mod upkeep;
+mod watching;
 
 use sealift_protocol::{ErrorCode, WireError};
 

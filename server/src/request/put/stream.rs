@@ -110,7 +110,7 @@ fn progress(upload: &Upload<'_>, sink: &Sink) {
 
 /// A newer attempt goes on with what came of this one, whose client has fallen silent.
 fn silent(upload: &Upload<'_>) -> Failure {
-    let silence = upload.state.config.uploads.yield_after();
+    let silence = upload.state.config().uploads.yield_after();
     debug!(?silence, "a newer attempt takes over");
     Failure::incomplete(StreamError::Stalled(silence).into())
 }

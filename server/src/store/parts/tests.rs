@@ -26,8 +26,8 @@ impl Fixture {
         self.catalog.read(move |connection| offer(connection, &blobs, &key)).await.unwrap()
     }
 
-    async fn collected(&self, after: Duration) -> usize {
-        collect(&self.catalog, &self.blobs, SystemTime::now() + after, KEEP).await.unwrap()
+    async fn collected(&self, after: Duration) -> u64 {
+        collect(&self.catalog, &self.blobs, SystemTime::now() + after, KEEP).await.unwrap().files
     }
 
     async fn rows(&self) -> Vec<u64> {

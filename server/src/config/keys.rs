@@ -1,0 +1,73 @@
+//! Every setting by its key.
+
+use super::Config;
+use super::value::{Given, Setting};
+
+/// One setting.
+#[derive(Debug)]
+pub struct Key {
+    /// Its key in the file; a dot leads into a table.
+    pub name: &'static str,
+    /// When a change of it takes effect.
+    pub change: Change,
+    /// Sets it; the error says what would be right.
+    pub(super) set: fn(&mut Config, &Given) -> Result<(), String>,
+    /// Its value as the file would have it.
+    pub(super) show: fn(&Config) -> String,
+    /// Takes its value from other settings.
+    pub(crate) take: fn(&mut Config, &Config),
+}
+
+/// When the change of a setting takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// While the server runs.
+    Live,
+    /// At its next start.
+    Restart,
+}
+
+macro_rules! key {
+    ($change:ident, $first:ident $(. $rest:ident)*) => {
+        Key {
+            name: concat!(stringify!($first) $(, ".", stringify!($rest))*),
+            change: Change::$change,
+            set: |config, given| {
+                config.$first $(.$rest)* = Setting::read(given)?;
+                Ok(())
+            },
+            show: |config| config.$first $(.$rest)*.write(),
+            take: |config, other| config.$first $(.$rest)*.clone_from(&other.$first $(.$rest)*),
+        }
+    };
+}
+
+/// All of them, in the order in which they are shown.
+pub static KEYS: &[Key] = &[
+    key!(Restart, data),
+    key!(Restart, listen),
+    key!(Live, addresses),
+    key!(Live, max_connections),
+    key!(Restart, log),
+    key!(Live, log_level),
+    key!(Live, timeouts.handshake),
+    key!(Live, timeouts.first_request),
+    key!(Live, timeouts.idle),
+    key!(Live, timeouts.stall),
+    key!(Live, timeouts.drain),
+    key!(Live, uploads.keep),
+    key!(Live, uploads.yield_after),
+    key!(Restart, metrics.listen),
+];
+
+impl Key {
+    /// Its environment variable: `timeouts.idle` is `SEALIFTD_TIMEOUTS_IDLE`.
+    pub fn variable(&self) -> String {
+        format!("{}{}", super::source::PREFIX, self.name.replace('.', "_").to_ascii_uppercase())
+    }
+
+    /// Its value in `config`, as the file would have it.
+    pub fn value(&self, config: &Config) -> String {
+        (self.show)(config)
+    }
+}

@@ -1,0 +1,161 @@
+//! Settings of the server.
+//!
+//! A setting is a field here, with its default, and a row in [`keys`]: from these come its key in the file, its
+//! environment variable, its check, and how it is shown. `packaging/sealiftd.toml` describes it; a test sees to that.
+
+pub mod keys;
+pub mod live;
+pub mod source;
+mod suggestion;
+pub mod value;
+
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sealift_protocol::DEFAULT_PORT;
+
+pub use live::Live;
+pub use source::{Origin, Problems, Resolved, Sources};
+use value::Time;
+pub use value::{Addresses, LogFilter, LogFormat};
+
+/// Where the data is unless told otherwise.
+pub const DEFAULT_DATA: &str = "/var/lib/sealift";
+
+/// The configuration file that is read if it is there and no other is named.
+pub const DEFAULT_FILE: &str = "/etc/sealift/sealiftd.toml";
+
+/// A second, in the milliseconds that bounds are written in.
+const SECOND: u64 = 1000;
+
+/// A day.
+const DAY: u64 = 86400 * SECOND;
+
+/// The settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The data directory.
+    pub data: PathBuf,
+    /// The address to listen on; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// How clients reach the server, `HOST` or `HOST:PORT`, best first; found out if empty.
+    pub addresses: Addresses,
+    /// The most connections at once; more are told to come back.
+    pub max_connections: NonZero<usize>,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// What becomes of uploads that break off.
+    pub uploads: Uploads,
+    /// How the log is written.
+    pub log: LogFormat,
+    /// What is written to the log.
+    pub log_level: LogFilter,
+    /// Where the server tells what it measures.
+    pub metrics: Metrics,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    handshake: Timeout,
+    first_request: Timeout,
+    idle: Timeout,
+    stall: Timeout,
+    drain: Timeout,
+}
+
+/// What becomes of uploads that break off. `keep` is how long what came of one waits to be continued; for 0 nothing is
+/// kept. `yield_after` is how long the client of one must have been silent until a newer attempt at the same takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uploads {
+    keep: Time<0, { 365 * DAY }>,
+    yield_after: Timeout,
+}
+
+/// Where the server tells what it measures: nowhere unless an address is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Metrics {
+    /// The address, which should be one of this machine alone.
+    pub listen: Option<SocketAddr>,
+}
+
+/// A time that passes before something is given up.
+type Timeout = Time<1, DAY>;
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: DEFAULT_DATA.into(),
+            listen: SocketAddr::from(([0u16; 8], DEFAULT_PORT)),
+            addresses: Addresses::default(),
+            max_connections: NonZero::<usize>::MIN.saturating_add(4095),
+            timeouts: Timeouts::default(),
+            uploads: Uploads::default(),
+            log: LogFormat::default(),
+            log_level: LogFilter::default(),
+            metrics: Metrics::default(),
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            handshake: Time::of(10 * SECOND),
+            first_request: Time::of(10 * SECOND),
+            idle: Time::of(600 * SECOND),
+            stall: Time::of(60 * SECOND),
+            drain: Time::of(30 * SECOND),
+        }
+    }
+}
+
+impl Default for Uploads {
+    fn default() -> Self {
+        Self { keep: Time::of(DAY), yield_after: Time::of(2 * SECOND) }
+    }
+}
+
+impl Timeouts {
+    /// For a connection to finish its TLS handshake.
+    pub fn handshake(self) -> Duration {
+        self.handshake.get()
+    }
+
+    /// For the first request after it.
+    pub fn first_request(self) -> Duration {
+        self.first_request.get()
+    }
+
+    /// Between two requests.
+    pub fn idle(self) -> Duration {
+        self.idle.get()
+    }
+
+    /// Without a byte moving in the middle of something.
+    pub fn stall(self) -> Duration {
+        self.stall.get()
+    }
+
+    /// For transfers to end when the server stops.
+    pub fn drain(self) -> Duration {
+        self.drain.get()
+    }
+}
+
+impl Uploads {
+    /// How long what came of an upload before it broke off waits to be continued; nothing is kept for zero.
+    pub fn keep(self) -> Duration {
+        self.keep.get()
+    }
+
+    /// How long an upload's client must have been silent until a newer attempt at the same upload takes over.
+    pub fn yield_after(self) -> Duration {
+        self.yield_after.get()
+    }
+}
+
+#[cfg(test)]
+mod tests;

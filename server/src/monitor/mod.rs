@@ -1,0 +1,83 @@
+//! Watching the server: what it counts of itself, and who may ask.
+//!
+//! What happens often is counted where it happens, by adding to a number; nothing is sent anywhere and nobody waits. What
+//! the store holds is counted when somebody asks, and rarely. The catalog and the blobs have meters of their own.
+
+pub mod census;
+pub mod control;
+pub mod exposition;
+pub mod health;
+pub mod http;
+pub mod meter;
+pub mod requests;
+pub mod running;
+pub mod service;
+
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime};
+
+use self::census::Census;
+use self::meter::Counter;
+use self::requests::Requests;
+use self::running::Transfers;
+use crate::store::Catalog;
+
+/// What a running server knows of itself.
+#[derive(Debug)]
+pub struct Monitor {
+    /// When the server started.
+    pub started: SystemTime,
+    /// The same on a clock that is never set.
+    pub begun: Instant,
+    /// What came of requests.
+    pub requests: Requests,
+    /// Transfers.
+    pub transfers: Transfers,
+    /// What the store holds.
+    pub census: Census,
+    /// Connections that were accepted.
+    pub connections: Counter,
+    /// Handshakes that failed: refused, too slow, or in others' way.
+    pub handshakes: [Counter; 3],
+    /// Machines that joined.
+    pub joined: Counter,
+    /// Where clients connect.
+    pub address: OnceLock<SocketAddr>,
+    /// Where the metrics are.
+    pub metrics: OnceLock<SocketAddr>,
+    stopping: AtomicBool,
+}
+
+/// Why handshakes fail, by the names that the metrics give it.
+pub const HANDSHAKES: [&str; 3] = ["refused", "timeout", "displaced"];
+
+impl Monitor {
+    /// Of a server that starts.
+    pub fn new(catalog: Catalog) -> Self {
+        Self {
+            started: SystemTime::now(),
+            begun: Instant::now(),
+            requests: Requests::default(),
+            transfers: Transfers::default(),
+            census: Census::of(catalog),
+            connections: Counter::default(),
+            handshakes: Default::default(),
+            joined: Counter::default(),
+            address: OnceLock::new(),
+            metrics: OnceLock::new(),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes that the server stops.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server stops.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}

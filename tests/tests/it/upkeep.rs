@@ -1,0 +1,437 @@
+//! `sealiftd check`, `gc` and `backup`, beside a running server and without one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sealift_protocol::Digest;
+use sealift_protocol::message::Reply;
+use sealift_server::data::DataDirectory;
+use sealift_server::store::blobs::keep_files;
+use sealift_tests::{Client, Ended, Launcher, Machine, Pattern, RealServer, Store, eventually};
+
+use crate::SEALIFTD;
+
+trait Outcome {
+    fn ok(self) -> String;
+}
+
+impl Outcome for Ended {
+    #[track_caller]
+    fn ok(self) -> String {
+        assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""), "{self:?}");
+        self.stdout
+    }
+}
+
+/// A server with a large, a packed and an inline content, each at a path in a directory.
+async fn filled(launcher: &Launcher) -> (RealServer, Machine, BTreeMap<String, Vec<u8>>) {
+    let server = launcher.start().await;
+    let alice = server.enrol("alice").await;
+    let mut client = alice.connect().await;
+    let mut files = BTreeMap::from([
+        ("docs/large".to_owned(), Pattern::new(1, 1_500_000).whole()),
+        ("docs/tiny".to_owned(), b"tiny".to_vec()),
+    ]);
+    for (path, content) in &files {
+        client.put_stream(path, content).await.unwrap();
+    }
+    // Enough at once to become a pack, unless the collector is just at work.
+    for round in 0.. {
+        let content = |number: u64| Pattern::new(100 * round + number, 20_000).whole();
+        let small: Vec<_> = (0..40).map(|number| (format!("docs/s{number}"), content(number))).collect();
+        let catalog = server.catalog();
+        catalog.execute_batch("BEGIN IMMEDIATE").unwrap();
+        small.iter().for_each(|(path, content)| client.push_inline(path, content));
+        client.flush().await;
+        catalog.execute_batch("ROLLBACK").unwrap();
+        for _ in &small {
+            assert!(matches!(client.reply().await, Reply::Stored(_)));
+        }
+        files.extend(small);
+        server.store().settled().await;
+        if server.store().blobs().len() > 1 {
+            break;
+        }
+        assert!(round < 20, "there is never a pack");
+    }
+    (server, alice, files)
+}
+
+async fn all_arrive(client: &mut Client, files: &BTreeMap<String, Vec<u8>>) {
+    for (path, content) in files {
+        assert!(client.get(path).await.unwrap() == *content, "{path}");
+    }
+}
+
+/// The files below `blobs/` of a directory that is no server's yet.
+fn blobs_below(data: &Path) -> Vec<std::path::PathBuf> {
+    let entries = |path: std::path::PathBuf| fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    entries(data.join("blobs")).flat_map(entries).collect()
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+fn pack(store: &Store, files: &BTreeMap<String, Vec<u8>>) -> Digest {
+    let large = Digest::of(&files["docs/large"]);
+    store.blobs().into_keys().find(|digest| *digest != large).expect("a pack")
+}
+
+#[tokio::test]
+async fn what_is_whole_is_said_to_be_and_every_damaged_path_is_named() {
+    let launcher = Launcher::new(SEALIFTD);
+    let (server, alice, files) = filled(&launcher).await;
+    let said = launcher.run("check", &[]).await.ok();
+    assert!(
+        said.starts_with("42 files; 42 of 42 contents") && said.trim_end().ends_with("are whole"),
+        "{said}"
+    );
+    launcher.run("check", &["--quick"]).await.ok();
+    let mut client = alice.connect().await;
+    client.cp("docs/large", "copy of it").await.unwrap();
+
+    let store = server.store();
+    let large = Digest::of(&files["docs/large"]);
+    flip(&store.blob(&large), 1_000_000);
+    let packed = store.blob(&pack(&store, &files));
+    flip(&packed, 100);
+    server.administer(|catalog| {
+        catalog.execute("UPDATE contents SET data = x'00616263' WHERE length(data) = 4", []).unwrap();
+    });
+    let quick = launcher.run("check", &["--quick"]).await;
+    assert_eq!(quick.code, Some(0), "from outside nothing is to be seen: {quick:?}");
+    let found = launcher.run("check", &[]).await;
+    assert_eq!(found.code, Some(5), "{found:?}");
+    for path in ["/alice/docs/large: ", "/alice/copy of it: ", "/alice/docs/tiny: "] {
+        assert!(found.stdout.contains(&format!("damaged: {path}")), "{path}: {found:?}");
+    }
+    assert_eq!(
+        found.stdout.matches("/alice/docs/s").count(),
+        1,
+        "one of the pack, not its neighbours: {found:?}"
+    );
+    assert!(found.stdout.contains("39 of 42 contents"), "{found:?}");
+    assert!(found.stderr.contains("3 contents are damaged: store the files again"), "{found:?}");
+    // As it says: storing it again under any name mends it everywhere.
+    client.put_stream("again", &files["docs/large"]).await.unwrap();
+    assert!(client.get("copy of it").await.unwrap() == files["docs/large"]);
+    client.put_inline("docs/tiny", b"tiny").await.unwrap();
+    let lost = found.stdout.lines().find_map(|line| line.strip_prefix("damaged: /alice/docs/s")).unwrap();
+    let lost = format!("docs/s{}", lost.split(':').next().unwrap());
+    client.put_inline(&lost, &files[&lost]).await.unwrap();
+    all_arrive(&mut client, &files).await;
+    let healed = launcher.run("check", &[]).await;
+    assert!(healed.code == Some(0), "{healed:?}");
+}
+
+#[tokio::test]
+async fn files_that_are_gone_or_cut_short_are_found_without_reading() {
+    let launcher = Launcher::new(SEALIFTD);
+    let (server, _, files) = filled(&launcher).await;
+    let store = server.store();
+    let large = store.blob(&Digest::of(&files["docs/large"]));
+    fs::File::options().write(true).open(&large).unwrap().set_len(1_499_999).unwrap();
+    let cut = launcher.run("check", &["--quick"]).await;
+    assert!(cut.code == Some(5) && cut.stdout.contains("/alice/docs/large: "), "{cut:?}");
+    fs::remove_file(&large).unwrap();
+    let pack = pack(&store, &files);
+    let sql = "SELECT count(*) FROM extents JOIN blobs ON blobs.id = blob WHERE digest = ?1";
+    let packed: usize = server
+        .catalog()
+        .query_row(sql, [pack.as_bytes()], |row| row.get::<_, i64>(0))
+        .map(|count| usize::try_from(count).unwrap())
+        .unwrap();
+    assert!(packed > 1);
+    fs::remove_file(store.blob(&pack)).unwrap();
+    let gone = launcher.run("check", &["--quick"]).await;
+    assert_eq!(gone.code, Some(5), "{gone:?}");
+    assert!(gone.stdout.contains(&format!("/alice/docs/large: {} is missing", large.display())), "{gone:?}");
+    assert_eq!(gone.stdout.matches("damaged: /alice/docs/s").count(), packed, "{gone:?}");
+    assert!(!gone.stdout.contains("docs/tiny"), "{gone:?}");
+}
+
+#[tokio::test]
+async fn a_damaged_catalog_is_found() {
+    let launcher = Launcher::new(SEALIFTD);
+    let (mut server, ..) = filled(&launcher).await;
+    server.terminate();
+    server.exit_code().await;
+    // The index says what the table does not.
+    let catalog = rusqlite::Connection::open(launcher.data().join("catalog.db")).unwrap();
+    let page: u64 = catalog
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'entries_by_name'", [], |row| {
+            row.get::<_, i64>(0).map(i64::cast_unsigned)
+        })
+        .unwrap();
+    let size: u64 =
+        catalog.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0)).unwrap().cast_unsigned();
+    catalog.close().unwrap();
+    let start = usize::try_from((page - 1) * size + size - 200).unwrap();
+    let path = launcher.data().join("catalog.db");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[start..start + 190].fill(0x55);
+    fs::write(&path, bytes).unwrap();
+    let found = launcher.run("check", &[]).await;
+    assert_eq!(found.code, Some(5), "{found:?}");
+    assert!(found.stdout.contains("the catalog is damaged: "), "{found:?}");
+    assert!(found.stderr.contains("restore it from a backup"), "{found:?}");
+}
+
+#[tokio::test]
+async fn what_belongs_to_nothing_is_collected_beside_a_server_and_without_one() {
+    let launcher = Launcher::new(SEALIFTD);
+    let (mut server, alice, files) = filled(&launcher).await;
+    assert_eq!(launcher.run("gc", &[]).await.ok(), "there is nothing to collect\n");
+    for running in [true, false] {
+        let orphan = vec![u8::from(running); 30_000];
+        let path = server.store().blob(&Digest::of(&orphan));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &orphan).unwrap();
+        let said = launcher.run("check", &[]).await.ok();
+        assert!(
+            said.contains("1 files below blobs/ (29 KiB) belong to nothing: `sealiftd gc` removes"),
+            "{said}"
+        );
+        if !running {
+            server.terminate();
+            server.exit_code().await;
+        }
+        assert_eq!(launcher.run("gc", &[]).await.ok(), "removed 1 files (29 KiB)\n", "running: {running}");
+        assert!(!path.exists());
+    }
+    let server = launcher.start().await;
+    all_arrive(&mut alice.at(server.address).connect().await, &files).await;
+    // Whoever copies the files keeps all of them.
+    let kept = keep_files(&launcher.data()).unwrap();
+    let path = server.store().blob(&Digest::of(&files["docs/large"]));
+    alice.at(server.address).connect().await.remove("docs/large").await.unwrap();
+    let refused = launcher.run("gc", &[]).await;
+    assert!(refused.code == Some(1) && refused.stderr.contains("a backup is being taken"), "{refused:?}");
+    assert!(path.exists());
+    drop(kept);
+    eventually("the end of the file", || (!path.exists()).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_backup_is_a_server_with_everything_and_only_what_is_new_is_added() {
+    let launcher = Launcher::new(SEALIFTD);
+    let (server, alice, files) = filled(&launcher).await;
+    let copy = launcher.folder().join("copies/sealift");
+    let destination = copy.display().to_string();
+    let said = launcher.run("backup", &[&destination]).await.ok();
+    let count = server.store().blobs().len();
+    assert!(count > 1);
+    assert!(
+        said.contains(&format!(": {count} files linked, 0 copied (0 bytes), 0 were there, 0 rem")),
+        "{said}"
+    );
+    let mode = |name: &str| copy.join(name).metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(""), mode("pki"), mode("pki/ca.key")), (0o700, 0o700, 0o600));
+    let mut names: Vec<_> = fs::read_dir(&copy).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["BACKUP", "blobs", "catalog.db", "incoming", "lock", "pki"], "nothing is left over");
+
+    // What is gone on the server goes, what is new comes, and what was cut short is made whole.
+    let mut client = alice.connect().await;
+    client.remove("docs/large").await.unwrap();
+    let new = Pattern::new(77, 900_000).whole();
+    client.put_stream("new", &new).await.unwrap();
+    let packed =
+        blobs_below(&copy).into_iter().find(|path| path.metadata().unwrap().len() < 1_000_000).unwrap();
+    fs::remove_file(&packed).unwrap();
+    fs::write(&packed, "x").unwrap();
+    let said = launcher.run("backup", &[&destination]).await.ok();
+    let rest = count - 2;
+    assert!(
+        said.contains(&format!(": 2 files linked, 0 copied (0 bytes), {rest} were there, 1 rem")),
+        "{said}"
+    );
+    let said = launcher.run("backup", &[&destination]).await.ok();
+    assert!(
+        said.contains(&format!(": 0 files linked, 0 copied (0 bytes), {count} were there, 0 rem")),
+        "{said}"
+    );
+    server.kill();
+
+    let restored = launcher.clone().on(&copy);
+    let said = restored.run("check", &[]).await.ok();
+    assert!(said.starts_with("42 files; 42 of 42 contents") && !said.contains("nothing"), "{said}");
+    let server = restored.start().await;
+    // The same authority and identities: alice's certificate is good.
+    let mut client = alice.at(server.address).connect().await;
+    let mut rest = files;
+    rest.remove("docs/large");
+    rest.insert("new".into(), new);
+    all_arrive(&mut client, &rest).await;
+    client.put_stream("later", &[5; 100_000]).await.unwrap();
+    server.store().settled().await;
+    // Now it goes its own way, and must not be overwritten by what it was a copy of.
+    let refused = launcher.run("backup", &[&destination]).await;
+    assert!(
+        refused.code == Some(2) && refused.stderr.contains("is a data directory of its own"),
+        "{refused:?}"
+    );
+    client.get("later").await.unwrap();
+}
+
+#[tokio::test]
+async fn backups_go_nowhere_else() {
+    let launcher = Launcher::new(SEALIFTD);
+    let (_server, ..) = filled(&launcher).await;
+    let text = |path: &Path| path.display().to_string();
+    let inside = launcher.data().join("blobs/copy");
+    let strange = launcher.folder().join("strange");
+    fs::create_dir(&strange).unwrap();
+    fs::write(strange.join("thesis.txt"), "x").unwrap();
+    let other = Launcher::new(SEALIFTD);
+    let copy = launcher.folder().join("copy");
+    other.run("backup", &[&text(&copy)]).await.ok();
+    let before = fs::read(copy.join("catalog.db")).unwrap();
+    for (destination, words) in [
+        (&inside, "is inside the data directory"),
+        (&launcher.data(), "is inside the data directory"),
+        (&strange, "is not empty and no Sealift data directory"),
+        (&copy, "is a backup of another server"),
+        (&other.data(), "is a data directory of its own"),
+    ] {
+        let refused = launcher.run("backup", &[&text(destination)]).await;
+        assert_eq!(refused.code, Some(2), "{destination:?}: {refused:?}");
+        assert!(refused.stderr.contains(words) && refused.stdout.is_empty(), "{destination:?}: {refused:?}");
+    }
+    assert!(!inside.exists() && fs::read(copy.join("catalog.db")).unwrap() == before);
+    assert_eq!(fs::read_dir(&strange).unwrap().count(), 1);
+}
+
+/// On another file system contents are copied, byte for byte.
+#[tokio::test]
+async fn where_nothing_can_be_linked_it_is_copied() {
+    let launcher = Launcher::new(SEALIFTD);
+    let (server, _, files) = filled(&launcher).await;
+    let Ok(elsewhere) = tempfile::Builder::new().prefix("sealift-backup-").tempdir_in("/dev/shm") else {
+        return;
+    };
+    if elsewhere.path().metadata().unwrap().dev() == launcher.data().metadata().unwrap().dev() {
+        return;
+    }
+    let copy = elsewhere.path().join("copy");
+    let said = launcher.run("backup", &[&copy.display().to_string()]).await.ok();
+    let count = server.store().blobs().len();
+    assert!(said.contains(&format!(": 0 files linked, {count} copied")), "{said}");
+    let large = Digest::of(&files["docs/large"]).to_string();
+    let copied = copy.join("blobs").join(&large[..2]).join(&large);
+    assert!(fs::read(copied).unwrap() == files["docs/large"]);
+    launcher.clone().on(&copy).run("check", &[]).await.ok();
+    assert_eq!(fs::read_dir(copy.join("incoming")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn what_the_server_lost_is_named_and_the_rest_is_saved() {
+    let launcher = Launcher::new(SEALIFTD);
+    let (server, _, files) = filled(&launcher).await;
+    let copy = launcher.folder().join("copy");
+    let destination = copy.display().to_string();
+    launcher.run("backup", &[&destination]).await.ok();
+    let lost = server.store().blob(&Digest::of(&files["docs/large"]));
+    fs::remove_file(&lost).unwrap();
+    // The earlier backup still has it.
+    launcher.run("backup", &[&destination]).await.ok();
+    fs::remove_dir_all(&copy).unwrap();
+    let lacking = launcher.run("backup", &[&destination]).await;
+    assert_eq!(lacking.code, Some(5), "{lacking:?}");
+    assert!(
+        lacking.stderr.contains("1 files are missing") && lacking.stderr.contains("sealiftd check"),
+        "{lacking:?}"
+    );
+    let checked = launcher.clone().on(&copy).run("check", &["--quick"]).await;
+    assert!(checked.code == Some(5) && checked.stdout.contains("41 of 42 contents"), "{checked:?}");
+}
+
+/// Files come, go and are replaced all the time while backups are taken: each is one moment of the server, in which
+/// whatever has a name has its bytes, and nothing is missing that had been acknowledged before.
+#[tokio::test]
+async fn backups_under_load_are_whole_and_have_what_was_acknowledged_before() {
+    let launcher = Launcher::new(SEALIFTD);
+    let (server, alice, files) = filled(&launcher).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let mut loads = Vec::new();
+    for worker in 0..3u64 {
+        let (mut client, done) = (alice.connect().await, done.clone());
+        loads.push(tokio::spawn(async move {
+            let mut round = 0u64;
+            while !done.load(Ordering::SeqCst) {
+                let path = format!("churn/{worker}");
+                let content = Pattern::new(1000 * (worker + 1) + round, 150_000).whole();
+                client.put_stream(&path, &content).await.unwrap();
+                if round % 2 == 1 {
+                    client.remove(&path).await.unwrap();
+                }
+                round += 1;
+            }
+            round
+        }));
+    }
+    let mut known = files;
+    let mut client = alice.connect().await;
+    let destination = launcher.folder().join("copy").display().to_string();
+    for round in 0..6u64 {
+        let path = format!("kept{round}");
+        let content = Pattern::new(50 + round, 120_000).whole();
+        client.put_stream(&path, &content).await.unwrap();
+        known.insert(path, content);
+        launcher.run("backup", &[&destination]).await.ok();
+        let copy = launcher.clone().on(Path::new(&destination));
+        let checked = copy.run("check", &[]).await;
+        assert_eq!(checked.code, Some(0), "round {round}: {checked:?}");
+        // A data directory by all means, whatever the server does meanwhile.
+        DataDirectory::open(Path::new(&destination)).unwrap();
+    }
+    done.store(true, Ordering::SeqCst);
+    for load in loads {
+        assert!(load.await.unwrap() > 1, "it was under load");
+    }
+    server.store().settled().await;
+    server.kill();
+    let server = launcher.clone().on(Path::new(&destination)).start().await;
+    all_arrive(&mut alice.at(server.address).connect().await, &known).await;
+    server.store().settled().await;
+}
+
+/// Only root can run this: what root backs up belongs to whom the data belongs, so that their server can use it.
+#[tokio::test]
+async fn a_backup_by_root_belongs_to_the_owner_of_the_data() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let launcher = Launcher::new(SEALIFTD);
+    let (server, ..) = filled(&launcher).await;
+    server.kill();
+    let below = |root: &Path| {
+        let mut found = vec![root.to_owned()];
+        let mut next = 0;
+        while next < found.len() {
+            if let Ok(entries) = fs::read_dir(&found[next]) {
+                found.extend(entries.map(|entry| entry.unwrap().path()));
+            }
+            next += 1;
+        }
+        found
+    };
+    for path in below(&launcher.data()) {
+        chown(path, Some(65534), Some(65534)).unwrap();
+    }
+    for attempt in ["new", "again"] {
+        let copy = launcher.folder().join("copy");
+        launcher.run("backup", &[&copy.display().to_string()]).await.ok();
+        for path in below(&copy) {
+            let owner = path.metadata().unwrap().uid();
+            assert_eq!(owner, 65534, "{attempt}: {}", path.display());
+        }
+    }
+}
