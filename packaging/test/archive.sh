@@ -28,7 +28,7 @@ unpack server
 unpack client
 
 if [ -f "$source" ]; then
-    for file in sealift sealiftd README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE sealiftd.toml \
+    for file in sealift sealiftd README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE sealiftd.toml grafana-dashboard.json \
         $(cd packaging && echo man/* completions/* sealiftd.s*); do
         [ -s "$work/server/$file" ] || fail "the archive has no $file"
     done
