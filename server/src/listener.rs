@@ -13,7 +13,7 @@ use rustls::pki_types::CertificateDer;
 use sealift_certs::tls::{Protocol, negotiated};
 use sealift_certs::{Identity, fingerprint};
 use sealift_protocol::{ErrorCode, JOIN_ALPN};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -58,7 +58,7 @@ pub struct Server {
     writer: JoinHandle<()>,
     lock: Lock,
     metrics: Option<TcpListener>,
-    control: Option<UnixListener>,
+    control: Option<control::UnixListener>,
 }
 
 impl Server {

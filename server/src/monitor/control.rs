@@ -3,19 +3,25 @@
 //! Whoever connects gets one JSON document and the end. Only the owner of the data directory, and root, may connect:
 //! the document names people and files.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+#[cfg(unix)]
+pub use tokio::net::UnixListener;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tracing::{debug, warn};
 
 use super::census::Stock;
+#[cfg(not(unix))]
+pub use super::elsewhere::UnixListener;
+#[cfg(not(unix))]
+use super::elsewhere::UnixStream;
 use super::health::Disk;
 use super::running::Running;
 use crate::SERVER;
@@ -84,7 +90,8 @@ pub fn listen(data: &Path) -> io::Result<UnixListener> {
     }
     // Nobody sees it under its name before it has its mode.
     let listener = UnixListener::bind(&fresh)?;
-    fs::set_permissions(&fresh, Permissions::from_mode(0o600))?;
+    #[cfg(unix)]
+    fs::set_permissions(&fresh, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     fs::rename(&fresh, &path)?;
     Ok(listener)
 }

@@ -26,9 +26,8 @@ pub struct Disk {
 impl Disk {
     /// That of a path.
     pub fn of(path: &Path) -> Result<Self> {
-        let facts = rustix::fs::statvfs(path).map_err(|error| Error::file(path)(error.into()))?;
-        let bytes = |blocks: u64| blocks.saturating_mul(facts.f_frsize);
-        Ok(Self { free_bytes: bytes(facts.f_bavail), size_bytes: bytes(facts.f_blocks) })
+        let facts = fs4::statvfs(path).map_err(Error::file(path))?;
+        Ok(Self { free_bytes: facts.available_space(), size_bytes: facts.total_space() })
     }
 }
 

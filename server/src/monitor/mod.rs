@@ -5,13 +5,19 @@
 
 pub mod census;
 pub mod control;
+#[cfg(not(unix))]
+mod elsewhere;
 pub mod exposition;
 pub mod health;
 pub mod http;
 pub mod meter;
 pub mod requests;
 pub mod running;
+#[cfg(unix)]
 pub mod service;
+
+#[cfg(not(unix))]
+pub use self::elsewhere::service;
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
