@@ -39,6 +39,7 @@ fn measures(style: &mut Style) {
     style.spacing.item_spacing = Vec2::new(GAP, GAP);
     style.spacing.button_padding = Vec2::new(10.0, 5.0);
     style.spacing.interact_size.y = BUTTON;
+    style.spacing.window_margin = Margin::same(18);
     style.spacing.menu_margin = Margin::same(6);
     style.spacing.scroll.floating = true;
     style.interaction.selectable_labels = false;

@@ -75,7 +75,7 @@ pub(super) async fn run(
 #[derive(Debug, Default)]
 struct Work {
     since: Option<(Instant, Totals)>,
-    told: Option<(Instant, u64)>,
+    told: Option<(Instant, [usize; 2])>,
 }
 
 impl Work {
@@ -93,7 +93,7 @@ impl Work {
         let Some((since, before)) = self.since else { return };
         let after = shared.queue().totals();
         let due = self.told.is_none_or(|(at, _)| at.elapsed() > REFRESH);
-        let news = after.done as u64 + after.failed as u64;
+        let news = [after.done, after.failed];
         if (is_idle || due) && self.told.is_none_or(|(_, told)| told != news) {
             self.told = Some((Instant::now(), news));
             shared.tell(Update::Stored);

@@ -294,6 +294,11 @@ impl Model {
         self.command(|profile| Command::List { profile, path, generation });
     }
 
+    /// Asks the server for everything that is shown: spaces, rights, and the directory.
+    pub fn reload(&mut self) {
+        self.command(Command::Connect);
+    }
+
     /// Opens a row: goes into a directory, describes a file.
     pub fn open_row(&mut self, row: usize) {
         let Some(entry) = self.browser.row(row) else { return };

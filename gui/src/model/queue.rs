@@ -2,7 +2,7 @@
 //!
 //! The engine takes jobs from it and tells it what happens to them; whoever draws it looks at it between two frames.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,8 +23,8 @@ const BATCH: usize = 256;
 pub struct Queue {
     pub(super) items: HashMap<ItemId, Item>,
     /// What has not ended, in the order in which it has its turn.
-    order: Vec<ItemId>,
-    /// What has ended, the latest first.
+    order: VecDeque<ItemId>,
+    /// What has ended, the latest last.
     ended: Vec<ItemId>,
     next: u64,
     next_job: u64,
@@ -78,7 +78,7 @@ impl Queue {
     pub fn new(parallel: usize) -> Self {
         Self {
             items: HashMap::new(),
-            order: Vec::new(),
+            order: VecDeque::new(),
             ended: Vec::new(),
             next: 0,
             next_job: 0,
@@ -102,7 +102,11 @@ impl Queue {
         self.next += 1;
         let item = Item { state, ..Item::new(spec) };
         self.totals.count(&item, true);
-        if item.state.has_ended() { &mut self.ended } else { &mut self.order }.push(id);
+        if item.state.has_ended() {
+            self.ended.push(id);
+        } else {
+            self.order.push_back(id);
+        }
         self.items.insert(id, item);
         self.version += 1;
         id
@@ -130,7 +134,11 @@ impl Queue {
 
     /// The entry in a row of the list: first what is to come, then what has ended.
     pub fn row(&self, row: usize) -> Option<(ItemId, &Item)> {
-        let id = self.order.get(row).or_else(|| self.ended.get(row.checked_sub(self.order.len())?))?;
+        let id = match row.checked_sub(self.order.len()) {
+            None => self.order.get(row)?,
+            // The latest first.
+            Some(ended) => self.ended.get(self.ended.len().checked_sub(1 + ended)?)?,
+        };
         Some((*id, self.items.get(id)?))
     }
 
@@ -182,7 +190,7 @@ impl Queue {
         let small = |spec: &Spec| !spec.tree && spec.size.is_some_and(|size| size <= SMALL);
         let mut items = vec![(self.order[at], first.clone())];
         if small(&first) {
-            let rest = self.order[at + 1..].iter().map(|id| (*id, &self.items[id]));
+            let rest = self.order.range(at + 1..).map(|id| (*id, &self.items[id]));
             let fits = |(_, item): &(ItemId, &Item)| {
                 ready(item)
                     && small(&item.spec)
@@ -241,7 +249,7 @@ impl Queue {
                 item.state = State::Waiting;
             });
             self.ended.retain(|other| *other != id);
-            self.order.push(id);
+            self.order.push_back(id);
             self.held.remove(&profile);
             self.version += 1;
         }
@@ -253,12 +261,12 @@ impl Queue {
         let failed = |id: &ItemId| matches!(self.items[id].state, State::Failed(_));
         let (again, rest): (Vec<_>, Vec<_>) = self.ended.iter().copied().partition(failed);
         self.ended = rest;
-        for id in again.into_iter().rev() {
+        for id in again {
             self.change(id, |item| {
                 item.begin_anew();
                 item.state = State::Waiting;
             });
-            self.order.push(id);
+            self.order.push_back(id);
         }
         self.version += 1;
     }
@@ -355,12 +363,13 @@ impl Queue {
 
     /// Moves entries to those that have ended.
     pub(super) fn end(&mut self, ids: &[ItemId]) {
-        match ids {
-            [] => return,
-            [one] => self.order.retain(|id| id != one),
-            _ => self.order.retain(|id| !self.items[id].state.has_ended()),
+        for id in ids {
+            // What ends was under way, so it is near the front, where a deque takes it out without moving the rest.
+            if let Some(at) = self.order.iter().position(|other| other == id) {
+                self.order.remove(at);
+                self.ended.push(*id);
+            }
         }
-        self.ended.splice(0..0, ids.iter().rev().copied());
         self.version += 1;
     }
 

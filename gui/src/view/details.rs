@@ -55,6 +55,8 @@ fn describe(ui: &mut Ui, description: &Description) {
         ui.add(Label::new(RichText::new(name).strong().size(15.0)).wrap().selectable(true));
     });
     ui.add_space(4.0);
+    // Facts are read, not clicked on.
+    ui.spacing_mut().interact_size.y = 18.0;
     Grid::new("facts").num_columns(2).spacing(Vec2::new(12.0, 4.0)).show(ui, |ui| {
         let mut fact = |name: &str, value: &str| {
             ui.label(RichText::new(name).small().weak());

@@ -117,7 +117,7 @@ fn keys(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut Shown) {
     if pressed(Modifiers::NONE, Key::F5) || pressed(Modifiers::COMMAND, Key::R) {
         match model.screen {
             Screen::Log => model.reload_log(),
-            _ => model.refresh(),
+            _ => model.reload(),
         }
     }
     if !typing && model.screen == Screen::Browse {

@@ -55,7 +55,6 @@ pub(super) fn show(ui: &mut Ui, model: &mut Model) {
             });
         });
     }
-    ui.add_space(2.0);
     if empty {
         ui.centered_and_justified(|ui| ui.label(RichText::new(texts::NO_TRANSFERS).weak()));
         return;
@@ -112,6 +111,7 @@ fn header(ui: &mut Ui, model: &mut Model, totals: Totals, rate: u64, parallel: u
     });
     // Always there, so that nothing moves when the first transfer begins.
     ui.horizontal(|ui| {
+        ui.spacing_mut().interact_size.y = 18.0;
         let fraction = if totals.bytes == 0 { 0.0 } else { totals.moved as f64 / totals.bytes as f64 };
         let left = texts::left(totals.bytes - totals.moved, rate).filter(|_| totals.running > 0);
         let mut told = vec![format!("{} of {}", figures::size(totals.moved), figures::size(totals.bytes))];
@@ -192,6 +192,7 @@ fn lines(ui: &mut Ui, item: &Item, name: &str) {
     let (text, kind) = status(item);
     ui.horizontal(|ui| {
         ui.spacing_mut().interact_size.y = 16.0;
+        ui.spacing_mut().item_spacing.x = 10.0;
         let room = ui.available_width();
         ui.scope(|ui| {
             ui.set_max_width(room * 0.45);

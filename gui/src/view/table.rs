@@ -183,7 +183,7 @@ fn draw(row: &mut TableRow<'_, '_>, browser: &Browser, entry: &Entry) {
     let index = row.index();
     row.set_selected(browser.is_selected(index));
     let cursor = browser.cursor == Some(index);
-    row.col(|ui| {
+    let (_, first) = row.col(|ui| {
         ui.add_space(4.0);
         let icon = RichText::new(widgets::entry_icon(entry.kind, &entry.name)).size(18.0);
         let icon = if is_place(entry) { icon.color(theme::accent(ui.visuals())) } else { icon.weak() };
@@ -200,6 +200,8 @@ fn draw(row: &mut TableRow<'_, '_>, browser: &Browser, entry: &Entry) {
             );
         }
     });
+    // The first cell stands for the row.
+    first.widget_info(|| WidgetInfo::selected(Role::Row, true, browser.is_selected(index), &entry.name));
     row.col(|ui| {
         if entry.kind == EntryKind::File {
             ui.label(RichText::new(figures::size(entry.size)).weak());
@@ -218,7 +220,6 @@ fn draw(row: &mut TableRow<'_, '_>, browser: &Browser, entry: &Entry) {
 /// What the mouse wants of a row.
 fn answer(response: &Response, browser: &Browser, entry: &Entry, index: usize) -> Option<Act> {
     let selected = browser.is_selected(index);
-    response.widget_info(|| WidgetInfo::selected(Role::Row, true, selected, &entry.name));
     let mut act = None;
     if response.double_clicked() {
         act = Some(Act::Open(index));

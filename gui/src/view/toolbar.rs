@@ -47,7 +47,7 @@ fn places(ui: &mut Ui, model: &mut Model) {
         model.up();
     }
     if widgets::icon_button(ui, icons::ARROW_CLOCKWISE, texts::REFRESH, true).clicked() {
-        model.refresh();
+        model.reload();
     }
 }
 
