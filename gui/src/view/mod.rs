@@ -14,7 +14,7 @@ mod widgets;
 
 use std::path::PathBuf;
 
-use eframe::egui::{CentralPanel, Frame, Key, Margin, Modifiers, Panel, Ui};
+use eframe::egui::{CentralPanel, Frame, Key, Margin, Modifiers, Panel, Ui, ViewportCommand};
 
 use crate::model::{Model, Screen};
 use crate::store::Look;
@@ -105,6 +105,9 @@ fn keys(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut Shown) {
     }
     let pressed = |modifiers: Modifiers, key: Key| ui.input_mut(|input| input.consume_key(modifiers, key));
     let typing = ui.ctx().text_edit_focused();
+    if pressed(Modifiers::COMMAND, Key::Q) {
+        ui.ctx().send_viewport_cmd(ViewportCommand::Close);
+    }
     if pressed(Modifiers::COMMAND, Key::F) {
         (model.screen, shown.focus_filter) = (Screen::Browse, true);
     }

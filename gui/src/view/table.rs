@@ -68,6 +68,7 @@ pub(super) fn show(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
 fn status(browser: &Browser) -> String {
     match browser.loading() {
         Some(count) if !browser.listed => texts::loading(count),
+        None if !browser.listed => String::new(),
         _ => texts::counts(browser.len(), browser.total(), browser.selected()),
     }
 }

@@ -27,6 +27,8 @@ impl Desk {
     #[track_caller]
     fn click_row(&mut self, name: &str) {
         self.row(name);
+        // A new table takes its measures first.
+        self.screen.run_steps(3);
         self.screen.get_by_role_and_label(Role::Row, name).click();
         self.screen.run_steps(3);
     }

@@ -119,7 +119,6 @@ async fn a_person_joins_uploads_and_closes_the_window() {
         let count = "SELECT count(*) FROM entries WHERE name = 'hello.txt'";
         world.catalog().query_row(count, [], |row| row.get::<_, i64>(0)).unwrap() > 0
     };
-    screen.picture("empty.png");
     wait("the upload", || {
         if stored() {
             return true;
@@ -145,8 +144,7 @@ async fn a_person_joins_uploads_and_closes_the_window() {
     println!("idle for 2 s: {idle} ticks of CPU");
     assert!(idle <= 4, "an idle window draws nothing, and took {idle} ticks in two seconds");
 
-    screen.run("xdotool", &["windowclose", &number]);
-    screen.run("xdotool", &["windowquit", &number]);
+    screen.keys(&["ctrl+q"]);
     wait("the end", || window.0.try_wait().unwrap().is_some());
     assert!(queue.exists(), "the queue is saved");
     world.stop().await;
