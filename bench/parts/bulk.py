@@ -28,6 +28,8 @@ def bulk(arguments):
                 argv = peer.upload(source, "big") if name == "up" else peer.download("big", target)
                 target.unlink(missing_ok=True)
                 os.sync()
+                # What was deleted is given back to the disk meanwhile, which would slow down whoever comes next.
+                time.sleep(2)
                 read_through(source, peer.data)
                 warm_pages(size + size // 4)
                 cpu, wire = server_cpu(peer.pids()), loopback_bytes()

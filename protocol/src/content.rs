@@ -6,6 +6,7 @@
 //! hand-over wakes a thread, and frames are smaller because they are the grain of progress on a slow line.
 
 mod order;
+mod past_cache;
 
 use std::io::{self, Read, Write};
 use std::sync::mpsc as blocking;
@@ -17,6 +18,7 @@ use crate::frame::{HEADER, MAX_DATA};
 use crate::{Digest, FrameKind, Hasher, Header};
 use order::{Block, Returns};
 pub use order::{EmptyBlocks, Filling, Order};
+pub use past_cache::PastCache;
 
 /// Payload bytes of a data frame: large enough to spread the cost of a frame, small enough for a core's cache.
 pub const FRAME: usize = 256 * 1024;
@@ -24,12 +26,13 @@ pub const FRAME: usize = 256 * 1024;
 /// Payload bytes of a block, the unit in which threads hand a content on.
 pub const BLOCK: usize = 4 * FRAME;
 
-/// Blocks that circulate in one transfer: one for each of its threads, and one that is ready.
-pub const BLOCKS: usize = 4;
+/// Blocks that circulate in one transfer: one for each of its threads, and some that are ready, so that a disk that
+/// pauses for a few milliseconds stops nobody.
+pub const BLOCKS: usize = 8;
 
 /// Bytes from which on a content is handed on in whole blocks, so that others can be called to it, each of whom takes one:
 /// 8 MiB. One that is soon over costs more by the first touch of large blocks than it saves in hand-overs.
-pub const LARGE: u64 = 2 * (BLOCKS * BLOCK) as u64;
+pub const LARGE: u64 = (BLOCKS * BLOCK) as u64;
 
 /// What a received block's memory is aligned to, for writes past the page cache; block sizes of disks are powers of
 /// two up to this.

@@ -6,6 +6,7 @@
 mod queue;
 mod receive;
 mod share;
+mod sink;
 #[cfg(test)]
 mod tests;
 mod tree;

@@ -90,16 +90,20 @@ impl Blobs {
 
     /// Begins an upload, past the page cache if that can be had.
     pub fn receive(&self) -> Result<Incoming> {
-        self.receive_cached().map(Incoming::past_the_cache)
+        self.begin(true)
     }
 
     /// Begins an upload that is soon read again.
     pub fn receive_cached(&self) -> Result<Incoming> {
+        self.begin(false)
+    }
+
+    fn begin(&self, past_the_cache: bool) -> Result<Incoming> {
         loop {
             let file = self.holds.number();
             // Before the file is there, so that the collector never takes it for nobody's.
             if let Some(hold) = self.holds.hold(file) {
-                return Incoming::create(self.upload(file), hold);
+                return Incoming::create(self.upload(file), hold, past_the_cache);
             }
         }
     }

@@ -1,7 +1,6 @@
 //! Receiving one content.
 
-use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use sealift_protocol::content::{self, EmptyBlocks};
@@ -11,6 +10,7 @@ use tokio::task::spawn_blocking;
 
 use super::queue::Queue;
 use super::share::{self, Ended, Ranges};
+use super::sink::Sink;
 use super::{Destination, Fetch};
 use crate::connection::{Connection, Piece, Replies, Requests};
 use crate::error::Error;
@@ -209,7 +209,7 @@ impl Incoming<'_> {
         };
         let failure = match (outcome, trailer) {
             (Ok((_, sha256)), Some(trailer)) => match self.verify(&trailer, sha256) {
-                Ok(()) => return Ok(self.commit(target, sink, elsewhere)),
+                Ok(()) => return Ok(self.commit(target, &sink, elsewhere)),
                 Err(failure) => Ok(failure),
             },
             // The last bytes could not be written.
@@ -229,9 +229,9 @@ impl Incoming<'_> {
     }
 
     /// Gives a verified content its name.
-    fn commit(&self, target: Option<Target>, sink: Sink, elsewhere: u64) -> Received {
-        if let (Some(target), Sink::File(file)) = (target, sink) {
-            target.commit(&file, &self.content)?;
+    fn commit(&self, target: Option<Target>, sink: &Sink, elsewhere: u64) -> Received {
+        if let (Some(target), Some(file)) = (target, sink.file()) {
+            target.commit(file, &self.content)?;
         }
         Ok(Taken { size: self.content.size, sha256: self.content.sha256, elsewhere })
     }
@@ -298,45 +298,6 @@ impl Incoming<'_> {
     }
 }
 
-/// What a large content is written to.
-enum Sink {
-    File(File),
-    Stream(Box<dyn Write + Send>),
-}
-
-impl Sink {
-    /// Hashes what an earlier attempt left, the first `count` bytes; what is written next comes behind them. Blocks.
-    fn hash_part(&mut self, hasher: &mut Hasher, count: u64) -> io::Result<()> {
-        match self {
-            Self::File(file) => {
-                // Not without need: after a truncation ext4 writes the whole file out when it is closed.
-                if file.metadata()?.len() != count {
-                    file.set_len(count)?;
-                }
-                file.rewind()?;
-                hasher.read(&*file, count)
-            }
-            Self::Stream(_) => Ok(()),
-        }
-    }
-}
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::File(file) => file.write(bytes),
-            Self::Stream(writer) => writer.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::File(file) => file.flush(),
-            Self::Stream(writer) => writer.flush(),
-        }
-    }
-}
-
 /// Opens what a large content is written to.
 fn open(
     to: &mut Destination,
@@ -347,14 +308,14 @@ fn open(
         Destination::Stream(writer) => {
             // Should the content not arrive, nobody can take back what was written.
             let writer = std::mem::replace(writer, Box::new(io::sink()));
-            Ok((None, Sink::Stream(writer)))
+            Ok((None, Sink::stream(writer)))
         }
         Destination::File { path, make_directory } => {
             prepare_directory(path, *make_directory)?;
             let (target, file) = Target::open(&site(path)?, content)?;
-            Ok((Some(target), Sink::File(file)))
+            Ok((Some(target), Sink::new(file, content.size)))
         }
-        Destination::Nowhere => Ok((None, Sink::Stream(Box::new(io::sink())))),
+        Destination::Nowhere => Ok((None, Sink::stream(Box::new(io::sink())))),
     }
 }
 

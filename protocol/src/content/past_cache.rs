@@ -1,0 +1,145 @@
+//! Writes past the page cache.
+//!
+//! For a large content that is written once, the page cache would only be a detour: a copy into fresh pages, which other
+//! contents have to make room for. Whole blocks go to the disk directly (`O_DIRECT`); a last part of a block and memory
+//! that is not aligned go the ordinary way, as does everything on file systems that cannot do that.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+
+use super::ALIGNMENT;
+
+/// A file that is written from a place on, past the page cache where that can be had.
+#[derive(Debug)]
+pub struct PastCache {
+    file: File,
+    position: u64,
+    /// Whether whole blocks are to go directly.
+    wanted: bool,
+    /// Whether the file is set to that now.
+    direct: bool,
+}
+
+impl PastCache {
+    /// Writes a file from its start, past the cache if `wanted`.
+    pub fn new(file: File, wanted: bool) -> Self {
+        Self { file, position: 0, wanted, direct: false }
+    }
+
+    /// The file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Goes on at that place.
+    pub fn go_to(&mut self, position: u64) {
+        self.position = position;
+    }
+
+    /// Writes all that follows through the cache.
+    pub fn use_cache(&mut self) {
+        self.wanted = false;
+    }
+
+    /// Sets the file to direct writes, or back; whether that could be had.
+    fn set(&mut self, direct: bool) -> bool {
+        if self.direct != direct && set_direct(&self.file, direct).is_ok() {
+            self.direct = direct;
+        }
+        self.direct == direct
+    }
+
+    /// Writes whole blocks directly; `None` if these bytes cannot be written so.
+    fn write_direct(&mut self, bytes: &[u8]) -> Option<io::Result<usize>> {
+        let whole = bytes.len() - bytes.len() % ALIGNMENT;
+        let aligned = whole > 0
+            && self.position.is_multiple_of(ALIGNMENT as u64)
+            && bytes.as_ptr().addr().is_multiple_of(ALIGNMENT);
+        if !self.wanted || !aligned {
+            return None;
+        }
+        self.wanted = self.set(true);
+        if !self.wanted {
+            return None;
+        }
+        match self.write_here(&bytes[..whole]) {
+            // Set, but not written directly: some file systems find out late.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                self.wanted = false;
+                None
+            }
+            written => Some(written),
+        }
+    }
+
+    fn write_here(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.seek(SeekFrom::Start(self.position))?;
+        let count = self.file.write(bytes)?;
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Write for PastCache {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(written) = self.write_direct(bytes) {
+            return written;
+        }
+        self.set(false);
+        self.write_here(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn set_direct(file: &File, direct: bool) -> io::Result<()> {
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    let mut flags = fcntl_getfl(file)?;
+    flags.set(OFlags::DIRECT, direct);
+    Ok(fcntl_setfl(file, flags)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_direct(_: &File, _: bool) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use proptest::prelude::*;
+
+    use super::super::BLOCK;
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn what_is_written_in_any_steps_is_in_the_file(
+            size in prop_oneof![0..3usize, (BLOCK - 2)..(BLOCK + 2), 0..3 * BLOCK],
+            step in prop_oneof![Just(ALIGNMENT), Just(BLOCK), 1..300_000usize],
+            start in prop_oneof![Just(0), Just(1usize)],
+            direct: bool,
+            cached_from in 0..4usize,
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("file");
+            // Aligned unless it starts at 1.
+            let memory: Vec<u8> = (0..size + 2 * ALIGNMENT).map(|i| u8::try_from(i % 253).unwrap()).collect();
+            let start = start + memory.as_ptr().align_offset(ALIGNMENT);
+            let content = &memory[start..start + size];
+            let mut file = PastCache::new(File::create(&path).unwrap(), direct);
+            for (index, part) in content.chunks(step).enumerate() {
+                if index == cached_from {
+                    file.use_cache();
+                }
+                file.write_all(part).unwrap();
+            }
+            prop_assert!(fs::read(&path).unwrap() == content);
+        }
+    }
+}
