@@ -37,9 +37,9 @@ impl Conflicts {
         for spec in specs {
             // Of two sources with one name, the second would replace the first.
             if self.taken.insert(key(&target(&spec))) {
-                free.push(spec)
+                free.push(spec);
             } else {
-                self.waiting.push_back(spec)
+                self.waiting.push_back(spec);
             }
         }
         free

@@ -27,7 +27,7 @@ impl Meter {
         let many = self.samples.len() > 1;
         match self.samples.back_mut() {
             Some((at, crossed)) if many && now.saturating_duration_since(*at) < STEP => {
-                *crossed = self.crossed
+                *crossed = self.crossed;
             }
             _ => self.samples.push_back((now, self.crossed)),
         }

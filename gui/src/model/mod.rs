@@ -498,7 +498,7 @@ impl Model {
                 self.refresh();
             }
             Update::NotConnected { profile, trouble } if is_current(&profile) => {
-                self.link = Link::Down(trouble)
+                self.link = Link::Down(trouble);
             }
             Update::Connected { .. } | Update::NotConnected { .. } => {}
             Update::Page { generation, entries } => self.browser.page(generation, entries),
