@@ -6,12 +6,15 @@ pub mod backup;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use sealift_certs::files::{create_private_dir, write_private};
 use sealift_certs::{Authority, CertError, TrustDomain};
 
 use crate::store::schema::{self, OpenError};
+
+/// How long a data directory's lock is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A data directory that has been initialised.
 #[derive(Debug, Clone)]
@@ -136,10 +139,18 @@ impl DataDirectory {
         let path = self.0.join("lock");
         let lock =
             File::options().create(true).truncate(false).write(true).open(&path).map_err(file(&path))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Lock(lock)),
-            Err(fs::TryLockError::WouldBlock) => Err(DataError::InUse(self.0.clone())),
-            Err(fs::TryLockError::Error(source)) => Err(file(&path)(source)),
+        let begun = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Lock(lock)),
+                // It may be about to be let go: by a server that is ending, or by a child of this very process, which
+                // has every open file until it becomes another program.
+                Err(fs::TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => {
+                    std::thread::sleep(LOCK_PATIENCE / 20);
+                }
+                Err(fs::TryLockError::WouldBlock) => return Err(DataError::InUse(self.0.clone())),
+                Err(fs::TryLockError::Error(source)) => return Err(file(&path)(source)),
+            }
         }
     }
 

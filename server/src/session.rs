@@ -399,7 +399,7 @@ impl Replying<'_> {
                 Slot::Changed(pending, transfer) => {
                     let outcome = self.conclude(pending).await?;
                     // Here it is logged.
-                    info_span!("put", request = number).in_scope(|| drop(transfer));
+                    drop(transfer);
                     outcome
                 }
                 Slot::Slice(order, index) => {

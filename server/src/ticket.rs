@@ -23,7 +23,6 @@ pub struct Ticket {
     transfer: Arc<Transfer>,
     started: Nanoseconds,
     identity: i64,
-    address: String,
     direction: Direction,
     digest: Mutex<Option<Digest>>,
     closed: AtomicBool,
@@ -36,14 +35,12 @@ impl Ticket {
             Ok(sealift_protocol::Location::In { space, names }) => entries::display(&space, &names),
             _ => "/".to_owned(),
         };
-        let address = caller.address.clone();
-        let transfers = &state.monitor.transfers;
+        let (who, from) = (caller.name.to_string(), caller.address.clone());
         Self {
             catalog: state.catalog.clone(),
-            transfer: transfers.begin(direction, caller.name.to_string(), address.clone(), whole),
+            transfer: state.monitor.transfers.begin(direction, who, from, whole),
             started: clock::now(),
             identity: caller.identity,
-            address,
             direction,
             digest: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -108,7 +105,7 @@ impl Ticket {
             started: self.started,
             duration_us: u64::try_from(self.transfer.elapsed().as_micros()).unwrap_or(u64::MAX),
             identity: self.identity,
-            address: self.address.clone(),
+            address: self.transfer.address().to_owned(),
             direction: self.direction,
             path: self.transfer.path().to_owned(),
             bytes,

@@ -67,7 +67,9 @@ impl World {
                     std::future::pending::<()>().await;
                 }
             };
-            sealift_server::serve(config, listener, shutdown).await.map_err(|error| format!("{error:#}"))
+            let served = sealift_server::serve(config, listener, shutdown).await;
+            // Whoever waits for this server would only see that nobody is there.
+            served.map_err(|error| format!("{error:#}")).inspect_err(|error| eprintln!("the server: {error}"))
         });
         let address = within(PATIENCE, "the server's address", address).await.unwrap();
         let site = Site::new(data, address);

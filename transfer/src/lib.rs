@@ -11,9 +11,11 @@ pub mod connection;
 pub mod download;
 pub mod error;
 pub mod event;
+pub mod figures;
 pub mod join;
 mod local;
 pub mod manner;
+pub mod mend;
 mod pace;
 pub mod plan;
 pub mod profile;
@@ -30,6 +32,7 @@ pub use connection::Connection;
 pub use error::Error;
 pub use event::{Event, Events};
 pub use manner::Manner;
+pub use mend::Mend;
 pub use profile::{Profile, Profiles};
 
 #[cfg(test)]

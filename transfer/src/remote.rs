@@ -1,7 +1,8 @@
 //! Everything that moves no contents: listing, describing, renaming, deleting, the log, the account.
 
 use sealift_protocol::message::{
-    Account, Description, Direction, Entry, Info, List, LogQuery, Remove, Renew, Transfer, Transplant, Whoami,
+    Account, Description, Direction, Entry, Info, List, LogQuery, MakeDirectory, Remove, Renew, Transfer,
+    Transplant, Whoami,
 };
 use sealift_protocol::{RemotePath, Reply, Request, WireError};
 
@@ -102,6 +103,17 @@ pub async fn remove(
         other => Err(unexpected(other)),
     };
     connection.ask_all(&requests, take).await
+}
+
+/// Makes a directory and those above it that are missing. One that exists stays as it is.
+///
+/// # Errors
+/// Fails when the server refuses, and when the connection breaks.
+pub async fn make_directory(connection: &mut Connection, path: RemotePath) -> Result<(), Error> {
+    match connection.ask(&Request::MakeDirectory(MakeDirectory { path, mtime: None })).await? {
+        Reply::Done {} => Ok(()),
+        other => Err(unexpected(other)),
+    }
 }
 
 /// Renames or moves an entry.

@@ -67,7 +67,7 @@ pub struct Distribution {
 }
 
 impl Histogram {
-    /// An empty one. There must be fewer bounds than [`BUCKETS`]; values above those that fit count as above all.
+    /// An empty one. There must be fewer bounds than 13; values above those that fit count as above all.
     pub fn new(bounds: &'static [u64]) -> Self {
         let bounds = &bounds[..bounds.len().min(BUCKETS - 1)];
         Self { bounds, buckets: Default::default(), sum: AtomicU64::new(0) }

@@ -57,8 +57,8 @@ pub struct Transfer {
     bytes: AtomicU64,
     wire_bytes: AtomicU64,
     ended: OnceLock<(Option<ErrorCode>, Duration)>,
-    /// That of the request.
-    span: Span,
+    /// That of the request, once it has one.
+    span: OnceLock<Span>,
 }
 
 /// A transfer under way, as `sealiftd status` shows it.
@@ -113,7 +113,7 @@ impl Transfers {
             bytes: AtomicU64::new(0),
             wire_bytes: AtomicU64::new(0),
             ended: OnceLock::new(),
-            span: Span::current(),
+            span: OnceLock::new(),
         });
         running.insert(*next, transfer.clone());
         transfer
@@ -143,6 +143,11 @@ impl Transfers {
 }
 
 impl Transfer {
+    /// Notes that this is where the transfer's request is served: its line of the log says so, whoever writes it.
+    pub fn serve_here(&self) {
+        let _ = self.span.set(Span::current());
+    }
+
     /// Notes how large the content is.
     pub fn expect(&self, size: u64) {
         self.size.store(size, Ordering::Relaxed);
@@ -168,6 +173,11 @@ impl Transfer {
     /// How long it has been under way.
     pub fn elapsed(&self) -> Duration {
         self.begun.elapsed()
+    }
+
+    /// From where.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// The whole path.
@@ -210,8 +220,7 @@ impl Drop for Transfer {
     fn drop(&mut self) {
         let Some((error, duration)) = self.ended.get() else { return };
         let (bytes, wire_bytes) = self.crossed();
-        // On the catalog's thread there is none.
-        let _request = tracing::Span::current().is_none().then(|| self.span.enter());
+        let _request = self.span.get().map(Span::enter);
         info!(
             direction = ?self.direction,
             path = self.path,

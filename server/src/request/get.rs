@@ -125,6 +125,7 @@ pub async fn send(
 ) -> Result<Outcome> {
     let before = writer.bytes();
     let Found { mut ticket, opened, path, length } = found;
+    ticket.transfer().serve_here();
     let mut crossed = (0, 0);
     match carried.take() {
         Some(earlier) if length.is_some() && earlier.goes_on(&path, &opened) => {

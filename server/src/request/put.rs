@@ -75,6 +75,7 @@ pub async fn accept(
     prefixes: &Prefixes,
 ) -> Result<Acceptance> {
     let ticket = Ticket::new(state, caller, Direction::Put, &put.path);
+    ticket.transfer().serve_here();
     if let Some(size) = put.size {
         ticket.transfer().expect(size);
     }

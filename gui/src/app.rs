@@ -1,0 +1,152 @@
+//! The window: the model, the engine behind it, and what is drawn of both.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use eframe::egui::{self, Context, Ui, ViewportCommand};
+use sealift_transfer::Profiles;
+
+use crate::engine::{Command, Engine, infos};
+use crate::model::Model;
+use crate::model::queue::Queue;
+use crate::store::{Look, Store};
+use crate::texts;
+use crate::view::{self, Shown};
+
+/// Where the window finds and keeps things.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The user's configuration for Sealift, which the command line shares.
+    pub configuration: PathBuf,
+    /// What the window keeps between two starts.
+    pub state: PathBuf,
+    /// Where downloads go at first.
+    pub downloads: PathBuf,
+}
+
+/// The window.
+#[derive(Debug)]
+pub struct App {
+    /// What it is about.
+    pub model: Model,
+    /// How it looks.
+    pub look: Look,
+    shown: Shown,
+    engine: Engine,
+    store: Option<Store>,
+    kept: Look,
+}
+
+impl App {
+    /// A window on the profiles and the saved queue, with a token to join with if there is one.
+    ///
+    /// # Errors
+    /// Fails when the system gives the engine no thread.
+    pub fn new(places: &Places, token: Option<String>) -> std::io::Result<Self> {
+        let store = Store::open(places.state.clone());
+        let look = store.as_ref().map_or_else(|_| Look::default(), Store::look);
+        let mut queue = Queue::new(look.parallel);
+        let file = store.as_ref().ok().and_then(Store::queue_file);
+        let damaged = file.as_ref().and_then(|file| file.load(&mut queue));
+        let queue = Arc::new(Mutex::new(queue));
+        let profiles = Profiles::new(places.configuration.join("profiles"));
+        let known = infos(&profiles);
+        let downloads = look.downloads.clone().unwrap_or_else(|| places.downloads.clone());
+        let mut model = Model::new(queue.clone(), downloads);
+        let now = Instant::now();
+        match (&store, &file, damaged) {
+            (Err(error), ..) => {
+                let reason = sealift_transfer::error::plain(error);
+                model.notices.complain(&texts::state_unusable(&places.state, &reason), now);
+            }
+            (Ok(_), None, _) => model.notices.complain(&texts::queue_elsewhere(), now),
+            (Ok(_), Some(_), Some(message)) => {
+                let trouble = crate::model::queue::Trouble { message, mend: sealift_transfer::Mend::Person };
+                model.notices.complain(&trouble, now);
+            }
+            (Ok(_), Some(_), None) => {}
+        }
+        let engine = Engine::start(profiles, queue, file)?;
+        model.begin(known, look.profile.clone());
+        if let Some(token) = token {
+            model.screen = crate::model::Screen::Join;
+            model.join.token = token;
+            model.submit_join();
+        }
+        engine.send(Command::Stir);
+        Ok(Self { model, kept: look.clone(), look, shown: Shown::default(), engine, store: store.ok() })
+    }
+
+    /// Prepares the window's style, and has the engine draw it when there is something new.
+    pub fn attach(&self, window: &Context) {
+        crate::theme::apply(window);
+        window.set_zoom_factor(self.look.zoom);
+        self.engine.waker.attach(window.clone());
+    }
+
+    /// Draws the window once.
+    pub fn draw(&mut self, ui: &mut Ui) {
+        let now = Instant::now();
+        self.engine.waker.drawing();
+        while let Ok(update) = self.engine.updates.try_recv() {
+            self.model.apply(update, now);
+        }
+        view::show(ui, &mut self.model, &mut self.look, &mut self.shown);
+        for command in self.model.take_commands() {
+            self.engine.send(command);
+        }
+        self.look.profile.clone_from(&self.model.profile);
+        self.look.downloads = Some(self.model.downloads.clone());
+        self.look.parallel = self.model.queue().parallel();
+        self.observe(ui.ctx());
+        if let Some(change) = self.model.notices.next_change() {
+            // One picture when it goes, and none until then.
+            let wait = change.saturating_duration_since(now) + Duration::from_millis(20);
+            ui.ctx().request_repaint_after(wait);
+        }
+    }
+
+    /// Takes down how the window looks.
+    fn observe(&mut self, window: &Context) {
+        let (rect, maximized, focused) = window.input(|input| {
+            let viewport = input.viewport();
+            (viewport.inner_rect, viewport.maximized, input.focused)
+        });
+        self.look.maximized = maximized.unwrap_or(false);
+        self.look.zoom = window.zoom_factor();
+        if let Some(rect) = rect.filter(|rect| !self.look.maximized && rect.width() > 1.0) {
+            self.look.size = [rect.width() * self.look.zoom, rect.height() * self.look.zoom];
+        }
+        self.engine.attend(focused);
+    }
+
+    /// Keeps how the window looks.
+    fn keep(&mut self) {
+        if let Some(store) = &self.store
+            && self.look != self.kept
+        {
+            // A look that is not kept is no loss worth a message when the window is closing.
+            let _ = store.save_look(&self.look);
+            self.kept.clone_from(&self.look);
+        }
+    }
+}
+
+impl eframe::App for App {
+    fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
+        self.draw(ui);
+        if ui.input(|input| input.viewport().close_requested()) {
+            self.keep();
+        }
+        if std::mem::take(&mut self.shown.attention) {
+            ui.ctx().send_viewport_cmd(ViewportCommand::RequestUserAttention(
+                egui::UserAttentionType::Informational,
+            ));
+        }
+    }
+
+    fn on_exit(&mut self, _: Option<&eframe::glow::Context>) {
+        self.keep();
+    }
+}

@@ -1,0 +1,243 @@
+//! Commands that move no contents.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use sealift_certs::JoinToken;
+use sealift_protocol::message::{EntryKind, List};
+use sealift_protocol::{Name, RemotePath, WireError};
+use sealift_transfer::remote::{self, LogFilter};
+use sealift_transfer::{Client, Error, Mend};
+
+use super::{Command, Preview, Shared, Update, infos, names, options, preview};
+use crate::model::Undo;
+use crate::model::queue::Trouble;
+use crate::texts;
+
+/// Does what a command says, and tells what comes of it.
+pub(super) async fn obey(shared: Arc<Shared>, command: Command) {
+    match command {
+        Command::Join { token, name } => match join(&shared, &token, &name).await {
+            Ok(name) => {
+                shared.tell(Update::Profiles(infos(&shared.profiles)));
+                shared.tell(Update::Joined(name));
+            }
+            Err(trouble) => shared.tell(Update::NotJoined(trouble)),
+        },
+        Command::Connect(profile) => match connect(&shared, &profile).await {
+            Ok(account) => shared.tell(Update::Connected { profile, account }),
+            Err(error) => shared.tell(Update::NotConnected { profile, trouble: Trouble::from(&error) }),
+        },
+        Command::List { profile, path, generation } => {
+            let result = list(&shared, &profile, path, generation).await;
+            let result = result.map_err(|error| Trouble::from(&error));
+            shared.tell(Update::Listed { generation, result });
+        }
+        Command::Describe { profile, path } => describe(&shared, &profile, path).await,
+        Command::Log { profile, filter, generation } => {
+            let result = log(&shared, &profile, filter, generation).await;
+            shared.tell(Update::LogEnd { generation, result: result.map_err(|error| Trouble::from(&error)) });
+        }
+        Command::MakeFolder { profile, path } => {
+            let made = with_client(&shared, &profile, async |client| {
+                remote::make_directory(client.connection().await?, path.clone()).await
+            });
+            shared.tell(match made.await {
+                Ok(()) => did(texts::made_folder(&path), Some(Undo::RemoveFolder(path))),
+                Err(error) => Update::Failed(Trouble::from(&error)),
+            });
+        }
+        Command::Move { profile, pairs, back } => move_all(&shared, &profile, pairs, back).await,
+        Command::Copy { profile, pairs } => {
+            let copied = with_client(&shared, &profile, async |client| {
+                for (from, to) in &pairs {
+                    remote::copy(client.connection().await?, from.clone(), to.clone()).await?;
+                }
+                Ok(())
+            });
+            shared.tell(match copied.await {
+                Ok(()) => did(texts::copied(&pairs), None),
+                Err(error) => Update::Failed(Trouble::from(&error)),
+            });
+        }
+        Command::Delete { profile, paths, recursive } => {
+            shared.tell(delete(&shared, &profile, paths, recursive).await);
+        }
+        Command::Renew(profile) => {
+            let renewed = with_client(&shared, &profile, async |client| client.renew().await);
+            let update = match renewed.await {
+                Ok(_) => Update::Did { text: texts::RENEWED.into(), undo: None, touched: false },
+                Err(error) => Update::Failed(Trouble::from(&error)),
+            };
+            shared.forget_clients(&profile);
+            shared.tell(Update::Profiles(infos(&shared.profiles)));
+            shared.tell(update);
+        }
+        Command::PlanUploads { profile, paths, to } => names::uploads(&shared, &profile, paths, &to).await,
+        Command::PlanDownloads { profile, entries, to } => {
+            names::downloads(&shared, &profile, entries, to).await;
+        }
+        // The main loop's own business.
+        Command::Stir => {}
+    }
+}
+
+fn did(text: String, undo: Option<Undo>) -> Update {
+    Update::Did { text, undo, touched: true }
+}
+
+/// Lends a client of the profile, once more if the connection that it had turned out to be stale.
+pub(super) async fn with_client<T>(
+    shared: &Shared,
+    profile: &Name,
+    mut work: impl AsyncFnMut(&mut Client) -> Result<T, Error>,
+) -> Result<T, Error> {
+    loop {
+        let mut client = shared.client(profile)?;
+        let was_connected = client.is_connected();
+        match work(&mut client).await {
+            Ok(value) => {
+                shared.give_back(profile, client);
+                return Ok(value);
+            }
+            // A server closes connections that nobody uses.
+            Err(Error::Lost(_)) if was_connected => {}
+            Err(Error::Refused(error)) if was_connected && error.retry => {}
+            Err(error) => {
+                shared.give_back(profile, client);
+                return Err(error);
+            }
+        }
+    }
+}
+
+async fn join(shared: &Shared, token: &str, name: &str) -> Result<Name, Trouble> {
+    let person = |message: String| Trouble { message, mend: Mend::Person };
+    let token = token.parse::<JoinToken>().map_err(|error| person(error.to_string()))?;
+    let name = match name {
+        "" => free_name(shared),
+        name => name.parse::<Name>().map_err(|error| person(error.to_string()))?,
+    };
+    // First of all, so that no token is spent on a certificate that cannot be kept.
+    let failed = |error: Error| Trouble::from(&error);
+    let place = shared.profiles.reserve(&name).map_err(|error| failed(error.into()))?;
+    let enrolment = sealift_transfer::join::join(&token, &options()).await.map_err(failed)?;
+    place.save(&enrolment).map_err(|error| failed(error.into()))?;
+    Ok(name)
+}
+
+/// `default`, as the command line has it, or the first of `server-2`, `server-3`, ... that is free.
+fn free_name(shared: &Shared) -> Name {
+    let candidates =
+        std::iter::once("default".to_owned()).chain((2..).map(|number| format!("server-{number}")));
+    let names = candidates.filter_map(|name| name.parse::<Name>().ok());
+    let mut free = names.filter(|name| !shared.profiles.contains(name));
+    free.next().expect("there are more names than profiles")
+}
+
+async fn connect(shared: &Shared, profile: &Name) -> Result<sealift_protocol::message::Account, Error> {
+    // Whoever asks for it wants to know how it is now.
+    shared.forget_clients(profile);
+    let mut client = shared.client(profile)?;
+    let account = remote::whoami(client.connection().await?).await?;
+    if client.should_renew(SystemTime::now()) {
+        // One that is not renewed today is renewed tomorrow; when it is expired, the connection says so.
+        let _ = client.renew().await;
+        shared.tell(Update::Profiles(infos(&shared.profiles)));
+    }
+    shared.give_back(profile, client);
+    Ok(account)
+}
+
+async fn list(shared: &Shared, profile: &Name, path: RemotePath, generation: u64) -> Result<(), Error> {
+    let wanted = List { path, recursive: false, after: None, limit: 0 };
+    with_client(shared, profile, async |client| {
+        let mut listing = remote::list(client.connection().await?, wanted.clone()).await?;
+        while let Some(entries) = listing.page().await? {
+            // The window looks at them when it is drawn next.
+            let _ = shared.updates.send(Update::Page { generation, entries });
+            shared.waker.soon();
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn describe(shared: &Shared, profile: &Name, path: RemotePath) {
+    let described = with_client(shared, profile, async |client| {
+        let mut found = None;
+        let paths = std::slice::from_ref(&path);
+        remote::info(client.connection().await?, paths, |_, answer| found = Some(answer)).await?;
+        match found {
+            Some(answer) => Ok(answer?),
+            None => Err(Error::Protocol("no answer came".into())),
+        }
+    });
+    let result = described.await;
+    let file = result.as_ref().ok().filter(|described| described.kind == EntryKind::File).cloned();
+    let result = result.map_err(|error| Trouble::from(&error));
+    shared.tell(Update::Described { path: path.clone(), result });
+    if let Some(description) = file {
+        let preview = match preview::kind(&description) {
+            None => Preview::Nothing,
+            Some(kind) => {
+                preview::fetch(shared, profile, &description, kind).await.unwrap_or(Preview::Nothing)
+            }
+        };
+        shared.tell(Update::Previewed { path, preview });
+    }
+}
+
+async fn log(shared: &Shared, profile: &Name, filter: LogFilter, generation: u64) -> Result<(), Error> {
+    with_client(shared, profile, async |client| {
+        let mut log = remote::log(client.connection().await?, filter.clone());
+        while let Some(records) = log.page().await? {
+            shared.tell(Update::LogPage { generation, records });
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn move_all(shared: &Shared, profile: &Name, pairs: Vec<(RemotePath, RemotePath)>, back: bool) {
+    let mut moved = Vec::new();
+    let result = with_client(shared, profile, async |client| {
+        for (from, to) in &pairs[moved.len()..] {
+            let connection = client.connection().await?;
+            let placed = remote::rename(connection, from.clone(), to.clone()).await?;
+            // Where it is now, and where it was.
+            moved.push((placed, from.clone()));
+        }
+        Ok(())
+    });
+    let result = result.await;
+    if !moved.is_empty() {
+        let text = if back { texts::moved_back(moved.len()) } else { texts::moved(&pairs, moved.len()) };
+        let undo = (!back).then(|| Undo::MoveBack(moved.into_iter().rev().collect()));
+        shared.tell(did(text, undo));
+    }
+    if let Err(error) = result {
+        shared.tell(Update::Failed(Trouble::from(&error)));
+    }
+}
+
+async fn delete(shared: &Shared, profile: &Name, paths: Vec<RemotePath>, recursive: bool) -> Update {
+    let mut gone = 0;
+    let mut first: Option<WireError> = None;
+    let deleted = with_client(shared, profile, async |client| {
+        let connection = client.connection().await?;
+        remote::remove(connection, &paths, recursive, |_, answer| match answer {
+            Ok(()) => gone += 1,
+            Err(error) => {
+                first.get_or_insert(error);
+            }
+        })
+        .await
+    });
+    let result = deleted.await;
+    match (result, first) {
+        (Err(error), _) => Update::Failed(Trouble::from(&error)),
+        (Ok(()), Some(error)) => Update::Failed(Trouble::from(&Error::from(error))),
+        (Ok(()), None) => did(texts::deleted(&paths, gone), None),
+    }
+}

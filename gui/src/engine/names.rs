@@ -1,0 +1,101 @@
+//! What is to be transferred, and which names are taken where it goes.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sealift_protocol::message::{Direction, List};
+use sealift_protocol::{ErrorCode, Name, RemotePath};
+use sealift_transfer::error::Unfit;
+use sealift_transfer::{Error, remote};
+
+use super::control::with_client;
+use super::{Shared, Update};
+use crate::model::queue::{Spec, Trouble};
+
+/// Looks at local files and directories, and at the directory on the server that they go to.
+pub(super) async fn uploads(shared: &Shared, profile: &Name, paths: Vec<PathBuf>, to: &RemotePath) {
+    let (owner, directory) = (profile.clone(), to.clone());
+    let looking = tokio::task::spawn_blocking(move || {
+        let specs = paths.into_iter().map(|path| upload(&owner, path, &directory));
+        let (mut found, mut troubles) = (Vec::new(), Vec::new());
+        for spec in specs {
+            match spec {
+                Ok(spec) => found.push(spec),
+                Err(error) => troubles.push(Trouble::from(&error)),
+            }
+        }
+        (found, troubles)
+    });
+    let Ok((specs, troubles)) = looking.await else { return };
+    let taken = match remote_names(shared, profile, to).await {
+        Ok(taken) => taken,
+        Err(error) => return shared.tell(Update::Failed(Trouble::from(&error))),
+    };
+    shared.tell(Update::Planned { specs, taken, troubles });
+}
+
+fn upload(profile: &Name, path: PathBuf, directory: &RemotePath) -> Result<Spec, Error> {
+    let metadata = path.metadata().map_err(Error::local("read", &path))?;
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| Error::Unfit { path: path.clone(), unfit: Unfit::NotUtf8 })?;
+    if !metadata.is_dir() && !metadata.is_file() {
+        return Err(Error::Unfit { path, unfit: Unfit::Special });
+    }
+    let remote = directory.join(name)?;
+    let tree = metadata.is_dir();
+    let size = (!tree).then_some(metadata.len());
+    Ok(Spec { profile: profile.clone(), direction: Direction::Put, local: path, remote, tree, size })
+}
+
+/// The names in a directory on the server; none if it is not there, or may not be read.
+async fn remote_names(shared: &Shared, profile: &Name, path: &RemotePath) -> Result<Vec<String>, Error> {
+    let wanted = List { path: path.clone(), recursive: false, after: None, limit: 0 };
+    let listed = with_client(shared, profile, async |client| {
+        let mut names = Vec::new();
+        let mut listing = remote::list(client.connection().await?, wanted.clone()).await?;
+        while let Some(entries) = listing.page().await? {
+            names.extend(entries.into_iter().map(|entry| entry.name));
+        }
+        Ok(names)
+    });
+    match listed.await {
+        // Whoever may only drop files there is not told what is there.
+        Err(Error::Refused(error)) if matches!(error.code, ErrorCode::NotFound | ErrorCode::NotAllowed) => {
+            Ok(Vec::new())
+        }
+        listed => listed,
+    }
+}
+
+/// Looks at the local directory that these go to.
+pub(super) async fn downloads(
+    shared: &Shared,
+    profile: &Name,
+    entries: Vec<(RemotePath, bool, Option<u64>)>,
+    to: PathBuf,
+) {
+    let owner = profile.clone();
+    let looking = tokio::task::spawn_blocking(move || {
+        let taken = local_names(&to)?;
+        let spec = |(remote, tree, size): (RemotePath, bool, Option<u64>)| {
+            let local = to.join(remote.file_name()?);
+            let size = size.filter(|_| !tree);
+            Some(Spec { profile: owner.clone(), direction: Direction::Get, local, remote, tree, size })
+        };
+        Ok::<_, Error>((entries.into_iter().filter_map(spec).collect::<Vec<_>>(), taken))
+    });
+    match looking.await {
+        Ok(Ok((specs, taken))) => shared.tell(Update::Planned { specs, taken, troubles: Vec::new() }),
+        Ok(Err(error)) => shared.tell(Update::Failed(Trouble::from(&error))),
+        Err(_) => {}
+    }
+}
+
+fn local_names(directory: &Path) -> Result<Vec<String>, Error> {
+    let entries = match std::fs::read_dir(directory) {
+        // It is made when the first file comes.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::local("read", directory))?,
+    };
+    Ok(entries.filter_map(Result::ok).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+}

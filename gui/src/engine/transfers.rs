@@ -1,0 +1,206 @@
+//! The engine's main loop: it takes commands, runs the queue's jobs, and saves the queue.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sealift_protocol::message::Direction;
+use sealift_transfer::download::{Destination, Download, download};
+use sealift_transfer::tree::{Omitted, Walking};
+use sealift_transfer::upload::{Source, Upload, upload};
+use sealift_transfer::{Error, Event, Manner, plan};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_local};
+
+use super::{Command, Shared, Update, control};
+use crate::model::Numbers;
+use crate::model::queue::{Job, Totals, Trouble};
+use crate::store::QueueFile;
+use crate::texts;
+
+/// Work that took less is not worth a notification to somebody who looks elsewhere.
+const LONG: Duration = Duration::from_secs(10);
+
+/// How long changes of the queue are collected before it is saved.
+const SAVING: Duration = Duration::from_millis(700);
+
+/// Takes commands and runs jobs until nobody sends commands any more.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    file: Option<QueueFile>,
+) {
+    let saving = spawn_local(save(shared.clone(), file.clone()));
+    let mut jobs: HashMap<u64, JoinHandle<()>> = HashMap::new();
+    let mut work = Work::default();
+    loop {
+        for stopped in shared.queue().take_stops() {
+            if let Some(job) = jobs.remove(&stopped) {
+                // What was under way is closed; the other side keeps what it has.
+                job.abort();
+            }
+        }
+        jobs.retain(|_, job| !job.is_finished());
+        loop {
+            let Some(job) = shared.queue().take_job(jobs.len()) else { break };
+            work.begin(&shared);
+            let id = job.id;
+            jobs.insert(id, spawn_local(transfer(shared.clone(), job)));
+        }
+        work.look(&shared, jobs.is_empty());
+        tokio::select! {
+            command = commands.recv() => match command {
+                Some(Command::Stir) => shared.dirty.notify_one(),
+                Some(command) => { spawn_local(control::obey(shared.clone(), command)); }
+                None => break,
+            },
+            () = shared.stirred.notified() => {}
+        }
+    }
+    for job in jobs.into_values() {
+        job.abort();
+        // Its connections are closed when it is gone.
+        let _ = job.await;
+    }
+    saving.abort();
+    let _ = saving.await;
+    if let Some(file) = file {
+        // Nobody is there to be told; what was saved last is still there.
+        let _ = file.save(&shared.queue().saved());
+    }
+}
+
+/// A stretch of work, from the first job to the last.
+#[derive(Debug, Default)]
+struct Work {
+    since: Option<(Instant, Totals)>,
+    told: Option<(Instant, [usize; 2])>,
+}
+
+impl Work {
+    fn begin(&mut self, shared: &Shared) {
+        if self.since.is_none() {
+            let totals = shared.queue().totals();
+            self.since = Some((Instant::now(), totals));
+        }
+    }
+
+    /// Tells what has become of it, when it is over.
+    fn look(&mut self, shared: &Shared, is_idle: bool) {
+        /// A directory is not listed again for each of a hundred thousand files.
+        const REFRESH: Duration = Duration::from_secs(2);
+        let Some((since, before)) = self.since else { return };
+        let after = shared.queue().totals();
+        let due = self.told.is_none_or(|(at, _)| at.elapsed() > REFRESH);
+        let news = [after.done, after.failed];
+        if (is_idle || due) && self.told.is_none_or(|(_, told)| told != news) {
+            self.told = Some((Instant::now(), news));
+            shared.tell(Update::Stored);
+        }
+        if is_idle {
+            self.since = None;
+            let text = texts::work_is_done(before, after);
+            if since.elapsed() >= LONG && !shared.attended.load(std::sync::atomic::Ordering::Relaxed) {
+                let summary = text.clone();
+                // A system without notifications has none to show; the window says the same.
+                tokio::task::spawn_blocking(move || {
+                    let _ = notify_rust::Notification::new()
+                        .appname(texts::NAME)
+                        .summary(texts::NAME)
+                        .body(&summary)
+                        .icon("sealift-gui")
+                        .show();
+                });
+            }
+            if !text.is_empty() {
+                shared.tell(Update::Did { text, undo: None, touched: false });
+            }
+        }
+    }
+}
+
+/// Does a job, and tells the queue how it goes.
+async fn transfer(shared: Arc<Shared>, job: Job) {
+    let numbers = Numbers::of(&job);
+    let events = |event: Event| {
+        shared.queue().take(&job, &numbers, event, Instant::now());
+        shared.waker.soon();
+    };
+    let result = async {
+        let mut client = shared.client(&job.profile)?;
+        let manner = Manner::default();
+        match job.direction {
+            Direction::Put => upload(&mut client, uploads(&job), manner, &events).await?,
+            Direction::Get => {
+                download(&mut client, downloads(&job), &Walking::default(), manner, &events).await?;
+            }
+        }
+        shared.give_back(&job.profile, client);
+        Ok::<(), Error>(())
+    };
+    let error = result.await.err().map(|error| (Trouble::from(&error), error.concerns_all()));
+    shared.queue().job_ended(&job, error);
+    shared.waker.soon();
+    shared.dirty.notify_one();
+    shared.stirred.notify_one();
+}
+
+/// What a job uploads, found while it is asked for.
+fn uploads(job: &Job) -> impl Iterator<Item = Result<Upload, Omitted>> + Send + 'static {
+    let specs: Vec<_> = job.items.iter().map(|(_, spec)| spec.clone()).collect();
+    specs.into_iter().enumerate().flat_map(|(id, spec)| {
+        let found: Box<dyn Iterator<Item = _> + Send> = if spec.tree {
+            // With a slash behind it, what is in it goes to where it is to be.
+            let source: PathBuf = spec.local.join("");
+            match plan::uploads([source], Some(&spec.remote), &Walking::default()) {
+                Ok(uploads) => Box::new(uploads),
+                // Only the list of spaces is no place for a directory, and nobody can choose that.
+                Err(_) => Box::new(std::iter::empty()),
+            }
+        } else {
+            let source = Source::File(spec.local.clone());
+            Box::new(std::iter::once(Ok(Upload { id, source, to: spec.remote.clone(), inside: None })))
+        };
+        found
+    })
+}
+
+fn downloads(job: &Job) -> Vec<Download> {
+    let download = |spec: &crate::model::queue::Spec| Download {
+        from: spec.remote.clone(),
+        to: Destination::File { path: spec.local.clone(), make_directory: true },
+        tree: spec.tree.then(|| spec.local.clone()),
+    };
+    job.items.iter().map(|(_, spec)| download(spec)).collect()
+}
+
+/// Saves the queue whenever it has changed, with a pause between.
+async fn save(shared: Arc<Shared>, file: Option<QueueFile>) {
+    let Some(file) = file else { return };
+    let mut saved = shared.queue().version();
+    loop {
+        shared.dirty.notified().await;
+        if shared.queue().version() == saved {
+            continue;
+        }
+        tokio::time::sleep(SAVING).await;
+        let (version, items) = {
+            let queue = shared.queue();
+            (queue.version(), queue.saved())
+        };
+        let (begun, writer) = (Instant::now(), file.clone());
+        let written = tokio::task::spawn_blocking(move || writer.save(&items)).await;
+        saved = version;
+        if let Ok(Err(error)) = written {
+            let path = file.path().to_owned();
+            shared.tell(Update::Failed(Trouble::from(&Error::Local {
+                action: "save the queue in",
+                path,
+                source: error,
+            })));
+        }
+        // A long queue is not saved all the time.
+        tokio::time::sleep(begun.elapsed() * 20).await;
+    }
+}

@@ -1,0 +1,46 @@
+//! When the window is drawn again.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use eframe::egui;
+
+/// The shortest time between two pictures that transfers ask for: twenty in a second.
+const FRAME: Duration = Duration::from_millis(50);
+
+/// Asks for a new picture when there is something new to see, and never otherwise.
+#[derive(Debug, Default)]
+pub struct Waker {
+    window: OnceLock<egui::Context>,
+    asked: AtomicBool,
+}
+
+impl Waker {
+    /// Says which window is to be drawn.
+    pub fn attach(&self, window: egui::Context) {
+        // The first one stays; there is only one.
+        let _ = self.window.set(window);
+    }
+
+    /// A picture is being drawn: what happens from now on asks for the next one.
+    pub fn drawing(&self) {
+        self.asked.store(false, Ordering::Release);
+    }
+
+    /// Asks for a picture, but not for more than twenty in a second.
+    pub(super) fn soon(&self) {
+        if !self.asked.swap(true, Ordering::AcqRel)
+            && let Some(window) = self.window.get()
+        {
+            window.request_repaint_after(FRAME);
+        }
+    }
+
+    /// Asks for a picture at once, for what somebody waits for.
+    pub(super) fn now(&self) {
+        if let Some(window) = self.window.get() {
+            window.request_repaint();
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! One entry of the queue.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sealift_protocol::message::Direction;
+use sealift_protocol::{Name, RemotePath};
+use sealift_transfer::{Error, Mend};
+use serde::{Deserialize, Serialize};
+
+/// What an entry of the queue is called as long as the window is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ItemId(pub u64);
+
+/// What is to be transferred. It does not change, so that a saved queue shares it with the one that is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    /// With the server of which profile.
+    pub profile: Name,
+    /// Which way.
+    pub direction: Direction,
+    /// The file or directory here.
+    pub local: PathBuf,
+    /// The same on the server.
+    pub remote: RemotePath,
+    /// Whether it is a directory with all that is in it.
+    pub tree: bool,
+    /// A file's size, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
+impl Spec {
+    /// The name that people know it by.
+    pub fn name(&self) -> &str {
+        self.remote.file_name().unwrap_or(self.remote.as_str())
+    }
+}
+
+/// What went wrong, and what helps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// A sentence for a person.
+    pub message: String,
+    /// What a button can do about it.
+    pub mend: Mend,
+}
+
+impl From<&Error> for Trouble {
+    fn from(error: &Error) -> Self {
+        Self { message: error.to_string(), mend: error.mend() }
+    }
+}
+
+/// Where an entry is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// It waits for its turn.
+    Waiting,
+    /// It is under way.
+    Running,
+    /// Somebody wants it to wait.
+    Paused,
+    /// All of it is there, durable and verified.
+    Done,
+    /// Somebody did not want it any more.
+    Cancelled,
+    /// It ended with an error.
+    Failed(Box<Trouble>),
+}
+
+impl State {
+    /// Whether it is over, unless somebody starts it again.
+    pub fn has_ended(&self) -> bool {
+        matches!(self, Self::Done | Self::Cancelled | Self::Failed(_))
+    }
+}
+
+/// One entry of the queue.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// What is to be transferred.
+    pub spec: Arc<Spec>,
+    /// Where it is in its life.
+    pub state: State,
+    /// The job that is at it.
+    pub(super) job: Option<u64>,
+    /// Bytes in all, as far as they are known.
+    pub size: u64,
+    /// Bytes that have crossed, or that the server had.
+    pub moved: u64,
+    /// How far the file was read for comparing; 0 when nothing is compared.
+    pub compared: u64,
+    /// Files that are done and that there are, of a tree.
+    pub files: Option<Box<Files>>,
+    /// Whether none of it was sent, because the server had it.
+    pub had: bool,
+    /// Why it is tried again, while it is.
+    pub retrying: Option<Box<str>>,
+}
+
+/// What is known of a tree.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Files {
+    /// Files, links and directories that were found.
+    pub found: usize,
+    /// Those that are done.
+    pub done: usize,
+    /// Files that were not sent because the server had them.
+    pub had: usize,
+    /// Those that failed.
+    pub failed: usize,
+    /// Bytes of finished files.
+    pub finished_bytes: u64,
+    /// Bytes that have crossed of those under way, by their numbers.
+    pub(super) open: std::collections::HashMap<usize, u64>,
+    /// The first failure, which speaks for the others.
+    pub(super) trouble: Option<Trouble>,
+}
+
+impl Item {
+    pub(super) fn new(spec: Arc<Spec>) -> Self {
+        let size = spec.size.unwrap_or(0);
+        let files = spec.tree.then(Box::default);
+        Self {
+            spec,
+            state: State::Waiting,
+            job: None,
+            size,
+            moved: 0,
+            compared: 0,
+            files,
+            had: false,
+            retrying: None,
+        }
+    }
+
+    /// How much of it is there, from 0 to 1.
+    pub fn fraction(&self) -> f32 {
+        match self.state {
+            State::Done => 1.0,
+            _ if self.size == 0 => 0.0,
+            // Bars are a few hundred pixels wide.
+            #[allow(clippy::cast_possible_truncation)]
+            _ => (self.moved.max(self.compared) as f64 / self.size as f64).min(1.0) as f32,
+        }
+    }
+
+    /// Forgets what an earlier attempt has reached.
+    pub(super) fn begin_anew(&mut self) {
+        self.moved = 0;
+        self.compared = 0;
+        self.had = false;
+        self.retrying = None;
+        self.job = None;
+        self.size = self.spec.size.unwrap_or(0);
+        self.files = self.spec.tree.then(Box::default);
+    }
+}

@@ -1,0 +1,267 @@
+//! The queue and the model, driven as the engine and the window drive them.
+
+use super::*;
+use crate::model::queue::{ItemId, Job, State, Totals};
+use sealift_protocol::{Digest, ErrorCode, WireError};
+use sealift_transfer::event::Done;
+use sealift_transfer::{Error, Event, Mend};
+use std::path::Path;
+use std::time::Duration;
+
+fn spec(name: &str, size: u64) -> Spec {
+    Spec {
+        profile: "default".parse().unwrap(),
+        direction: Direction::Put,
+        local: Path::new("/home").join(name),
+        remote: format!("/alice/{name}").parse().unwrap(),
+        tree: false,
+        size: Some(size),
+    }
+}
+
+const BIG: u64 = 10 << 20;
+
+fn done(size: u64, deduplicated: bool) -> Done {
+    Done { size, sha256: Digest::of(b""), deduplicated, duration: Duration::ZERO, wire_bytes: size }
+}
+
+fn tell(queue: &mut Queue, job: &Job, event: Event) {
+    queue.take(job, &Numbers::of(job), event, Instant::now());
+}
+
+fn names(queue: &Queue) -> Vec<String> {
+    (0..queue.len()).map(|row| queue.row(row).unwrap().1.spec.name().to_owned()).collect()
+}
+
+/// The sums must be what counting gives.
+fn check(queue: &Queue) {
+    let mut counted = Totals::default();
+    for (_, item) in (0..queue.len()).filter_map(|row| queue.row(row)) {
+        match item.state {
+            State::Waiting => counted.waiting += 1,
+            State::Running => counted.running += 1,
+            State::Paused => counted.paused += 1,
+            State::Done => counted.done += 1,
+            State::Failed(_) => counted.failed += 1,
+            State::Cancelled => continue,
+        }
+        counted.had += usize::from(item.had);
+        counted.bytes += item.size;
+        counted.moved += if item.state == State::Done { item.size } else { item.moved.min(item.size) };
+    }
+    assert_eq!(queue.totals(), counted);
+}
+
+#[test]
+fn small_files_go_together_and_large_ones_alone() {
+    let mut queue = Queue::new(3);
+    queue.add([spec("a", 1), spec("b", 2), spec("big", BIG), spec("c", 3)]);
+    queue.add([Spec { direction: Direction::Get, ..spec("d", 4) }]);
+    let taken = |job: &Job| job.items.iter().map(|(_, spec)| spec.name().to_owned()).collect::<Vec<_>>();
+    assert_eq!(taken(&queue.take_job(0).unwrap()), ["a", "b"]);
+    assert_eq!(taken(&queue.take_job(1).unwrap()), ["big"]);
+    assert_eq!(taken(&queue.take_job(2).unwrap()), ["c"]);
+    assert!(queue.take_job(3).is_none(), "no more than three at once");
+    assert_eq!(taken(&queue.take_job(2).unwrap()), ["d"]);
+    check(&queue);
+}
+
+#[test]
+fn an_entry_lives_from_waiting_to_done() {
+    let mut queue = Queue::new(1);
+    let ids = queue.add([spec("a", BIG), spec("b", BIG)]);
+    let job = queue.take_job(0).unwrap();
+    tell(&mut queue, &job, Event::Started { id: 0, size: Some(BIG) });
+    tell(&mut queue, &job, Event::Progress { id: 0, bytes: BIG / 2 });
+    assert!((queue.item(ids[0]).unwrap().fraction() - 0.5).abs() < 0.01);
+    check(&queue);
+    tell(&mut queue, &job, Event::Finished { id: 0, done: done(BIG, true) });
+    queue.job_ended(&job, None);
+    let item = queue.item(ids[0]).unwrap();
+    assert!(item.had && item.state == State::Done);
+    assert_eq!(names(&queue), ["b", "a"], "what has ended is behind what is to come");
+    assert_eq!((queue.totals().had, queue.totals().done), (1, 1));
+    check(&queue);
+    queue.clear_ended();
+    assert_eq!(names(&queue), ["b"]);
+    check(&queue);
+}
+
+#[test]
+fn pausing_one_of_a_job_stops_the_job_and_lets_the_others_go_on() {
+    let mut queue = Queue::new(1);
+    let ids = queue.add([spec("a", 1), spec("b", 1), spec("c", 1)]);
+    let job = queue.take_job(0).unwrap();
+    tell(&mut queue, &job, Event::Finished { id: 0, done: done(1, false) });
+    queue.pause(ids[1]);
+    assert_eq!(queue.take_stops(), [job.id]);
+    // What the stopped job says now is not about the present any more.
+    tell(&mut queue, &job, Event::Finished { id: 1, done: done(1, false) });
+    queue.job_ended(&job, None);
+    assert_eq!(queue.item(ids[1]).unwrap().state, State::Paused);
+    let next = queue.take_job(0).unwrap();
+    assert_eq!(next.items[0].0, ids[2]);
+    queue.resume(ids[1]);
+    assert_eq!(queue.item(ids[1]).unwrap().state, State::Waiting);
+    check(&queue);
+}
+
+#[test]
+fn what_was_cancelled_or_failed_can_be_started_again() {
+    let mut queue = Queue::new(1);
+    let ids = queue.add([spec("a", BIG), spec("b", BIG), spec("c", BIG)]);
+    let job = queue.take_job(0).unwrap();
+    let error = Error::Refused(WireError::new(ErrorCode::NotAllowed, "you may not"));
+    tell(&mut queue, &job, Event::Failed { id: 0, error });
+    queue.job_ended(&job, None);
+    let State::Failed(trouble) = &queue.item(ids[0]).unwrap().state else { panic!() };
+    assert_eq!((trouble.message.as_str(), trouble.mend), ("you may not", Mend::Person));
+    queue.cancel(ids[1]);
+    check(&queue);
+    queue.retry(ids[1]);
+    queue.retry_failed();
+    assert_eq!(names(&queue), ["c", "b", "a"]);
+    assert_eq!(queue.totals().waiting, 3);
+    check(&queue);
+}
+
+#[test]
+fn a_server_that_is_away_holds_its_transfers_and_not_those_of_others() {
+    let mut queue = Queue::new(1);
+    let elsewhere = Spec { profile: "other".parse().unwrap(), ..spec("x", BIG) };
+    queue.add([spec("a", BIG), spec("b", BIG), elsewhere]);
+    let job = queue.take_job(0).unwrap();
+    let lost = Error::Connect(Vec::new());
+    assert!(lost.concerns_all());
+    queue.job_ended(&job, Some((Trouble::from(&lost), true)));
+    assert_eq!(queue.take_job(0).unwrap().profile.as_str(), "other");
+    assert!(queue.take_job(0).is_none());
+    assert_eq!((queue.totals().failed, queue.held().count()), (0, 1));
+    queue.release(&"default".parse().unwrap());
+    assert!(queue.take_job(0).is_some());
+    check(&queue);
+}
+
+#[test]
+fn a_tree_counts_its_files_and_fails_with_the_first_of_them() {
+    let mut queue = Queue::new(1);
+    let ids = queue.add([Spec { tree: true, size: None, ..spec("tree", 0) }]);
+    let job = queue.take_job(0).unwrap();
+    for (id, size) in [(0, None), (1, Some(10)), (2, Some(20)), (3, Some(5))] {
+        let (remote, local) = (job.items[0].1.remote.clone(), PathBuf::new());
+        tell(&mut queue, &job, Event::Found { id, remote, local, size });
+    }
+    tell(&mut queue, &job, Event::Made { id: 0 });
+    tell(&mut queue, &job, Event::Progress { id: 1, bytes: 4 });
+    tell(&mut queue, &job, Event::Progress { id: 2, bytes: 20 });
+    assert_eq!((queue.item(ids[0]).unwrap().moved, queue.item(ids[0]).unwrap().size), (24, 35));
+    tell(&mut queue, &job, Event::Finished { id: 1, done: done(10, false) });
+    tell(&mut queue, &job, Event::Finished { id: 2, done: done(20, true) });
+    check(&queue);
+    let error = Error::local("read", Path::new("/home/tree/3"))(std::io::ErrorKind::PermissionDenied.into());
+    tell(&mut queue, &job, Event::Failed { id: 3, error });
+    queue.job_ended(&job, None);
+    let item = queue.item(ids[0]).unwrap();
+    let files = item.files.as_ref().unwrap();
+    assert_eq!((files.found, files.done, files.had, files.failed, item.moved), (4, 3, 1, 1, 30));
+    assert!(matches!(&item.state, State::Failed(trouble) if trouble.message.contains("/home/tree/3")));
+    check(&queue);
+}
+
+#[test]
+fn the_order_is_what_it_was_dragged_to() {
+    let mut queue = Queue::new(1);
+    let ids = queue.add(["a", "b", "c", "d"].map(|name| spec(name, BIG)));
+    queue.reorder(ids[3], 0);
+    assert_eq!(names(&queue), ["d", "a", "b", "c"]);
+    queue.reorder(ids[3], 3);
+    assert_eq!(names(&queue), ["a", "b", "d", "c"]);
+    queue.reorder(ItemId(99), 0);
+    queue.reorder(ids[0], 99);
+    assert_eq!(names(&queue), ["b", "d", "c", "a"]);
+}
+
+#[test]
+fn a_hundred_thousand_entries_are_taken_in_a_moment() {
+    let begun = Instant::now();
+    let mut queue = Queue::new(2);
+    queue.add((0..100_000).map(|number| spec(&format!("f{number}"), 100)));
+    while let Some(job) = queue.take_job(0) {
+        for id in 0..job.items.len() {
+            tell(&mut queue, &job, Event::Finished { id, done: done(100, false) });
+        }
+        queue.job_ended(&job, None);
+    }
+    assert_eq!(queue.totals().done, 100_000);
+    // In a debug build on a busy machine it is about ten seconds; a square of the number would be hours.
+    assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", begun.elapsed());
+}
+
+fn model() -> Model {
+    let mut model = Model::new(Arc::new(Mutex::new(Queue::new(2))), "/tmp".into());
+    model.begin(
+        vec![ProfileInfo {
+            name: "default".parse().unwrap(),
+            identity: None,
+            server: "h:1".into(),
+            expires: None,
+            renew: false,
+            trouble: None,
+        }],
+        None,
+    );
+    model.take_commands();
+    model
+}
+
+#[test]
+fn without_a_profile_the_first_thing_is_a_token() {
+    let mut model = Model::new(Arc::new(Mutex::new(Queue::new(2))), "/tmp".into());
+    model.begin(Vec::new(), None);
+    assert_eq!(model.screen, Screen::Join);
+    model.join.token = "  sealift-join:x ".into();
+    model.submit_join();
+    model.submit_join();
+    let commands = model.take_commands();
+    assert!(matches!(&commands[..], [Command::Join { token, .. }] if token == "sealift-join:x"), "once");
+    let trouble = Trouble { message: "no".into(), mend: Mend::Person };
+    model.apply(Update::NotJoined(trouble.clone()), Instant::now());
+    assert_eq!((model.join.busy, model.join.trouble.clone()), (false, Some(trouble)));
+}
+
+#[test]
+fn taken_names_wait_for_a_decision_and_the_others_do_not() {
+    let mut model = model();
+    let update = Update::Planned {
+        specs: vec![spec("a", 1), spec("b", 1)],
+        taken: vec!["b".into()],
+        troubles: Vec::new(),
+    };
+    model.apply(update, Instant::now());
+    assert_eq!(model.queue().len(), 1);
+    model.decide(Choice::KeepBoth, false);
+    assert_eq!(names(&model.queue()), ["a", "b (2)"]);
+    assert!(model.conflicts.current().is_none());
+}
+
+#[test]
+fn a_move_can_be_taken_back_and_a_rename_keeps_the_directory() {
+    let mut model = model();
+    model.rename("/alice/docs/a".parse().unwrap(), "b");
+    let commands = model.take_commands();
+    let [Command::Move { pairs, back: false, .. }] = &commands[..] else { panic!("{commands:?}") };
+    assert_eq!(pairs[0].1.as_str(), "/alice/docs/b");
+    model.rename("/alice/docs/a".parse().unwrap(), "../b");
+    assert!(model.take_commands().is_empty(), "a name is one name");
+    let undo = Undo::MoveBack(vec![("/alice/docs/b".parse().unwrap(), "/alice/docs/a".parse().unwrap())]);
+    model.undo(undo);
+    assert!(matches!(&model.take_commands()[..], [Command::Move { back: true, .. }]));
+}
+
+#[test]
+fn nothing_is_uploaded_to_the_list_of_spaces() {
+    let mut model = model();
+    model.upload(vec!["/etc/hostname".into()]);
+    assert!(model.take_commands().is_empty());
+    assert_eq!(model.notices.at(Instant::now()).len(), 1);
+}

@@ -1,0 +1,274 @@
+//! What the window keeps between two starts: the queue, and how it looked.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sealift_protocol::Name;
+use serde::{Deserialize, Serialize};
+
+use crate::model::queue::{Queue, Spec, State, Trouble};
+use sealift_transfer::Mend;
+
+/// Where the window keeps things, and the lock that says that it is the only one to do so.
+#[derive(Debug)]
+pub struct Store {
+    directory: PathBuf,
+    /// `None` if another window has it.
+    lock: Option<Arc<File>>,
+}
+
+/// The file of the queue. Whoever has it may write it.
+#[derive(Debug, Clone)]
+pub struct QueueFile {
+    path: PathBuf,
+    _lock: Arc<File>,
+}
+
+/// How the window looked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Look {
+    /// The window's size, in points.
+    pub size: [f32; 2],
+    /// Whether it filled the screen.
+    pub maximized: bool,
+    /// How large everything was drawn.
+    pub zoom: f32,
+    /// Whether the list of transfers was shown.
+    pub queue: bool,
+    /// Whether the information panel was shown.
+    pub details: bool,
+    /// How many transfers were under way at most.
+    pub parallel: usize,
+    /// The server that was shown.
+    pub profile: Option<Name>,
+    /// Where downloads went.
+    pub downloads: Option<PathBuf>,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self {
+            size: [1120.0, 720.0],
+            maximized: false,
+            zoom: 1.0,
+            queue: true,
+            details: true,
+            parallel: 2,
+            profile: None,
+            downloads: None,
+        }
+    }
+}
+
+/// A line of the saved queue.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line<S> {
+    #[serde(flatten)]
+    spec: S,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    paused: bool,
+    /// Why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failed: Option<String>,
+}
+
+impl Store {
+    /// Opens the directory, which comes into being.
+    ///
+    /// # Errors
+    /// Fails when it cannot be made or written.
+    pub fn open(directory: PathBuf) -> io::Result<Self> {
+        sealift_certs::files::create_private_dir(&directory)?;
+        let lock = File::create(directory.join("lock"))?;
+        let lock = match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => None,
+            // Some file systems know no locks; then nobody else is expected either.
+            Ok(()) | Err(TryLockError::Error(_)) => Some(Arc::new(lock)),
+        };
+        Ok(Self { directory, lock })
+    }
+
+    /// The file of the queue; none if another window has it.
+    pub fn queue_file(&self) -> Option<QueueFile> {
+        let lock = self.lock.clone()?;
+        Some(QueueFile { path: self.directory.join("queue.jsonl"), _lock: lock })
+    }
+
+    /// How the window looked; as it does at first, if nobody can tell.
+    pub fn look(&self) -> Look {
+        let text = fs::read(self.directory.join("window.json")).unwrap_or_default();
+        let look: Look = serde_json::from_slice(&text).unwrap_or_default();
+        let sane = |value: f32, least: f32, most: f32| {
+            if value.is_finite() { value.clamp(least, most) } else { least }
+        };
+        let size = [sane(look.size[0], 480.0, 16_384.0), sane(look.size[1], 320.0, 16_384.0)];
+        Look { size, zoom: sane(look.zoom, 0.5, 4.0), parallel: look.parallel.clamp(1, 16), ..look }
+    }
+
+    /// Keeps how the window looks.
+    ///
+    /// # Errors
+    /// Fails when it cannot be written.
+    pub fn save_look(&self, look: &Look) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(look)?;
+        replace(&self.directory.join("window.json"), |file| file.write_all(&text))
+    }
+}
+
+impl QueueFile {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the saved queue into `queue`. A file that is damaged is set aside, what can be read of it is taken all the
+    /// same, and the sentence that is returned says so.
+    pub fn load(&self, queue: &mut Queue) -> Option<String> {
+        let bytes = match fs::read(&self.path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                let reason = sealift_transfer::error::plain(&error);
+                return Some(crate::texts::queue_unreadable(&self.path, &reason));
+            }
+        };
+        let mut damaged = false;
+        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            match serde_json::from_slice::<Line<Spec>>(line) {
+                Ok(Line { spec, paused, failed }) => {
+                    let state = match failed {
+                        Some(message) => State::Failed(Box::new(Trouble { message, mend: Mend::TryAgain })),
+                        None if paused => State::Paused,
+                        None => State::Waiting,
+                    };
+                    queue.insert(Arc::new(spec), state);
+                }
+                Err(_) => damaged = true,
+            }
+        }
+        if !damaged {
+            return None;
+        }
+        let aside = self.path.with_extension("damaged");
+        // A copy: should the window end now, the next one finds the same.
+        let kept = fs::write(&aside, &bytes).is_ok();
+        Some(crate::texts::queue_damaged(kept.then_some(aside.as_path())))
+    }
+
+    /// Writes the queue, whole or not at all.
+    ///
+    /// # Errors
+    /// Fails when it cannot be written; what was saved before is still there then.
+    pub fn save(&self, items: &[(Arc<Spec>, State)]) -> io::Result<()> {
+        replace(&self.path, |file| {
+            for (spec, state) in items {
+                let failed = match state {
+                    State::Failed(trouble) => Some(trouble.message.clone()),
+                    _ => None,
+                };
+                let line = Line { spec: &**spec, paused: *state == State::Paused, failed };
+                // A path that is not UTF-8 cannot be a line; the others are kept all the same.
+                if let Ok(mut text) = serde_json::to_vec(&line) {
+                    text.push(b'\n');
+                    file.write_all(&text)?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Writes a file beside its place, and puts it there when it is complete.
+fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let mut file = BufWriter::new(File::create(&new)?);
+    write(&mut file)?;
+    file.into_inner()?.sync_data()?;
+    fs::rename(&new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sealift_protocol::message::Direction;
+
+    fn spec(name: &str) -> Spec {
+        Spec {
+            profile: "default".parse().unwrap(),
+            direction: Direction::Put,
+            local: PathBuf::from("/home").join(name),
+            remote: format!("/alice/{name}").parse().unwrap(),
+            tree: false,
+            size: Some(7),
+        }
+    }
+
+    fn shown(queue: &Queue) -> Vec<(String, bool, bool)> {
+        let row = |row| queue.row(row).unwrap().1;
+        let tell = |item: &crate::model::queue::Item| {
+            let failed = matches!(item.state, State::Failed(_));
+            (item.spec.name().to_owned(), item.state == State::Paused, failed)
+        };
+        (0..queue.len()).map(|at| tell(row(at))).collect()
+    }
+
+    #[test]
+    fn a_queue_comes_back_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = Store::open(directory.path().into()).unwrap().queue_file().unwrap();
+        let mut queue = Queue::new(1);
+        let ids = queue.add(["a", "b", "c"].map(spec));
+        queue.pause(ids[1]);
+        let job = queue.take_job(0).unwrap();
+        queue.job_ended(&job, Some((Trouble { message: "no".into(), mend: Mend::Person }, false)));
+        file.save(&queue.saved()).unwrap();
+        let mut again = Queue::new(1);
+        assert_eq!(file.load(&mut again), None);
+        assert_eq!(shown(&again), shown(&queue));
+    }
+
+    #[test]
+    fn a_damaged_file_is_set_aside_and_what_is_good_of_it_is_used() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = Store::open(directory.path().into()).unwrap().queue_file().unwrap();
+        let mut queue = Queue::new(1);
+        queue.add(["a", "b"].map(spec));
+        file.save(&queue.saved()).unwrap();
+        let good = fs::read(file.path()).unwrap();
+        for bad in [&b"\xff\xfe\x00 nonsense"[..], b"{\"local\":", b"[]\n{}\n", b"null"] {
+            let bytes = [&good, bad].concat();
+            fs::write(file.path(), &bytes).unwrap();
+            let mut again = Queue::new(1);
+            assert!(file.load(&mut again).unwrap().contains("queue.damaged"));
+            assert_eq!(again.len(), 2);
+            assert_eq!(fs::read(directory.path().join("queue.damaged")).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn two_windows_do_not_share_a_queue() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = Store::open(directory.path().into()).unwrap();
+        assert!(Store::open(directory.path().into()).unwrap().queue_file().is_none());
+        drop(first);
+        assert!(Store::open(directory.path().into()).unwrap().queue_file().is_some());
+    }
+
+    #[test]
+    fn a_look_that_nobody_can_use_is_mended() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().into()).unwrap();
+        assert_eq!(store.look(), Look::default());
+        let look = Look { zoom: 1.5, queue: false, ..Look::default() };
+        store.save_look(&look).unwrap();
+        assert_eq!(store.look(), look);
+        for bad in ["", "{", "{\"size\": [0, -5], \"zoom\": 1e30, \"parallel\": 0}"] {
+            fs::write(directory.path().join("window.json"), bad).unwrap();
+            let look = store.look();
+            assert!(look.size[0] >= 480.0 && look.zoom <= 4.0 && look.parallel >= 1, "{look:?}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Joining a server: the first thing that is seen.
+
+use eframe::egui::{Align, Key, Layout, RichText, TextEdit, Ui, UiBuilder, Vec2};
+
+use super::widgets;
+use crate::model::{Model, Screen};
+use crate::theme::GAP;
+use crate::{icons, texts, theme};
+
+pub(super) fn show(ui: &mut Ui, model: &mut Model) {
+    let space = ui.available_rect_before_wrap();
+    let inner =
+        eframe::egui::Rect::from_center_size(space.center(), Vec2::new(space.width().min(460.0), 440.0));
+    let mut ui = ui.new_child(UiBuilder::new().max_rect(inner).layout(Layout::top_down(Align::Min)));
+    let ui = &mut ui;
+    ui.label(RichText::new(icons::CLOUD_ARROW_UP).size(44.0).color(theme::accent(ui.visuals())));
+    ui.heading(texts::JOIN_TITLE);
+    ui.label(RichText::new(texts::JOIN_LEAD).weak());
+    ui.add_space(GAP);
+
+    let busy = model.join.busy;
+    let label = ui.label(texts::JOIN_TOKEN);
+    let token = TextEdit::multiline(&mut model.join.token)
+        .hint_text(texts::JOIN_TOKEN_HINT)
+        .desired_rows(3)
+        .desired_width(f32::INFINITY)
+        .font(eframe::egui::TextStyle::Monospace)
+        // Enter connects: a token has one line.
+        .return_key(None);
+    let field = ui.add_enabled(!busy, token).labelled_by(label.id);
+    if model.join.token.is_empty() && ui.memory(|memory| memory.focused().is_none()) {
+        field.request_focus();
+    }
+    let label = ui.label(texts::JOIN_NAME);
+    let name = TextEdit::singleline(&mut model.join.name)
+        .hint_text(texts::JOIN_NAME_HINT)
+        .desired_width(f32::INFINITY);
+    let named = ui.add_enabled(!busy, name).labelled_by(label.id);
+    ui.add_space(GAP);
+
+    ui.horizontal(|ui| {
+        let enabled = !busy && !model.join.token.trim().is_empty();
+        let text = if busy { texts::JOIN_BUSY } else { texts::JOIN_GO };
+        let enter =
+            (field.has_focus() || named.lost_focus()) && ui.input(|input| input.key_pressed(Key::Enter));
+        if widgets::primary(ui, text, enabled).clicked() || (enabled && enter) {
+            model.submit_join();
+        }
+        if !model.profiles.is_empty() && ui.button(texts::CANCEL).clicked() {
+            model.screen = Screen::Browse;
+        }
+    });
+    match &model.join.trouble {
+        Some(trouble) => {
+            ui.horizontal_wrapped(|ui| {
+                ui.colored_label(ui.visuals().error_fg_color, icons::WARNING_CIRCLE);
+                ui.colored_label(ui.visuals().error_fg_color, &trouble.message);
+            });
+        }
+        None => {
+            ui.label(RichText::new(texts::JOIN_NO_TOKEN).weak().small());
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What is drawn: one file for each part of the window.
+
+mod details;
+mod dialogs;
+mod join;
+mod log;
+mod notices;
+mod picker;
+mod queue;
+mod sidebar;
+mod table;
+mod toolbar;
+mod widgets;
+
+use std::path::PathBuf;
+
+use eframe::egui::{CentralPanel, Frame, Key, Margin, Modifiers, Panel, Ui, ViewportCommand};
+
+use crate::model::{Model, Screen};
+use crate::store::Look;
+use picker::Picker;
+
+/// What only the picture knows: it is lost with the window, and nobody misses it.
+#[derive(Debug, Default)]
+pub struct Shown {
+    /// The file dialog, if one is open.
+    picker: Picker,
+    /// Whether the filter is to get the keyboard.
+    focus_filter: bool,
+    /// The row that is to come into sight.
+    scroll_to: Option<usize>,
+    /// The picture of the preview.
+    preview: Option<details::Picture>,
+    /// Whether a decision is for all.
+    for_all: bool,
+    /// Whether a dialog has just opened, and its field is to get the keyboard.
+    dialog_open: bool,
+    /// Whether somebody should look here.
+    pub(crate) attention: bool,
+}
+
+/// Draws the window.
+pub(crate) fn show(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut Shown) {
+    take_files(ui, model, shown);
+    if model.screen == Screen::Join {
+        CentralPanel::default().show(ui, |ui| join::show(ui, model));
+    } else {
+        keys(ui, model, look, shown);
+        let side = Frame::new().fill(ui.visuals().faint_bg_color).inner_margin(Margin::same(10));
+        Panel::left("sidebar")
+            .exact_size(220.0)
+            .resizable(false)
+            .frame(side)
+            .show(ui, |ui| sidebar::show(ui, model));
+        if look.queue {
+            let frame = Frame::new().fill(ui.visuals().faint_bg_color).inner_margin(Margin::symmetric(12, 8));
+            Panel::bottom("queue")
+                .resizable(true)
+                .default_size(210.0)
+                .size_range(120.0..=480.0)
+                .frame(frame)
+                .show(ui, |ui| queue::show(ui, model));
+        }
+        let bar = Frame::new().fill(ui.visuals().panel_fill).inner_margin(Margin::symmetric(12, 8));
+        Panel::top("toolbar").frame(bar).show(ui, |ui| toolbar::show(ui, model, look, shown));
+        if look.details && model.screen == Screen::Browse {
+            let frame = Frame::new().fill(ui.visuals().panel_fill).inner_margin(Margin::same(14));
+            Panel::right("details")
+                .resizable(true)
+                .default_size(270.0)
+                .size_range(220.0..=460.0)
+                .frame(frame)
+                .show(ui, |ui| details::show(ui, model, shown));
+        }
+        let frame = Frame::new().fill(ui.visuals().panel_fill).inner_margin(Margin {
+            left: 12,
+            right: 4,
+            top: 4,
+            bottom: 4,
+        });
+        CentralPanel::default().frame(frame).show(ui, |ui| match model.screen {
+            Screen::Log => log::show(ui, model),
+            Screen::Browse | Screen::Join => table::show(ui, model, shown),
+        });
+    }
+    dialogs::show(ui.ctx(), model, shown);
+    notices::show(ui.ctx(), model);
+}
+
+/// Files that were dropped, chosen, or pasted as paths.
+fn take_files(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
+    let dropped: Vec<PathBuf> =
+        ui.input(|input| input.raw.dropped_files.iter().map(|file| file.path().to_owned()).collect());
+    if model.screen == Screen::Browse && model.dialog.is_none() {
+        model.upload(dropped);
+    }
+    shown.picker.take(model);
+}
+
+/// Keys that mean the same wherever one is, as long as nobody types.
+fn keys(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut Shown) {
+    let asks = model.dialog.is_some() || model.conflicts.current().is_some();
+    if asks {
+        return;
+    }
+    let pressed = |modifiers: Modifiers, key: Key| ui.input_mut(|input| input.consume_key(modifiers, key));
+    let typing = ui.ctx().text_edit_focused();
+    if pressed(Modifiers::COMMAND, Key::Q) {
+        ui.ctx().send_viewport_cmd(ViewportCommand::Close);
+    }
+    if pressed(Modifiers::COMMAND, Key::F) {
+        (model.screen, shown.focus_filter) = (Screen::Browse, true);
+    }
+    if pressed(Modifiers::COMMAND, Key::J) {
+        look.queue = !look.queue;
+    }
+    if pressed(Modifiers::COMMAND, Key::I) {
+        look.details = !look.details;
+    }
+    if pressed(Modifiers::NONE, Key::F5) || pressed(Modifiers::COMMAND, Key::R) {
+        match model.screen {
+            Screen::Log => model.reload_log(),
+            _ => model.reload(),
+        }
+    }
+    if !typing && model.screen == Screen::Browse {
+        table::keys(ui, model, shown);
+    }
+}

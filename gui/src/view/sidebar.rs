@@ -1,0 +1,138 @@
+//! Servers, spaces, and the state of the connection.
+
+use std::time::SystemTime;
+
+use eframe::egui::{
+    Align, Button, Layout, Response, RichText, ScrollArea, Ui, Vec2, WidgetInfo, accesskit::Role,
+};
+use sealift_transfer::Mend;
+
+use super::widgets;
+use crate::model::{Link, Model, Screen};
+use crate::theme::GAP;
+use crate::{icons, texts, theme};
+
+pub(super) fn show(ui: &mut Ui, model: &mut Model) {
+    eframe::egui::Panel::bottom("state").show_separator_line(false).frame(eframe::egui::Frame::NONE).show(
+        ui,
+        |ui| {
+            state(ui, model);
+        },
+    );
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        title(ui, texts::SPACES);
+        spaces(ui, model);
+        ui.add_space(2.0 * GAP);
+        title(ui, texts::SERVERS);
+        servers(ui, model);
+    });
+}
+
+fn title(ui: &mut Ui, text: &str) {
+    ui.label(RichText::new(text).small().weak().strong());
+    ui.add_space(2.0);
+}
+
+fn line(ui: &mut Ui, icon: &str, text: &str, selected: bool) -> Response {
+    let button = Button::selectable(selected, widgets::labelled(icon, text))
+        .truncate()
+        .min_size(Vec2::new(ui.available_width(), theme::BUTTON));
+    let response = ui.with_layout(Layout::top_down_justified(Align::Min), |ui| ui.add(button)).inner;
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, text));
+    response
+}
+
+fn spaces(ui: &mut Ui, model: &mut Model) {
+    let shown = model.browser.path.as_str().split('/').nth(1).unwrap_or_default().to_owned();
+    let browsing = model.screen == Screen::Browse;
+    let mut names: Vec<String> = Vec::new();
+    if let Some(account) = &model.account {
+        names.push(account.identity.to_string());
+        let others = account.spaces.iter().map(|space| space.space.to_string());
+        names.extend(others.filter(|name| *name != account.identity.as_str()));
+    }
+    for (at, name) in names.iter().enumerate() {
+        let icon = if at == 0 { icons::HOUSE } else { icons::USERS };
+        if line(ui, icon, name, browsing && *name == shown).clicked()
+            && let Ok(path) = format!("/{name}").parse()
+        {
+            model.go(path);
+        }
+    }
+    if model.account.is_some() {
+        if line(ui, icons::STACK, texts::ALL_SPACES, browsing && shown.is_empty()).clicked()
+            && let Ok(path) = "/".parse()
+        {
+            model.go(path);
+        }
+        if line(ui, icons::CLOCK_COUNTER_CLOCKWISE, texts::LOG, model.screen == Screen::Log).clicked() {
+            model.show_log();
+        }
+    } else {
+        ui.label(RichText::new(texts::NOT_CONNECTED).weak());
+    }
+}
+
+fn servers(ui: &mut Ui, model: &mut Model) {
+    let mut chosen = None;
+    for profile in &model.profiles {
+        let selected = model.profile.as_ref() == Some(&profile.name);
+        let response = line(ui, icons::PLUGS, profile.name.as_str(), selected);
+        let tells = match &profile.trouble {
+            Some(trouble) => trouble.message.clone(),
+            None => profile.server.clone(),
+        };
+        if response.on_hover_text(tells).clicked() && !selected {
+            chosen = Some(profile.name.clone());
+        }
+    }
+    if let Some(name) = chosen {
+        model.open(name);
+    }
+    if line(ui, icons::PLUS, texts::ADD_SERVER, false).clicked() {
+        model.join.trouble = None;
+        model.screen = Screen::Join;
+    }
+}
+
+/// Who one is, whether the server can be reached, and how long the certificate is good.
+fn state(ui: &mut Ui, model: &mut Model) {
+    ui.separator();
+    ui.spacing_mut().item_spacing.y = 4.0;
+    match &model.link {
+        Link::Connecting => {
+            ui.label(RichText::new(texts::CONNECTING).weak());
+        }
+        Link::Down(_) => {
+            ui.colored_label(
+                ui.visuals().error_fg_color,
+                widgets::labelled(icons::WARNING_CIRCLE, texts::NOT_CONNECTED),
+            );
+        }
+        Link::Up => {
+            let who = model.account.as_ref().map(|account| account.identity.to_string()).unwrap_or_default();
+            ui.label(widgets::labelled(icons::USER, &who));
+        }
+    }
+    let Some(expires) = model.expires() else { return };
+    let now = SystemTime::now();
+    let due =
+        model.profiles.iter().any(|profile| Some(&profile.name) == model.profile.as_ref() && profile.renew);
+    let expired = expires <= now;
+    let text = RichText::new(texts::expiry(expires, now)).small();
+    let text = match (expired, due) {
+        (true, _) => text.color(ui.visuals().error_fg_color),
+        (false, true) => text.color(ui.visuals().warn_fg_color),
+        (false, false) => text.weak(),
+    };
+    ui.add(eframe::egui::Label::new(text).wrap());
+    let refused = matches!(&model.link, Link::Down(trouble) if trouble.mend == Mend::JoinAgain);
+    if expired || refused {
+        if ui.button(texts::JOIN_AGAIN).clicked() {
+            model.screen = Screen::Join;
+        }
+    } else if model.link == Link::Up && ui.link(RichText::new(texts::RENEW).small()).clicked() {
+        model.renew();
+    }
+}

@@ -1,0 +1,154 @@
+//! A person's desk: a real server, and the window's screens driven by what they say to a screen reader.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use eframe::egui::{self, DroppedFile, Vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT, Queryable};
+use sealift_gui::{App, Places};
+use sealift_tests::{PATIENCE, World};
+
+/// A person's desk.
+pub(crate) struct Desk {
+    /// What is drawn, and the hand that clicks.
+    pub(crate) screen: Harness<'static, App>,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Desk {
+    /// A desk on which no server was ever joined.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let screen = open(folder.path());
+        Self { screen, folder }
+    }
+
+    /// A desk of somebody who has joined the world's server.
+    pub(crate) async fn joined(world: &World, name: &str) -> Self {
+        let mut desk = Self::new();
+        desk.join(world, name);
+        desk
+    }
+
+    /// Joins as a person does.
+    pub(crate) fn join(&mut self, world: &World, name: &str) {
+        let token = world.invite(name).to_string();
+        self.until("the token's field", |screen| screen.query_all_by_label("Token").next().is_some());
+        self.screen.get_by_role_and_label(egui::accesskit::Role::MultilineTextInput, "Token").focus();
+        self.screen.run_steps(2);
+        self.screen
+            .get_by_role_and_label(egui::accesskit::Role::MultilineTextInput, "Token")
+            .type_text(&token);
+        self.screen.run_steps(2);
+        self.click("Connect");
+        self.until("the own space", |screen| {
+            screen.query_all_by_label("This folder is empty").next().is_some()
+        });
+    }
+
+    /// Closes the window and opens it again.
+    pub(crate) fn reopen(self) -> Self {
+        let Self { screen, folder } = self;
+        drop(screen);
+        let screen = open(folder.path());
+        Self { screen, folder }
+    }
+
+    /// Draws until something is to be seen.
+    #[track_caller]
+    pub(crate) fn until(&mut self, what: &str, mut seen: impl FnMut(&Harness<'static, App>) -> bool) {
+        let begun = Instant::now();
+        loop {
+            self.screen.run_steps(1);
+            if seen(&self.screen) {
+                return;
+            }
+            if begun.elapsed() > PATIENCE {
+                panic!("waited in vain for {what}: {:?}", self.labels());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Draws until a text is to be seen.
+    #[track_caller]
+    pub(crate) fn see(&mut self, text: &str) {
+        self.until(text, |screen| screen.query_all_by_label_contains(text).next().is_some());
+    }
+
+    /// Clicks on what is called so.
+    #[track_caller]
+    pub(crate) fn click(&mut self, label: &str) {
+        self.until(label, |screen| screen.query_all_by_label(label).next().is_some());
+        self.screen.get_by_label(label).click();
+        self.screen.run_steps(3);
+    }
+
+    /// Drops files on the window.
+    pub(crate) fn drop_files(&mut self, paths: &[PathBuf]) {
+        let files = paths.iter().map(|path| Arc::new(Dropped(path.clone())) as egui::DroppedFileHandle);
+        self.screen.input_mut().dropped_files.extend(files);
+        self.screen.run_steps(2);
+    }
+
+    /// Types into the field that has the keyboard.
+    pub(crate) fn type_text(&mut self, text: &str) {
+        self.screen.event(egui::Event::Text(text.to_owned()));
+        self.screen.run_steps(2);
+    }
+
+    /// Presses a key.
+    pub(crate) fn press(&mut self, key: egui::Key) {
+        self.screen.key_press(key);
+        self.screen.run_steps(2);
+    }
+
+    /// A file of the person's own.
+    pub(crate) fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn labels(&self) -> Vec<String> {
+        let nodes = self.screen.root().query_all(egui_kittest::kittest::By::new());
+        nodes.filter_map(|node| node.accesskit_node().label().map(|label| label.to_string())).collect()
+    }
+}
+
+fn open(folder: &Path) -> Harness<'static, App> {
+    let places = Places {
+        configuration: folder.join("configuration"),
+        state: folder.join("configuration/gui"),
+        downloads: folder.join("Downloads"),
+    };
+    let app = App::new(&places, None).unwrap();
+    let harness = Harness::builder().with_size(Vec2::new(1120.0, 760.0)).with_max_steps(4);
+    let mut attached = false;
+    harness.build_ui_state(
+        move |ui, app: &mut App| {
+            if !std::mem::replace(&mut attached, true) {
+                app.attach(ui.ctx());
+            }
+            app.draw(ui);
+        },
+        app,
+    )
+}
+
+/// A file that was dropped.
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.0).map_err(|error| error.to_string())
+    }
+}
