@@ -34,7 +34,9 @@ impl Screen {
         let mut line = String::new();
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let display = format!(":{}", line.trim());
-        Some(Self { server, display })
+        let screen = Self { server, display };
+        wait("the screen", || !screen.run("xdotool", &["getdisplaygeometry"]).is_empty());
+        Some(screen)
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> String {
@@ -57,7 +59,8 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        let _ = self.server.kill();
+        // Killed, it would leave its socket behind for the next one to stumble over.
+        let _ = Command::new("kill").arg(self.server.id().to_string()).status();
         let _ = self.server.wait();
     }
 }
@@ -119,12 +122,21 @@ async fn a_person_joins_uploads_and_closes_the_window() {
         let count = "SELECT count(*) FROM entries WHERE name = 'hello.txt'";
         world.catalog().query_row(count, [], |row| row.get::<_, i64>(0)).unwrap() > 0
     };
+    let mut attempt = 0;
     wait("the upload", || {
         if stored() {
             return true;
         }
-        screen.keys(&["Escape", "ctrl+u"]);
+        // A busy machine draws late, and what is typed before the field is there goes nowhere: each attempt takes longer.
+        attempt += 1;
+        let pause = || std::thread::sleep(Duration::from_millis(150 * attempt));
+        screen.run("xdotool", &["windowfocus", &number]);
+        screen.keys(&["Escape"]);
+        pause();
+        screen.keys(&["ctrl+u"]);
+        pause();
         screen.run("xdotool", &["type", "--delay", "5", file.to_str().unwrap()]);
+        pause();
         screen.keys(&["Return"]);
         let begun = Instant::now();
         while !stored() && begun.elapsed() < Duration::from_secs(3) {
