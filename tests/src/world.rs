@@ -69,7 +69,9 @@ impl World {
             };
             let served = sealift_server::serve(config, listener, shutdown).await;
             // Whoever waits for this server would only see that nobody is there.
-            served.map_err(|error| format!("{error:#}")).inspect_err(|error| eprintln!("the server: {error}"))
+            #[allow(clippy::print_stderr)]
+            let told = |error: &String| eprintln!("the server: {error}");
+            served.map_err(|error| format!("{error:#}")).inspect_err(told)
         });
         let address = within(PATIENCE, "the server's address", address).await.unwrap();
         let site = Site::new(data, address);
