@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use eframe::egui::{self, Context, Ui, ViewportCommand};
+use eframe::egui::{Context, Ui};
 use sealift_transfer::Profiles;
 
 use crate::engine::{Command, Engine, infos};
@@ -138,11 +138,6 @@ impl eframe::App for App {
         self.draw(ui);
         if ui.input(|input| input.viewport().close_requested()) {
             self.keep();
-        }
-        if std::mem::take(&mut self.shown.attention) {
-            ui.ctx().send_viewport_cmd(ViewportCommand::RequestUserAttention(
-                egui::UserAttentionType::Informational,
-            ));
         }
     }
 

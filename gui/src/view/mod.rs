@@ -35,8 +35,6 @@ pub struct Shown {
     for_all: bool,
     /// Whether a dialog has just opened, and its field is to get the keyboard.
     dialog_open: bool,
-    /// Whether somebody should look here.
-    pub(crate) attention: bool,
 }
 
 /// Draws the window.
