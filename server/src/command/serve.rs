@@ -9,7 +9,7 @@ use listenfd::ListenFd;
 use sealift_protocol::DEFAULT_PORT;
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
-use tracing::info;
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use super::Common;
@@ -61,11 +61,17 @@ impl Serve {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let served = runtime.block_on(async {
             let stop = stop_signal()?;
-            let socket = match inherited()? {
-                Some(socket) => socket,
-                None => bind(config.listen)?,
-            };
+            let inherited = inherited()?;
+            let held = inherited.is_some();
+            let socket = inherited.map_or_else(|| bind(config.listen), Ok)?;
             let address = socket.local_addr()?.as_socket().context("the socket has no address")?;
+            let listen = config.listen;
+            if held && listen != address && listen != Config::default().listen {
+                warn!(
+                    "listen = {listen} has no effect: the service manager holds {address}; \
+                     `systemctl edit sealiftd.socket` changes that"
+                );
+            }
             // From here on SIGHUP does not end the program.
             let hangups = Hangups::new()?;
             let server = Server::open(live.clone(), address).await?;

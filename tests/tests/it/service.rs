@@ -92,7 +92,7 @@ struct Activated {
     told: UnixDatagram,
     /// What it said before, in the order in which it did.
     heard: String,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Activated {
@@ -126,7 +126,7 @@ impl Activated {
             Err(error) => panic!("{error}"),
         };
         let site = Site { data, address: port };
-        Some(Self { site, child, told, heard: String::new(), _folder: folder })
+        Some(Self { site, child, told, heard: String::new(), folder })
     }
 
     /// Waits until the server has said a line that begins so, and returns the rest of it.
@@ -164,6 +164,8 @@ async fn a_server_takes_the_socket_and_tells_how_it_is() {
     })
     .await;
     server.hear("READY=1");
+    let said = fs::read_to_string(server.folder.path().join("stderr")).unwrap();
+    assert!(said.contains("listen = 192.0.2.1:1 has no effect"), "{said}");
     let alice = server.site.enrol("alice").await;
     let mut client = alice.connect().await;
     client.put_inline("file", b"content").await.unwrap();
