@@ -151,6 +151,7 @@ fn new_server_config(
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.max_early_data_size = 0;
+    config.enable_secret_extraction = true; // for the records of sealift-tls
     Ok(Arc::new(config))
 }
 
@@ -158,6 +159,7 @@ fn finish_client_config(mut config: ClientConfig, protocol: &[u8]) -> Arc<Client
     config.alpn_protocols = vec![protocol.to_vec()];
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
+    config.enable_secret_extraction = true; // for the records of sealift-tls
     Arc::new(config)
 }
 

@@ -3,7 +3,7 @@
 //! There is deliberately no read buffer: a TLS stream holds the current record decrypted already, a second copy costs
 //! throughput, and a thousand idle connections would each hold one.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -219,7 +219,9 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
     pub async fn write_frame(&mut self, frame: &[u8]) -> Result<(), StreamError> {
         self.write_pending().await?;
         self.bytes += frame.len() as u64;
-        drain(&mut self.stream, frame, self.stall).await
+        // Two slices, so that the payload begins with a TLS record, which the other end can open into its place.
+        let (header, payload) = frame.split_at(HEADER.min(frame.len()));
+        drain(&mut self.stream, &mut [IoSlice::new(header), IoSlice::new(payload)], self.stall).await
     }
 
     /// Writes what waits, and sees it to the socket.
@@ -237,7 +239,7 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
     }
 
     async fn write_pending(&mut self) -> Result<(), StreamError> {
-        drain(&mut self.stream, &self.pending, self.stall).await?;
+        drain(&mut self.stream, &mut [IoSlice::new(&self.pending)], self.stall).await?;
         self.pending.clear();
         if self.pending.capacity() > KEEP {
             self.pending = Vec::new();
@@ -248,15 +250,18 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
 
 async fn drain<W: AsyncWrite + Unpin>(
     stream: &mut W,
-    mut bytes: &[u8],
+    mut slices: &mut [IoSlice<'_>],
     stall: Duration,
 ) -> Result<(), StreamError> {
-    while !bytes.is_empty() {
-        let count = timeout(stall, stream.write(bytes)).await.map_err(|_| StreamError::Stalled(stall))??;
+    // Empty slices are not written.
+    IoSlice::advance_slices(&mut slices, 0);
+    while !slices.is_empty() {
+        let writing = timeout(stall, stream.write_vectored(slices));
+        let count = writing.await.map_err(|_| StreamError::Stalled(stall))??;
         if count == 0 {
             return Err(StreamError::Closed);
         }
-        bytes = &bytes[count..];
+        IoSlice::advance_slices(&mut slices, count);
     }
     Ok(())
 }

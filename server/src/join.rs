@@ -20,11 +20,11 @@ use crate::store::identities;
 /// Serves one machine that joins. The caller bounds how long it may take.
 pub async fn serve(
     state: &Arc<State>,
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    read: impl AsyncRead + Unpin,
+    write: impl AsyncWrite + Unpin + Send + 'static,
     connections: &TaskTracker,
 ) -> Result<()> {
     let timeouts = state.config().timeouts;
-    let (read, write) = tokio::io::split(stream);
     let mut reader = FrameReader::new(read, timeouts.handshake());
     let mut writer = FrameWriter::new(write, timeouts.handshake());
     let header = reader.header(timeouts.first_request()).await?.ok_or(StreamError::Closed)?;

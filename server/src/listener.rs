@@ -10,13 +10,14 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use rusqlite::OptionalExtension;
 use rustls::pki_types::CertificateDer;
+use rustls::server::ClientHello;
 use sealift_certs::tls::{Protocol, negotiated};
 use sealift_certs::{Identity, fingerprint};
 use sealift_protocol::{ErrorCode, JOIN_ALPN};
+use sealift_tls::Connection;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio_rustls::LazyConfigAcceptor;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info, info_span, warn};
@@ -34,6 +35,9 @@ use crate::{clock, join};
 /// Connections that may be in their handshake at once. They hold no place of `max_connections`, and the one that has
 /// been at it for longest makes room: strangers who connect and say nothing keep nobody out.
 const HANDSHAKES: usize = 256;
+
+/// A connection behind the TLS handshake.
+type Secure = Connection<OwnedReadHalf, OwnedWriteHalf>;
 
 /// How often the catalog is asked whether another process has changed it.
 const WATCH: Duration = Duration::from_millis(100);
@@ -206,7 +210,7 @@ async fn accept(
             };
             drop(turn);
             match handshaken {
-                Ok(Ok(Some(stream))) => transfer(state, stream, peer, stop).await,
+                Ok(Ok(Some(connection))) => transfer(state, connection, peer, stop).await,
                 Ok(Ok(None)) => {}
                 Ok(Err(error)) => {
                     failed(0);
@@ -263,31 +267,27 @@ async fn handshake(
     state: &Arc<State>,
     stream: TcpStream,
     connections: &TaskTracker,
-) -> anyhow::Result<Option<TlsStream<TcpStream>>> {
+) -> anyhow::Result<Option<Secure>> {
     stream.set_nodelay(true)?;
-    let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
-    let joins = start.client_hello().alpn().is_some_and(|mut offered| offered.any(|alpn| alpn == JOIN_ALPN));
-    let config = if joins { state.pki.join_config() } else { state.pki.transfer_config() };
-    let stream = start.into_stream(config).await?;
-    match negotiated(stream.get_ref().1.alpn_protocol()) {
-        Some(Protocol::Transfer) => Ok(Some(stream)),
+    let (read, write) = stream.into_split();
+    let choose = |hello: &ClientHello<'_>| {
+        let joins = hello.alpn().is_some_and(|mut offered| offered.any(|alpn| alpn == JOIN_ALPN));
+        if joins { state.pki.join_config() } else { state.pki.transfer_config() }
+    };
+    let connection = sealift_tls::accept(choose, read, write).await?;
+    match negotiated(connection.alpn.as_deref()) {
+        Some(Protocol::Transfer) => Ok(Some(connection)),
         Some(Protocol::Join) => {
-            join::serve(state, stream, connections).await?;
+            join::serve(state, connection.reader, connection.writer, connections).await?;
             Ok(None)
         }
         None => anyhow::bail!("the client offers no application protocol"),
     }
 }
 
-async fn transfer(
-    state: Arc<State>,
-    stream: TlsStream<TcpStream>,
-    peer: SocketAddr,
-    shutdown: CancellationToken,
-) {
-    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).cloned();
-    let Some(certificate) = certificate else { return };
-    let session = state.sessions.enter(fingerprint(&certificate));
+async fn transfer(state: Arc<State>, connection: Secure, peer: SocketAddr, shutdown: CancellationToken) {
+    let Some(certificate) = connection.peer_certificates.first() else { return };
+    let session = state.sessions.enter(fingerprint(certificate));
     let signals = Signals { shutdown, revoked: session.revoked.clone() };
     let caller = if state.sessions.count() > state.config().max_connections.get() {
         Err(Error::refused(
@@ -296,10 +296,10 @@ async fn transfer(
         ))
     } else {
         // After entering: a revocation from here on finds the session, one before is seen in the catalog.
-        identify(&state, &certificate, peer).await
+        identify(&state, certificate, peer).await
     };
     let name = caller.as_ref().map_or_else(|_| String::from("?"), |caller| caller.name.to_string());
-    session::run(state, stream, caller, signals, peer)
+    session::run(state, connection.reader, connection.writer, caller, signals, peer)
         .instrument(info_span!("session", identity = name))
         .await;
 }

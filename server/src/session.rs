@@ -17,10 +17,9 @@ use sealift_protocol::message::{
     Get, Hello, Reply, Request, SLICES, Trailer, Turn, Welcome, decode, decode_request,
 };
 use sealift_protocol::{Digest, ErrorCode, FrameKind, Header, Name, VERSION, WireError};
-use tokio::io::{ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
+use sealift_tls::{TlsReader, TlsWriter};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span, warn};
 
@@ -83,9 +82,9 @@ pub struct Signals {
 }
 
 /// The reading half of a connection.
-pub type Reader = FrameReader<Watched<ReadHalf<TlsStream<TcpStream>>>>;
+pub type Reader = FrameReader<Watched<TlsReader<OwnedReadHalf>>>;
 /// The writing half of a connection.
-pub type Writer = FrameWriter<WriteHalf<TlsStream<TcpStream>>>;
+pub type Writer = FrameWriter<TlsWriter<OwnedWriteHalf>>;
 
 /// What is under way on a connection.
 #[derive(Debug)]
@@ -155,13 +154,13 @@ enum Slot {
 /// Serves a connection whose client has shown a certificate, until either end has had enough.
 pub async fn run(
     state: Arc<State>,
-    stream: TlsStream<TcpStream>,
+    read: TlsReader<OwnedReadHalf>,
+    write: TlsWriter<OwnedWriteHalf>,
     caller: Result<Caller>,
     signals: Signals,
     peer: SocketAddr,
 ) {
     let timeouts = state.config().timeouts;
-    let (read, write) = tokio::io::split(stream);
     let mut reader = FrameReader::new(Watched::new(read), timeouts.stall());
     let mut writer = FrameWriter::new(write, timeouts.stall());
     let ended = match caller {

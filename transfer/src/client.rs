@@ -150,7 +150,7 @@ impl Client {
             [] => &profile.addresses,
             chosen => chosen,
         };
-        let (stream, address) = connect(
+        let (secure, address) = connect(
             addresses,
             &profile.trust_domain,
             profile.tls()?,
@@ -159,6 +159,7 @@ impl Client {
             options.limit.as_ref(),
         )
         .await?;
-        Connection::new(Box::new(stream), address, &options.agent, options.stall)
+        let (read, write) = (Box::new(secure.reader), Box::new(secure.writer));
+        Connection::new(read, write, address, &options.agent, options.stall)
     }
 }

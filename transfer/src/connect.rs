@@ -7,17 +7,17 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use sealift_certs::TrustDomain;
 use sealift_certs::tls::{Protocol, negotiated, server_name};
+use sealift_tls::Connection;
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use crate::address::Address;
 use crate::error::{Attempt, ConnectError, Error, HandshakeError};
 use crate::throttle::{Limit, Throttled};
 
 /// A connection behind the TLS handshake.
-pub(crate) type Secure = TlsStream<Throttled<TcpStream>>;
+pub(crate) type Secure = Connection<Throttled<OwnedReadHalf>, Throttled<OwnedWriteHalf>>;
 
 /// Connects to the first address that answers and is the right server, one after the other.
 ///
@@ -34,21 +34,22 @@ pub(crate) async fn connect(
     patience: Duration,
     limit: Option<&Limit>,
 ) -> Result<(Secure, Address), Error> {
-    let connector = TlsConnector::from(config);
     let mut attempts = Vec::new();
     let mut refusal = None;
     for address in addresses {
         let tcp = match dial(address, patience).await {
-            Ok(tcp) => Throttled::new(tcp, limit.cloned()),
+            Ok(tcp) => tcp,
             Err(cause) => {
                 attempts.push(Attempt { address: address.clone(), cause });
                 continue;
             }
         };
-        let handshake = connector.connect(server_name(trust_domain), tcp);
+        let (read, write) = tcp.into_split();
+        let (read, write) = (Throttled::new(read, limit.cloned()), Throttled::new(write, limit.cloned()));
+        let handshake = sealift_tls::connect(config.clone(), server_name(trust_domain), read, write);
         let cause = match timeout(patience, handshake).await {
-            Ok(Ok(stream)) if negotiated(stream.get_ref().1.alpn_protocol()) == Some(protocol) => {
-                return Ok((stream, address.clone()));
+            Ok(Ok(connection)) if negotiated(connection.alpn.as_deref()) == Some(protocol) => {
+                return Ok((connection, address.clone()));
             }
             Ok(Ok(_)) => HandshakeError::NotSealift,
             Ok(Err(error)) => match HandshakeError::of(&error) {

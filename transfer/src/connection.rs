@@ -7,7 +7,7 @@ use sealift_protocol::frame::FrameKind;
 use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
 use sealift_protocol::message::{Hello, SLICES, Trailer, Welcome, decode};
 use sealift_protocol::{Header, Reply, Request, VERSION};
-use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf, split};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::address::Address;
 use crate::error::{Error, HandshakeError, ends_connection};
@@ -19,13 +19,14 @@ const WINDOW: usize = 256;
 /// few enough for any system's socket buffers, so that the two ends never wait for each other.
 const WINDOW_BYTES: u64 = 32 * 1024;
 
-/// What a connection runs over.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+/// Where a connection's bytes come from.
+pub type Source = Box<dyn AsyncRead + Send + Sync + Unpin>;
 
-impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
+/// Where a connection's bytes go.
+pub type Sink = Box<dyn AsyncWrite + Send + Sync + Unpin>;
 
 /// The sending half.
-pub(crate) type Requests = FrameWriter<WriteHalf<Box<dyn Stream>>>;
+pub(crate) type Requests = FrameWriter<Sink>;
 
 /// A conversation with a server.
 ///
@@ -45,12 +46,12 @@ impl Connection {
     /// # Errors
     /// Fails when `agent` does not fit in a message.
     pub fn new(
-        stream: Box<dyn Stream>,
+        read: Source,
+        write: Sink,
         address: Address,
         agent: &str,
         stall: Duration,
     ) -> Result<Self, Error> {
-        let (read, write) = split(stream);
         let mut requests = FrameWriter::new(write, stall);
         let hello =
             Hello { versions: vec![VERSION], agent: agent.to_owned(), features: vec![SLICES.to_owned()] };
@@ -180,7 +181,7 @@ impl Ahead {
 
 /// The receiving half.
 pub(crate) struct Replies {
-    reader: FrameReader<ReadHalf<Box<dyn Stream>>>,
+    reader: FrameReader<Source>,
     address: Address,
     stall: Duration,
     welcome: Option<Welcome>,

@@ -29,15 +29,14 @@ pub async fn join(token: &JoinToken, options: &Options) -> Result<Enrolment, Err
     let dialled = if options.addresses.is_empty() { &named } else { &options.addresses };
     let config = join_client_config(token.fingerprint, &token.trust_domain)?;
     let patience = options.connect_timeout;
-    let (stream, reached) =
+    let (connection, reached) =
         connect(dialled, &token.trust_domain, config, Protocol::Join, patience, None).await?;
 
     let made = new_key_and_request()?;
-    let (read, write) = tokio::io::split(stream);
     let request = JoinRequest { secret: token.secret.to_text(), csr: made.csr_pem };
     let joined = converse(
-        FrameReader::new(read, options.stall),
-        FrameWriter::new(write, options.stall),
+        FrameReader::new(connection.reader, options.stall),
+        FrameWriter::new(connection.writer, options.stall),
         &request,
         options,
     )

@@ -27,7 +27,9 @@ pub(crate) fn pair() -> (Connection, Peer) {
 
 pub(crate) fn pair_with_stall(stall: Duration) -> (Connection, Peer) {
     let (near, far) = duplex(64 * 1024);
-    let connection = Connection::new(Box::new(near), "peer:1".parse().unwrap(), "test", stall).unwrap();
+    let (read, write) = split(near);
+    let address = "peer:1".parse().unwrap();
+    let connection = Connection::new(Box::new(read), Box::new(write), address, "test", stall).unwrap();
     let (read, write) = split(far);
     (connection, Peer { reader: FrameReader::new(read, STALL), writer: FrameWriter::new(write, STALL) })
 }

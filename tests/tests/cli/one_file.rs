@@ -118,7 +118,9 @@ async fn a_file_that_is_deleted_while_it_is_fetched() {
 async fn put(world: &World, alice: &Computer, cuts: Vec<Cut>) -> (u64, Vec<u64>) {
     alice.write("big", content());
     let relay = Relay::before(world.address, cuts).await;
-    let line = ["--json", "put", "big", "--connections", "4", "--server", &relay.server()];
+    // Slowly enough for all of them to take part, however busy this machine is.
+    let line =
+        ["--json", "put", "big", "--connections", "4", "--limit-rate", "64M", "--server", &relay.server()];
     let finished = alice.run(line).await.ok().object("finished");
     assert!(alice.run(["get", "big", "-"]).await.ok().stdout == content());
     world.store().without_parts().await;

@@ -11,8 +11,9 @@ fn whoami() -> Request {
 /// What the client makes of raw bytes.
 async fn answer(bytes: &[u8]) -> Error {
     let (near, mut far) = tokio::io::duplex(64 * 1024);
+    let (read, write) = tokio::io::split(near);
     let address: Address = "peer:1".parse().unwrap();
-    let mut connection = Connection::new(Box::new(near), address, "test", STALL).unwrap();
+    let mut connection = Connection::new(Box::new(read), Box::new(write), address, "test", STALL).unwrap();
     far.write_all(bytes).await.unwrap();
     far.shutdown().await.unwrap();
     let error = connection.ask(&whoami()).await.unwrap_err();
