@@ -66,7 +66,7 @@ fn run(token: Option<String>) -> Result<(), String> {
         .with_icon(icon())
         .with_inner_size(app.look.size)
         .with_maximized(app.look.maximized)
-        .with_min_inner_size([720.0, 420.0]);
+        .with_min_inner_size([640.0, 440.0]);
     let options = eframe::NativeOptions { viewport, ..eframe::NativeOptions::default() };
     let start = Box::new(move |creation: &eframe::CreationContext<'_>| {
         app.attach(&creation.egui_ctx);

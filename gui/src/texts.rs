@@ -38,6 +38,7 @@ pub(crate) const RENEW: &str = "Renew now";
 pub(crate) const JOIN_AGAIN: &str = "Join again";
 pub(crate) const CONNECTING: &str = "Connecting\u{2026}";
 pub(crate) const NOT_CONNECTED: &str = "Not connected";
+pub(crate) const NOT_LISTED: &str = "This cannot be shown";
 
 // The tool bar.
 pub(crate) const BACK: &str = "Back";
@@ -71,6 +72,7 @@ pub(crate) const NO_SPACES_LEAD: &str =
     "Your own space appears with the first file. The administrator shares others with `sealiftd grant`.";
 pub(crate) const NO_MATCH: &str = "Nothing here matches the filter";
 pub(crate) const CLEAR_FILTER: &str = "Clear the filter";
+pub(crate) const CHOOSE_FILES: &str = "Choose files\u{2026}";
 pub(crate) const DROP_HERE: &str = "Drop to upload to";
 pub(crate) const TRY_AGAIN: &str = "Try again";
 pub(crate) const OTHER_PLACE: &str = "Choose another place\u{2026}";
@@ -116,10 +118,12 @@ pub(crate) const CANCELLED: &str = "cancelled";
 pub(crate) const HAD: &str = "not sent: the server had it";
 pub(crate) const COMPARING: &str = "comparing with the server";
 pub(crate) const STARTING: &str = "starting";
+pub(crate) const FOLDERS: &str = "Folders";
+pub(crate) const FILES: &str = "Files";
 pub(crate) const PROGRESS_ALL: &str = "All transfers";
 
 // Information and log.
-pub(crate) const NO_SELECTION: &str = "Select something to learn more about it.";
+pub(crate) const NO_SELECTION: &str = "Select a file to look into it.";
 pub(crate) const KIND: &str = "Kind";
 pub(crate) const STORED: &str = "Stored";
 pub(crate) const STORED_BY: &str = "Stored by";
@@ -130,6 +134,7 @@ pub(crate) const COPY_DIGEST: &str = "Copy the SHA-256";
 pub(crate) const NO_PREVIEW: &str = "No preview";
 pub(crate) const LOADING: &str = "Loading\u{2026}";
 pub(crate) const LOG_EMPTY: &str = "Nothing was transferred yet, or nothing matches the filter.";
+pub(crate) const LOG_DIRECTION: &str = "Direction";
 pub(crate) const LOG_ALL: &str = "Both ways";
 pub(crate) const LOG_UP: &str = "Uploads";
 pub(crate) const LOG_DOWN: &str = "Downloads";
@@ -141,6 +146,12 @@ pub(crate) const LOG_RESULT: &str = "Result";
 pub(crate) const UNDO: &str = "Undo";
 pub(crate) const DISMISS: &str = "Dismiss";
 pub(crate) const BACK_TO_FILES: &str = "Back to the files";
+
+/// A message as a sentence of its own; the engine's are parts of sentences.
+pub(crate) fn sentence(message: &str) -> String {
+    let mut rest = message.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}
 
 /// `1 file`, `2 files`.
 pub(crate) fn items(count: usize) -> String {
@@ -187,7 +198,7 @@ pub(crate) fn expiry(expires: SystemTime, now: SystemTime) -> String {
         Err(_) => "The certificate has expired".to_owned(),
         Ok(left) if left.as_secs() < DAY => "The certificate expires today".to_owned(),
         Ok(left) if left.as_secs() < 2 * DAY => "The certificate expires tomorrow".to_owned(),
-        Ok(left) => format!("The certificate is good for {} days", left.as_secs() / DAY),
+        Ok(left) => format!("Certificate valid for {} days", left.as_secs() / DAY),
     }
 }
 
@@ -220,9 +231,23 @@ pub(crate) fn summary(totals: &Totals) -> String {
     part(totals.done, "done");
     part(totals.failed, "failed");
     if totals.had > 0 {
-        parts.push(format!("{} not sent because the server had them", thousands(totals.had)));
+        parts.push(format!("{} already there", thousands(totals.had)));
     }
     parts.join(", ")
+}
+
+/// How fast bytes cross, and how long that will take, while some do.
+pub(crate) fn speed(totals: &Totals, bytes: u64) -> String {
+    if totals.running == 0 || bytes == 0 {
+        return String::new();
+    }
+    let left = left(totals.bytes - totals.moved, bytes);
+    left.map_or_else(|| rate(bytes), |left| format!("{}, {left}", rate(bytes)))
+}
+
+/// What is known of several entries.
+pub(crate) fn several(count: usize) -> String {
+    format!("{} selected", items(count))
 }
 
 /// What became of a stretch of work.
@@ -267,6 +292,10 @@ pub(crate) fn apply_to_all(further: usize) -> String {
     } else {
         format!("Do the same for {} more", thousands(further))
     }
+}
+
+pub(crate) fn rename_title(path: &RemotePath) -> String {
+    format!("{DO_RENAME} \u{201c}{}\u{201d}", path.file_name().unwrap_or_default())
 }
 
 pub(crate) fn delete_title(paths: &[RemotePath]) -> String {
@@ -402,7 +431,7 @@ mod tests {
         let at = |hours: u64| expiry(now + Duration::from_secs(hours * 3600 + 1), now);
         assert_eq!(at(5), "The certificate expires today");
         assert_eq!(at(30), "The certificate expires tomorrow");
-        assert_eq!(at(24 * 90), "The certificate is good for 90 days");
+        assert_eq!(at(24 * 90), "Certificate valid for 90 days");
         assert!(expiry(now, now + Duration::from_secs(1)).contains("expired"));
     }
 }

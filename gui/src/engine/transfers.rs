@@ -9,7 +9,7 @@ use sealift_protocol::message::Direction;
 use sealift_transfer::download::{Destination, Download, download};
 use sealift_transfer::tree::{Omitted, Walking};
 use sealift_transfer::upload::{Source, Upload, upload};
-use sealift_transfer::{Error, Event, Manner, plan};
+use sealift_transfer::{Error, Event, Manner, Mend, plan};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_local};
 
@@ -113,7 +113,9 @@ impl Work {
                         .show();
                 });
             }
-            if !text.is_empty() {
+            if after.failed > before.failed {
+                shared.tell(Update::Failed(Trouble { message: text, mend: Mend::Person }));
+            } else if !text.is_empty() {
                 shared.tell(Update::Did { text, undo: None, touched: false });
             }
         }
