@@ -4,25 +4,38 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use eframe::egui::{self, DroppedFile, Vec2};
+use eframe::egui::{self, DroppedFile, Theme, Vec2};
+use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 use sealift_gui::{App, Places};
 use sealift_tests::{PATIENCE, World};
+
+use crate::canvas::Canvas;
 
 /// A person's desk.
 pub(crate) struct Desk {
     /// What is drawn, and the hand that clicks.
     pub(crate) screen: Harness<'static, App>,
     pub(crate) folder: tempfile::TempDir,
+    canvas: Canvas,
 }
+
+/// The size of the window, in points.
+const SIZE: Vec2 = Vec2::new(1120.0, 760.0);
 
 impl Desk {
     /// A desk on which no server was ever joined.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let screen = open(folder.path());
-        Self { screen, folder }
+        Self::at(folder)
+    }
+
+    /// A desk on which these things lie already.
+    pub(crate) fn at(folder: tempfile::TempDir) -> Self {
+        let canvas = Canvas::default();
+        let screen = open(folder.path(), canvas.clone());
+        Self { screen, folder, canvas }
     }
 
     /// A desk of somebody who has joined the world's server.
@@ -50,10 +63,21 @@ impl Desk {
 
     /// Closes the window and opens it again.
     pub(crate) fn reopen(self) -> Self {
-        let Self { screen, folder } = self;
+        let Self { screen, folder, .. } = self;
         drop(screen);
-        let screen = open(folder.path());
-        Self { screen, folder }
+        Self::at(folder)
+    }
+
+    /// What is to be seen in a window of that size, with that many pixels a point.
+    pub(crate) fn picture(&mut self, theme: Theme, size: Vec2, scale: f32) -> image::RgbImage {
+        self.screen.ctx.set_theme(theme);
+        self.screen.set_size(size).set_pixels_per_point(scale);
+        // Tables and menus take their measures first.
+        self.screen.run_steps(6);
+        let picture = self.canvas.paint(&self.screen.ctx, self.screen.output());
+        self.screen.set_size(SIZE).set_pixels_per_point(1.0);
+        self.screen.run_steps(6);
+        picture
     }
 
     /// Draws until something is to be seen.
@@ -83,6 +107,21 @@ impl Desk {
     pub(crate) fn click(&mut self, label: &str) {
         self.until(label, |screen| screen.query_all_by_label(label).next().is_some());
         self.screen.get_by_label(label).click();
+        self.screen.run_steps(3);
+    }
+
+    /// Waits until a row of the table is called so.
+    #[track_caller]
+    pub(crate) fn row(&mut self, name: &str) {
+        self.until(name, |screen| screen.query_all_by_role_and_label(Role::Row, name).next().is_some());
+    }
+
+    #[track_caller]
+    pub(crate) fn click_row(&mut self, name: &str) {
+        self.row(name);
+        // A new table takes its measures first.
+        self.screen.run_steps(3);
+        self.screen.get_by_role_and_label(Role::Row, name).click();
         self.screen.run_steps(3);
     }
 
@@ -119,21 +158,25 @@ impl Desk {
     }
 }
 
-fn open(folder: &Path) -> Harness<'static, App> {
+fn open(folder: &Path, canvas: Canvas) -> Harness<'static, App> {
     let places = Places {
         configuration: folder.join("configuration"),
         state: folder.join("configuration/gui"),
         downloads: folder.join("Downloads"),
     };
     let app = App::new(&places, None).unwrap();
-    let harness = Harness::builder().with_size(Vec2::new(1120.0, 760.0)).with_max_steps(4);
+    let harness = Harness::builder().with_size(SIZE).with_max_steps(4).renderer(canvas);
     let mut attached = false;
     harness.build_ui_state(
         move |ui, app: &mut App| {
             if !std::mem::replace(&mut attached, true) {
                 app.attach(ui.ctx());
             }
-            app.draw(ui);
+            // The window has no margin.
+            let whole = ui.ctx().content_rect();
+            let mut ui = ui.new_child(egui::UiBuilder::new().max_rect(whole));
+            ui.set_clip_rect(whole);
+            app.draw(&mut ui);
         },
         app,
     )
