@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use sealift_protocol::RemotePath;
 use sealift_protocol::message::Nanoseconds;
-use sealift_transfer::Mend;
 
 use crate::model::queue::{Totals, Trouble};
 
@@ -343,25 +342,20 @@ pub(crate) fn queue_damaged(aside: Option<&Path>) -> String {
 }
 
 pub(crate) fn queue_elsewhere() -> Trouble {
-    Trouble {
-        message: "Another window of Sealift has the saved transfers: what is added here goes when this one is closed"
-            .into(),
-        mend: Mend::Person,
-    }
+    Trouble::of_person(
+        "Another window of Sealift has the saved transfers: what is added here goes when this one is closed",
+    )
 }
 
 pub(crate) fn state_unusable(path: &Path, reason: &str) -> Trouble {
-    Trouble {
-        message: format!(
-            "Nothing can be kept in {} ({reason}): transfers end with this window; check its permissions",
-            path.display()
-        ),
-        mend: Mend::Person,
-    }
+    Trouble::of_person(format!(
+        "Nothing can be kept in {} ({reason}): transfers end with this window; check its permissions",
+        path.display()
+    ))
 }
 
 pub(crate) fn upload_needs_a_space() -> Trouble {
-    Trouble { message: "This is the list of spaces: open one, and upload there".into(), mend: Mend::Person }
+    Trouble::of_person("This is the list of spaces: open one, and upload there")
 }
 
 /// What an entry is.

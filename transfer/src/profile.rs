@@ -25,6 +25,11 @@ const DESCRIPTION: &str = "profile.toml";
 const AUTHORITY: &str = "authority.pem";
 const IDENTITY: &str = "identity.pem";
 
+/// The profile that is used when none is chosen, and the name under which the first join is saved.
+pub fn default_name() -> Name {
+    "default".parse().expect("the default is a name")
+}
+
 /// The directory in which all profiles are.
 #[derive(Debug, Clone)]
 pub struct Profiles {

@@ -7,7 +7,7 @@ use sealift_certs::JoinToken;
 use sealift_protocol::message::{EntryKind, List};
 use sealift_protocol::{Name, RemotePath, WireError};
 use sealift_transfer::remote::{self, LogFilter};
-use sealift_transfer::{Client, Error, Mend};
+use sealift_transfer::{Client, Error};
 
 use super::{Command, Preview, Shared, Update, infos, names, options, preview};
 use crate::model::Undo;
@@ -112,7 +112,7 @@ pub(super) async fn with_client<T>(
 }
 
 async fn join(shared: &Shared, token: &str, name: &str) -> Result<Name, Trouble> {
-    let person = |message: String| Trouble { message, mend: Mend::Person };
+    let person = Trouble::of_person::<String>;
     let token = token.parse::<JoinToken>().map_err(|error| person(error.to_string()))?;
     let name = match name {
         "" => free_name(shared),

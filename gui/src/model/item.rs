@@ -46,9 +46,16 @@ pub struct Trouble {
     pub mend: Mend,
 }
 
+impl Trouble {
+    /// What a person has to mend, as the message says.
+    pub fn of_person(message: impl Into<String>) -> Self {
+        Self { message: message.into(), mend: Mend::Person }
+    }
+}
+
 impl From<&Error> for Trouble {
     fn from(error: &Error) -> Self {
-        Self { message: error.to_string(), mend: error.mend() }
+        Self { message: error.to_string(), mend: error.kind().mend() }
     }
 }
 

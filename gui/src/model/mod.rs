@@ -16,6 +16,7 @@ use std::time::{Instant, SystemTime};
 
 use sealift_protocol::message::{Account, Description, Direction, Entry, EntryKind, Transfer};
 use sealift_protocol::{Name, RemotePath};
+use sealift_transfer::profile::default_name;
 use sealift_transfer::remote::LogFilter;
 
 use crate::engine::{Command, Preview, ProfileInfo, Update};
@@ -220,11 +221,13 @@ impl Model {
         }
     }
 
-    /// Shows the servers that there are: the one that was shown last, or the first.
-    pub fn begin(&mut self, profiles: Vec<ProfileInfo>, last: Option<Name>) {
+    /// Shows the servers that there are: the first of the wanted ones that is among them, or else the one that the
+    /// command line uses by default, or else the first.
+    pub fn begin(&mut self, profiles: Vec<ProfileInfo>, wanted: impl IntoIterator<Item = Option<Name>>) {
         self.profiles = profiles;
         let known = |name: &Name| self.profiles.iter().any(|profile| profile.name == *name);
-        let first = last.filter(known).or_else(|| self.profiles.first().map(|profile| profile.name.clone()));
+        let wanted = wanted.into_iter().flatten().chain([default_name()]).find(known);
+        let first = wanted.or_else(|| self.profiles.first().map(|profile| profile.name.clone()));
         match first {
             Some(name) => self.open(name),
             None => self.screen = Screen::Join,

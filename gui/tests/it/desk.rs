@@ -9,6 +9,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 use sealift_gui::{App, Places};
 use sealift_tests::{PATIENCE, World};
+use sealift_transfer::Profiles;
 
 /// A person's desk.
 pub(crate) struct Desk {
@@ -121,7 +122,8 @@ impl Desk {
 
 fn open(folder: &Path) -> Harness<'static, App> {
     let places = Places {
-        configuration: folder.join("configuration"),
+        profiles: Profiles::new(folder.join("configuration/profiles")),
+        profile: Ok(None),
         state: folder.join("configuration/gui"),
         downloads: folder.join("Downloads"),
     };
