@@ -2,6 +2,7 @@
 //!
 //! A library so that tests can draw the very same window without a screen.
 
+mod any_path;
 pub mod app;
 pub mod engine;
 mod icons;

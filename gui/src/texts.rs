@@ -275,6 +275,16 @@ pub(crate) fn delete_title(paths: &[RemotePath]) -> String {
     }
 }
 
+/// What of a tree is not transferred.
+pub(crate) fn skipped(count: usize, first: &Path) -> String {
+    const WHY: &str = "links, pipes and devices are not transferred";
+    let first = first.display();
+    match count {
+        1 => format!("\u{201c}{first}\u{201d} was skipped: {WHY}"),
+        _ => format!("{} were skipped, \u{201c}{first}\u{201d} first: {WHY}", thousands(count)),
+    }
+}
+
 fn what(paths: &[(RemotePath, RemotePath)]) -> String {
     match paths {
         [(from, _)] => format!("\u{201c}{}\u{201d}", from.file_name().unwrap_or_default()),

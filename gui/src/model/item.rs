@@ -20,6 +20,7 @@ pub struct Spec {
     /// Which way.
     pub direction: Direction,
     /// The file or directory here.
+    #[serde(with = "crate::any_path")]
     pub local: PathBuf,
     /// The same on the server.
     pub remote: RemotePath,
@@ -117,6 +118,10 @@ pub struct Files {
     pub had: usize,
     /// Those that failed.
     pub failed: usize,
+    /// Links and special files that are not transferred.
+    pub skipped: usize,
+    /// The first of those, by its path in the tree.
+    pub first_skipped: Option<PathBuf>,
     /// Bytes of finished files.
     pub finished_bytes: u64,
     /// Bytes that have crossed of those under way, by their numbers.

@@ -185,11 +185,24 @@ pub enum Undo {
 
 impl Model {
     /// A window that has heard nothing from the engine yet.
+        /// What was chosen before anything was typed: a path that is no text cannot be typed.
+        chosen: PathBuf,
     pub fn new(queue: Arc<Mutex<Queue>>, downloads: PathBuf) -> Self {
         Self {
             screen: Screen::Browse,
             profiles: Vec::new(),
             profile: None,
+impl Dialog {
+    /// Asks where downloads go, with a suggestion.
+    pub fn download_to(
+        entries: Vec<(RemotePath, bool, Option<u64>)>,
+        chosen: PathBuf,
+        instead: Option<queue::ItemId>,
+    ) -> Self {
+        Self::DownloadTo { entries, to: chosen.display().to_string(), chosen, instead }
+    }
+}
+
             link: Link::Connecting,
             account: None,
             join: Join::default(),
@@ -353,8 +366,7 @@ impl Model {
             .map(|(path, entry)| (path, browser::is_place(&entry), Some(entry.size)))
             .collect();
         if !entries.is_empty() {
-            let to = self.downloads.display().to_string();
-            self.dialog = Some(Dialog::DownloadTo { entries, to, instead: None });
+            self.dialog = Some(Dialog::download_to(entries, self.downloads.clone(), None));
         }
     }
 

@@ -102,11 +102,12 @@ fn carry_out(model: &mut Model, dialog: Dialog) {
         Dialog::Transplant { paths, to, copy } => model.transplant(paths, &to, copy),
         Dialog::Delete { paths, .. } => model.delete(paths),
         Dialog::UploadPath { path } => model.upload(vec![local(&path)]),
-        Dialog::DownloadTo { entries, to, instead } => {
+        Dialog::DownloadTo { entries, to, chosen, instead } => {
             if let Some(id) = instead {
                 model.with_queue(|queue| queue.remove(id));
             }
-            model.download(entries, local(&to));
+            let to = if to == chosen.display().to_string() { chosen } else { local(&to) };
+            model.download(entries, to);
         }
     }
 }

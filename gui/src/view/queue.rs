@@ -229,6 +229,10 @@ fn status(item: &Item) -> (String, Look) {
             None => bytes,
         }
     };
+    let skipped = item.files.as_ref().and_then(|files| {
+        let first = files.first_skipped.as_ref()?;
+        Some(texts::skipped(files.skipped, first))
+    });
     match &item.state {
         State::Waiting if item.size > 0 => {
             (format!("{}, {}", texts::WAITING, figures::size(item.size)), Look::Plain)
@@ -236,12 +240,21 @@ fn status(item: &Item) -> (String, Look) {
         State::Waiting => (texts::WAITING.to_owned(), Look::Plain),
         State::Paused => (texts::PAUSED.to_owned(), Look::Odd),
         State::Cancelled => (texts::CANCELLED.to_owned(), Look::Plain),
-        State::Failed(trouble) => (trouble.message.clone(), Look::Bad),
-        State::Done if item.had => (format!("{}, {}", figures::size(item.size), texts::HAD), Look::Good),
+        State::Failed(trouble) => {
+            let message = trouble.message.clone();
+            (skipped.map_or(message.clone(), |skipped| format!("{message}; {skipped}")), Look::Bad)
+        }
+        State::Done if item.had && skipped.is_none() => {
+            (format!("{}, {}", figures::size(item.size), texts::HAD), Look::Good)
+        }
         State::Done => {
             let done = format!("{}, {}", figures::size(item.size), texts::DONE);
             let had = item.files.as_ref().map(|files| files.had).filter(|had| *had > 0);
-            (had.map_or(done.clone(), |had| format!("{done}, {}", texts::had_of_tree(had))), Look::Good)
+            let done = had.map_or(done.clone(), |had| format!("{done}, {}", texts::had_of_tree(had)));
+            match skipped {
+                Some(skipped) => (format!("{done}; {skipped}"), Look::Odd),
+                None => (done, Look::Good),
+            }
         }
         State::Running => match &item.retrying {
             Some(why) => (texts::retrying(why), Look::Odd),
@@ -298,8 +311,7 @@ fn perform(model: &mut Model, act: Act) {
             let spec = model.queue().item(id).map(|item| item.spec.clone());
             if let Some(spec) = spec {
                 let entries = vec![(spec.remote.clone(), spec.tree, spec.size)];
-                let to = model.downloads.display().to_string();
-                model.dialog = Some(Dialog::DownloadTo { entries, to, instead: Some(id) });
+                model.dialog = Some(Dialog::download_to(entries, model.downloads.clone(), Some(id)));
             }
         }
     }
