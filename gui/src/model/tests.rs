@@ -182,6 +182,33 @@ fn the_order_is_what_it_was_dragged_to() {
 }
 
 #[test]
+fn transfers_go_with_their_server_and_follow_its_name() {
+    let mut queue = Queue::new(2);
+    let elsewhere = Spec { profile: "other".parse().unwrap(), ..spec("x", BIG) };
+    queue.add([spec("a", BIG), elsewhere, spec("b", 1), spec("c", 1)]);
+    let (first, second) = (queue.take_job(0).unwrap(), queue.take_job(1).unwrap());
+    let [default, work, other] = ["default", "work", "other"].map(|name| name.parse().unwrap());
+    assert_eq!(queue.unfinished(&default), 3);
+
+    queue.rename_server(&default, &work);
+    assert_eq!(queue.take_stops(), [first.id], "and not the other one's");
+    assert_eq!((queue.unfinished(&default), queue.unfinished(&work)), (0, 3));
+    check(&queue);
+    let again = queue.take_job(1).unwrap();
+    assert_eq!((again.profile.as_str(), again.items.len()), ("work", 1));
+    check(&queue);
+
+    queue.forget_server(&other);
+    assert_eq!(queue.take_stops(), [second.id]);
+    assert_eq!(names(&queue), ["a", "b", "c"]);
+    // What the stopped job says now is about nobody.
+    tell(&mut queue, &second, Event::Progress { id: 0, bytes: 1 });
+    queue.job_ended(&second, Some((Trouble::from(&Error::Connect(Vec::new())), true)));
+    assert_eq!(queue.held().count(), 0);
+    check(&queue);
+}
+
+#[test]
 fn a_hundred_thousand_entries_are_taken_in_a_moment() {
     let begun = Instant::now();
     let mut queue = Queue::new(2);

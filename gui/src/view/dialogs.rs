@@ -67,17 +67,20 @@ fn ask(ui: &mut Ui, dialog: &mut Dialog, first: bool, shown: &mut Shown) -> Left
             if *folders {
                 ui.label(texts::DELETE_FOLDERS);
             }
-            ui.add_space(GAP);
-            row(ui, |ui| {
-                match (
-                    widgets::destructive(ui, texts::DO_DELETE).clicked(),
-                    ui.button(texts::CANCEL).clicked(),
-                ) {
-                    (true, _) => Left::Done,
-                    (_, true) => Left::Cancelled,
-                    _ => Left::Open,
-                }
-            })
+            destroy(ui, texts::DO_DELETE)
+        }
+        Dialog::RenameServer { profile, name } => {
+            title(ui, icons::PENCIL_SIMPLE, profile.as_str());
+            let entered = field(ui, texts::SERVER_NAME, name, first);
+            buttons(ui, texts::DO_RENAME, !name.trim().is_empty(), entered)
+        }
+        Dialog::RemoveServer { profile, transfers } => {
+            title(ui, icons::TRASH, &texts::remove_server_title(profile.as_str()));
+            ui.label(texts::REMOVE_SERVER_LEAD);
+            if *transfers > 0 {
+                ui.label(texts::transfers_go(*transfers));
+            }
+            destroy(ui, texts::DO_REMOVE)
         }
         Dialog::UploadPath { path } => {
             title(ui, icons::UPLOAD_SIMPLE, texts::UPLOAD);
@@ -101,6 +104,8 @@ fn carry_out(model: &mut Model, dialog: Dialog) {
         Dialog::Rename { path, name } => model.rename(path, name.trim()),
         Dialog::Transplant { paths, to, copy } => model.transplant(paths, &to, copy),
         Dialog::Delete { paths, .. } => model.delete(paths),
+        Dialog::RenameServer { profile, name } => model.rename_server(profile, &name),
+        Dialog::RemoveServer { profile, .. } => model.remove_server(profile),
         Dialog::UploadPath { path } => model.upload(vec![local(&path)]),
         Dialog::DownloadTo { entries, to, chosen, instead } => {
             if let Some(id) = instead {
@@ -185,6 +190,16 @@ fn buttons(ui: &mut Ui, does: &str, enabled: bool, entered: bool) -> Left {
             (_, true) => Left::Cancelled,
             _ => Left::Open,
         }
+    })
+}
+
+/// The buttons where what is done cannot be undone.
+fn destroy(ui: &mut Ui, does: &str) -> Left {
+    ui.add_space(GAP);
+    row(ui, |ui| match (widgets::destructive(ui, does).clicked(), ui.button(texts::CANCEL).clicked()) {
+        (true, _) => Left::Done,
+        (_, true) => Left::Cancelled,
+        _ => Left::Open,
     })
 }
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::widgets;
 use crate::model::queue::{Item, ItemId, Queue, State, Totals};
-use crate::model::{Dialog, Model, Screen};
+use crate::model::{Dialog, Model};
 use crate::theme::GAP;
 use crate::{icons, texts, theme};
 
@@ -44,7 +44,7 @@ pub(super) fn show(ui: &mut Ui, model: &mut Model) {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if trouble.mend == Mend::JoinAgain {
                     if ui.button(texts::JOIN_AGAIN).clicked() {
-                        model.screen = Screen::Join;
+                        model.ask_to_join(Some(name.clone()));
                     }
                 } else if ui.button(texts::TRY_AGAIN).clicked() {
                     model.with_queue(|queue| queue.release(&name));

@@ -5,12 +5,21 @@ use std::time::SystemTime;
 use eframe::egui::{
     Align, Button, Layout, Response, RichText, ScrollArea, Ui, Vec2, WidgetInfo, accesskit::Role,
 };
+use sealift_protocol::Name;
 use sealift_transfer::Mend;
 
 use super::widgets;
-use crate::model::{Link, Model, Screen};
+use crate::model::{Dialog, Link, Model, Screen};
 use crate::theme::GAP;
 use crate::{icons, texts, theme};
+
+/// What is to be done about a server.
+enum Act {
+    Open(Name),
+    Rename(Name),
+    JoinAgain(Name),
+    Remove(Name),
+}
 
 pub(super) fn show(ui: &mut Ui, model: &mut Model) {
     eframe::egui::Panel::bottom("state").show_separator_line(false).frame(eframe::egui::Frame::NONE).show(
@@ -75,24 +84,45 @@ fn spaces(ui: &mut Ui, model: &mut Model) {
 }
 
 fn servers(ui: &mut Ui, model: &mut Model) {
-    let mut chosen = None;
+    let mut act = None;
     for profile in &model.profiles {
         let selected = model.profile.as_ref() == Some(&profile.name);
         let response = line(ui, icons::PLUGS, profile.name.as_str(), selected);
+        response.context_menu(|ui| {
+            if widgets::button(ui, icons::PENCIL_SIMPLE, texts::RENAME_SERVER, true).clicked() {
+                act = Some(Act::Rename(profile.name.clone()));
+                ui.close();
+            }
+            if widgets::button(ui, icons::PLUGS, texts::JOIN_AGAIN, true).clicked() {
+                act = Some(Act::JoinAgain(profile.name.clone()));
+                ui.close();
+            }
+            ui.separator();
+            if widgets::button(ui, icons::TRASH, texts::REMOVE_SERVER, true).clicked() {
+                act = Some(Act::Remove(profile.name.clone()));
+                ui.close();
+            }
+        });
         let tells = match &profile.trouble {
             Some(trouble) => trouble.message.clone(),
             None => profile.server.clone(),
         };
         if response.on_hover_text(tells).clicked() && !selected {
-            chosen = Some(profile.name.clone());
+            act = Some(Act::Open(profile.name.clone()));
         }
     }
-    if let Some(name) = chosen {
-        model.open(name);
+    match act {
+        Some(Act::Open(name)) => model.open(name),
+        Some(Act::Rename(profile)) => {
+            let name = profile.to_string();
+            model.dialog = Some(Dialog::RenameServer { profile, name });
+        }
+        Some(Act::JoinAgain(name)) => model.ask_to_join(Some(name)),
+        Some(Act::Remove(name)) => model.ask_to_remove(name),
+        None => {}
     }
     if line(ui, icons::PLUS, texts::ADD_SERVER, false).clicked() {
-        model.join.trouble = None;
-        model.screen = Screen::Join;
+        model.ask_to_join(None);
     }
 }
 
@@ -130,7 +160,7 @@ fn state(ui: &mut Ui, model: &mut Model) {
     let refused = matches!(&model.link, Link::Down(trouble) if trouble.mend == Mend::JoinAgain);
     if expired || refused {
         if ui.button(texts::JOIN_AGAIN).clicked() {
-            model.screen = Screen::Join;
+            model.ask_to_join(model.profile.clone());
         }
     } else if model.link == Link::Up && ui.link(RichText::new(texts::RENEW).small()).clicked() {
         model.renew();

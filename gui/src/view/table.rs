@@ -9,7 +9,7 @@ use sealift_transfer::{Mend, figures};
 
 use super::{Shown, widgets};
 use crate::model::browser::{Browser, Sort, is_place};
-use crate::model::{Dialog, Link, Model, Screen};
+use crate::model::{Dialog, Link, Model};
 use crate::{icons, texts, theme};
 
 /// Rows that a page of the keyboard moves by.
@@ -84,7 +84,7 @@ fn instead(ui: &mut Ui, model: &mut Model) -> bool {
         widgets::empty(ui, icons::WARNING_CIRCLE, texts::NOT_CONNECTED, &trouble.message, |ui| {
             if trouble.mend == Mend::JoinAgain {
                 if widgets::primary(ui, texts::JOIN_AGAIN, true).clicked() {
-                    model.screen = Screen::Join;
+                    model.ask_to_join(model.profile.clone());
                 }
             } else if widgets::primary(ui, texts::TRY_AGAIN, true).clicked() {
                 if link {

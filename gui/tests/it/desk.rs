@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use eframe::egui::{self, DroppedFile, Vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
+use sealift_gui::model::queue::{Item, Spec};
 use sealift_gui::{App, Places};
+use sealift_protocol::message::Direction;
 use sealift_tests::{PATIENCE, World};
 use sealift_transfer::Profiles;
 
@@ -22,7 +24,7 @@ impl Desk {
     /// A desk on which no server was ever joined.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let screen = open(folder.path());
+        let screen = open(folder.path(), None);
         Self { screen, folder }
     }
 
@@ -36,24 +38,34 @@ impl Desk {
     /// Joins as a person does.
     pub(crate) fn join(&mut self, world: &World, name: &str) {
         let token = world.invite(name).to_string();
-        self.until("the token's field", |screen| screen.query_all_by_label("Token").next().is_some());
-        self.screen.get_by_role_and_label(egui::accesskit::Role::MultilineTextInput, "Token").focus();
-        self.screen.run_steps(2);
-        self.screen
-            .get_by_role_and_label(egui::accesskit::Role::MultilineTextInput, "Token")
-            .type_text(&token);
-        self.screen.run_steps(2);
-        self.click("Connect");
+        self.paste_token(&token);
         self.until("the own space", |screen| {
             screen.query_all_by_label("This folder is empty").next().is_some()
         });
     }
 
+    /// Pastes a token and connects with it.
+    pub(crate) fn paste_token(&mut self, token: &str) {
+        self.until("the token's field", |screen| screen.query_all_by_label("Token").next().is_some());
+        self.screen.get_by_role_and_label(egui::accesskit::Role::MultilineTextInput, "Token").focus();
+        self.screen.run_steps(2);
+        self.screen
+            .get_by_role_and_label(egui::accesskit::Role::MultilineTextInput, "Token")
+            .type_text(token);
+        self.screen.run_steps(2);
+        self.click("Connect");
+    }
+
     /// Closes the window and opens it again.
     pub(crate) fn reopen(self) -> Self {
+        self.reopen_with(None)
+    }
+
+    /// The same with a token on the command line.
+    pub(crate) fn reopen_with(self, token: Option<String>) -> Self {
         let Self { screen, folder } = self;
         drop(screen);
-        let screen = open(folder.path());
+        let screen = open(folder.path(), token);
         Self { screen, folder }
     }
 
@@ -114,20 +126,59 @@ impl Desk {
         path
     }
 
+    /// Waits until a transfer is as it should be.
+    #[track_caller]
+    pub(crate) fn transfer(&mut self, what: &str, is: impl Fn(&Item) -> bool) {
+        self.until(what, |screen| {
+            let queue = screen.state().model.queue();
+            (0..queue.len()).filter_map(|row| queue.row(row)).any(|(_, item)| is(item))
+        });
+    }
+
+    /// Waits until a row of the table is called so.
+    #[track_caller]
+    pub(crate) fn row(&mut self, name: &str) {
+        self.until(name, |screen| {
+            screen.query_all_by_role_and_label(egui::accesskit::Role::Row, name).next().is_some()
+        });
+    }
+
+    #[track_caller]
+    pub(crate) fn click_row(&mut self, name: &str) {
+        self.row(name);
+        // A new table takes its measures first.
+        self.screen.run_steps(3);
+        self.screen.get_by_role_and_label(egui::accesskit::Role::Row, name).click();
+        self.screen.run_steps(3);
+    }
+
+    /// Adds an upload to the list.
+    pub(crate) fn enqueue(&self, profile: &str, name: &str, remote: &str) {
+        let spec = Spec {
+            profile: profile.parse().unwrap(),
+            direction: Direction::Put,
+            local: self.file(name, name.as_bytes()),
+            remote: remote.parse().unwrap(),
+            tree: false,
+            size: None,
+        };
+        self.screen.state().model.queue().add([spec]);
+    }
+
     fn labels(&self) -> Vec<String> {
         let nodes = self.screen.root().query_all(egui_kittest::kittest::By::new());
         nodes.filter_map(|node| node.accesskit_node().label().map(|label| label.to_string())).collect()
     }
 }
 
-fn open(folder: &Path) -> Harness<'static, App> {
+fn open(folder: &Path, token: Option<String>) -> Harness<'static, App> {
     let places = Places {
         profiles: Profiles::new(folder.join("configuration/profiles")),
         profile: Ok(None),
         state: folder.join("configuration/gui"),
         downloads: folder.join("Downloads"),
     };
-    let app = App::new(&places, None).unwrap();
+    let app = App::new(&places, token).unwrap();
     let harness = Harness::builder().with_size(Vec2::new(1120.0, 760.0)).with_max_steps(4);
     let mut attached = false;
     harness.build_ui_state(

@@ -5,5 +5,6 @@
 
 mod desk;
 mod screens;
+mod servers;
 #[cfg(target_os = "linux")]
 mod window;

@@ -2,37 +2,11 @@
 
 use eframe::egui::{Key, Modifiers, accesskit::Role};
 use egui_kittest::kittest::Queryable;
-use sealift_gui::model::queue::{Item, State};
+use sealift_gui::model::queue::State;
 use sealift_server::policy::Rights;
 use sealift_tests::World;
 
 use crate::desk::Desk;
-
-impl Desk {
-    /// Waits until a transfer is as it should be.
-    #[track_caller]
-    fn transfer(&mut self, what: &str, is: impl Fn(&Item) -> bool) {
-        self.until(what, |screen| {
-            let queue = screen.state().model.queue();
-            (0..queue.len()).filter_map(|row| queue.row(row)).any(|(_, item)| is(item))
-        });
-    }
-
-    /// Waits until a row of the table is called so.
-    #[track_caller]
-    fn row(&mut self, name: &str) {
-        self.until(name, |screen| screen.query_all_by_role_and_label(Role::Row, name).next().is_some());
-    }
-
-    #[track_caller]
-    fn click_row(&mut self, name: &str) {
-        self.row(name);
-        // A new table takes its measures first.
-        self.screen.run_steps(3);
-        self.screen.get_by_role_and_label(Role::Row, name).click();
-        self.screen.run_steps(3);
-    }
-}
 
 #[tokio::test]
 async fn a_token_leads_to_the_own_space_and_the_keyboard_through_it() {
