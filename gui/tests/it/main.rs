@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod desk;
+mod hands;
 mod screens;
 mod servers;
 #[cfg(target_os = "linux")]
