@@ -45,6 +45,7 @@ pub struct Look {
     /// The server that was shown.
     pub profile: Option<Name>,
     /// Where downloads went.
+    #[serde(with = "crate::any_path::option")]
     pub downloads: Option<PathBuf>,
 }
 
@@ -170,11 +171,8 @@ impl QueueFile {
                     _ => None,
                 };
                 let line = Line { spec: &**spec, paused: *state == State::Paused, failed };
-                // A path that is not UTF-8 cannot be a line; the others are kept all the same.
-                if let Ok(mut text) = serde_json::to_vec(&line) {
-                    text.push(b'\n');
-                    file.write_all(&text)?;
-                }
+                serde_json::to_writer(&mut *file, &line)?;
+                file.write_all(b"\n")?;
             }
             Ok(())
         })
@@ -246,6 +244,27 @@ mod tests {
             assert_eq!(again.len(), 2);
             assert_eq!(fs::read(directory.path().join("queue.damaged")).unwrap(), bytes);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn paths_that_are_no_text_come_back_too() {
+        use std::os::unix::ffi::OsStringExt;
+        let odd = PathBuf::from(std::ffi::OsString::from_vec(b"/home/caf\xe9/a".to_vec()));
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().into()).unwrap();
+        let file = store.queue_file().unwrap();
+        let mut queue = Queue::new(1);
+        queue.add([Spec { local: odd.clone(), ..spec("a") }, spec("b")]);
+        file.save(&queue.saved()).unwrap();
+        let mut again = Queue::new(1);
+        assert_eq!(file.load(&mut again), None);
+        let local = |row| again.row(row).unwrap().1.spec.local.clone();
+        assert_eq!((local(0), local(1)), (odd.clone(), PathBuf::from("/home/b")));
+
+        let look = Look { downloads: Some(odd), ..Look::default() };
+        store.save_look(&look).unwrap();
+        assert_eq!(store.look(), look);
     }
 
     #[test]

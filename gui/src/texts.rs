@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use sealift_protocol::RemotePath;
 use sealift_protocol::message::Nanoseconds;
-use sealift_transfer::Mend;
 
 use crate::model::queue::{Totals, Trouble};
 
@@ -19,6 +18,7 @@ pub(crate) const LOG_PAGE: u64 = 2000;
 // Joining.
 pub(crate) const JOIN_TITLE: &str = "Connect to a server";
 pub(crate) const JOIN_LEAD: &str = "Paste the token that the server's administrator gave you. It works once, and connects this computer for good.";
+pub(crate) const JOIN_AGAIN_LEAD: &str = "Paste the new token that the server's administrator gave you. The server keeps its name here, and its transfers go on.";
 pub(crate) const JOIN_TOKEN: &str = "Token";
 pub(crate) const JOIN_TOKEN_HINT: &str = "sealift-join:\u{2026}";
 pub(crate) const JOIN_NAME: &str = "Name on this computer (optional)";
@@ -36,6 +36,11 @@ pub(crate) const ALL_SPACES: &str = "All spaces";
 pub(crate) const LOG: &str = "Transfer log";
 pub(crate) const RENEW: &str = "Renew now";
 pub(crate) const JOIN_AGAIN: &str = "Join again";
+pub(crate) const RENAME_SERVER: &str = "Rename\u{2026}";
+pub(crate) const REMOVE_SERVER: &str = "Remove\u{2026}";
+pub(crate) const SERVER_NAME: &str = "Name on this computer";
+pub(crate) const DO_REMOVE: &str = "Remove";
+pub(crate) const REMOVE_SERVER_LEAD: &str = "This computer's key for it is deleted and cannot be brought back: to connect again you need a new token from the server's administrator. What is stored on the server stays there.";
 pub(crate) const CONNECTING: &str = "Connecting\u{2026}";
 pub(crate) const NOT_CONNECTED: &str = "Not connected";
 pub(crate) const NOT_LISTED: &str = "This cannot be shown";
@@ -151,6 +156,31 @@ pub(crate) const BACK_TO_FILES: &str = "Back to the files";
 pub(crate) fn sentence(message: &str) -> String {
     let mut rest = message.chars();
     rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}
+
+pub(crate) fn join_again_title(server: &str) -> String {
+    format!("Connect to {server} again")
+}
+
+pub(crate) fn joined_another(server: &str) -> String {
+    format!("That token is for another server: it is added as {server}")
+}
+
+pub(crate) fn remove_server_title(server: &str) -> String {
+    format!("Remove the server \u{201c}{server}\u{201d} from this computer?")
+}
+
+pub(crate) fn transfers_go(count: usize) -> String {
+    let goes = if count == 1 { "goes" } else { "go" };
+    format!(
+        "{} of it that {} not done {goes} from the list.",
+        transfers(count),
+        if count == 1 { "is" } else { "are" }
+    )
+}
+
+pub(crate) fn removed(server: &str) -> String {
+    format!("The server \u{201c}{server}\u{201d} is removed from this computer")
 }
 
 /// `1 file`, `2 files`.
@@ -270,6 +300,16 @@ pub(crate) fn had_of_tree(had: usize) -> String {
     format!("{} not sent: the server had them", thousands(had))
 }
 
+/// What of a tree is not transferred.
+pub(crate) fn skipped(count: usize, first: &Path) -> String {
+    const WHY: &str = "links, pipes and devices are not transferred";
+    let first = first.display();
+    match count {
+        1 => format!("\u{201c}{first}\u{201d} was skipped: {WHY}"),
+        _ => format!("{} were skipped, \u{201c}{first}\u{201d} first: {WHY}", thousands(count)),
+    }
+}
+
 pub(crate) fn retrying(why: &str) -> String {
     format!("trying again: {why}")
 }
@@ -294,8 +334,8 @@ pub(crate) fn apply_to_all(further: usize) -> String {
     }
 }
 
-pub(crate) fn rename_title(path: &RemotePath) -> String {
-    format!("{DO_RENAME} \u{201c}{}\u{201d}", path.file_name().unwrap_or_default())
+pub(crate) fn rename_title(name: &str) -> String {
+    format!("{DO_RENAME} \u{201c}{name}\u{201d}")
 }
 
 pub(crate) fn delete_title(paths: &[RemotePath]) -> String {
@@ -372,25 +412,20 @@ pub(crate) fn queue_damaged(aside: Option<&Path>) -> String {
 }
 
 pub(crate) fn queue_elsewhere() -> Trouble {
-    Trouble {
-        message: "Another window of Sealift has the saved transfers: what is added here goes when this one is closed"
-            .into(),
-        mend: Mend::Person,
-    }
+    Trouble::of_person(
+        "Another window of Sealift has the saved transfers: what is added here goes when this one is closed",
+    )
 }
 
 pub(crate) fn state_unusable(path: &Path, reason: &str) -> Trouble {
-    Trouble {
-        message: format!(
-            "Nothing can be kept in {} ({reason}): transfers end with this window; check its permissions",
-            path.display()
-        ),
-        mend: Mend::Person,
-    }
+    Trouble::of_person(format!(
+        "Nothing can be kept in {} ({reason}): transfers end with this window; check its permissions",
+        path.display()
+    ))
 }
 
 pub(crate) fn upload_needs_a_space() -> Trouble {
-    Trouble { message: "This is the list of spaces: open one, and upload there".into(), mend: Mend::Person }
+    Trouble::of_person("This is the list of spaces: open one, and upload there")
 }
 
 /// What an entry is.

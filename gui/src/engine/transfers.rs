@@ -141,7 +141,7 @@ async fn transfer(shared: Arc<Shared>, job: Job) {
         shared.give_back(&job.profile, client);
         Ok::<(), Error>(())
     };
-    let error = result.await.err().map(|error| (Trouble::from(&error), error.concerns_all()));
+    let error = result.await.err().map(|error| (Trouble::from(&error), error.kind().concerns_all()));
     shared.queue().job_ended(&job, error);
     shared.waker.soon();
     shared.dirty.notify_one();

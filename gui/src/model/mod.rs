@@ -7,12 +7,13 @@ mod meter;
 pub mod notices;
 mod progress;
 pub mod queue;
+mod servers;
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use sealift_protocol::message::{Account, Description, Direction, Entry, EntryKind, Transfer};
 use sealift_protocol::{Name, RemotePath};
@@ -89,6 +90,8 @@ pub struct Join {
     pub token: String,
     /// The name that the server gets here.
     pub name: String,
+    /// The profile whose identity is of no use any more.
+    pub again: Option<Name>,
     /// Whether it is being tried.
     pub busy: bool,
     /// Why it did not work.
@@ -157,6 +160,20 @@ pub enum Dialog {
         /// Whether folders are among it, which go with all that is in them.
         folders: bool,
     },
+    /// Another name of a server.
+    RenameServer {
+        /// Which one.
+        profile: Name,
+        /// What is typed.
+        name: String,
+    },
+    /// Whether to remove a server from this computer.
+    RemoveServer {
+        /// Which one.
+        profile: Name,
+        /// How many of its transfers go with it.
+        transfers: usize,
+    },
     /// The path of a local file to upload.
     UploadPath {
         /// What is typed.
@@ -168,9 +185,22 @@ pub enum Dialog {
         entries: Vec<(RemotePath, bool, Option<u64>)>,
         /// What is typed.
         to: String,
+        /// What was chosen before anything was typed: a path that is no text cannot be typed.
+        chosen: PathBuf,
         /// The entry of the queue that this is another place for.
         instead: Option<queue::ItemId>,
     },
+}
+
+impl Dialog {
+    /// Asks where downloads go, with a suggestion.
+    pub fn download_to(
+        entries: Vec<(RemotePath, bool, Option<u64>)>,
+        chosen: PathBuf,
+        instead: Option<queue::ItemId>,
+    ) -> Self {
+        Self::DownloadTo { entries, to: chosen.display().to_string(), chosen, instead }
+    }
 }
 
 /// What takes back something that was done.
@@ -218,48 +248,6 @@ impl Model {
         if let Some(profile) = self.profile.clone() {
             self.commands.push(make(profile));
         }
-    }
-
-    /// Shows the servers that there are: the one that was shown last, or the first.
-    pub fn begin(&mut self, profiles: Vec<ProfileInfo>, last: Option<Name>) {
-        self.profiles = profiles;
-        let known = |name: &Name| self.profiles.iter().any(|profile| profile.name == *name);
-        let first = last.filter(known).or_else(|| self.profiles.first().map(|profile| profile.name.clone()));
-        match first {
-            Some(name) => self.open(name),
-            None => self.screen = Screen::Join,
-        }
-    }
-
-    /// Shows another server.
-    pub fn open(&mut self, profile: Name) {
-        self.profile = Some(profile);
-        self.link = Link::Connecting;
-        self.account = None;
-        self.details = Details::default();
-        self.log = Log::default();
-        let (sort, descending) = (self.browser.sort, self.browser.descending);
-        self.browser = Browser::at(root());
-        (self.browser.sort, self.browser.descending) = (sort, descending);
-        self.screen = Screen::Browse;
-        self.connect();
-    }
-
-    /// Tries to reach the server again.
-    pub fn connect(&mut self) {
-        self.link = Link::Connecting;
-        self.command(Command::Connect);
-    }
-
-    /// Joins with the token that is typed.
-    pub fn submit_join(&mut self) {
-        if self.join.busy {
-            return;
-        }
-        self.join.busy = true;
-        self.join.trouble = None;
-        let (token, name) = (self.join.token.trim().to_owned(), self.join.name.trim().to_owned());
-        self.commands.push(Command::Join { token, name });
     }
 
     /// Goes to a directory.
@@ -350,8 +338,7 @@ impl Model {
             .map(|(path, entry)| (path, browser::is_place(&entry), Some(entry.size)))
             .collect();
         if !entries.is_empty() {
-            let to = self.downloads.display().to_string();
-            self.dialog = Some(Dialog::DownloadTo { entries, to, instead: None });
+            self.dialog = Some(Dialog::download_to(entries, self.downloads.clone(), None));
         }
     }
 
@@ -432,11 +419,6 @@ impl Model {
         });
     }
 
-    /// Renews this computer's certificate.
-    pub fn renew(&mut self) {
-        self.command(Command::Renew);
-    }
-
     /// Shows the transfer log.
     pub fn show_log(&mut self) {
         self.screen = Screen::Log;
@@ -463,12 +445,6 @@ impl Model {
         self.command(|profile| Command::Log { profile, filter, generation });
     }
 
-    /// When this computer's certificate expires, as far as that is known.
-    pub fn expires(&self) -> Option<SystemTime> {
-        let name = self.profile.as_ref()?;
-        self.profiles.iter().find(|profile| profile.name == *name)?.expires
-    }
-
     fn complain_about(&mut self, error: &sealift_transfer::Error) {
         self.notices.complain(&Trouble::from(error), Instant::now());
     }
@@ -478,10 +454,9 @@ impl Model {
         let is_current = |profile: &Name| self.profile.as_ref() == Some(profile);
         match update {
             Update::Profiles(profiles) => self.profiles = profiles,
-            Update::Joined(name) => {
-                self.join = Join::default();
-                self.open(name);
-            }
+            Update::Joined(name) => self.joined(name, now),
+            Update::Removed(name) => self.removed(&name, now),
+            Update::Renamed { from, to } => self.renamed(&from, to),
             Update::NotJoined(trouble) => {
                 self.join.busy = false;
                 self.join.trouble = Some(trouble);

@@ -2,6 +2,8 @@
 //!
 //! The engine takes jobs from it and tells it what happens to them; whoever draws it looks at it between two frames.
 
+mod servers;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
@@ -152,11 +154,6 @@ impl Queue {
         self.order.len()
     }
 
-    /// Why a server's transfers wait, if they do.
-    pub fn held(&self) -> impl Iterator<Item = (&Name, &Trouble)> {
-        self.held.iter()
-    }
-
     /// How many jobs are under way at most.
     pub fn parallel(&self) -> usize {
         self.parallel
@@ -271,11 +268,6 @@ impl Queue {
         self.version += 1;
     }
 
-    /// Tries a server again that could not be used.
-    pub fn release(&mut self, profile: &Name) {
-        self.held.remove(profile);
-    }
-
     /// Lets all wait.
     pub fn pause_all(&mut self) {
         for id in self.order.clone() {
@@ -319,6 +311,8 @@ impl Queue {
     pub fn job_ended(&mut self, job: &Job, error: Option<(Trouble, bool)>) {
         let left: Vec<_> = job.items.iter().map(|(id, _)| *id).filter(|id| self.is_at(*id, job.id)).collect();
         match error {
+            // Whoever has taken all of it away, such as with its server, has seen to it.
+            Some(_) if left.is_empty() => {}
             // All others would fail as well: they wait until somebody does something about it.
             Some((trouble, true)) => {
                 for id in left {

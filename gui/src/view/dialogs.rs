@@ -50,9 +50,11 @@ pub(super) fn show(window: &Context, model: &mut Model, shown: &mut Shown) {
 fn heading(dialog: &Dialog) -> String {
     match dialog {
         Dialog::NewFolder { .. } => texts::NEW_FOLDER.to_owned(),
-        Dialog::Rename { path, .. } => texts::rename_title(path),
+        Dialog::Rename { path, .. } => texts::rename_title(path.file_name().unwrap_or_default()),
         Dialog::Transplant { paths, copy, .. } => texts::transplant_title(paths.len(), *copy),
         Dialog::Delete { paths, .. } => texts::delete_title(paths),
+        Dialog::RenameServer { profile, .. } => texts::rename_title(profile.as_str()),
+        Dialog::RemoveServer { profile, .. } => texts::remove_server_title(profile.as_str()),
         Dialog::UploadPath { .. } => texts::UPLOAD.to_owned(),
         Dialog::DownloadTo { entries, .. } => texts::download_title(entries.len()),
     }
@@ -83,16 +85,20 @@ fn ask(ui: &mut Ui, dialog: &mut Dialog, first: bool, shown: &mut Shown) -> Left
             if *folders {
                 ui.label(texts::DELETE_FOLDERS);
             }
-            ui.add_space(2.0 * GAP);
-            row(ui, |ui| {
-                let delete = widgets::destructive(ui, texts::DO_DELETE).clicked();
-                let cancel = cancel(ui);
-                // Enter deletes nothing before somebody has gone to the button.
-                if first {
-                    cancel.request_focus();
-                }
-                left(delete, cancel.clicked())
-            })
+            destroy(ui, texts::DO_DELETE, first)
+        }
+        Dialog::RenameServer { name, .. } => {
+            head(ui, icons::PENCIL_SIMPLE);
+            let entered = field(ui, texts::SERVER_NAME, name, first, 0.0);
+            buttons(ui, texts::DO_RENAME, !name.trim().is_empty(), entered)
+        }
+        Dialog::RemoveServer { transfers, .. } => {
+            head(ui, icons::TRASH);
+            ui.label(texts::REMOVE_SERVER_LEAD);
+            if *transfers > 0 {
+                ui.label(texts::transfers_go(*transfers));
+            }
+            destroy(ui, texts::DO_REMOVE, first)
         }
         Dialog::UploadPath { path } => {
             head(ui, icons::UPLOAD_SIMPLE);
@@ -124,12 +130,15 @@ fn carry_out(model: &mut Model, dialog: Dialog) {
         Dialog::Rename { path, name } => model.rename(path, name.trim()),
         Dialog::Transplant { paths, to, copy } => model.transplant(paths, &to, copy),
         Dialog::Delete { paths, .. } => model.delete(paths),
+        Dialog::RenameServer { profile, name } => model.rename_server(profile, &name),
+        Dialog::RemoveServer { profile, .. } => model.remove_server(profile),
         Dialog::UploadPath { path } => model.upload(vec![local(&path)]),
-        Dialog::DownloadTo { entries, to, instead } => {
+        Dialog::DownloadTo { entries, to, chosen, instead } => {
             if let Some(id) = instead {
                 model.with_queue(|queue| queue.remove(id));
             }
-            model.download(entries, local(&to));
+            let to = if to == chosen.display().to_string() { chosen } else { local(&to) };
+            model.download(entries, to);
         }
     }
 }
@@ -243,6 +252,20 @@ fn left(done: bool, cancelled: bool) -> Left {
         (_, true) => Left::Cancelled,
         _ => Left::Open,
     }
+}
+
+/// The buttons where what is done cannot be undone.
+fn destroy(ui: &mut Ui, does: &str, first: bool) -> Left {
+    ui.add_space(2.0 * GAP);
+    row(ui, |ui| {
+        let destroyed = widgets::destructive(ui, does).clicked();
+        let cancel = cancel(ui);
+        // Enter destroys nothing before somebody has gone to the button.
+        if first {
+            cancel.request_focus();
+        }
+        left(destroyed, cancel.clicked())
+    })
 }
 
 /// Buttons at the right end of a row.

@@ -16,8 +16,13 @@ pub(super) fn show(ui: &mut Ui, model: &mut Model) {
     let mut ui = ui.new_child(UiBuilder::new().max_rect(inner).layout(Layout::top_down(Align::Min)));
     let ui = &mut ui;
     ui.label(RichText::new(icons::CLOUD_ARROW_UP).size(44.0).color(theme::palette(ui).accent));
-    ui.heading(texts::JOIN_TITLE);
-    ui.label(RichText::new(texts::JOIN_LEAD).weak());
+    let again = model.join.again.clone();
+    match &again {
+        Some(server) => ui.heading(texts::join_again_title(server.as_str())),
+        None => ui.heading(texts::JOIN_TITLE),
+    };
+    let lead = if again.is_some() { texts::JOIN_AGAIN_LEAD } else { texts::JOIN_LEAD };
+    ui.label(RichText::new(lead).weak());
     ui.add_space(GAP);
     ui.spacing_mut().item_spacing.y = GAP / 2.0;
     let usual = ui.style().clone();
@@ -36,21 +41,23 @@ pub(super) fn show(ui: &mut Ui, model: &mut Model) {
     if model.join.token.is_empty() && ui.memory(|memory| memory.focused().is_none()) {
         field.request_focus();
     }
-    ui.add_space(GAP);
-    let label = ui.label(texts::JOIN_NAME);
-    let name = TextEdit::singleline(&mut model.join.name)
-        .hint_text(texts::JOIN_NAME_HINT)
-        .align(Align2::LEFT_CENTER)
-        .desired_width(f32::INFINITY);
-    let named = ui.add_enabled(!busy, name).labelled_by(label.id);
+    let named = again.is_none().then(|| {
+        ui.add_space(GAP);
+        let label = ui.label(texts::JOIN_NAME);
+        let name = TextEdit::singleline(&mut model.join.name)
+            .hint_text(texts::JOIN_NAME_HINT)
+            .align(Align2::LEFT_CENTER)
+            .desired_width(f32::INFINITY);
+        ui.add_enabled(!busy, name).labelled_by(label.id)
+    });
     ui.set_style(usual);
     ui.add_space(2.0 * GAP);
 
     ui.horizontal(|ui| {
         let enabled = !busy && !model.join.token.trim().is_empty();
         let text = if busy { texts::JOIN_BUSY } else { texts::JOIN_GO };
-        let enter =
-            (field.has_focus() || named.lost_focus()) && ui.input(|input| input.key_pressed(Key::Enter));
+        let left_by_enter = named.is_some_and(|named| named.lost_focus());
+        let enter = (field.has_focus() || left_by_enter) && ui.input(|input| input.key_pressed(Key::Enter));
         if widgets::primary(ui, text, enabled).clicked() || (enabled && enter) {
             model.submit_join();
         }

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::widgets;
 use crate::model::queue::{Item, ItemId, Queue, State, Totals, Trouble};
-use crate::model::{Dialog, Model, Screen};
+use crate::model::{Dialog, Model};
 use crate::theme::{BUTTON, GAP};
 use crate::{icons, texts, theme};
 
@@ -76,7 +76,7 @@ fn waits(ui: &mut Ui, model: &mut Model, name: &Name, trouble: &Trouble) {
         sized(ui, room, |ui| ui.add(Label::new(&text).truncate()).on_hover_text(&text));
         if !ui.button(does).clicked() {
         } else if join {
-            model.screen = Screen::Join;
+            model.ask_to_join(Some(name.clone()));
         } else {
             model.with_queue(|queue| queue.release(name));
         }
@@ -280,6 +280,10 @@ fn status(item: &Item) -> (String, Look) {
             None => bytes,
         }
     };
+    let skipped = item.files.as_ref().and_then(|files| {
+        let first = files.first_skipped.as_ref()?;
+        Some(texts::skipped(files.skipped, first))
+    });
     match &item.state {
         State::Waiting if item.size > 0 => {
             (format!("{}, {}", texts::WAITING, figures::size(item.size)), Look::Plain)
@@ -288,12 +292,21 @@ fn status(item: &Item) -> (String, Look) {
         State::Paused if item.moved > 0 => (format!("{}, {}", texts::PAUSED, amount()), Look::Odd),
         State::Paused => (texts::PAUSED.to_owned(), Look::Odd),
         State::Cancelled => (texts::CANCELLED.to_owned(), Look::Plain),
-        State::Failed(trouble) => (texts::sentence(&trouble.message), Look::Bad),
-        State::Done if item.had => (format!("{}, {}", figures::size(item.size), texts::HAD), Look::Good),
+        State::Failed(trouble) => {
+            let message = texts::sentence(&trouble.message);
+            (skipped.map_or(message.clone(), |skipped| format!("{message}; {skipped}")), Look::Bad)
+        }
+        State::Done if item.had && skipped.is_none() => {
+            (format!("{}, {}", figures::size(item.size), texts::HAD), Look::Good)
+        }
         State::Done => {
             let done = format!("{}, {}", figures::size(item.size), texts::DONE);
             let had = item.files.as_ref().map(|files| files.had).filter(|had| *had > 0);
-            (had.map_or(done.clone(), |had| format!("{done}, {}", texts::had_of_tree(had))), Look::Good)
+            let done = had.map_or(done.clone(), |had| format!("{done}, {}", texts::had_of_tree(had)));
+            match skipped {
+                Some(skipped) => (format!("{done}; {skipped}"), Look::Odd),
+                None => (done, Look::Good),
+            }
         }
         State::Running => match &item.retrying {
             Some(why) => (texts::retrying(why), Look::Odd),
@@ -344,8 +357,7 @@ fn perform(model: &mut Model, act: Act) {
             let spec = model.queue().item(id).map(|item| item.spec.clone());
             if let Some(spec) = spec {
                 let entries = vec![(spec.remote.clone(), spec.tree, spec.size)];
-                let to = model.downloads.display().to_string();
-                model.dialog = Some(Dialog::DownloadTo { entries, to, instead: Some(id) });
+                model.dialog = Some(Dialog::download_to(entries, model.downloads.clone(), Some(id)));
             }
         }
     }

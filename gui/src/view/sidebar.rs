@@ -5,12 +5,21 @@ use std::time::SystemTime;
 use eframe::egui::{
     Align, Button, Layout, Response, RichText, ScrollArea, Ui, Vec2, WidgetInfo, accesskit::Role,
 };
+use sealift_protocol::Name;
 use sealift_transfer::Mend;
 
 use super::widgets;
-use crate::model::{Link, Model, Screen};
+use crate::model::{Dialog, Link, Model, Screen};
 use crate::theme::GAP;
 use crate::{icons, texts, theme};
+
+/// What is to be done about a server.
+enum Act {
+    Open(Name),
+    Rename(Name),
+    JoinAgain(Name),
+    Remove(Name),
+}
 
 pub(super) fn show(ui: &mut Ui, model: &mut Model) {
     eframe::egui::Panel::bottom("state")
@@ -92,24 +101,42 @@ fn spaces(ui: &mut Ui, model: &mut Model) {
 }
 
 fn servers(ui: &mut Ui, model: &mut Model) {
-    let mut chosen = None;
+    let mut act = None;
     for profile in &model.profiles {
         let selected = model.profile.as_ref() == Some(&profile.name);
         let response = line(ui, icons::PLUGS, profile.name.as_str(), selected, false);
+        response.context_menu(|ui| {
+            let mut item = |ui: &mut Ui, icon: &str, text: &str, does: Act| {
+                if widgets::menu_item(ui, icon, text, None, true) {
+                    act = Some(does);
+                    ui.close();
+                }
+            };
+            item(ui, icons::PENCIL_SIMPLE, texts::RENAME_SERVER, Act::Rename(profile.name.clone()));
+            item(ui, icons::PLUGS, texts::JOIN_AGAIN, Act::JoinAgain(profile.name.clone()));
+            ui.separator();
+            item(ui, icons::TRASH, texts::REMOVE_SERVER, Act::Remove(profile.name.clone()));
+        });
         let tells = match &profile.trouble {
             Some(trouble) => trouble.message.clone(),
             None => profile.server.clone(),
         };
         if response.on_hover_text(tells).clicked() && !selected {
-            chosen = Some(profile.name.clone());
+            act = Some(Act::Open(profile.name.clone()));
         }
     }
-    if let Some(name) = chosen {
-        model.open(name);
+    match act {
+        Some(Act::Open(name)) => model.open(name),
+        Some(Act::Rename(profile)) => {
+            let name = profile.to_string();
+            model.dialog = Some(Dialog::RenameServer { profile, name });
+        }
+        Some(Act::JoinAgain(name)) => model.ask_to_join(Some(name)),
+        Some(Act::Remove(name)) => model.ask_to_remove(name),
+        None => {}
     }
     if line(ui, icons::PLUS, texts::ADD_SERVER, false, false).clicked() {
-        model.join.trouble = None;
-        model.screen = Screen::Join;
+        model.ask_to_join(None);
     }
 }
 
@@ -150,7 +177,7 @@ fn state(ui: &mut Ui, model: &mut Model) {
     let refused = matches!(&model.link, Link::Down(trouble) if trouble.mend == Mend::JoinAgain);
     if expired || refused {
         if ui.button(texts::JOIN_AGAIN).clicked() {
-            model.screen = Screen::Join;
+            model.ask_to_join(model.profile.clone());
         }
     } else if model.link == Link::Up && ui.link(RichText::new(texts::RENEW).small()).clicked() {
         model.renew();

@@ -1,8 +1,8 @@
 //! The directory as a table, of which only the rows are drawn that are seen.
 
 use eframe::egui::{
-    Align, Button, Event, EventFilter, Id, Key, Label, Layout, Modifiers, Response, RichText, Sense, Ui,
-    WidgetInfo, accesskit::Role, vec2,
+    Align, Align2, Button, Event, EventFilter, FocusDirection, FontId, Id, Key, Label, LayerId, Layout,
+    Modifiers, Order, Response, RichText, Sense, Stroke, StrokeKind, Ui, WidgetInfo, accesskit::Role, vec2,
 };
 use egui_extras::{Column, TableBuilder, TableRow};
 use sealift_protocol::message::{Entry, EntryKind};
@@ -11,7 +11,7 @@ use sealift_transfer::{Mend, figures};
 use super::picker::Pick;
 use super::{Shown, widgets};
 use crate::model::browser::{Browser, Sort, is_place};
-use crate::model::{Dialog, Link, Model, Screen};
+use crate::model::{Dialog, Link, Model};
 use crate::{icons, texts, theme};
 
 /// Rows that a page of the keyboard moves by.
@@ -43,28 +43,23 @@ pub(super) fn show(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
         rows(ui, model, shown);
     }
     if over {
-        let rect = ui.max_rect();
-        let painter = ui
-            .ctx()
-            .layer_painter(eframe::egui::LayerId::new(eframe::egui::Order::Foreground, ui.scope_id()));
-        let accent = theme::palette(ui).accent;
-        painter.rect(
-            rect,
-            8.0,
-            accent.gamma_multiply(0.14),
-            eframe::egui::Stroke::new(2.0, accent),
-            eframe::egui::StrokeKind::Inside,
-        );
-        let text = format!("{} {}", texts::DROP_HERE, model.browser.path.as_str());
-        let font = eframe::egui::FontId::proportional(18.0);
-        painter.text(
-            rect.center(),
-            eframe::egui::Align2::CENTER_CENTER,
-            text,
-            font,
-            ui.visuals().text_color(),
-        );
+        drop_here(ui, model.browser.path.as_str());
     }
+}
+
+/// Covers the directory while files are held over it.
+fn drop_here(ui: &Ui, path: &str) {
+    let layer = LayerId::new(Order::Foreground, ui.scope_id());
+    let painter = ui.ctx().layer_painter(layer);
+    let (palette, rect) = (theme::palette(ui), ui.max_rect().expand2(vec2(4.0, 0.0)));
+    let ring = Stroke::new(2.0, palette.accent);
+    painter.rect(rect, 8.0, palette.page.gamma_multiply(0.92), ring, StrokeKind::Inside);
+    let icon = FontId::proportional(40.0);
+    let at = rect.center() - vec2(0.0, 2.0 * theme::GAP);
+    painter.text(at, Align2::CENTER_BOTTOM, icons::CLOUD_ARROW_UP, icon, palette.accent);
+    let text = format!("{} {path}", texts::DROP_HERE);
+    let font = FontId::proportional(16.0);
+    painter.text(rect.center(), Align2::CENTER_TOP, text, font, ui.visuals().text_color());
 }
 
 fn status(model: &Model) -> String {
@@ -89,7 +84,7 @@ fn instead(ui: &mut Ui, model: &mut Model, shown: &mut Shown) -> bool {
         widgets::empty(ui, icons::WARNING_CIRCLE, title, &texts::sentence(&trouble.message), |ui| {
             if trouble.mend == Mend::JoinAgain {
                 if widgets::primary(ui, texts::JOIN_AGAIN, true).clicked() {
-                    model.screen = Screen::Join;
+                    model.ask_to_join(model.profile.clone());
                 }
             } else if widgets::primary(ui, texts::TRY_AGAIN, true).clicked() {
                 if link {
@@ -105,7 +100,10 @@ fn instead(ui: &mut Ui, model: &mut Model, shown: &mut Shown) -> bool {
         return false;
     }
     if !model.browser.listed {
-        // Nothing is known yet; a moment later it is.
+        // Nothing is known yet; a moment later it is, unless there is much of it.
+        if let Some(count) = model.browser.loading().filter(|count| *count > 0) {
+            ui.centered_and_justified(|ui| ui.label(RichText::new(texts::loading(count)).weak()));
+        }
         return true;
     }
     if model.browser.total() > 0 {
@@ -371,7 +369,11 @@ pub(super) fn keys(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
     }
     if moved {
         shown.scroll_to = model.browser.cursor;
-        ui.memory_mut(|memory| memory.request_focus(keyboard()));
+        ui.memory_mut(|memory| {
+            memory.request_focus(keyboard());
+            // The key has moved the row; it is not to move the keyboard out of the table as well.
+            memory.move_focus(FocusDirection::None);
+        });
         model.describe();
     }
     if free

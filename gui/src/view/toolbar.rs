@@ -8,7 +8,7 @@ use sealift_protocol::RemotePath;
 
 use super::picker::Pick;
 use super::{Shown, log, widgets};
-use crate::model::{Dialog, Model, Screen};
+use crate::model::{Dialog, Link, Model, Screen};
 use crate::store::Look;
 use crate::theme::{BUTTON, GAP};
 use crate::{icons, texts, theme};
@@ -61,7 +61,7 @@ fn places(ui: &mut Ui, model: &mut Model) {
 }
 
 fn actions(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
-    let in_space = model.browser.path.as_str() != "/";
+    let in_space = model.browser.path.as_str() != "/" && !matches!(model.link, Link::Down(_));
     let some = model.browser.selected() > 0;
     ui.add_enabled_ui(in_space, |ui| {
         let button = Button::new(widgets::atoms(icons::UPLOAD_SIMPLE, texts::UPLOAD)).gap(GAP);

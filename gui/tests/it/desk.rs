@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use eframe::egui::{self, DroppedFile, Theme, Vec2};
-use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
+use sealift_gui::model::queue::{Item, Spec};
 use sealift_gui::{App, Places};
+use sealift_protocol::message::Direction;
 use sealift_tests::{PATIENCE, World};
+use sealift_transfer::Profiles;
 
 use crate::canvas::Canvas;
 
@@ -28,13 +30,13 @@ impl Desk {
     /// A desk on which no server was ever joined.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self::at(folder)
+        Self::at(folder, None)
     }
 
-    /// A desk on which these things lie already.
-    pub(crate) fn at(folder: tempfile::TempDir) -> Self {
+    /// A desk on which these things lie already; the window is opened with a token or without.
+    pub(crate) fn at(folder: tempfile::TempDir, token: Option<String>) -> Self {
         let canvas = Canvas::default();
-        let screen = open(folder.path(), canvas.clone());
+        let screen = open(folder.path(), token, canvas.clone());
         Self { screen, folder, canvas }
     }
 
@@ -48,24 +50,34 @@ impl Desk {
     /// Joins as a person does.
     pub(crate) fn join(&mut self, world: &World, name: &str) {
         let token = world.invite(name).to_string();
-        self.until("the token's field", |screen| screen.query_all_by_label("Token").next().is_some());
-        self.screen.get_by_role_and_label(egui::accesskit::Role::MultilineTextInput, "Token").focus();
-        self.screen.run_steps(2);
-        self.screen
-            .get_by_role_and_label(egui::accesskit::Role::MultilineTextInput, "Token")
-            .type_text(&token);
-        self.screen.run_steps(2);
-        self.click("Connect");
+        self.paste_token(&token);
         self.until("the own space", |screen| {
             screen.query_all_by_label("This folder is empty").next().is_some()
         });
     }
 
+    /// Pastes a token and connects with it.
+    pub(crate) fn paste_token(&mut self, token: &str) {
+        self.until("the token's field", |screen| screen.query_all_by_label("Token").next().is_some());
+        self.screen.get_by_role_and_label(egui::accesskit::Role::MultilineTextInput, "Token").focus();
+        self.screen.run_steps(2);
+        self.screen
+            .get_by_role_and_label(egui::accesskit::Role::MultilineTextInput, "Token")
+            .type_text(token);
+        self.screen.run_steps(2);
+        self.click("Connect");
+    }
+
     /// Closes the window and opens it again.
     pub(crate) fn reopen(self) -> Self {
+        self.reopen_with(None)
+    }
+
+    /// The same with a token on the command line.
+    pub(crate) fn reopen_with(self, token: Option<String>) -> Self {
         let Self { screen, folder, .. } = self;
         drop(screen);
-        Self::at(folder)
+        Self::at(folder, token)
     }
 
     /// What is to be seen in a window of that size, with that many pixels a point.
@@ -110,21 +122,6 @@ impl Desk {
         self.screen.run_steps(3);
     }
 
-    /// Waits until a row of the table is called so.
-    #[track_caller]
-    pub(crate) fn row(&mut self, name: &str) {
-        self.until(name, |screen| screen.query_all_by_role_and_label(Role::Row, name).next().is_some());
-    }
-
-    #[track_caller]
-    pub(crate) fn click_row(&mut self, name: &str) {
-        self.row(name);
-        // A new table takes its measures first.
-        self.screen.run_steps(3);
-        self.screen.get_by_role_and_label(Role::Row, name).click();
-        self.screen.run_steps(3);
-    }
-
     /// Drops files on the window.
     pub(crate) fn drop_files(&mut self, paths: &[PathBuf]) {
         let files = paths.iter().map(|path| Arc::new(Dropped(path.clone())) as egui::DroppedFileHandle);
@@ -152,19 +149,59 @@ impl Desk {
         path
     }
 
+    /// Waits until a transfer is as it should be.
+    #[track_caller]
+    pub(crate) fn transfer(&mut self, what: &str, is: impl Fn(&Item) -> bool) {
+        self.until(what, |screen| {
+            let queue = screen.state().model.queue();
+            (0..queue.len()).filter_map(|row| queue.row(row)).any(|(_, item)| is(item))
+        });
+    }
+
+    /// Waits until a row of the table is called so.
+    #[track_caller]
+    pub(crate) fn row(&mut self, name: &str) {
+        self.until(name, |screen| {
+            screen.query_all_by_role_and_label(egui::accesskit::Role::Row, name).next().is_some()
+        });
+    }
+
+    #[track_caller]
+    pub(crate) fn click_row(&mut self, name: &str) {
+        self.row(name);
+        // A new table takes its measures first.
+        self.screen.run_steps(3);
+        self.screen.get_by_role_and_label(egui::accesskit::Role::Row, name).click();
+        self.screen.run_steps(3);
+    }
+
+    /// Adds an upload to the list.
+    pub(crate) fn enqueue(&self, profile: &str, name: &str, remote: &str) {
+        let spec = Spec {
+            profile: profile.parse().unwrap(),
+            direction: Direction::Put,
+            local: self.file(name, name.as_bytes()),
+            remote: remote.parse().unwrap(),
+            tree: false,
+            size: None,
+        };
+        self.screen.state().model.queue().add([spec]);
+    }
+
     fn labels(&self) -> Vec<String> {
         let nodes = self.screen.root().query_all(egui_kittest::kittest::By::new());
         nodes.filter_map(|node| node.accesskit_node().label().map(|label| label.to_string())).collect()
     }
 }
 
-fn open(folder: &Path, canvas: Canvas) -> Harness<'static, App> {
+fn open(folder: &Path, token: Option<String>, canvas: Canvas) -> Harness<'static, App> {
     let places = Places {
-        configuration: folder.join("configuration"),
+        profiles: Profiles::new(folder.join("configuration/profiles")),
+        profile: Ok(None),
         state: folder.join("configuration/gui"),
         downloads: folder.join("Downloads"),
     };
-    let app = App::new(&places, None).unwrap();
+    let app = App::new(&places, token).unwrap();
     let harness = Harness::builder().with_size(SIZE).with_max_steps(4).renderer(canvas);
     let mut attached = false;
     harness.build_ui_state(

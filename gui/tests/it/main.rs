@@ -7,8 +7,10 @@ mod access;
 mod busy;
 mod canvas;
 mod desk;
+mod hands;
 mod pictures;
 mod screens;
+mod servers;
 mod tour;
 #[cfg(target_os = "linux")]
 mod window;

@@ -2,22 +2,11 @@
 
 use eframe::egui::{Key, Modifiers, accesskit::Role};
 use egui_kittest::kittest::Queryable;
-use sealift_gui::model::queue::{Item, State};
+use sealift_gui::model::queue::State;
 use sealift_server::policy::Rights;
 use sealift_tests::World;
 
 use crate::desk::Desk;
-
-impl Desk {
-    /// Waits until a transfer is as it should be.
-    #[track_caller]
-    fn transfer(&mut self, what: &str, is: impl Fn(&Item) -> bool) {
-        self.until(what, |screen| {
-            let queue = screen.state().model.queue();
-            (0..queue.len()).filter_map(|row| queue.row(row)).any(|(_, item)| is(item))
-        });
-    }
-}
 
 #[tokio::test]
 async fn a_token_leads_to_the_own_space_and_the_keyboard_through_it() {
@@ -229,7 +218,7 @@ fn a_damaged_queue_does_not_keep_the_window_from_opening() {
     let Desk { screen, folder, .. } = desk;
     drop(screen);
     std::fs::write(&file, b"\xff\x00{{{\n[1,2").unwrap();
-    let mut desk = Desk::at(folder);
+    let mut desk = Desk::at(folder, None);
     desk.see("could not be read");
     assert!(file.with_extension("damaged").exists());
 }
