@@ -60,43 +60,43 @@ const fn rgb(hex: u32) -> Color32 {
 }
 
 const LIGHT: Palette = Palette {
-    page: rgb(0xff_ff_ff),
-    side: rgb(0xf4_f5_f7),
-    raised: rgb(0xff_ff_ff),
-    field: rgb(0xff_ff_ff),
-    text: rgb(0x1b_20_27),
-    weak: rgb(0x5a_64_72),
-    line: rgb(0xe2_e5_ea),
-    frame: rgb(0xc3_c9_d2),
-    button: rgb(0xe9_ec_f0),
-    hover: rgb(0xdf_e4_ea),
-    accent: rgb(0x1f_6d_c2),
-    primary: [rgb(0x1f_6d_c2), rgb(0x19_5d_a7)],
-    destructive: [rgb(0xb8_30_1f), rgb(0x9e_27_18)],
-    selection: [rgb(0xd5_e6_fa), rgb(0x0c_38_66)],
-    good: rgb(0x17_70_3f),
-    warn: rgb(0x8a_57_00),
-    bad: rgb(0xb3_29_1c),
+    page: rgb(0xffffff),
+    side: rgb(0xf4f5f7),
+    raised: rgb(0xffffff),
+    field: rgb(0xffffff),
+    text: rgb(0x1b2027),
+    weak: rgb(0x5a6472),
+    line: rgb(0xe2e5ea),
+    frame: rgb(0xc3c9d2),
+    button: rgb(0xe9ecf0),
+    hover: rgb(0xdfe4ea),
+    accent: rgb(0x1f6dc2),
+    primary: [rgb(0x1f6dc2), rgb(0x195da7)],
+    destructive: [rgb(0xb8301f), rgb(0x9e2718)],
+    selection: [rgb(0xd5e6fa), rgb(0x0c3866)],
+    good: rgb(0x17703f),
+    warn: rgb(0x8a5700),
+    bad: rgb(0xb3291c),
 };
 
 const DARK: Palette = Palette {
-    page: rgb(0x16_19_1e),
-    side: rgb(0x1b_1f_25),
-    raised: rgb(0x23_28_2f),
-    field: rgb(0x0f_12_16),
-    text: rgb(0xe1_e5_eb),
-    weak: rgb(0xa4_ae_bb),
-    line: rgb(0x2c_32_3b),
-    frame: rgb(0x45_4e_5a),
-    button: rgb(0x2a_30_38),
-    hover: rgb(0x32_3a_44),
-    accent: rgb(0x62_aa_f4),
-    primary: [rgb(0x2a_74_c6), rgb(0x23_66_b0)],
-    destructive: [rgb(0xc2_3a_2b), rgb(0xa9_31_23)],
-    selection: [rgb(0x1a_3d_66), rgb(0xe3_ef_fc)],
-    good: rgb(0x62_c2_8d),
-    warn: rgb(0xef_b3_4b),
-    bad: rgb(0xff_95_8a),
+    page: rgb(0x16191e),
+    side: rgb(0x1b1f25),
+    raised: rgb(0x23282f),
+    field: rgb(0x0f1216),
+    text: rgb(0xe1e5eb),
+    weak: rgb(0xa4aebb),
+    line: rgb(0x2c323b),
+    frame: rgb(0x454e5a),
+    button: rgb(0x2a3038),
+    hover: rgb(0x323a44),
+    accent: rgb(0x62aaf4),
+    primary: [rgb(0x2a74c6), rgb(0x2366b0)],
+    destructive: [rgb(0xc23a2b), rgb(0xa93123)],
+    selection: [rgb(0x1a3d66), rgb(0xe3effc)],
+    good: rgb(0x62c28d),
+    warn: rgb(0xefb34b),
+    bad: rgb(0xff958a),
 };
 
 /// The colours that are used here.
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn contrast_is_what_the_standard_says() {
         assert!((contrast(Color32::WHITE, Color32::BLACK) - 21.0).abs() < 1e-9);
-        assert!((contrast(rgb(0x76_76_76), Color32::WHITE) - 4.54).abs() < 0.01);
+        assert!((contrast(rgb(0x767676), Color32::WHITE) - 4.54).abs() < 0.01);
     }
 
     #[test]

@@ -122,13 +122,11 @@ fn table(ui: &mut Ui, records: &[&Transfer]) {
                     let size = RichText::new(figures::size(record.bytes)).weak();
                     ui.with_layout(right(), |ui| ui.label(size));
                 });
-                row.col(|ui| match result(record) {
-                    (text, bad) => {
-                        ui.add_space(GAP);
-                        let colour = if bad { ui.visuals().error_fg_color } else { theme::palette(ui).weak };
-                        ui.add(Label::new(RichText::new(&text).color(colour)).truncate())
-                            .on_hover_text(&text);
-                    }
+                row.col(|ui| {
+                    let (text, bad) = result(record);
+                    let colour = if bad { ui.visuals().error_fg_color } else { theme::palette(ui).weak };
+                    ui.add_space(GAP);
+                    ui.add(Label::new(RichText::new(&text).color(colour)).truncate()).on_hover_text(&text);
                 });
             });
         });

@@ -3,6 +3,7 @@
 mod details;
 mod dialogs;
 mod join;
+mod keyboard;
 mod log;
 mod notices;
 mod picker;
@@ -14,7 +15,7 @@ mod widgets;
 
 use std::path::PathBuf;
 
-use eframe::egui::{CentralPanel, Frame, Key, Margin, Modifiers, Panel, Rect, Ui, ViewportCommand};
+use eframe::egui::{CentralPanel, Context, Frame, Key, Margin, Modifiers, Panel, Rect, Ui, ViewportCommand};
 
 use crate::model::{Model, Screen};
 use crate::store::Look;
@@ -69,8 +70,7 @@ pub(crate) fn show(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut 
             bottom: 8,
         });
         Panel::top("toolbar").frame(bar).show(ui, |ui| toolbar::show(ui, model, look, shown));
-        // In a small window the files need all of it.
-        if look.details && model.screen == Screen::Browse && room >= 860.0 {
+        if look.details && model.screen == Screen::Browse && has_room_for_details(ui.ctx()) {
             let frame = Frame::new().fill(ui.visuals().panel_fill).inner_margin(Margin::same(16));
             Panel::right("details")
                 .resizable(true)
@@ -94,6 +94,11 @@ pub(crate) fn show(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut 
     dialogs::show(ui.ctx(), model, shown);
     let page = shown.page.filter(|_| model.screen != Screen::Join);
     notices::show(ui.ctx(), model, page.unwrap_or_else(|| ui.ctx().content_rect()));
+}
+
+/// Whether there is room for what is known of a file; in a small window the files need all of it.
+fn has_room_for_details(window: &Context) -> bool {
+    window.content_rect().width() >= 860.0
 }
 
 /// Files that were dropped, chosen, or pasted as paths.
@@ -133,6 +138,6 @@ fn keys(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut Shown) {
         }
     }
     if !typing && model.screen == Screen::Browse {
-        table::keys(ui, model, shown);
+        keyboard::keys(ui, model, shown);
     }
 }

@@ -1,25 +1,22 @@
 //! The directory as a table, of which only the rows are drawn that are seen.
 
 use eframe::egui::{
-    Align, Align2, Button, Event, EventFilter, FocusDirection, FontId, Id, Key, Label, LayerId, Layout,
-    Modifiers, Order, Response, RichText, Sense, Stroke, StrokeKind, Ui, WidgetInfo, accesskit::Role, vec2,
+    Align, Align2, Button, FontId, Key, Label, LayerId, Layout, Modifiers, Order, Response, RichText, Sense,
+    Stroke, StrokeKind, Ui, WidgetInfo, accesskit::Role, vec2,
 };
 use egui_extras::{Column, TableBuilder, TableRow};
 use sealift_protocol::message::{Entry, EntryKind};
 use sealift_transfer::{Mend, figures};
 
 use super::picker::Pick;
-use super::{Shown, widgets};
+use super::{Shown, keyboard, widgets};
 use crate::model::browser::{Browser, Sort, is_place};
 use crate::model::{Dialog, Link, Model};
 use crate::{icons, texts, theme};
 
-/// Rows that a page of the keyboard moves by.
-const PAGE: isize = 15;
-
 /// What is to be done about the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
+pub(super) enum Act {
     Open(usize),
     Select(usize, Modifiers),
     SelectFor(usize),
@@ -218,7 +215,7 @@ fn draw(row: &mut TableRow<'_, '_>, browser: &Browser, entry: &Entry, modified: 
         ui.label(icon);
         ui.add(Label::new(entry.name.as_str()).truncate());
         if cursor {
-            have_keyboard(ui, entry, browser.is_selected(index));
+            keyboard::stop(ui, entry, browser.is_selected(index));
             // Where the keyboard is.
             let mut line = ui.max_rect().shrink2(vec2(0.0, 6.0));
             line.set_width(3.0);
@@ -251,21 +248,6 @@ fn draw(row: &mut TableRow<'_, '_>, browser: &Browser, entry: &Entry, modified: 
                 ui.add(Label::new(RichText::new(by.as_str()).weak()).truncate());
             }
         });
-    }
-}
-
-/// Where the keyboard is while it is in the table, for the Tab key and for screen readers.
-fn keyboard() -> Id {
-    Id::unique("row with the cursor")
-}
-
-fn have_keyboard(ui: &Ui, entry: &Entry, selected: bool) {
-    let response = ui.interact(ui.max_rect(), keyboard(), Sense::focusable_noninteractive());
-    response.widget_info(|| WidgetInfo::selected(Role::Row, true, selected, &entry.name));
-    if response.has_focus() {
-        // The arrows go from row to row, and not to other parts of the window.
-        let filter = EventFilter { vertical_arrows: true, ..EventFilter::default() };
-        ui.memory_mut(|memory| memory.set_focus_lock_filter(keyboard(), filter));
     }
 }
 
@@ -303,11 +285,13 @@ fn answer(response: &Response, browser: &Browser, entry: &Entry, index: usize) -
     act
 }
 
-fn perform(ui: &Ui, model: &mut Model, act: Act) {
+/// Does it.
+pub(super) fn perform(ui: &Ui, model: &mut Model, act: Act) {
     match act {
         Act::Open(row) => model.open_row(row),
         Act::Select(row, modifiers) => {
             model.browser.select(row, modifiers.command, modifiers.shift);
+            keyboard::to_table(ui);
             model.describe();
         }
         Act::SelectFor(row) => {
@@ -340,91 +324,4 @@ fn perform(ui: &Ui, model: &mut Model, act: Act) {
             }
         }
     }
-}
-
-/// The keyboard, while nobody types a text.
-pub(super) fn keys(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
-    let (none, shift, command) = (Modifiers::NONE, Modifiers::SHIFT, Modifiers::COMMAND);
-    // A button that has the keyboard keeps its own keys.
-    let free = ui.memory(|memory| memory.focused().is_none_or(|id| id == keyboard()));
-    let pressed = |modifiers: Modifiers, key: Key| ui.input_mut(|input| input.consume_key(modifiers, key));
-    let far = isize::MAX / 2;
-    let mut moved = false;
-    if free {
-        for (key, by) in [
-            (Key::ArrowDown, 1),
-            (Key::ArrowUp, -1),
-            (Key::PageDown, PAGE),
-            (Key::PageUp, -PAGE),
-            (Key::Home, -far),
-            (Key::End, far),
-        ] {
-            for (modifiers, range) in [(shift, true), (none, false)] {
-                if pressed(modifiers, key) {
-                    model.browser.step(by, range);
-                    moved = true;
-                }
-            }
-        }
-    }
-    if moved {
-        shown.scroll_to = model.browser.cursor;
-        ui.memory_mut(|memory| {
-            memory.request_focus(keyboard());
-            // The key has moved the row; it is not to move the keyboard out of the table as well.
-            memory.move_focus(FocusDirection::None);
-        });
-        model.describe();
-    }
-    if free
-        && pressed(none, Key::Enter)
-        && let Some(row) = model.browser.cursor
-    {
-        model.open_row(row);
-    }
-    if pressed(none, Key::Backspace) || pressed(Modifiers::ALT, Key::ArrowUp) {
-        model.up();
-    }
-    if pressed(Modifiers::ALT, Key::ArrowLeft) {
-        model.back();
-    }
-    if pressed(command, Key::A) {
-        model.browser.select_all();
-    }
-    if pressed(none, Key::Escape) {
-        model.browser.select_none();
-    }
-    if pressed(command.plus(shift), Key::N) {
-        model.dialog = Some(Dialog::NewFolder { name: String::new() });
-    }
-    if pressed(command, Key::D) {
-        model.ask_where_to_download();
-    }
-    if pressed(command, Key::U) {
-        model.dialog = Some(Dialog::UploadPath { path: String::new() });
-    }
-    if pressed(none, Key::F2) {
-        perform(ui, model, Act::Rename);
-    }
-    if pressed(none, Key::Delete) {
-        perform(ui, model, Act::Delete);
-    }
-    if ui.input(|input| input.events.iter().any(|event| matches!(event, Event::Copy))) {
-        perform(ui, model, Act::CopyPath);
-    }
-    paste(ui, model);
-}
-
-/// Files that were copied in a file manager come as their paths.
-fn paste(ui: &Ui, model: &mut Model) {
-    let pasted = ui.input(|input| {
-        input.events.iter().find_map(|event| match event {
-            Event::Paste(text) => Some(text.clone()),
-            _ => None,
-        })
-    });
-    let Some(text) = pasted else { return };
-    let paths = text.lines().map(|line| line.trim().strip_prefix("file://").unwrap_or(line.trim()));
-    let paths = paths.map(std::path::PathBuf::from).filter(|path| path.is_absolute() && path.exists());
-    model.upload(paths.collect());
 }

@@ -20,7 +20,8 @@ pub(super) fn show(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut 
     let browsing = model.screen == Screen::Browse;
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = NEAR;
-        let toggles = 2.0 * (BUTTON + NEAR);
+        let details = browsing && super::has_room_for_details(ui.ctx());
+        let toggles = (BUTTON + NEAR) * if details { 2.0 } else { 1.0 };
         let filter = if browsing { (ui.available_width() * 0.3).clamp(96.0, 220.0) + GAP } else { 0.0 };
         let end = ui.max_rect().right() - toggles - filter;
         if browsing {
@@ -39,7 +40,9 @@ pub(super) fn show(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut 
             self::filter(ui, model, shown, filter - GAP);
             ui.add_space(NEAR);
         }
-        widgets::icon_toggle(ui, icons::INFO, texts::DETAILS, &mut look.details);
+        if details {
+            widgets::icon_toggle(ui, icons::INFO, texts::DETAILS, &mut look.details);
+        }
         widgets::icon_toggle(ui, icons::QUEUE, texts::TRANSFERS, &mut look.queue);
     });
     ui.horizontal(|ui| match browsing {

@@ -63,7 +63,8 @@ fn cross(queue: &mut Queue, job: &Job, id: usize, bytes: u64) {
     }
 }
 
-pub(crate) fn under_way() -> Queue {
+/// Two under way, of which one has come to so many MiB, and others that wait, are done, and failed.
+pub(crate) fn under_way(crossed: u64) -> Queue {
     let mut queue = Queue::new(2);
     finish(&mut queue, up("harbour.png", 233_000), false);
     finish(&mut queue, up("release-1.10.tar.zst", 12 * MIB), true);
@@ -76,7 +77,7 @@ pub(crate) fn under_way() -> Queue {
     queue.add([up("keynote-recording.mp4", 1_930 * MIB), up("Website", 0), down("ship.glb", 7 * MIB)]);
     let recording = queue.take_job(0).unwrap();
     tell(&mut queue, &recording, Event::Started { id: 0, size: Some(1_930 * MIB) });
-    cross(&mut queue, &recording, 0, 741 * MIB);
+    cross(&mut queue, &recording, 0, crossed * MIB);
     let website = queue.take_job(1).unwrap();
     for id in 0..48 {
         let (remote, local) = (website.items[0].1.remote.clone(), PathBuf::new());
@@ -116,7 +117,7 @@ pub(crate) fn failed() -> Queue {
 }
 
 pub(crate) fn paused() -> Queue {
-    let mut queue = under_way();
+    let mut queue = under_way(741);
     queue.pause_all();
     queue
 }

@@ -1,5 +1,8 @@
 //! Pictures of the window without a screen and without a graphics card: egui's triangles, filled as a card would.
 
+// Pixels and their channels are small numbers, and what is outside of a picture is cut off first.
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -86,7 +89,9 @@ fn triangle(picture: &mut RgbImage, clip: Rect, texture: &ColorImage, mut corner
         return;
     }
     if area < 0 {
-        (at.swap(1, 2), corners.swap(1, 2), area = -area);
+        at.swap(1, 2);
+        corners.swap(1, 2);
+        area = -area;
     }
     // A pixel on an edge belongs to the triangle of which it is the top or the left one.
     let owns = |a: (i64, i64), b: (i64, i64)| b.1 < a.1 || (b.1 == a.1 && b.0 > a.0);
@@ -130,7 +135,7 @@ fn triangle(picture: &mut RgbImage, clip: Rect, texture: &ColorImage, mut corner
                 0 if start < 0 => end = begin,
                 0 => {}
                 1.. => {
-                    begin = begin.max((-start).div_euclid(slope) + i64::from((-start).rem_euclid(slope) > 0))
+                    begin = begin.max((-start).div_euclid(slope) + i64::from((-start).rem_euclid(slope) > 0));
                 }
                 _ => end = end.min(start.div_euclid(-slope) + 1),
             }

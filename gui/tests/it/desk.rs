@@ -80,15 +80,21 @@ impl Desk {
         Self::at(folder, token)
     }
 
+    /// Gives the window another size, in points, on a screen with that many pixels a point.
+    pub(crate) fn resize(&mut self, size: Vec2, scale: f32) {
+        self.screen.set_size(size);
+        let viewport = self.screen.input_mut().viewports.get_mut(&egui::ViewportId::ROOT).unwrap();
+        viewport.native_pixels_per_point = Some(scale);
+        // Tables and menus take their measures first.
+        self.screen.run_steps(6);
+    }
+
     /// What is to be seen in a window of that size, with that many pixels a point.
     pub(crate) fn picture(&mut self, theme: Theme, size: Vec2, scale: f32) -> image::RgbImage {
         self.screen.ctx.set_theme(theme);
-        self.screen.set_size(size).set_pixels_per_point(scale);
-        // Tables and menus take their measures first.
-        self.screen.run_steps(6);
+        self.resize(size, scale);
         let picture = self.canvas.paint(&self.screen.ctx, self.screen.output());
-        self.screen.set_size(SIZE).set_pixels_per_point(1.0);
-        self.screen.run_steps(6);
+        self.resize(SIZE, 1.0);
         picture
     }
 

@@ -8,6 +8,7 @@ mod busy;
 mod canvas;
 mod desk;
 mod hands;
+mod layout;
 mod pictures;
 mod screens;
 mod servers;

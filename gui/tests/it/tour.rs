@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use eframe::egui::{self, Key, Modifiers, PointerButton, accesskit::Role};
 use egui_kittest::kittest::Queryable;
 use sealift_gui::model::conflict::Choice;
-use sealift_gui::model::queue::State;
+use sealift_gui::model::queue::{Queue, State};
 use sealift_gui::model::{Dialog, Link};
 use sealift_protocol::message::{Entry, EntryKind};
 use sealift_server::policy::Rights;
@@ -113,7 +113,7 @@ fn fill(desk: &mut Desk) {
     desk.until("the uploads", |screen| screen.state().model.queue().totals().done == count);
     desk.row("notes.txt");
     desk.row("Website");
-    desk.screen.state_mut().model.with_queue(|queue| queue.clear_ended());
+    desk.screen.state_mut().model.with_queue(Queue::clear_ended);
     // They tell of it, and then they are in the way.
     desk.see("14 transfers done");
     silence(desk);
@@ -127,6 +127,7 @@ fn silence(desk: &mut Desk) {
 }
 
 /// A picture: the sun goes down behind the sea.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A small picture.
 fn harbour() -> Vec<u8> {
     let picture = image::RgbImage::from_fn(480, 320, |x, y| {
         let (x, y) = (f32::from(x as u16) / 480.0, f32::from(y as u16) / 320.0);
@@ -261,7 +262,7 @@ fn transfers(desk: &mut Desk, see: &mut impl FnMut(&mut Desk, &str)) {
     });
     let real = desk.screen.state().model.queue.clone();
     for (name, queue) in [
-        ("main", busy::under_way()),
+        ("main", busy::under_way(741)),
         ("failed", busy::failed()),
         ("paused", busy::paused()),
         ("done", busy::done()),
@@ -272,7 +273,7 @@ fn transfers(desk: &mut Desk, see: &mut impl FnMut(&mut Desk, &str)) {
         see(desk, name);
     }
     let model = &mut desk.screen.state_mut().model;
-    model.queue = Arc::new(Mutex::new(busy::under_way()));
+    model.queue = Arc::new(Mutex::new(busy::under_way(741)));
     let now = Instant::now();
     model.notices.tell(
         "Moved 3 items to /alice/Reports",
@@ -300,14 +301,14 @@ fn log(desk: &mut Desk, see: &mut impl FnMut(&mut Desk, &str)) {
     });
     see(desk, "refused");
     desk.click("Transfer log");
-    desk.until("the log", |screen| screen.query_all_by_label_contains("plan.txt").next().is_some());
+    desk.until("the log", |screen| screen.state().model.log.end);
     see(desk, "log");
     desk.screen.state_mut().model.log.filter = "nobody".into();
     desk.screen.run_steps(3);
     see(desk, "log-filter");
     desk.screen.state_mut().model.log.filter.clear();
     desk.click("Back to the files");
-    desk.screen.state_mut().model.with_queue(|queue| queue.clear_ended());
+    desk.screen.state_mut().model.with_queue(Queue::clear_ended);
 }
 
 fn many(desk: &mut Desk, see: &mut impl FnMut(&mut Desk, &str)) {
