@@ -79,14 +79,21 @@ fn table(ui: &mut Ui, records: &[&Transfer]) {
         .auto_shrink(false)
         .min_scrolled_height(0.0)
         .header(theme::ROW, |mut header| {
-            for name in
-                ["", texts::LOG_WHEN, texts::LOG_WHO, texts::LOG_PATH, texts::COLUMN_SIZE, texts::LOG_RESULT]
-            {
+            for name in [
+                texts::LOG_DIRECTION,
+                texts::LOG_WHEN,
+                texts::LOG_WHO,
+                texts::LOG_PATH,
+                texts::COLUMN_SIZE,
+                texts::LOG_RESULT,
+            ] {
                 header.col(|ui| {
                     if name == texts::LOG_RESULT {
                         ui.add_space(GAP);
                     }
-                    let label = Label::new(RichText::new(name).small().weak());
+                    // The column of the arrows is too narrow for its name.
+                    let shown = if name == texts::LOG_DIRECTION { "" } else { name };
+                    let label = Label::new(RichText::new(shown).small().weak());
                     let response = match name == texts::COLUMN_SIZE {
                         true => ui.with_layout(right(), |ui| ui.add(label)).inner,
                         false => ui.add(label),

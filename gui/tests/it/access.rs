@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use eframe::egui::{Key, Modifiers, accesskit::Role};
+use eframe::egui::accesskit::{Live, Role};
+use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::{By, NodeT, Queryable};
 use sealift_tests::World;
 
@@ -27,7 +28,7 @@ fn can_be_said(name: &str) -> bool {
 
 #[tokio::test]
 async fn everything_that_can_be_used_has_a_name_on_every_screen() {
-    let mut screens = 0;
+    let (mut screens, mut spoken) = (0, 0);
     let mut dialogs = BTreeSet::new();
     tour(|desk: &mut Desk, name: &str| {
         let nameless = desk.screen.unnamed_widgets();
@@ -55,10 +56,15 @@ async fn everything_that_can_be_used_has_a_name_on_every_screen() {
                 dialogs.insert(label);
             }
         }
+        if name == "notices" {
+            let notice = desk.screen.get_by_label("The certificate is renewed");
+            assert_eq!(notice.accesskit_node().live(), Live::Polite, "it is said when it comes");
+            spoken += 1;
+        }
         screens += 1;
     })
     .await;
-    assert!(screens >= 30, "{screens}");
+    assert!(screens >= 30 && spoken == 1, "{screens}, {spoken}");
     for dialog in
         ["New folder", "Delete \u{201c}brief.md\u{201d}?", "\u{201c}minutes.pdf\u{201d} is there already"]
     {

@@ -85,15 +85,22 @@ async fn notices_cover_no_button() {
             return;
         }
         seen = true;
-        let (notices, others): (Vec<_>, Vec<_>) =
-            desk.controls().into_iter().partition(|(name, _)| name == "Dismiss" || name == "Undo");
-        assert_eq!(notices.len(), 4);
-        // A notice is as wide as 400 points and a margin.
-        let covered = notices.iter().map(|(_, rect)| rect.with_min_x(rect.right() - 420.0).expand(8.0));
-        let covered = covered.reduce(Rect::union).unwrap();
-        for (name, rect) in others {
-            assert!(!covered.intersect(rect).is_positive(), "{name} {rect:?} is behind a notice {covered:?}");
+        for size in [Vec2::new(1120.0, 760.0), Vec2::new(640.0, 480.0)] {
+            desk.resize(size, 1.0);
+            let (notices, others): (Vec<_>, Vec<_>) =
+                desk.controls().into_iter().partition(|(name, _)| name == "Dismiss" || name == "Undo");
+            assert!(!notices.is_empty());
+            // A notice is as wide as 400 points and a margin.
+            let covered = notices.iter().map(|(_, rect)| rect.with_min_x(rect.right() - 420.0).expand(8.0));
+            let covered = covered.reduce(Rect::union).unwrap();
+            for (name, rect) in others {
+                assert!(
+                    !covered.intersect(rect).is_positive(),
+                    "{name} {rect:?} is behind a notice {covered:?}"
+                );
+            }
         }
+        desk.resize(Vec2::new(1120.0, 760.0), 1.0);
     })
     .await;
     assert!(seen);
