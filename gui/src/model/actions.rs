@@ -34,6 +34,12 @@ impl Model {
         self.command(|profile| Command::PlanUploads { profile, paths, to });
     }
 
+    /// Uploads files that were copied in a file manager: they come as their paths or addresses, one on each line.
+    pub fn paste(&mut self, text: &str) {
+        let paths = text.lines().map(|line| local_path(line.trim()));
+        self.upload(paths.filter(|path| path.is_absolute() && path.exists()).collect());
+    }
+
     /// Asks where to put what is selected.
     pub fn ask_where_to_download(&mut self) {
         let entries: Vec<_> = self
@@ -122,5 +128,48 @@ impl Model {
             Undo::MoveBack(pairs) => Command::Move { profile, pairs, back: true },
             Undo::RemoveFolder(path) => Command::Delete { profile, paths: vec![path], recursive: false },
         });
+    }
+}
+
+/// A path, or a `file:` address as RFC 8089 has it, in which other bytes than those of plain letters are escaped.
+fn local_path(text: &str) -> PathBuf {
+    let Some(escaped) = text.strip_prefix("file://") else { return text.into() };
+    let mut bytes = Vec::with_capacity(escaped.len());
+    let mut rest = escaped.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let digit = |at: usize| behind.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+        let escaped = (digit(0).zip(digit(1))).filter(|_| *first == b'%');
+        // Two digits are at most 255.
+        let byte = escaped.and_then(|(high, low)| u8::try_from(16 * high + low).ok());
+        rest = if byte.is_some() { &behind[2..] } else { behind };
+        bytes.push(byte.unwrap_or(*first));
+    }
+    system_path(bytes)
+}
+
+#[cfg(unix)]
+fn system_path(bytes: Vec<u8>) -> PathBuf {
+    <std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(bytes).into()
+}
+
+/// Of `/C:/x` without its first slash.
+#[cfg(not(unix))]
+fn system_path(bytes: Vec<u8>) -> PathBuf {
+    String::from_utf8_lossy(&bytes).trim_start_matches('/').into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn pasted_addresses_are_paths() {
+        use std::os::unix::ffi::OsStrExt;
+        let path = |text: &str| local_path(text).as_os_str().as_bytes().to_vec();
+        assert_eq!(path("/home/a%20b"), b"/home/a%20b");
+        assert_eq!(path("file:///home/a%20b/100%25"), b"/home/a b/100%");
+        assert_eq!(path("file:///caf%E9%zz%"), b"/caf\xe9%zz%");
+        assert_eq!(path("file:///%+1"), b"/%+1", "no digits");
     }
 }
