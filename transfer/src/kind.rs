@@ -3,6 +3,7 @@
 use std::io;
 
 use sealift_protocol::{ErrorCode, WireError};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, HandshakeError, Unfit};
 use crate::profile::ProfileError;
@@ -41,7 +42,8 @@ pub enum Kind {
 }
 
 /// What helps against a failure, as far as a program can offer to do it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mend {
     /// The same again, now or in a while.
     TryAgain,

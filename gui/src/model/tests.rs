@@ -1,7 +1,9 @@
 //! The queue and the model, driven as the engine and the window drive them.
 
 use super::*;
-use crate::model::queue::{ItemId, Job, State, Totals};
+use crate::model::conflict::Choice;
+use crate::model::queue::{ItemId, Job, Spec, State, Totals};
+use sealift_protocol::message::Direction;
 use sealift_protocol::{Digest, ErrorCode, WireError};
 use sealift_transfer::event::Done;
 use sealift_transfer::{Error, Event, Mend};

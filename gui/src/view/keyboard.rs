@@ -114,8 +114,7 @@ fn paste(ui: &Ui, model: &mut Model) {
             _ => None,
         })
     });
-    let Some(text) = pasted else { return };
-    let paths = text.lines().map(|line| line.trim().strip_prefix("file://").unwrap_or(line.trim()));
-    let paths = paths.map(std::path::PathBuf::from).filter(|path| path.is_absolute() && path.exists());
-    model.upload(paths.collect());
+    if let Some(text) = pasted {
+        model.paste(&text);
+    }
 }

@@ -106,6 +106,7 @@ fn servers(ui: &mut Ui, model: &mut Model) {
         let selected = model.profile.as_ref() == Some(&profile.name);
         let response = line(ui, icons::PLUGS, profile.name.as_str(), selected, false);
         response.context_menu(|ui| {
+            widgets::menu(ui);
             let mut item = |ui: &mut Ui, icon: &str, text: &str, does: Act| {
                 if widgets::menu_item(ui, icon, text, None, true) {
                     act = Some(does);

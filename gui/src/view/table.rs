@@ -263,6 +263,7 @@ fn answer(response: &Response, browser: &Browser, entry: &Entry, index: usize) -
         act = Some(Act::SelectFor(index));
     }
     response.context_menu(|ui| {
+        widgets::menu(ui);
         let mut item = |ui: &mut Ui, icon: &str, text: &str, keys, enabled: bool, does: Act| {
             if widgets::menu_item(ui, icon, text, keys, enabled) {
                 act = Some(does);

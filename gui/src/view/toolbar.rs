@@ -81,6 +81,7 @@ fn actions(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
 
 /// The ways to choose what is uploaded.
 fn upload(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
+    widgets::menu(ui);
     if widgets::menu_item(ui, icons::FILE, texts::UPLOAD_FILES, None, true) {
         shown.picker.open(Pick::Files, ui.ctx());
         ui.close();

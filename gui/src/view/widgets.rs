@@ -55,6 +55,13 @@ pub(super) fn button(ui: &mut Ui, icon: &str, text: &str, enabled: bool) -> Resp
     response
 }
 
+/// The measures of a menu.
+pub(super) fn menu(ui: &mut Ui) {
+    ui.spacing_mut().item_spacing.y = 0.0;
+    ui.spacing_mut().interact_size.y = 28.0;
+    ui.set_min_width(176.0);
+}
+
 /// A line of a menu, with the keys that do the same.
 pub(super) fn menu_item(
     ui: &mut Ui,

@@ -173,6 +173,19 @@ async fn the_filter_leads_to_a_folder_and_enter_into_it() {
     world.stop().await;
 }
 
+#[tokio::test]
+async fn files_that_were_copied_elsewhere_are_pasted() {
+    let world = World::start().await;
+    let mut desk = Desk::joined(&world, "alice").await;
+    let (plain, odd) = (desk.file("plain.txt", b"a"), desk.file("with a space.txt", b"b"));
+    let address = format!("file://{}", odd.display()).replace(' ', "%20");
+    let text = format!("{}\r\n{address}\r\n/nowhere/to/be/found\r\n", plain.display());
+    desk.screen.event(eframe::egui::Event::Paste(text));
+    desk.row("plain.txt");
+    desk.row("with a space.txt");
+    world.stop().await;
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn links_in_a_tree_are_told_in_its_row() {

@@ -1,12 +1,14 @@
 //! Servers come and go: expired identities, joining again, renewing, renaming, removing.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
 use sealift_certs::Validity;
 use sealift_gui::model::queue::State;
+use sealift_gui::{App, Places};
 use sealift_tests::World;
+use sealift_transfer::Profiles;
 
 use crate::desk::Desk;
 
@@ -169,6 +171,34 @@ async fn a_server_is_removed_with_its_key_and_its_transfers_after_a_question() {
     desk.click("Remove");
     desk.see("Connect to a server");
     assert_eq!((desk.profiles().len(), left(&desk).len()), (0, 0));
+    world.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test]
+async fn the_server_that_is_chosen_elsewhere_is_shown_first() {
+    let (world, other) = (World::start().await, World::start().await);
+    let mut desk = Desk::joined(&world, "alice").await;
+    desk.click("Add a server");
+    desk.join(&other, "bob");
+    let Desk { screen, folder, .. } = desk;
+    drop(screen);
+    let window = |profile| {
+        let configuration = folder.path().join("configuration");
+        let places = Places {
+            profiles: Profiles::new(configuration.join("profiles")),
+            profile,
+            state: configuration.join("gui"),
+            downloads: folder.path().join("Downloads"),
+        };
+        App::new(&places, None).unwrap()
+    };
+    let shown = |window: &App| window.model.profile.as_ref().unwrap().to_string();
+    assert_eq!(shown(&window(Ok(Some("server-2".parse().unwrap())))), "server-2");
+    assert_eq!(shown(&window(Ok(None))), "default");
+    let mut damaged = window(Err("config.toml: line 1 is wrong".into()));
+    assert_eq!(shown(&damaged), "default");
+    assert_eq!(damaged.model.notices.at(Instant::now())[0].text, "config.toml: line 1 is wrong");
     world.stop().await;
     other.stop().await;
 }

@@ -9,6 +9,7 @@ use egui_kittest::kittest::Queryable;
 use sealift_gui::model::conflict::Choice;
 use sealift_gui::model::queue::{Queue, State};
 use sealift_gui::model::{Dialog, Link};
+use sealift_protocol::Name;
 use sealift_protocol::message::{Entry, EntryKind};
 use sealift_server::policy::Rights;
 use sealift_tests::World;
@@ -234,6 +235,16 @@ fn dialogs(desk: &mut Desk, see: &mut impl FnMut(&mut Desk, &str)) {
         see(desk, if copy { "copy" } else { "move" });
         desk.press(Key::Escape);
     }
+    let profile: Name = "default".parse().unwrap();
+    let rename = Dialog::RenameServer { profile: profile.clone(), name: "work".into() };
+    for (dialog, name) in
+        [(rename, "rename-server"), (Dialog::RemoveServer { profile, transfers: 3 }, "remove-server")]
+    {
+        desk.screen.state_mut().model.dialog = Some(dialog);
+        desk.screen.run_steps(3);
+        see(desk, name);
+        desk.press(Key::Escape);
+    }
     let paths = vec!["/alice/Reports".parse().unwrap(), "/alice/Photos".parse().unwrap()];
     desk.screen.state_mut().model.dialog = Some(Dialog::Delete { paths, folders: true });
     desk.screen.run_steps(3);
@@ -351,4 +362,7 @@ fn trouble(desk: &mut Desk, see: &mut impl FnMut(&mut Desk, &str)) {
     model.profiles[0].expires = Some(SystemTime::now() - Duration::from_secs(3600));
     desk.screen.run_steps(3);
     see(desk, "expired");
+    desk.screen.state_mut().model.ask_to_join(Some("default".parse().unwrap()));
+    desk.screen.run_steps(3);
+    see(desk, "join-again");
 }
