@@ -97,6 +97,11 @@ pub(super) fn keys(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
     if pressed(none, Key::F2) {
         perform(ui, model, Act::Rename);
     }
+    for (modifiers, copy) in [(shift, true), (none, false)] {
+        if pressed(modifiers, Key::F6) {
+            perform(ui, model, Act::Transplant(copy));
+        }
+    }
     if pressed(none, Key::Delete) {
         perform(ui, model, Act::Delete);
     }

@@ -74,11 +74,10 @@ fn waits(ui: &mut Ui, model: &mut Model, name: &Name, trouble: &Trouble) {
         ui.colored_label(ui.visuals().warn_fg_color, RichText::new(icons::WARNING).size(theme::ICON));
         let room = (ui.available_width() - 112.0).max(64.0);
         sized(ui, room, |ui| ui.add(Label::new(&text).truncate()).on_hover_text(&text));
-        if !ui.button(does).clicked() {
-        } else if join {
-            model.ask_to_join(Some(name.clone()));
-        } else {
-            model.with_queue(|queue| queue.release(name));
+        match (ui.button(does).clicked(), join) {
+            (true, true) => model.ask_to_join(Some(name.clone())),
+            (true, false) => model.with_queue(|queue| queue.release(name)),
+            (false, _) => {}
         }
     });
 }

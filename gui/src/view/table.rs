@@ -277,8 +277,22 @@ fn answer(response: &Response, browser: &Browser, entry: &Entry, index: usize) -
         item(ui, icons::DOWNLOAD_SIMPLE, texts::DOWNLOAD, Some((command, Key::D)), in_space, Act::Download);
         ui.separator();
         item(ui, icons::PENCIL_SIMPLE, texts::RENAME, Some((plain, Key::F2)), one && in_space, Act::Rename);
-        item(ui, icons::ARROWS_LEFT_RIGHT, texts::MOVE, None, in_space, Act::Transplant(false));
-        item(ui, icons::COPY, texts::COPY, None, in_space, Act::Transplant(true));
+        item(
+            ui,
+            icons::ARROWS_LEFT_RIGHT,
+            texts::MOVE,
+            Some((plain, Key::F6)),
+            in_space,
+            Act::Transplant(false),
+        );
+        item(
+            ui,
+            icons::COPY,
+            texts::COPY,
+            Some((Modifiers::SHIFT, Key::F6)),
+            in_space,
+            Act::Transplant(true),
+        );
         item(ui, icons::LINK, texts::COPY_PATH, Some((command, Key::C)), true, Act::CopyPath);
         ui.separator();
         item(ui, icons::TRASH, texts::DELETE, Some((plain, Key::Delete)), in_space, Act::Delete);

@@ -220,19 +220,13 @@ fn dialogs(desk: &mut Desk, see: &mut impl FnMut(&mut Desk, &str)) {
         (Key::Delete, Modifiers::NONE, "no trash", "delete"),
         (Key::U, Modifiers::COMMAND, "File or folder on this computer", "upload-path"),
         (Key::D, Modifiers::COMMAND, "Folder on this computer", "download"),
+        (Key::F6, Modifiers::NONE, "Move 1 item", "move"),
+        (Key::F6, Modifiers::SHIFT, "Copy 1 item", "copy"),
     ] {
         desk.screen.key_press_modifiers(modifiers, key);
         desk.screen.run_steps(3);
         desk.see(says);
         see(desk, name);
-        desk.press(Key::Escape);
-    }
-    let paths = vec!["/alice/brief.md".parse().unwrap(), "/alice/notes.txt".parse().unwrap()];
-    for copy in [false, true] {
-        let dialog = Dialog::Transplant { paths: paths.clone(), to: "/alice/Reports".into(), copy };
-        desk.screen.state_mut().model.dialog = Some(dialog);
-        desk.screen.run_steps(3);
-        see(desk, if copy { "copy" } else { "move" });
         desk.press(Key::Escape);
     }
     let profile: Name = "default".parse().unwrap();
