@@ -1,6 +1,6 @@
 //! What is said of servers.
 
-use super::transfers;
+use super::thousands;
 
 pub(crate) fn join_again_title(server: &str) -> String {
     format!("Connect to {server} again")
@@ -15,12 +15,10 @@ pub(crate) fn remove_server_title(server: &str) -> String {
 }
 
 pub(crate) fn transfers_go(count: usize) -> String {
-    let goes = if count == 1 { "goes" } else { "go" };
-    format!(
-        "{} of it that {} not done {goes} from the list.",
-        transfers(count),
-        if count == 1 { "is" } else { "are" }
-    )
+    match count {
+        1 => "1 unfinished transfer is taken off the list.".to_owned(),
+        _ => format!("{} unfinished transfers are taken off the list.", thousands(count)),
+    }
 }
 
 pub(crate) fn removed(server: &str) -> String {

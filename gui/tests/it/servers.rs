@@ -155,7 +155,7 @@ async fn a_server_is_removed_with_its_key_and_its_transfers_after_a_question() {
 
     desk.server_menu("server-2", "Remove\u{2026}");
     desk.see("cannot be brought back");
-    desk.see("1 transfer of it");
+    desk.see("1 unfinished transfer is taken off the list");
     desk.press(Key::Escape);
     assert_eq!((desk.profiles().len(), left(&desk).len()), (2, 2), "a question, and no more");
 
