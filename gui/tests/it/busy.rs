@@ -98,7 +98,7 @@ pub(crate) fn failed() -> Queue {
         up("plan.txt", 4_096),
         Error::Refused(WireError::new(
             ErrorCode::NotAllowed,
-            "alice may not write in team: the administrator grants it with `sealiftd grant`",
+            "you have no right to create or replace in the space /team, or there is no such space",
         )),
     );
     let full = std::io::ErrorKind::StorageFull.into();
