@@ -15,6 +15,10 @@ test *ARGS:
 manual:
     SEALIFT_UPDATE_MANUAL=1 cargo test -p sealift --test manual is_what
 
+# Makes the pictures of the desktop client in docs/images anew (needs ImageMagick)
+pictures:
+    sh docs/images/make.sh
+
 # The tests that need gigabytes of memory
 test-large:
     cargo test -p sealift-tests --test it -- --ignored

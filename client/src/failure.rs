@@ -7,10 +7,11 @@ use sealift_certs::CertError;
 use sealift_certs::token::TokenError;
 use sealift_protocol::path::PathError;
 use sealift_protocol::{ErrorCode, WireError};
-use sealift_transfer::Error;
+use sealift_transfer::configuration::ConfigurationError;
 use sealift_transfer::error::{Attempt, ConnectError, HandshakeError};
 use sealift_transfer::plan::{DownloadPlanError, PlanError};
 use sealift_transfer::profile::ProfileError;
+use sealift_transfer::{Error, Kind};
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,91 +86,118 @@ impl Failure {
     }
 }
 
+/// The command-line contract.
+impl From<Kind> for Exit {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::NotFound => Self::NotFound,
+            Kind::NotAllowed | Kind::CertificateRefused | Kind::ServerRefused => Self::NotAllowed,
+            Kind::Integrity => Self::Integrity,
+            Kind::ServerFull | Kind::Quota | Kind::DiskFull => Self::NoSpace,
+            Kind::Connection => Self::Connection,
+            Kind::Place | Kind::Version | Kind::Profile | Kind::Passing | Kind::Other => Self::Other,
+        }
+    }
+}
+
 /// Standard output cannot be written. If its reader has gone, it has got what it wanted, and that is no failure.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::new(Exit::Done, "broken-pipe", "");
         }
-        let exit = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Exit::NoSpace,
-            _ => Exit::Other,
-        };
-        let reason = sealift_transfer::error::plain(&error);
-        Self::new(exit, "local", format!("cannot write to standard output: {reason}"))
-            .hint("check where the output goes")
+        let error = Error::Local { action: "write to", path: "standard output".into(), source: error };
+        Self::from(error).hint("check where the output goes")
     }
 }
 
 impl From<WireError> for Failure {
     fn from(error: WireError) -> Self {
-        let exit = match error.code {
-            ErrorCode::NotFound => Exit::NotFound,
-            ErrorCode::NotAllowed | ErrorCode::CertificateRefused | ErrorCode::TokenRefused => {
-                Exit::NotAllowed
-            }
-            ErrorCode::Integrity => Exit::Integrity,
-            ErrorCode::NoSpace | ErrorCode::Quota => Exit::NoSpace,
-            ErrorCode::Busy | ErrorCode::ShuttingDown | ErrorCode::Timeout => Exit::Connection,
-            _ => Exit::Other,
-        };
-        let failure = Self::new(exit, code_text(error.code), error.message);
-        let says_so = failure.message.contains("try again");
-        if error.retry && !says_so { failure.hint("try again in a moment") } else { failure }
+        Error::from(error).into()
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let message = error.to_string();
-        match error {
-            Error::Refused(error) => error.into(),
-            Error::Connect(attempts) => {
-                Self::new(Exit::Connection, "connect", message).hint(connect_hint(&attempts))
+        let failure = Self::new(error.kind().into(), code(&error), error.to_string());
+        let hint = match &error {
+            // `get - | head`: the reader has what it wanted, but the transfer is not complete.
+            Error::Local { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
+                return Self { message: String::new(), ..failure };
             }
-            Error::Handshake { cause, .. } => handshake(&cause, message),
-            Error::Lost(_) => Self::new(Exit::Connection, "lost", message).hint("run the same command again"),
-            Error::Protocol(_) => {
-                Self::new(Exit::Other, "protocol", message).hint("update the older of client and server")
+            Error::Refused(error) if error.retry && !error.message.contains("try again") => {
+                "try again in a moment"
             }
-            Error::Integrity { .. } => Self::new(Exit::Integrity, "integrity", message)
-                .hint("try again; if it stays, put the file again, or ask the server's administrator to restore it from a backup"),
-            Error::Local { action, source, .. } => local(action, &source, message),
-            Error::SourceChanged { .. } => Self::new(Exit::Other, "source-failed", message),
-            Error::Unfit { .. } => Self::new(Exit::Other, "unfit", message),
-            Error::Path(error) => error.into(),
-            Error::Profile(error) => error.into(),
-            Error::Certificate(error) => error.into(),
-        }
+            Error::Connect(attempts) => connect_hint(attempts),
+            Error::Handshake { cause: HandshakeError::Other(_), .. } => {
+                "check the address; the server's log may say more"
+            }
+            Error::Lost(_) => "run the same command again",
+            Error::Protocol(_) => "update the older of client and server",
+            Error::Integrity { .. } => {
+                "try again; if it stays, put the file again, or ask the server's administrator to restore it from a \
+                 backup"
+            }
+            Error::Local { action, source, .. } => local_hint(action, source.kind()),
+            Error::Profile(error) => match error {
+                ProfileError::Exists { .. } => "--profile NAME chooses a name; the token is not used yet",
+                ProfileError::Missing(_) => "`sealift join TOKEN --profile NAME` makes a profile",
+                ProfileError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                    "restore the file, or remove the profile and join again with a new token"
+                }
+                ProfileError::Damaged { .. } | ProfileError::Io { .. } => return failure,
+            },
+            Error::Certificate(_) => "if the profile is damaged, join again with a new token",
+            Error::Refused(_)
+            | Error::Handshake { .. }
+            | Error::SourceChanged { .. }
+            | Error::Unfit { .. }
+            | Error::Path(_) => return failure,
+        };
+        failure.hint(hint)
+    }
+}
+
+/// What failed, for programs.
+fn code(error: &Error) -> Cow<'static, str> {
+    match error {
+        Error::Refused(error) => code_text(error.code).into(),
+        Error::Connect(_) => "connect".into(),
+        Error::Handshake { .. } if error.kind() == Kind::Connection => "connect".into(),
+        Error::Handshake { .. } => code_text(ErrorCode::CertificateRefused).into(),
+        Error::Lost(_) => "lost".into(),
+        Error::Protocol(_) => "protocol".into(),
+        Error::Integrity { .. } => "integrity".into(),
+        Error::Local { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => "broken-pipe".into(),
+        Error::Local { .. } => "local".into(),
+        Error::SourceChanged { .. } => "source-failed".into(),
+        Error::Unfit { .. } => "unfit".into(),
+        Error::Path(_) => code_text(ErrorCode::NameNotAllowed).into(),
+        Error::Profile(_) | Error::Certificate(_) => "profile".into(),
     }
 }
 
 impl From<PathError> for Failure {
     fn from(error: PathError) -> Self {
-        Self::new(Exit::Other, code_text(ErrorCode::NameNotAllowed), error.to_string())
+        Error::from(error).into()
     }
 }
 
 impl From<ProfileError> for Failure {
     fn from(error: ProfileError) -> Self {
-        let failure = Self::new(Exit::Other, "profile", error.to_string());
-        match error {
-            ProfileError::Exists { .. } => {
-                failure.hint("--profile NAME chooses a name; the token is not used yet")
-            }
-            ProfileError::Missing(_) => failure.hint("`sealift join TOKEN --profile NAME` makes a profile"),
-            ProfileError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                failure.hint("restore the file, or remove the profile and join again with a new token")
-            }
-            ProfileError::Damaged { .. } | ProfileError::Io { .. } => failure,
-        }
+        Error::from(error).into()
     }
 }
 
 impl From<CertError> for Failure {
     fn from(error: CertError) -> Self {
-        Self::new(Exit::Other, "profile", error.to_string())
-            .hint("if the profile is damaged, join again with a new token")
+        Error::from(error).into()
+    }
+}
+
+impl From<ConfigurationError> for Failure {
+    fn from(error: ConfigurationError) -> Self {
+        Self::usage(error.to_string())
     }
 }
 
@@ -194,31 +222,15 @@ impl From<DownloadPlanError> for Failure {
     }
 }
 
-fn local(action: &str, source: &io::Error, message: String) -> Failure {
-    let (exit, hint) = match source.kind() {
-        // `get - | head`: the reader has what it wanted, but the transfer is not complete.
-        io::ErrorKind::BrokenPipe => return Failure::new(Exit::Other, "broken-pipe", ""),
-        io::ErrorKind::NotFound if action == "read" => (Exit::NotFound, "check the name"),
-        io::ErrorKind::NotFound => {
-            (Exit::Other, "make the directory first, or end it with / to have it made")
-        }
-        io::ErrorKind::PermissionDenied => {
-            (Exit::Other, "check the permissions of the file and its directory")
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            (Exit::NoSpace, "free some space on this computer, or choose another place")
-        }
-        _ => (Exit::Other, "check the file and the disk that it is on"),
-    };
-    Failure::new(exit, "local", message).hint(hint)
-}
-
-fn handshake(cause: &HandshakeError, message: String) -> Failure {
+fn local_hint(action: &str, cause: io::ErrorKind) -> &'static str {
     match cause {
-        HandshakeError::NotSealift => Failure::new(Exit::Connection, "connect", message),
-        HandshakeError::Other(_) => Failure::new(Exit::Connection, "connect", message)
-            .hint("check the address; the server's log may say more"),
-        _ => Failure::new(Exit::NotAllowed, code_text(ErrorCode::CertificateRefused), message),
+        io::ErrorKind::NotFound if action == "read" => "check the name",
+        io::ErrorKind::NotFound => "make the directory first, or end it with / to have it made",
+        io::ErrorKind::PermissionDenied => "check the permissions of the file and its directory",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space on this computer, or choose another place"
+        }
+        _ => "check the file and the disk that it is on",
     }
 }
 

@@ -1,19 +1,14 @@
 //! Flags, environment and configuration file, resolved once into a value that cannot be half-valid.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
 
 use sealift_protocol::Name;
-use sealift_transfer::{Address, Profile, Profiles};
-use serde::Deserialize;
+use sealift_transfer::configuration::Platform;
+use sealift_transfer::profile::default_name;
+use sealift_transfer::{Address, Configuration, Profile, Profiles};
 
 use crate::arguments::Flags;
 use crate::failure::{Exit, Failure};
-
-/// The profile that is used when none is chosen, and the name under which the first join is saved.
-const DEFAULT_PROFILE: &str = "default";
 
 /// What the user wants, in force for the whole run.
 #[derive(Debug)]
@@ -30,46 +25,21 @@ pub(crate) struct Settings {
     pub(crate) profiles: Profiles,
 }
 
-/// `config.toml`. All keys may be missing.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ConfigurationFile {
-    profile: Option<Name>,
-    quiet: Option<bool>,
-    json: Option<bool>,
-}
-
 impl Settings {
     /// Resolves the flags with this process's environment and the user's configuration directory.
     pub(crate) fn from_surroundings(flags: &Flags) -> Result<Self, Failure> {
-        let directory = || {
-            let directories = directories::ProjectDirs::from("", "", "sealift");
-            directories.map(|directories| directories.config_dir().to_owned())
-        };
-        Self::resolve(flags, |name| std::env::var_os(name), directory)
+        Self::resolve(flags, |name| std::env::var_os(name), Platform::of_this_user)
     }
 
     /// Resolves: a flag counts more than the environment, and that more than the file.
     fn resolve(
         flags: &Flags,
         environment: impl Fn(&str) -> Option<OsString>,
-        platform_directory: impl FnOnce() -> Option<PathBuf>,
+        platform: impl FnOnce() -> Option<Platform>,
     ) -> Result<Self, Failure> {
-        let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
-        let directory = match variable("SEALIFT_CONFIG_DIR") {
-            Some(directory) => PathBuf::from(directory),
-            None => platform_directory().ok_or_else(|| {
-                Failure::usage("this system names no directory for configuration")
-                    .hint("set SEALIFT_CONFIG_DIR to one")
-            })?,
-        };
-        let file = read_file(&directory.join("config.toml"))?;
-        let text = |name: &'static str| match variable(name).map(OsString::into_string) {
-            Some(Ok(text)) => Ok(Some(text)),
-            Some(Err(_)) => Err(Failure::usage(format!("{name} is not UTF-8: correct it, or unset it"))),
-            None => Ok(None),
-        };
-        let switch = |name| match text(name)? {
+        let configuration = Configuration::find(environment, platform)?;
+        let file = configuration.file()?;
+        let switch = |name| match configuration.variable(name)? {
             Some(text) => match text.to_ascii_lowercase().as_str() {
                 "1" | "true" | "yes" | "on" => Ok(Some(true)),
                 "0" | "false" | "no" | "off" => Ok(Some(false)),
@@ -77,24 +47,17 @@ impl Settings {
             },
             None => Ok(None),
         };
-        let wrong = |name: &str, error: &dyn std::fmt::Display| Failure::usage(format!("{name}: {error}"));
         let profile = match &flags.profile {
             Some(name) => Some(name.clone()),
-            None => match text("SEALIFT_PROFILE")? {
-                Some(name) => Some(name.parse().map_err(|error| wrong("SEALIFT_PROFILE", &error))?),
-                None => file.profile,
-            },
+            None => configuration.parsed("SEALIFT_PROFILE")?.or(file.profile),
         };
         let server = match &flags.server {
             Some(address) => Some(address.clone()),
-            None => match text("SEALIFT_SERVER")? {
-                Some(address) => Some(address.parse().map_err(|error| wrong("SEALIFT_SERVER", &error))?),
-                None => None,
-            },
+            None => configuration.parsed("SEALIFT_SERVER")?,
         };
         let json = flags.json || switch("SEALIFT_JSON")?.or(file.json).unwrap_or(false);
         let quiet = flags.quiet || switch("SEALIFT_QUIET")?.or(file.quiet).unwrap_or(false);
-        Ok(Self { profile, server, json, quiet, profiles: Profiles::new(directory.join("profiles")) })
+        Ok(Self { profile, server, json, quiet, profiles: configuration.profiles() })
     }
 
     /// The profile that is meant: the chosen one, else `default`, else the only one.
@@ -108,11 +71,11 @@ impl Settings {
 
     /// The name under which a join is saved.
     pub(crate) fn new_profile(&self) -> Name {
-        self.profile.clone().unwrap_or_else(default_profile)
+        self.profile.clone().unwrap_or_else(default_name)
     }
 
     fn only_profile(&self) -> Result<Name, Failure> {
-        let default = default_profile();
+        let default = default_name();
         if self.profiles.contains(&default) {
             return Ok(default);
         }
@@ -133,27 +96,10 @@ impl Settings {
     }
 }
 
-fn default_profile() -> Name {
-    DEFAULT_PROFILE.parse().expect("the default is a name")
-}
-
-fn read_file(path: &Path) -> Result<ConfigurationFile, Failure> {
-    let wrong = |reason: &str| Failure::usage(format!("{}: {}", path.display(), reason.trim_end()));
-    match fs::read_to_string(path) {
-        Ok(text) => toml::from_str(&text).map_err(|error| {
-            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-            let number = before.matches('\n').count();
-            let line = text.lines().nth(number).unwrap_or_default().trim();
-            wrong(&format!("line {}, `{line}`: {}", number + 1, error.message()))
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ConfigurationFile::default()),
-        Err(error) => Err(wrong(&sealift_transfer::error::plain(&error))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     struct Surroundings {
         directory: tempfile::TempDir,
@@ -172,7 +118,8 @@ mod tests {
                 let found = self.environment.iter().find(|(known, _)| *known == name);
                 found.map(|(_, value)| OsString::from(value))
             };
-            Settings::resolve(flags, variable, || Some(self.directory.path().to_owned()))
+            let here = self.directory.path().to_owned();
+            Settings::resolve(flags, variable, || Some(Platform { configuration: here.clone(), state: here }))
         }
 
         fn make_profile(&self, name: &str) {
@@ -225,7 +172,7 @@ mod tests {
         let settings = Settings::resolve(&Flags::default(), variable, || None).unwrap();
         assert_eq!(settings.profile, name("moved"));
         let nowhere = Settings::resolve(&Flags::default(), |_| None, || None).unwrap_err();
-        assert!(nowhere.hint.unwrap().contains("SEALIFT_CONFIG_DIR"));
+        assert!(nowhere.message.contains("SEALIFT_CONFIG_DIR"));
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use eframe::egui::{Context, Ui};
+use sealift_protocol::Name;
 use sealift_transfer::Profiles;
 
 use crate::engine::{Command, Engine, infos};
 use crate::model::Model;
-use crate::model::queue::Queue;
+use crate::model::queue::{Queue, Trouble};
 use crate::store::{Look, Store};
 use crate::texts;
 use crate::view::{self, Shown};
@@ -17,8 +18,10 @@ use crate::view::{self, Shown};
 /// Where the window finds and keeps things.
 #[derive(Debug, Clone)]
 pub struct Places {
-    /// The user's configuration for Sealift, which the command line shares.
-    pub configuration: PathBuf,
+    /// The user's profiles, which the command line shares.
+    pub profiles: Profiles,
+    /// The one that is shown if none was shown before; or why nobody can tell.
+    pub profile: Result<Option<Name>, String>,
     /// What the window keeps between two starts.
     pub state: PathBuf,
     /// Where downloads go at first.
@@ -50,8 +53,7 @@ impl App {
         let file = store.as_ref().ok().and_then(Store::queue_file);
         let damaged = file.as_ref().and_then(|file| file.load(&mut queue));
         let queue = Arc::new(Mutex::new(queue));
-        let profiles = Profiles::new(places.configuration.join("profiles"));
-        let known = infos(&profiles);
+        let known = infos(&places.profiles);
         let downloads = look.downloads.clone().unwrap_or_else(|| places.downloads.clone());
         let mut model = Model::new(queue.clone(), downloads);
         let now = Instant::now();
@@ -62,13 +64,16 @@ impl App {
             }
             (Ok(_), None, _) => model.notices.complain(&texts::queue_elsewhere(), now),
             (Ok(_), Some(_), Some(message)) => {
-                let trouble = crate::model::queue::Trouble { message, mend: sealift_transfer::Mend::Person };
-                model.notices.complain(&trouble, now);
+                model.notices.complain(&Trouble::of_person(message), now);
             }
             (Ok(_), Some(_), None) => {}
         }
-        let engine = Engine::start(profiles, queue, file)?;
-        model.begin(known, look.profile.clone());
+        let engine = Engine::start(places.profiles.clone(), queue, file)?;
+        let chosen = places.profile.clone().unwrap_or_else(|message| {
+            model.notices.complain(&Trouble::of_person(message), now);
+            None
+        });
+        model.begin(known, [look.profile.clone(), chosen]);
         if let Some(token) = token {
             model.screen = crate::model::Screen::Join;
             model.join.token = token;

@@ -2,6 +2,7 @@
 //!
 //! A library so that tests can draw the very same window without a screen.
 
+mod any_path;
 pub mod app;
 pub mod engine;
 mod icons;
@@ -15,6 +16,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use eframe::egui;
+use sealift_transfer::Configuration;
+use sealift_transfer::configuration::{ConfigurationError, Platform};
 
 pub use app::{App, Places};
 
@@ -48,7 +51,9 @@ const USAGE: &str = "The Sealift desktop client
 Usage: sealift-gui [TOKEN]
 
 TOKEN is what `sealiftd invite NAME` prints on the server: sealift-join:...
-Profiles are those of the command line, in the user's configuration directory, or in SEALIFT_CONFIG_DIR.";
+Profiles are those of the command line, in the user's configuration directory, or in SEALIFT_CONFIG_DIR.
+The first server to be shown is the one that was shown last, or else the profile that SEALIFT_PROFILE or
+`profile` in config.toml names.";
 
 fn say(text: &str) -> ExitCode {
     // Whoever closed the output does not want to read it.
@@ -57,8 +62,7 @@ fn say(text: &str) -> ExitCode {
 }
 
 fn run(token: Option<String>) -> Result<(), String> {
-    let places =
-        places().ok_or("this system names no directory for configuration: set SEALIFT_CONFIG_DIR to one")?;
+    let places = places().map_err(|error| error.to_string())?;
     let app = App::new(&places, token).map_err(|error| format!("cannot start: {error}"))?;
     let viewport = egui::ViewportBuilder::default()
         .with_title(texts::NAME)
@@ -66,7 +70,7 @@ fn run(token: Option<String>) -> Result<(), String> {
         .with_icon(icon())
         .with_inner_size(app.look.size)
         .with_maximized(app.look.maximized)
-        .with_min_inner_size([720.0, 420.0]);
+        .with_min_inner_size([640.0, 440.0]);
     let options = eframe::NativeOptions { viewport, ..eframe::NativeOptions::default() };
     let start = Box::new(move |creation: &eframe::CreationContext<'_>| {
         app.attach(&creation.egui_ctx);
@@ -90,20 +94,15 @@ fn icon() -> egui::IconData {
 }
 
 /// Where things are for whoever runs this.
-fn places() -> Option<Places> {
-    let named = std::env::var_os("SEALIFT_CONFIG_DIR").filter(|value| !value.is_empty()).map(PathBuf::from);
-    let platform = directories::ProjectDirs::from("", "", "sealift");
-    let (configuration, state) = match (named, platform) {
-        // One directory for all of it: what tests and portable installations want.
-        (Some(named), _) => (named.clone(), named.join("gui")),
-        (None, Some(platform)) => {
-            let state = platform.state_dir().unwrap_or_else(|| platform.data_local_dir());
-            (platform.config_dir().to_owned(), state.join("gui"))
-        }
-        (None, None) => return None,
-    };
+fn places() -> Result<Places, ConfigurationError> {
+    let configuration = Configuration::find(|name| std::env::var_os(name), Platform::of_this_user)?;
     let user = directories::UserDirs::new();
     let downloads = user.as_ref().and_then(|user| user.download_dir()).map(PathBuf::from);
     let downloads = downloads.or_else(|| user.map(|user| user.home_dir().join("Downloads")));
-    Some(Places { configuration, state, downloads: downloads.unwrap_or_else(std::env::temp_dir) })
+    Ok(Places {
+        profiles: configuration.profiles(),
+        profile: configuration.profile().map_err(|error| error.to_string()),
+        state: configuration.state().join("gui"),
+        downloads: downloads.unwrap_or_else(std::env::temp_dir),
+    })
 }

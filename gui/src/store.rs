@@ -45,6 +45,7 @@ pub struct Look {
     /// The server that was shown.
     pub profile: Option<Name>,
     /// Where downloads went.
+    #[serde(with = "crate::any_path::option")]
     pub downloads: Option<PathBuf>,
 }
 
@@ -73,6 +74,9 @@ struct Line<S> {
     /// Why it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failed: Option<String>,
+    /// What helps against that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mend: Option<Mend>,
 }
 
 impl Store {
@@ -138,9 +142,10 @@ impl QueueFile {
         let mut damaged = false;
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             match serde_json::from_slice::<Line<Spec>>(line) {
-                Ok(Line { spec, paused, failed }) => {
+                Ok(Line { spec, paused, failed, mend }) => {
+                    let mend = mend.unwrap_or(Mend::TryAgain);
                     let state = match failed {
-                        Some(message) => State::Failed(Box::new(Trouble { message, mend: Mend::TryAgain })),
+                        Some(message) => State::Failed(Box::new(Trouble { message, mend })),
                         None if paused => State::Paused,
                         None => State::Waiting,
                     };
@@ -165,16 +170,13 @@ impl QueueFile {
     pub fn save(&self, items: &[(Arc<Spec>, State)]) -> io::Result<()> {
         replace(&self.path, |file| {
             for (spec, state) in items {
-                let failed = match state {
-                    State::Failed(trouble) => Some(trouble.message.clone()),
-                    _ => None,
+                let (failed, mend) = match state {
+                    State::Failed(trouble) => (Some(trouble.message.clone()), Some(trouble.mend)),
+                    _ => (None, None),
                 };
-                let line = Line { spec: &**spec, paused: *state == State::Paused, failed };
-                // A path that is not UTF-8 cannot be a line; the others are kept all the same.
-                if let Ok(mut text) = serde_json::to_vec(&line) {
-                    text.push(b'\n');
-                    file.write_all(&text)?;
-                }
+                let line = Line { spec: &**spec, paused: *state == State::Paused, failed, mend };
+                serde_json::to_writer(&mut *file, &line)?;
+                file.write_all(b"\n")?;
             }
             Ok(())
         })
@@ -206,12 +208,9 @@ mod tests {
         }
     }
 
-    fn shown(queue: &Queue) -> Vec<(String, bool, bool)> {
+    fn shown(queue: &Queue) -> Vec<(String, State)> {
         let row = |row| queue.row(row).unwrap().1;
-        let tell = |item: &crate::model::queue::Item| {
-            let failed = matches!(item.state, State::Failed(_));
-            (item.spec.name().to_owned(), item.state == State::Paused, failed)
-        };
+        let tell = |item: &crate::model::queue::Item| (item.spec.name().to_owned(), item.state.clone());
         (0..queue.len()).map(|at| tell(row(at))).collect()
     }
 
@@ -223,7 +222,7 @@ mod tests {
         let ids = queue.add(["a", "b", "c"].map(spec));
         queue.pause(ids[1]);
         let job = queue.take_job(0).unwrap();
-        queue.job_ended(&job, Some((Trouble { message: "no".into(), mend: Mend::Person }, false)));
+        queue.job_ended(&job, Some((Trouble { message: "no".into(), mend: Mend::OtherPlace }, false)));
         file.save(&queue.saved()).unwrap();
         let mut again = Queue::new(1);
         assert_eq!(file.load(&mut again), None);
@@ -246,6 +245,27 @@ mod tests {
             assert_eq!(again.len(), 2);
             assert_eq!(fs::read(directory.path().join("queue.damaged")).unwrap(), bytes);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn paths_that_are_no_text_come_back_too() {
+        use std::os::unix::ffi::OsStringExt;
+        let odd = PathBuf::from(std::ffi::OsString::from_vec(b"/home/caf\xe9/a".to_vec()));
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().into()).unwrap();
+        let file = store.queue_file().unwrap();
+        let mut queue = Queue::new(1);
+        queue.add([Spec { local: odd.clone(), ..spec("a") }, spec("b")]);
+        file.save(&queue.saved()).unwrap();
+        let mut again = Queue::new(1);
+        assert_eq!(file.load(&mut again), None);
+        let local = |row| again.row(row).unwrap().1.spec.local.clone();
+        assert_eq!((local(0), local(1)), (odd.clone(), PathBuf::from("/home/b")));
+
+        let look = Look { downloads: Some(odd), ..Look::default() };
+        store.save_look(&look).unwrap();
+        assert_eq!(store.look(), look);
     }
 
     #[test]

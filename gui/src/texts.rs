@@ -1,5 +1,8 @@
 //! Every text of the window, in one place, so that it can be translated.
 
+mod messages;
+mod servers;
+
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -7,9 +10,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use sealift_protocol::RemotePath;
 use sealift_protocol::message::Nanoseconds;
-use sealift_transfer::Mend;
 
-use crate::model::queue::{Totals, Trouble};
+use crate::model::queue::Totals;
+pub(crate) use messages::*;
+pub(crate) use servers::*;
 
 /// The program's name.
 pub(crate) const NAME: &str = "Sealift";
@@ -19,6 +23,7 @@ pub(crate) const LOG_PAGE: u64 = 2000;
 // Joining.
 pub(crate) const JOIN_TITLE: &str = "Connect to a server";
 pub(crate) const JOIN_LEAD: &str = "Paste the token that the server's administrator gave you. It works once, and connects this computer for good.";
+pub(crate) const JOIN_AGAIN_LEAD: &str = "Paste the new token that the server's administrator gave you. The server keeps its name here, and its transfers go on.";
 pub(crate) const JOIN_TOKEN: &str = "Token";
 pub(crate) const JOIN_TOKEN_HINT: &str = "sealift-join:\u{2026}";
 pub(crate) const JOIN_NAME: &str = "Name on this computer (optional)";
@@ -36,8 +41,14 @@ pub(crate) const ALL_SPACES: &str = "All spaces";
 pub(crate) const LOG: &str = "Transfer log";
 pub(crate) const RENEW: &str = "Renew now";
 pub(crate) const JOIN_AGAIN: &str = "Join again";
+pub(crate) const RENAME_SERVER: &str = "Rename\u{2026}";
+pub(crate) const REMOVE_SERVER: &str = "Remove\u{2026}";
+pub(crate) const SERVER_NAME: &str = "Name on this computer";
+pub(crate) const DO_REMOVE: &str = "Remove";
+pub(crate) const REMOVE_SERVER_LEAD: &str = "This computer's key for it is deleted and cannot be brought back: to connect again you need a new token from the server's administrator. What is stored on the server stays there.";
 pub(crate) const CONNECTING: &str = "Connecting\u{2026}";
 pub(crate) const NOT_CONNECTED: &str = "Not connected";
+pub(crate) const NOT_LISTED: &str = "This cannot be shown";
 
 // The tool bar.
 pub(crate) const BACK: &str = "Back";
@@ -71,6 +82,7 @@ pub(crate) const NO_SPACES_LEAD: &str =
     "Your own space appears with the first file. The administrator shares others with `sealiftd grant`.";
 pub(crate) const NO_MATCH: &str = "Nothing here matches the filter";
 pub(crate) const CLEAR_FILTER: &str = "Clear the filter";
+pub(crate) const CHOOSE_FILES: &str = "Choose files\u{2026}";
 pub(crate) const DROP_HERE: &str = "Drop to upload to";
 pub(crate) const TRY_AGAIN: &str = "Try again";
 pub(crate) const OTHER_PLACE: &str = "Choose another place\u{2026}";
@@ -116,10 +128,12 @@ pub(crate) const CANCELLED: &str = "cancelled";
 pub(crate) const HAD: &str = "not sent: the server had it";
 pub(crate) const COMPARING: &str = "comparing with the server";
 pub(crate) const STARTING: &str = "starting";
+pub(crate) const FOLDERS: &str = "Folders";
+pub(crate) const FILES: &str = "Files";
 pub(crate) const PROGRESS_ALL: &str = "All transfers";
 
 // Information and log.
-pub(crate) const NO_SELECTION: &str = "Select something to learn more about it.";
+pub(crate) const NO_SELECTION: &str = "Select a file to look into it.";
 pub(crate) const KIND: &str = "Kind";
 pub(crate) const STORED: &str = "Stored";
 pub(crate) const STORED_BY: &str = "Stored by";
@@ -130,6 +144,7 @@ pub(crate) const COPY_DIGEST: &str = "Copy the SHA-256";
 pub(crate) const NO_PREVIEW: &str = "No preview";
 pub(crate) const LOADING: &str = "Loading\u{2026}";
 pub(crate) const LOG_EMPTY: &str = "Nothing was transferred yet, or nothing matches the filter.";
+pub(crate) const LOG_DIRECTION: &str = "Direction";
 pub(crate) const LOG_ALL: &str = "Both ways";
 pub(crate) const LOG_UP: &str = "Uploads";
 pub(crate) const LOG_DOWN: &str = "Downloads";
@@ -141,6 +156,12 @@ pub(crate) const LOG_RESULT: &str = "Result";
 pub(crate) const UNDO: &str = "Undo";
 pub(crate) const DISMISS: &str = "Dismiss";
 pub(crate) const BACK_TO_FILES: &str = "Back to the files";
+
+/// A message as a sentence of its own; the engine's are parts of sentences.
+pub(crate) fn sentence(message: &str) -> String {
+    let mut rest = message.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}
 
 /// `1 file`, `2 files`.
 pub(crate) fn items(count: usize) -> String {
@@ -187,7 +208,7 @@ pub(crate) fn expiry(expires: SystemTime, now: SystemTime) -> String {
         Err(_) => "The certificate has expired".to_owned(),
         Ok(left) if left.as_secs() < DAY => "The certificate expires today".to_owned(),
         Ok(left) if left.as_secs() < 2 * DAY => "The certificate expires tomorrow".to_owned(),
-        Ok(left) => format!("The certificate is good for {} days", left.as_secs() / DAY),
+        Ok(left) => format!("Certificate valid for {} days", left.as_secs() / DAY),
     }
 }
 
@@ -220,9 +241,23 @@ pub(crate) fn summary(totals: &Totals) -> String {
     part(totals.done, "done");
     part(totals.failed, "failed");
     if totals.had > 0 {
-        parts.push(format!("{} not sent because the server had them", thousands(totals.had)));
+        parts.push(format!("{} already there", thousands(totals.had)));
     }
     parts.join(", ")
+}
+
+/// How fast bytes cross, and how long that will take, while some do.
+pub(crate) fn speed(totals: &Totals, bytes: u64) -> String {
+    if totals.running == 0 || bytes == 0 {
+        return String::new();
+    }
+    let left = left(totals.bytes - totals.moved, bytes);
+    left.map_or_else(|| rate(bytes), |left| format!("{}, {left}", rate(bytes)))
+}
+
+/// What is known of several entries.
+pub(crate) fn several(count: usize) -> String {
+    format!("{} selected", items(count))
 }
 
 /// What became of a stretch of work.
@@ -243,6 +278,16 @@ pub(crate) fn files_of(done: usize, found: usize) -> String {
 
 pub(crate) fn had_of_tree(had: usize) -> String {
     format!("{} not sent: the server had them", thousands(had))
+}
+
+/// What of a tree is not transferred.
+pub(crate) fn skipped(count: usize, first: &Path) -> String {
+    const WHY: &str = "links, pipes and devices are not transferred";
+    let first = first.display();
+    match count {
+        1 => format!("\u{201c}{first}\u{201d} was skipped: {WHY}"),
+        _ => format!("{} were skipped, \u{201c}{first}\u{201d} first: {WHY}", thousands(count)),
+    }
 }
 
 pub(crate) fn retrying(why: &str) -> String {
@@ -269,99 +314,15 @@ pub(crate) fn apply_to_all(further: usize) -> String {
     }
 }
 
+pub(crate) fn rename_title(name: &str) -> String {
+    format!("{DO_RENAME} \u{201c}{name}\u{201d}")
+}
+
 pub(crate) fn delete_title(paths: &[RemotePath]) -> String {
     match paths {
         [one] => format!("Delete \u{201c}{}\u{201d}?", one.file_name().unwrap_or_default()),
         several => format!("Delete {}?", items(several.len())),
     }
-}
-
-fn what(paths: &[(RemotePath, RemotePath)]) -> String {
-    match paths {
-        [(from, _)] => format!("\u{201c}{}\u{201d}", from.file_name().unwrap_or_default()),
-        several => items(several.len()),
-    }
-}
-
-pub(crate) fn moved(pairs: &[(RemotePath, RemotePath)], count: usize) -> String {
-    match pairs {
-        [(from, to)] if parent(from) == parent(to) => {
-            format!("Renamed to \u{201c}{}\u{201d}", to.file_name().unwrap_or_default())
-        }
-        [(_, to), ..] => format!("Moved {} to {}", what(&pairs[..count]), parent(to)),
-        [] => String::new(),
-    }
-}
-
-pub(crate) fn moved_back(count: usize) -> String {
-    format!("Moved {} back", items(count))
-}
-
-pub(crate) fn copied(pairs: &[(RemotePath, RemotePath)]) -> String {
-    let to = pairs.first().map(|(_, to)| parent(to)).unwrap_or_default();
-    format!("Copied {} to {to}", what(pairs))
-}
-
-pub(crate) fn deleted(paths: &[RemotePath], count: usize) -> String {
-    match paths {
-        [one] => format!("Deleted \u{201c}{}\u{201d}", one.file_name().unwrap_or_default()),
-        _ => format!("Deleted {}", items(count)),
-    }
-}
-
-pub(crate) fn made_folder(path: &RemotePath) -> String {
-    format!("Made the folder \u{201c}{}\u{201d}", path.file_name().unwrap_or_default())
-}
-
-fn parent(path: &RemotePath) -> &str {
-    path.as_str().rsplit_once('/').map_or("", |(above, _)| above)
-}
-
-pub(crate) fn transplant_title(count: usize, copy: bool) -> String {
-    format!("{} {}", if copy { DO_COPY } else { DO_MOVE }, items(count))
-}
-
-pub(crate) fn download_title(count: usize) -> String {
-    format!("{DOWNLOAD} {}", items(count))
-}
-
-pub(crate) fn held(profile: &str, why: &str) -> String {
-    format!("Transfers with {profile} wait: {why}")
-}
-
-pub(crate) fn queue_unreadable(path: &Path, reason: &str) -> String {
-    format!(
-        "The saved transfers cannot be read ({}: {reason}): check the permissions of the file",
-        path.display()
-    )
-}
-
-pub(crate) fn queue_damaged(aside: Option<&Path>) -> String {
-    let kept =
-        aside.map_or_else(String::new, |path| format!("; the damaged file is kept as {}", path.display()));
-    format!("Some of the saved transfers could not be read: add them again{kept}")
-}
-
-pub(crate) fn queue_elsewhere() -> Trouble {
-    Trouble {
-        message: "Another window of Sealift has the saved transfers: what is added here goes when this one is closed"
-            .into(),
-        mend: Mend::Person,
-    }
-}
-
-pub(crate) fn state_unusable(path: &Path, reason: &str) -> Trouble {
-    Trouble {
-        message: format!(
-            "Nothing can be kept in {} ({reason}): transfers end with this window; check its permissions",
-            path.display()
-        ),
-        mend: Mend::Person,
-    }
-}
-
-pub(crate) fn upload_needs_a_space() -> Trouble {
-    Trouble { message: "This is the list of spaces: open one, and upload there".into(), mend: Mend::Person }
 }
 
 /// What an entry is.
@@ -402,7 +363,7 @@ mod tests {
         let at = |hours: u64| expiry(now + Duration::from_secs(hours * 3600 + 1), now);
         assert_eq!(at(5), "The certificate expires today");
         assert_eq!(at(30), "The certificate expires tomorrow");
-        assert_eq!(at(24 * 90), "The certificate is good for 90 days");
+        assert_eq!(at(24 * 90), "Certificate valid for 90 days");
         assert!(expiry(now, now + Duration::from_secs(1)).contains("expired"));
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, TransactionBehavior};
-use sealift_certs::{Authority, JoinToken, Secret};
+use sealift_certs::{Authority, Issued, JoinToken, Secret, Validity, new_key_and_request};
 use sealift_protocol::{Digest, Name};
 use sealift_server::clock::{nanoseconds, now};
 use sealift_server::policy::Rights;
@@ -39,6 +39,15 @@ impl Site {
     pub fn authority(&self) -> Authority {
         let read = |name| fs::read_to_string(self.data.join("pki").join(name)).unwrap();
         Authority::from_pem(&read("ca.pem"), &read("ca.key")).unwrap()
+    }
+
+    /// A certificate of `name` with this validity, which the server does not know; and the same with its key, as
+    /// profiles keep it.
+    pub fn issue(&self, name: &str, validity: Validity) -> (Issued, String) {
+        let made = new_key_and_request().unwrap();
+        let issued = self.authority().issue_user(&made.csr_pem, &name.parse().unwrap(), validity).unwrap();
+        let both = [issued.pem.as_str(), made.key_pem.as_str()].concat();
+        (issued, both)
     }
 
     /// A second connection to the catalog, such as `sealiftd`'s verbs open beside a running server.

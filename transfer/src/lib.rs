@@ -1,11 +1,12 @@
 //! The transfer engine that the Sealift clients share.
 //!
 //! A front end loads a [`Profile`], makes a [`Client`] of it, decides what goes where with [`plan`],
-//! and runs [`upload::upload`] or [`download::download`], which tell it everything by [`Event`]s. Nothing here prints,
-//! reads the environment or knows where a user keeps configuration.
+//! and runs [`upload::upload`] or [`download::download`], which tell it everything by [`Event`]s. Nothing here prints or
+//! reads the environment; where a user keeps what is for front ends to ask of [`configuration`].
 
 pub mod address;
 pub mod client;
+pub mod configuration;
 mod connect;
 pub mod connection;
 pub mod download;
@@ -13,9 +14,9 @@ pub mod error;
 pub mod event;
 pub mod figures;
 pub mod join;
+pub mod kind;
 mod local;
 pub mod manner;
-pub mod mend;
 mod pace;
 pub mod plan;
 pub mod profile;
@@ -28,11 +29,12 @@ pub mod upload;
 
 pub use address::Address;
 pub use client::{Client, Options};
+pub use configuration::Configuration;
 pub use connection::Connection;
 pub use error::Error;
 pub use event::{Event, Events};
+pub use kind::{Kind, Mend};
 pub use manner::Manner;
-pub use mend::Mend;
 pub use profile::{Profile, Profiles};
 
 #[cfg(test)]

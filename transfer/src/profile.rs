@@ -13,9 +13,13 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use sealift_certs::{CertError, KeyPem, TrustDomain, Validity, files, tls, validity};
+use sealift_certs::{
+    CertError, JoinToken, KeyPem, TrustDomain, Validity, certificate_from_pem, files, fingerprint, tls,
+    validity,
+};
 use sealift_protocol::Name;
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use crate::address::Address;
@@ -24,6 +28,13 @@ use crate::error::plain;
 const DESCRIPTION: &str = "profile.toml";
 const AUTHORITY: &str = "authority.pem";
 const IDENTITY: &str = "identity.pem";
+/// What a profile is called that is out of sight.
+const ASIDE: &str = "old";
+
+/// The profile that is used when none is chosen, and the name under which the first join is saved.
+pub fn default_name() -> Name {
+    "default".parse().expect("the default is a name")
+}
 
 /// The directory in which all profiles are.
 #[derive(Debug, Clone)]
@@ -159,6 +170,24 @@ impl Profiles {
         })
     }
 
+    /// Whether a token is for the server of this profile, by its authority or by one of its addresses. A profile that
+    /// is gone, or too damaged to tell, may be any server's.
+    pub fn is_of_server(&self, name: &Name, token: &JoinToken) -> bool {
+        let authority = read(&self.directory.join(name.as_str()).join(AUTHORITY)).ok();
+        let authority = authority.and_then(|pem| certificate_from_pem(&pem).ok());
+        let same = authority.map(|certificate| fingerprint(&certificate) == token.fingerprint);
+        let shares_an_address = |profile: Profile| {
+            token
+                .addresses
+                .iter()
+                .any(|address| address.parse().is_ok_and(|it| profile.addresses.contains(&it)))
+        };
+        match self.load(name) {
+            Ok(profile) => same == Some(true) || shares_an_address(profile),
+            Err(_) => same.unwrap_or(true),
+        }
+    }
+
     /// Makes room for a new profile, before anything is spent on obtaining one.
     ///
     /// # Errors
@@ -168,22 +197,59 @@ impl Profiles {
         if target.exists() {
             return Err(ProfileError::Exists { name: name.clone(), directory: target });
         }
+        self.reserve_again(name).map(|place| NewProfile { again: false, ..place })
+    }
+
+    /// Makes room for a profile that takes the place of the one of this name, if there is one.
+    ///
+    /// # Errors
+    /// Fails when the place cannot be written.
+    pub fn reserve_again(&self, name: &Name) -> Result<NewProfile, ProfileError> {
         files::create_private_dir(&self.directory).map_err(at(&self.directory))?;
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".new-");
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        let draft = builder.tempdir_in(&self.directory).map_err(at(&self.directory))?;
-        Ok(NewProfile { draft, name: name.clone(), target })
+        let draft = private_draft(&self.directory)?;
+        let target = self.directory.join(name.as_str());
+        Ok(NewProfile { draft, name: name.clone(), target, again: true })
+    }
+
+    /// Removes a profile with its key, which nobody can bring back.
+    ///
+    /// # Errors
+    /// Fails when there is none of this name, and when it cannot be removed.
+    pub fn remove(&self, name: &Name) -> Result<(), ProfileError> {
+        let directory = self.directory.join(name.as_str());
+        // It goes at once, however long its files take.
+        let aside = set_aside(&directory)?.ok_or_else(|| ProfileError::Missing(name.clone()))?;
+        sync_directory(&self.directory);
+        let path = aside.path().to_owned();
+        aside.close().map_err(at(&path))
+    }
+
+    /// Gives a profile another name.
+    ///
+    /// # Errors
+    /// Fails when there is none of the one name or one of the other, and when the directory cannot be written.
+    pub fn rename(&self, from: &Name, to: &Name) -> Result<(), ProfileError> {
+        let (old, new) = (self.directory.join(from.as_str()), self.directory.join(to.as_str()));
+        if new.exists() {
+            return Err(ProfileError::Exists { name: to.clone(), directory: new });
+        }
+        fs::rename(&old, &new).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => ProfileError::Missing(from.clone()),
+            _ => ProfileError::Io { path: old, source },
+        })?;
+        sync_directory(&self.directory);
+        Ok(())
     }
 }
 
 /// A place for a profile that is about to be obtained. It vanishes when nothing is saved in it.
 #[derive(Debug)]
 pub struct NewProfile {
-    draft: tempfile::TempDir,
+    draft: TempDir,
     name: Name,
     target: PathBuf,
+    /// Whether it may take the place of another.
+    again: bool,
 }
 
 /// What a server gives a machine that joins, checked.
@@ -204,7 +270,7 @@ pub struct Enrolment {
 }
 
 impl NewProfile {
-    /// Saves a profile, whole or not at all. It is durable when this returns.
+    /// Saves a profile, whole or not at all. It is durable when this returns, and one whose place it takes is gone.
     ///
     /// # Errors
     /// Fails when the files cannot be written, or another profile has taken the name meanwhile.
@@ -227,13 +293,20 @@ impl NewProfile {
             let path = self.draft.path().join(file);
             files::write_private(&path, contents.as_bytes()).map_err(at(&path))?;
         }
+        let old = if self.again { set_aside(&self.target)? } else { None };
         // A rename never replaces a directory that has something in it, so no profile is lost to a race.
-        fs::rename(self.draft.path(), &self.target).map_err(|source| match source.kind() {
-            io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
-                ProfileError::Exists { name: self.name.clone(), directory: self.target.clone() }
+        if let Err(source) = fs::rename(self.draft.path(), &self.target) {
+            if let Some(old) = old {
+                // Better the old one than none; should even that fail, what is told is why the new one did.
+                let _ = fs::rename(old.path().join(ASIDE), &self.target);
             }
-            _ => ProfileError::Io { path: self.target.clone(), source },
-        })?;
+            return Err(match source.kind() {
+                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
+                    ProfileError::Exists { name: self.name, directory: self.target }
+                }
+                _ => ProfileError::Io { path: self.target, source },
+            });
+        }
         sync_directory(self.target.parent().unwrap_or(&self.target));
         Ok(Profile {
             identity: enrolment.identity.clone(),
@@ -286,6 +359,25 @@ impl Profile {
 fn credentials(certificate_pem: &str, key: &KeyPem) -> Credentials {
     let separator = if certificate_pem.ends_with('\n') { "" } else { "\n" };
     Credentials(Zeroizing::new([certificate_pem, separator, key.as_str()].concat()))
+}
+
+/// A directory that nobody else can look into, and that goes when it is dropped.
+fn private_draft(directory: &Path) -> Result<TempDir, ProfileError> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".new-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir_in(directory).map_err(at(directory))
+}
+
+/// Moves a profile out of sight, if there is one: it is gone when what is returned is dropped.
+fn set_aside(profile: &Path) -> Result<Option<TempDir>, ProfileError> {
+    if !profile.exists() {
+        return Ok(None);
+    }
+    let aside = private_draft(profile.parent().unwrap_or(profile))?;
+    fs::rename(profile, aside.path().join(ASIDE)).map_err(at(profile))?;
+    Ok(Some(aside))
 }
 
 fn read(path: &Path) -> Result<String, ProfileError> {

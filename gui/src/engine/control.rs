@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use sealift_certs::JoinToken;
 use sealift_protocol::message::{EntryKind, List};
 use sealift_protocol::{Name, RemotePath, WireError};
 use sealift_transfer::remote::{self, LogFilter};
-use sealift_transfer::{Client, Error, Mend};
+use sealift_transfer::{Client, Error};
 
-use super::{Command, Preview, Shared, Update, infos, names, options, preview};
+use super::{Command, Preview, Shared, Update, infos, names, preview, profiles};
 use crate::model::Undo;
 use crate::model::queue::Trouble;
 use crate::texts;
@@ -17,17 +16,18 @@ use crate::texts;
 /// Does what a command says, and tells what comes of it.
 pub(super) async fn obey(shared: Arc<Shared>, command: Command) {
     match command {
-        Command::Join { token, name } => match join(&shared, &token, &name).await {
-            Ok(name) => {
-                shared.tell(Update::Profiles(infos(&shared.profiles)));
-                shared.tell(Update::Joined(name));
-            }
-            Err(trouble) => shared.tell(Update::NotJoined(trouble)),
-        },
-        Command::Connect(profile) => match connect(&shared, &profile).await {
-            Ok(account) => shared.tell(Update::Connected { profile, account }),
-            Err(error) => shared.tell(Update::NotConnected { profile, trouble: Trouble::from(&error) }),
-        },
+        Command::Join { token, name, again } => profiles::join(&shared, &token, &name, again).await,
+        Command::RemoveProfile(name) => profiles::remove(&shared, name),
+        Command::RenameProfile { from, to } => profiles::rename(&shared, from, to),
+        Command::Connect(profile) => {
+            let connected = connect(&shared, &profile).await;
+            // The command line may have changed them, too.
+            shared.tell(Update::Profiles(infos(&shared.profiles)));
+            shared.tell(match connected {
+                Ok(account) => Update::Connected { profile, account },
+                Err(error) => Update::NotConnected { profile, trouble: Trouble::from(&error) },
+            });
+        }
         Command::List { profile, path, generation } => {
             let result = list(&shared, &profile, path, generation).await;
             let result = result.map_err(|error| Trouble::from(&error));
@@ -111,30 +111,6 @@ pub(super) async fn with_client<T>(
     }
 }
 
-async fn join(shared: &Shared, token: &str, name: &str) -> Result<Name, Trouble> {
-    let person = |message: String| Trouble { message, mend: Mend::Person };
-    let token = token.parse::<JoinToken>().map_err(|error| person(error.to_string()))?;
-    let name = match name {
-        "" => free_name(shared),
-        name => name.parse::<Name>().map_err(|error| person(error.to_string()))?,
-    };
-    // First of all, so that no token is spent on a certificate that cannot be kept.
-    let failed = |error: Error| Trouble::from(&error);
-    let place = shared.profiles.reserve(&name).map_err(|error| failed(error.into()))?;
-    let enrolment = sealift_transfer::join::join(&token, &options()).await.map_err(failed)?;
-    place.save(&enrolment).map_err(|error| failed(error.into()))?;
-    Ok(name)
-}
-
-/// `default`, as the command line has it, or the first of `server-2`, `server-3`, ... that is free.
-fn free_name(shared: &Shared) -> Name {
-    let candidates =
-        std::iter::once("default".to_owned()).chain((2..).map(|number| format!("server-{number}")));
-    let names = candidates.filter_map(|name| name.parse::<Name>().ok());
-    let mut free = names.filter(|name| !shared.profiles.contains(name));
-    free.next().expect("there are more names than profiles")
-}
-
 async fn connect(shared: &Shared, profile: &Name) -> Result<sealift_protocol::message::Account, Error> {
     // Whoever asks for it wants to know how it is now.
     shared.forget_clients(profile);
@@ -143,7 +119,6 @@ async fn connect(shared: &Shared, profile: &Name) -> Result<sealift_protocol::me
     if client.should_renew(SystemTime::now()) {
         // One that is not renewed today is renewed tomorrow; when it is expired, the connection says so.
         let _ = client.renew().await;
-        shared.tell(Update::Profiles(infos(&shared.profiles)));
     }
     shared.give_back(profile, client);
     Ok(account)

@@ -6,6 +6,7 @@
 mod control;
 mod names;
 mod preview;
+mod profiles;
 mod transfers;
 mod waker;
 
@@ -27,6 +28,7 @@ use crate::model::Undo;
 use crate::model::queue::{Queue, Spec, Trouble};
 use crate::store::QueueFile;
 pub use preview::Preview;
+pub(crate) use profiles::infos;
 pub use waker::Waker;
 
 /// What the engine is to do.
@@ -38,6 +40,17 @@ pub enum Command {
         token: String,
         /// The profile's name, or nothing.
         name: String,
+        /// The profile that it takes the place of, if the token is for the same server.
+        again: Option<Name>,
+    },
+    /// Remove a profile, with its key and its transfers.
+    RemoveProfile(Name),
+    /// Give a profile another name.
+    RenameProfile {
+        /// What it is called.
+        from: Name,
+        /// What it is to be called.
+        to: Name,
     },
     /// Find out whether a server can be reached, and who one is there.
     Connect(Name),
@@ -131,6 +144,15 @@ pub enum Update {
     Joined(Name),
     /// None was.
     NotJoined(Trouble),
+    /// A profile is gone.
+    Removed(Name),
+    /// A profile has another name.
+    Renamed {
+        /// What it was called.
+        from: Name,
+        /// What it is called.
+        to: Name,
+    },
     /// A server can be reached.
     Connected {
         /// By which profile.
@@ -356,24 +378,4 @@ impl Shared {
 /// How this program behaves on the wire.
 fn options() -> Options {
     Options { agent: concat!("sealift-gui/", env!("CARGO_PKG_VERSION")).to_owned(), ..Options::default() }
-}
-
-/// What there is to know of all profiles.
-pub(crate) fn infos(profiles: &Profiles) -> Vec<ProfileInfo> {
-    let names = profiles.names().unwrap_or_default();
-    let info = |name: Name| match profiles.load(&name) {
-        Ok(profile) => ProfileInfo {
-            name,
-            identity: Some(profile.identity.clone()),
-            server: profile.addresses.first().map(ToString::to_string).unwrap_or_default(),
-            expires: profile.validity().ok().map(|validity| validity.not_after),
-            renew: profile.validity().is_ok_and(|validity| validity.should_renew(SystemTime::now())),
-            trouble: None,
-        },
-        Err(error) => {
-            let trouble = Some(Trouble::from(&Error::from(error)));
-            ProfileInfo { name, identity: None, server: String::new(), expires: None, renew: false, trouble }
-        }
-    };
-    names.into_iter().map(info).collect()
 }

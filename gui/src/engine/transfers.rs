@@ -9,7 +9,7 @@ use sealift_protocol::message::Direction;
 use sealift_transfer::download::{Destination, Download, download};
 use sealift_transfer::tree::{Omitted, Walking};
 use sealift_transfer::upload::{Source, Upload, upload};
-use sealift_transfer::{Error, Event, Manner, plan};
+use sealift_transfer::{Error, Event, Manner, Mend, plan};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_local};
 
@@ -113,7 +113,9 @@ impl Work {
                         .show();
                 });
             }
-            if !text.is_empty() {
+            if after.failed > before.failed {
+                shared.tell(Update::Failed(Trouble { message: text, mend: Mend::Person }));
+            } else if !text.is_empty() {
                 shared.tell(Update::Did { text, undo: None, touched: false });
             }
         }
@@ -139,7 +141,7 @@ async fn transfer(shared: Arc<Shared>, job: Job) {
         shared.give_back(&job.profile, client);
         Ok::<(), Error>(())
     };
-    let error = result.await.err().map(|error| (Trouble::from(&error), error.concerns_all()));
+    let error = result.await.err().map(|error| (Trouble::from(&error), error.kind().concerns_all()));
     shared.queue().job_ended(&job, error);
     shared.waker.soon();
     shared.dirty.notify_one();

@@ -1,25 +1,14 @@
 //! A directory as it is shown: sorted, filtered, with a selection and a row that has the keyboard.
 
-use std::cmp::Ordering;
+mod sort;
+
 use std::collections::HashSet;
 
+use sealift_protocol::RemotePath;
 use sealift_protocol::message::{Entry, EntryKind};
-use sealift_protocol::{Name, RemotePath};
 
 use super::item::Trouble;
-
-/// By what rows are sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sort {
-    /// By name, the way people count: `a2` before `a10`.
-    Name,
-    /// By size.
-    Size,
-    /// By the time of the last change.
-    Modified,
-    /// By who stored it.
-    Owner,
-}
+pub use sort::Sort;
 
 /// A directory as it is shown.
 #[derive(Debug)]
@@ -235,20 +224,7 @@ impl Browser {
         let filter = self.filter.to_lowercase();
         let mut rows: Vec<_> =
             (0..entries.len()).filter(|index| matches(&entries[*index].name, &filter)).collect();
-        // Once for each entry, not once for each comparison.
-        let keys: Vec<String> = entries.iter().map(|entry| natural_key(&entry.name)).collect();
-        rows.sort_by(|a, b| {
-            let (one, other) = (&entries[*a], &entries[*b]);
-            let folders = is_place(other).cmp(&is_place(one));
-            let by = match sort {
-                Sort::Name => Ordering::Equal,
-                Sort::Size => one.size.cmp(&other.size),
-                Sort::Modified => one.mtime.cmp(&other.mtime),
-                Sort::Owner => one.by.as_ref().map(Name::as_str).cmp(&other.by.as_ref().map(Name::as_str)),
-            };
-            let by = by.then_with(|| keys[*a].cmp(&keys[*b]));
-            folders.then(if *descending { by.reverse() } else { by })
-        });
+        sort.arrange(*descending, entries, &mut rows);
         self.rows = rows;
     }
 
@@ -311,27 +287,6 @@ pub fn is_place(entry: &Entry) -> bool {
 
 fn matches(name: &str, filter: &str) -> bool {
     filter.is_empty() || name.to_lowercase().contains(filter)
-}
-
-/// A text by which names sort as people expect: without regard to case, numbers by their value.
-fn natural_key(name: &str) -> String {
-    let mut key = String::with_capacity(name.len() + 8);
-    let mut rest = name;
-    while let Some(c) = rest.chars().next() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        if digits > 0 {
-            let number = rest[..digits].trim_start_matches('0');
-            // The number of digits before the digits; more than 255 of them fit in no name.
-            key.push('0');
-            key.push(char::from_u32(u32::try_from(number.len()).unwrap_or(0)).unwrap_or('\0'));
-            key.push_str(number);
-            rest = &rest[digits..];
-        } else {
-            key.extend(c.to_lowercase());
-            rest = &rest[c.len_utf8()..];
-        }
-    }
-    key
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub struct Spec {
     /// Which way.
     pub direction: Direction,
     /// The file or directory here.
+    #[serde(with = "crate::any_path")]
     pub local: PathBuf,
     /// The same on the server.
     pub remote: RemotePath,
@@ -46,9 +47,16 @@ pub struct Trouble {
     pub mend: Mend,
 }
 
+impl Trouble {
+    /// What a person has to mend, as the message says.
+    pub fn of_person(message: impl Into<String>) -> Self {
+        Self { message: message.into(), mend: Mend::Person }
+    }
+}
+
 impl From<&Error> for Trouble {
     fn from(error: &Error) -> Self {
-        Self { message: error.to_string(), mend: error.mend() }
+        Self { message: error.to_string(), mend: error.kind().mend() }
     }
 }
 
@@ -110,6 +118,10 @@ pub struct Files {
     pub had: usize,
     /// Those that failed.
     pub failed: usize,
+    /// Links and special files that are not transferred.
+    pub skipped: usize,
+    /// The first of those, by its path in the tree.
+    pub first_skipped: Option<PathBuf>,
     /// Bytes of finished files.
     pub finished_bytes: u64,
     /// Bytes that have crossed of those under way, by their numbers.

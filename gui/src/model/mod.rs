@@ -1,30 +1,34 @@
 //! What the window is about, without a window: plain state, changed by what people want and by what the engine tells.
 
+mod actions;
 pub mod browser;
 pub mod conflict;
+mod dialog;
 mod item;
+mod log;
 mod meter;
 pub mod notices;
 mod progress;
 pub mod queue;
+mod servers;
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-use sealift_protocol::message::{Account, Description, Direction, Entry, EntryKind, Transfer};
+use sealift_protocol::message::{Account, Description};
 use sealift_protocol::{Name, RemotePath};
-use sealift_transfer::remote::LogFilter;
 
 use crate::engine::{Command, Preview, ProfileInfo, Update};
-use crate::texts;
 use browser::Browser;
-use conflict::{Choice, Conflicts};
+use conflict::Conflicts;
+pub use dialog::{Dialog, Undo};
+pub use log::Log;
 use notices::Notices;
 pub use progress::Numbers;
-use queue::{Queue, Spec, Trouble};
+use queue::{Queue, Trouble};
 
 /// What the window is about.
 #[derive(Debug)]
@@ -89,6 +93,8 @@ pub struct Join {
     pub token: String,
     /// The name that the server gets here.
     pub name: String,
+    /// The profile whose identity is of no use any more.
+    pub again: Option<Name>,
     /// Whether it is being tried.
     pub busy: bool,
     /// Why it did not work.
@@ -104,82 +110,6 @@ pub struct Details {
     pub description: Option<Result<Description, Trouble>>,
     /// What is in it.
     pub preview: Option<Preview>,
-}
-
-/// The transfer log, newest first.
-#[derive(Debug, Default)]
-pub struct Log {
-    /// What has come.
-    pub records: Vec<Transfer>,
-    /// Which direction is wanted.
-    pub direction: Option<Direction>,
-    /// Whether only failures are.
-    pub failed: bool,
-    /// What is typed into the filter.
-    pub filter: String,
-    /// Whether it is being fetched.
-    pub busy: bool,
-    /// Whether nothing older is there.
-    pub end: bool,
-    /// Why it could not be fetched.
-    pub trouble: Option<Trouble>,
-    generation: u64,
-}
-
-/// What is being asked.
-#[derive(Debug, Clone)]
-pub enum Dialog {
-    /// The name of a new folder.
-    NewFolder {
-        /// What is typed.
-        name: String,
-    },
-    /// A new name.
-    Rename {
-        /// Of what.
-        path: RemotePath,
-        /// What is typed.
-        name: String,
-    },
-    /// Where to move or copy.
-    Transplant {
-        /// What.
-        paths: Vec<RemotePath>,
-        /// What is typed.
-        to: String,
-        /// Whether the original stays.
-        copy: bool,
-    },
-    /// Whether to delete.
-    Delete {
-        /// What.
-        paths: Vec<RemotePath>,
-        /// Whether folders are among it, which go with all that is in them.
-        folders: bool,
-    },
-    /// The path of a local file to upload.
-    UploadPath {
-        /// What is typed.
-        path: String,
-    },
-    /// Where downloads go.
-    DownloadTo {
-        /// What.
-        entries: Vec<(RemotePath, bool, Option<u64>)>,
-        /// What is typed.
-        to: String,
-        /// The entry of the queue that this is another place for.
-        instead: Option<queue::ItemId>,
-    },
-}
-
-/// What takes back something that was done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Undo {
-    /// Move everything back: from where it is now, to where it was.
-    MoveBack(Vec<(RemotePath, RemotePath)>),
-    /// Remove a folder that is still empty.
-    RemoveFolder(RemotePath),
 }
 
 impl Model {
@@ -218,48 +148,6 @@ impl Model {
         if let Some(profile) = self.profile.clone() {
             self.commands.push(make(profile));
         }
-    }
-
-    /// Shows the servers that there are: the one that was shown last, or the first.
-    pub fn begin(&mut self, profiles: Vec<ProfileInfo>, last: Option<Name>) {
-        self.profiles = profiles;
-        let known = |name: &Name| self.profiles.iter().any(|profile| profile.name == *name);
-        let first = last.filter(known).or_else(|| self.profiles.first().map(|profile| profile.name.clone()));
-        match first {
-            Some(name) => self.open(name),
-            None => self.screen = Screen::Join,
-        }
-    }
-
-    /// Shows another server.
-    pub fn open(&mut self, profile: Name) {
-        self.profile = Some(profile);
-        self.link = Link::Connecting;
-        self.account = None;
-        self.details = Details::default();
-        self.log = Log::default();
-        let (sort, descending) = (self.browser.sort, self.browser.descending);
-        self.browser = Browser::at(root());
-        (self.browser.sort, self.browser.descending) = (sort, descending);
-        self.screen = Screen::Browse;
-        self.connect();
-    }
-
-    /// Tries to reach the server again.
-    pub fn connect(&mut self) {
-        self.link = Link::Connecting;
-        self.command(Command::Connect);
-    }
-
-    /// Joins with the token that is typed.
-    pub fn submit_join(&mut self) {
-        if self.join.busy {
-            return;
-        }
-        self.join.busy = true;
-        self.join.trouble = None;
-        let (token, name) = (self.join.token.trim().to_owned(), self.join.name.trim().to_owned());
-        self.commands.push(Command::Join { token, name });
     }
 
     /// Goes to a directory.
@@ -321,154 +209,6 @@ impl Model {
         }
     }
 
-    /// Everything that is selected, with its path.
-    pub fn selected(&self) -> Vec<(RemotePath, Entry)> {
-        let with_path = |entry: &Entry| Some((self.browser.path_of(entry)?, entry.clone()));
-        self.browser.selection().filter_map(with_path).collect()
-    }
-
-    /// Uploads local files and directories to the directory that is shown.
-    pub fn upload(&mut self, paths: Vec<PathBuf>) {
-        if paths.is_empty() {
-            return;
-        }
-        if self.browser.path.as_str() == "/" {
-            let trouble = texts::upload_needs_a_space();
-            self.notices.complain(&trouble, Instant::now());
-            return;
-        }
-        let to = self.browser.path.clone();
-        self.command(|profile| Command::PlanUploads { profile, paths, to });
-    }
-
-    /// Asks where to put what is selected.
-    pub fn ask_where_to_download(&mut self) {
-        let entries: Vec<_> = self
-            .selected()
-            .into_iter()
-            .filter(|(_, entry)| entry.kind != EntryKind::Link)
-            .map(|(path, entry)| (path, browser::is_place(&entry), Some(entry.size)))
-            .collect();
-        if !entries.is_empty() {
-            let to = self.downloads.display().to_string();
-            self.dialog = Some(Dialog::DownloadTo { entries, to, instead: None });
-        }
-    }
-
-    /// Downloads into a local directory.
-    pub fn download(&mut self, entries: Vec<(RemotePath, bool, Option<u64>)>, to: PathBuf) {
-        self.downloads.clone_from(&to);
-        self.command(|profile| Command::PlanDownloads { profile, entries, to });
-    }
-
-    /// Decides about names that are taken.
-    pub fn decide(&mut self, choice: Choice, all: bool) {
-        let specs = self.conflicts.decide(choice, all);
-        self.enqueue(specs);
-    }
-
-    fn enqueue(&mut self, specs: Vec<Spec>) {
-        if !specs.is_empty() {
-            self.queue().add(specs);
-            self.commands.push(Command::Stir);
-        }
-    }
-
-    /// Changes the queue, and has the engine look at it.
-    pub fn with_queue(&mut self, change: impl FnOnce(&mut Queue)) {
-        change(&mut self.queue());
-        self.commands.push(Command::Stir);
-    }
-
-    /// Makes a folder in the directory that is shown.
-    pub fn make_folder(&mut self, name: &str) {
-        match self.browser.path.join(name.trim()) {
-            Ok(path) => self.command(|profile| Command::MakeFolder { profile, path }),
-            Err(error) => self.complain_about(&error.into()),
-        }
-    }
-
-    /// Gives an entry another name in its directory.
-    pub fn rename(&mut self, path: RemotePath, name: &str) {
-        let text = path.as_str();
-        let above = text.rsplit_once('/').map_or("", |(above, _)| above);
-        match sealift_protocol::path::check_name(name).and_then(|()| format!("{above}/{name}").parse()) {
-            Ok(to) if to == path => {}
-            Ok(to) => self.command(|profile| Command::Move { profile, pairs: vec![(path, to)], back: false }),
-            Err(error) => self.complain_about(&error.into()),
-        }
-    }
-
-    /// Moves or copies entries into a directory.
-    pub fn transplant(&mut self, paths: Vec<RemotePath>, to: &str, copy: bool) {
-        let directory = match to.trim().parse::<RemotePath>() {
-            Ok(directory) => directory,
-            Err(error) => return self.complain_about(&error.into()),
-        };
-        let target = |path: RemotePath| {
-            let to = directory.join(path.file_name()?).ok()?;
-            (to != path).then_some((path, to))
-        };
-        let pairs: Vec<_> = paths.into_iter().filter_map(target).collect();
-        if pairs.is_empty() {
-            return;
-        }
-        self.command(|profile| match copy {
-            true => Command::Copy { profile, pairs },
-            false => Command::Move { profile, pairs, back: false },
-        });
-    }
-
-    /// Deletes entries, directories with all that is in them.
-    pub fn delete(&mut self, paths: Vec<RemotePath>) {
-        self.command(|profile| Command::Delete { profile, paths, recursive: true });
-    }
-
-    /// Takes back what a message tells of.
-    pub fn undo(&mut self, undo: Undo) {
-        self.command(|profile| match undo {
-            Undo::MoveBack(pairs) => Command::Move { profile, pairs, back: true },
-            Undo::RemoveFolder(path) => Command::Delete { profile, paths: vec![path], recursive: false },
-        });
-    }
-
-    /// Renews this computer's certificate.
-    pub fn renew(&mut self) {
-        self.command(Command::Renew);
-    }
-
-    /// Shows the transfer log.
-    pub fn show_log(&mut self) {
-        self.screen = Screen::Log;
-        self.reload_log();
-    }
-
-    /// Fetches the transfer log anew.
-    pub fn reload_log(&mut self) {
-        let log = &mut self.log;
-        log.generation += 1;
-        (log.busy, log.end, log.trouble) = (true, false, None);
-        log.records.clear();
-        self.fetch_log();
-    }
-
-    fn fetch_log(&mut self) {
-        let filter = LogFilter {
-            limit: Some(texts::LOG_PAGE),
-            direction: self.log.direction,
-            failed: self.log.failed,
-            path: None,
-        };
-        let generation = self.log.generation;
-        self.command(|profile| Command::Log { profile, filter, generation });
-    }
-
-    /// When this computer's certificate expires, as far as that is known.
-    pub fn expires(&self) -> Option<SystemTime> {
-        let name = self.profile.as_ref()?;
-        self.profiles.iter().find(|profile| profile.name == *name)?.expires
-    }
-
     fn complain_about(&mut self, error: &sealift_transfer::Error) {
         self.notices.complain(&Trouble::from(error), Instant::now());
     }
@@ -478,10 +218,9 @@ impl Model {
         let is_current = |profile: &Name| self.profile.as_ref() == Some(profile);
         match update {
             Update::Profiles(profiles) => self.profiles = profiles,
-            Update::Joined(name) => {
-                self.join = Join::default();
-                self.open(name);
-            }
+            Update::Joined(name) => self.joined(name, now),
+            Update::Removed(name) => self.removed(&name, now),
+            Update::Renamed { from, to } => self.renamed(&from, to),
             Update::NotJoined(trouble) => {
                 self.join.busy = false;
                 self.join.trouble = Some(trouble);

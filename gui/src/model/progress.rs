@@ -1,10 +1,12 @@
 //! What the engine's events mean for the entries of the queue.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use sealift_transfer::Event;
 
-use super::item::{Item, ItemId, State, Trouble};
+use super::item::{Item, ItemId, Spec, State, Trouble};
 use super::queue::{Job, Queue};
 
 /// Which entry an event of a job belongs to.
@@ -35,12 +37,16 @@ impl Queue {
         match event {
             Event::Found { id, size, .. } => self.on(at(id), job, |item| item.found(size)),
             Event::FoundAll { .. } | Event::Redirected { .. } | Event::Would { .. } | Event::Changed(_) => {}
-            Event::Omitted(omitted) if omitted.is_harmless() => {}
             Event::Omitted(omitted) => {
                 let path = &omitted.path;
-                let which = job.items.iter().find(|(_, spec)| path.starts_with(&spec.local));
-                let which = which.or(job.items.first()).map(|(id, _)| *id);
-                self.failed(which, job, usize::MAX, Trouble::from(&omitted.error));
+                let of = |(_, spec): &&(ItemId, Arc<Spec>)| path.starts_with(&spec.local);
+                let Some((id, spec)) = job.items.iter().find(of).or(job.items.first()) else { return };
+                if omitted.is_harmless() {
+                    let inside = path.strip_prefix(&spec.local).unwrap_or(path);
+                    self.on(Some(*id), job, |item| item.skipped(inside));
+                } else {
+                    self.failed(Some(*id), job, usize::MAX, Trouble::from(&omitted.error));
+                }
             }
             Event::Retrying { error, .. } => {
                 for (id, _) in &job.items {
@@ -153,6 +159,13 @@ impl Item {
                 self.had = had;
                 self.state = State::Done;
             }
+        }
+    }
+
+    fn skipped(&mut self, path: &Path) {
+        if let Some(files) = &mut self.files {
+            files.skipped += 1;
+            files.first_skipped.get_or_insert_with(|| path.to_owned());
         }
     }
 

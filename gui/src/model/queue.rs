@@ -2,6 +2,9 @@
 //!
 //! The engine takes jobs from it and tells it what happens to them; whoever draws it looks at it between two frames.
 
+mod servers;
+mod totals;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,6 +14,7 @@ use sealift_protocol::message::Direction;
 
 pub use super::item::{Files, Item, ItemId, Spec, State, Trouble};
 use super::meter::Meter;
+pub use totals::Totals;
 
 /// Files up to this size are transferred many at a time, because a turn of its own would cost each a round trip.
 const SMALL: u64 = 1024 * 1024;
@@ -37,27 +41,6 @@ pub struct Queue {
     pub(super) meter: Meter,
     /// Counts the changes that are worth saving.
     version: u64,
-}
-
-/// Sums over all entries, kept up to date with every change.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Entries that wait.
-    pub waiting: usize,
-    /// Entries under way.
-    pub running: usize,
-    /// Entries that somebody holds back.
-    pub paused: usize,
-    /// Entries that are done.
-    pub done: usize,
-    /// Entries that failed.
-    pub failed: usize,
-    /// Entries of which nothing was sent, because the server had them.
-    pub had: usize,
-    /// Bytes of all but what was cancelled.
-    pub bytes: u64,
-    /// Those that are there.
-    pub moved: u64,
 }
 
 /// What the engine does in one go.
@@ -150,11 +133,6 @@ impl Queue {
     /// How many rows can change their places.
     pub fn movable(&self) -> usize {
         self.order.len()
-    }
-
-    /// Why a server's transfers wait, if they do.
-    pub fn held(&self) -> impl Iterator<Item = (&Name, &Trouble)> {
-        self.held.iter()
     }
 
     /// How many jobs are under way at most.
@@ -271,11 +249,6 @@ impl Queue {
         self.version += 1;
     }
 
-    /// Tries a server again that could not be used.
-    pub fn release(&mut self, profile: &Name) {
-        self.held.remove(profile);
-    }
-
     /// Lets all wait.
     pub fn pause_all(&mut self) {
         for id in self.order.clone() {
@@ -319,6 +292,8 @@ impl Queue {
     pub fn job_ended(&mut self, job: &Job, error: Option<(Trouble, bool)>) {
         let left: Vec<_> = job.items.iter().map(|(id, _)| *id).filter(|id| self.is_at(*id, job.id)).collect();
         match error {
+            // Whoever has taken all of it away, such as with its server, has seen to it.
+            Some(_) if left.is_empty() => {}
             // All others would fail as well: they wait until somebody does something about it.
             Some((trouble, true)) => {
                 for id in left {
@@ -415,32 +390,5 @@ impl Item {
             Some(trouble) => State::Failed(Box::new(trouble)),
             None => State::Done,
         };
-    }
-}
-
-impl Totals {
-    fn count(&mut self, item: &Item, add: bool) {
-        let count = |field: &mut usize| if add { *field += 1 } else { *field -= 1 };
-        match item.state {
-            State::Waiting => count(&mut self.waiting),
-            State::Running => count(&mut self.running),
-            State::Paused => count(&mut self.paused),
-            State::Done => count(&mut self.done),
-            State::Failed(_) => count(&mut self.failed),
-            State::Cancelled => {}
-        }
-        if item.had {
-            count(&mut self.had);
-        }
-        if item.state != State::Cancelled {
-            let moved = if item.state == State::Done { item.size } else { item.moved.min(item.size) };
-            if add {
-                self.bytes += item.size;
-                self.moved += moved;
-            } else {
-                self.bytes -= item.size;
-                self.moved -= moved;
-            }
-        }
     }
 }

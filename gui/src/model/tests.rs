@@ -1,7 +1,9 @@
 //! The queue and the model, driven as the engine and the window drive them.
 
 use super::*;
-use crate::model::queue::{ItemId, Job, State, Totals};
+use crate::model::conflict::Choice;
+use crate::model::queue::{ItemId, Job, Spec, State, Totals};
+use sealift_protocol::message::Direction;
 use sealift_protocol::{Digest, ErrorCode, WireError};
 use sealift_transfer::event::Done;
 use sealift_transfer::{Error, Event, Mend};
@@ -132,7 +134,7 @@ fn a_server_that_is_away_holds_its_transfers_and_not_those_of_others() {
     queue.add([spec("a", BIG), spec("b", BIG), elsewhere]);
     let job = queue.take_job(0).unwrap();
     let lost = Error::Connect(Vec::new());
-    assert!(lost.concerns_all());
+    assert!(lost.kind().concerns_all());
     queue.job_ended(&job, Some((Trouble::from(&lost), true)));
     assert_eq!(queue.take_job(0).unwrap().profile.as_str(), "other");
     assert!(queue.take_job(0).is_none());
@@ -182,6 +184,33 @@ fn the_order_is_what_it_was_dragged_to() {
 }
 
 #[test]
+fn transfers_go_with_their_server_and_follow_its_name() {
+    let mut queue = Queue::new(2);
+    let elsewhere = Spec { profile: "other".parse().unwrap(), ..spec("x", BIG) };
+    queue.add([spec("a", BIG), elsewhere, spec("b", 1), spec("c", 1)]);
+    let (first, second) = (queue.take_job(0).unwrap(), queue.take_job(1).unwrap());
+    let [default, work, other] = ["default", "work", "other"].map(|name| name.parse().unwrap());
+    assert_eq!(queue.unfinished(&default), 3);
+
+    queue.rename_server(&default, &work);
+    assert_eq!(queue.take_stops(), [first.id], "and not the other one's");
+    assert_eq!((queue.unfinished(&default), queue.unfinished(&work)), (0, 3));
+    check(&queue);
+    let again = queue.take_job(1).unwrap();
+    assert_eq!((again.profile.as_str(), again.items.len()), ("work", 1));
+    check(&queue);
+
+    queue.forget_server(&other);
+    assert_eq!(queue.take_stops(), [second.id]);
+    assert_eq!(names(&queue), ["a", "b", "c"]);
+    // What the stopped job says now is about nobody.
+    tell(&mut queue, &second, Event::Progress { id: 0, bytes: 1 });
+    queue.job_ended(&second, Some((Trouble::from(&Error::Connect(Vec::new())), true)));
+    assert_eq!(queue.held().count(), 0);
+    check(&queue);
+}
+
+#[test]
 fn a_hundred_thousand_entries_are_taken_in_a_moment() {
     let begun = Instant::now();
     let mut queue = Queue::new(2);
@@ -199,19 +228,39 @@ fn a_hundred_thousand_entries_are_taken_in_a_moment() {
 
 fn model() -> Model {
     let mut model = Model::new(Arc::new(Mutex::new(Queue::new(2))), "/tmp".into());
-    model.begin(
-        vec![ProfileInfo {
-            name: "default".parse().unwrap(),
-            identity: None,
-            server: "h:1".into(),
-            expires: None,
-            renew: false,
-            trouble: None,
-        }],
-        None,
-    );
+    model.begin(vec![profile("default")], None);
     model.take_commands();
     model
+}
+
+fn profile(name: &str) -> ProfileInfo {
+    ProfileInfo {
+        name: name.parse().unwrap(),
+        identity: None,
+        server: "h:1".into(),
+        expires: None,
+        renew: false,
+        trouble: None,
+    }
+}
+
+#[test]
+fn the_server_that_is_shown_first_is_remembered_or_chosen_or_the_usual_one() {
+    let name = |name: &str| Some(name.parse().unwrap());
+    for (remembered, chosen, shown) in [
+        (name("b"), name("c"), "b"),
+        (name("gone"), name("c"), "c"),
+        (None, name("c"), "c"),
+        (None, name("gone"), "default"),
+        (None, None, "default"),
+    ] {
+        let mut model = Model::new(Arc::new(Mutex::new(Queue::new(2))), "/tmp".into());
+        model.begin(["a", "b", "c", "default"].map(profile).to_vec(), [remembered, chosen]);
+        assert_eq!(model.profile, name(shown));
+    }
+    let mut model = Model::new(Arc::new(Mutex::new(Queue::new(2))), "/tmp".into());
+    model.begin(["a", "b"].map(profile).to_vec(), [None]);
+    assert_eq!(model.profile, name("a"), "or the first");
 }
 
 #[test]

@@ -9,7 +9,8 @@ use sealift_transfer::figures;
 use super::{Shown, widgets};
 use crate::engine::Preview;
 use crate::model::Model;
-use crate::theme::GAP;
+use crate::model::browser::{Browser, is_place};
+use crate::theme::{BUTTON, GAP};
 use crate::{icons, texts, theme};
 
 /// The picture of a preview, where the screen can use it.
@@ -25,19 +26,26 @@ impl std::fmt::Debug for Picture {
 }
 
 pub(super) fn show(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
+    // A panel is as wide as what is in it.
+    ui.take_available_width();
+    if model.browser.selected() > 1 {
+        several(ui, &model.browser);
+        return;
+    }
     let details = &model.details;
     let Some(path) = &details.path else {
-        ui.label(RichText::new(texts::NO_SELECTION).weak());
+        ui.centered_and_justified(|ui| ui.add(Label::new(RichText::new(texts::NO_SELECTION).weak()).wrap()));
         return;
     };
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| match &details.description {
         None => {
-            ui.label(RichText::new(path.file_name().unwrap_or_default()).strong());
+            ui.add(Label::new(theme::strong(path.file_name().unwrap_or_default())).truncate());
             ui.label(RichText::new(texts::LOADING).weak());
         }
         Some(Err(trouble)) => {
-            ui.label(RichText::new(path.file_name().unwrap_or_default()).strong());
-            ui.colored_label(ui.visuals().error_fg_color, &trouble.message);
+            ui.add(Label::new(theme::strong(path.file_name().unwrap_or_default())).truncate());
+            let text = RichText::new(texts::sentence(&trouble.message)).color(ui.visuals().error_fg_color);
+            ui.add(Label::new(text).wrap());
         }
         Some(Ok(description)) => {
             describe(ui, description);
@@ -47,22 +55,61 @@ pub(super) fn show(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
     });
 }
 
-fn describe(ui: &mut Ui, description: &Description) {
-    let name = description.path.file_name().unwrap_or_default();
+/// What is selected, all together.
+fn several(ui: &mut Ui, browser: &Browser) {
+    let (mut files, mut folders, mut bytes) = (0, 0, 0);
+    for entry in browser.selection() {
+        if is_place(entry) {
+            folders += 1;
+        } else {
+            (files, bytes) = (files + 1, bytes + entry.size);
+        }
+    }
+    title(ui, icons::STACK, &texts::several(files + folders));
+    facts(ui, |fact| {
+        if folders > 0 {
+            fact(texts::FOLDERS, &texts::thousands(folders));
+        }
+        if files > 0 {
+            fact(texts::FILES, &texts::thousands(files));
+            fact(texts::COLUMN_SIZE, &figures::size(bytes));
+        }
+    });
+}
+
+fn title(ui: &mut Ui, icon: &str, text: &str) {
     ui.horizontal(|ui| {
-        let icon = RichText::new(widgets::entry_icon(description.kind, name)).size(26.0);
-        ui.label(icon.color(theme::accent(ui.visuals())));
-        ui.add(Label::new(RichText::new(name).strong().size(15.0)).wrap().selectable(true));
+        ui.label(RichText::new(icon).size(24.0).color(theme::palette(ui).accent));
+        ui.add(Label::new(theme::strong(text).size(15.0)).wrap().selectable(true));
     });
     ui.add_space(4.0);
+}
+
+/// Facts with their names before them.
+fn facts(ui: &mut Ui, add: impl FnOnce(&mut dyn FnMut(&str, &str))) {
     // Facts are read, not clicked on.
-    ui.spacing_mut().interact_size.y = 18.0;
-    Grid::new("facts").num_columns(2).spacing(Vec2::new(12.0, 4.0)).show(ui, |ui| {
-        let mut fact = |name: &str, value: &str| {
-            ui.label(RichText::new(name).small().weak());
-            ui.add(Label::new(RichText::new(value).small()).selectable(true).wrap());
+    ui.spacing_mut().interact_size.y = 16.0;
+    let room = (ui.available_width() - NAMES - 12.0).max(64.0);
+    Grid::new("facts").num_columns(2).min_col_width(NAMES).spacing(Vec2::new(12.0, 6.0)).show(ui, |ui| {
+        add(&mut |name, value| {
+            // Of a value of several lines the first one stands beside its name.
+            ui.vertical(|ui| ui.label(RichText::new(name).small().weak()));
+            ui.vertical(|ui| {
+                ui.set_max_width(room);
+                ui.add(Label::new(RichText::new(value).small()).selectable(true).wrap());
+            });
             ui.end_row();
-        };
+        });
+    });
+}
+
+/// The width of the names of facts.
+const NAMES: f32 = 88.0;
+
+fn describe(ui: &mut Ui, description: &Description) {
+    let name = description.path.file_name().unwrap_or_default();
+    title(ui, widgets::entry_icon(description.kind, name), name);
+    facts(ui, |fact| {
         fact(texts::KIND, texts::kind(description.kind));
         if let Some(size) = description.size {
             fact(texts::COLUMN_SIZE, &figures::size(size));
@@ -80,15 +127,24 @@ fn describe(ui: &mut Ui, description: &Description) {
         }
     });
     if let Some(digest) = description.sha256 {
-        ui.add_space(4.0);
-        ui.horizontal(|ui| {
-            ui.label(RichText::new(texts::DIGEST).small().weak());
-            if widgets::icon_button(ui, icons::COPY, texts::COPY_DIGEST, true).clicked() {
-                ui.ctx().copy_text(digest.to_string());
-            }
-        });
-        ui.add(Label::new(RichText::new(digest.to_string()).monospace().size(11.0)).wrap().selectable(true));
+        digest_of(ui, &digest.to_string());
     }
+}
+
+fn digest_of(ui: &mut Ui, digest: &str) {
+    ui.add_space(4.0);
+    ui.label(RichText::new(texts::DIGEST).small().weak());
+    ui.add_space(-4.0);
+    ui.horizontal(|ui| {
+        let room = ui.available_width() - BUTTON - GAP;
+        ui.scope(|ui| {
+            ui.set_width(room);
+            ui.add(Label::new(RichText::new(digest).monospace().size(11.0)).wrap().selectable(true));
+        });
+        if widgets::icon_button(ui, icons::COPY, texts::COPY_DIGEST, true).clicked() {
+            ui.ctx().copy_text(digest.to_owned());
+        }
+    });
 }
 
 fn preview(ui: &mut Ui, preview: Option<&Preview>, description: &Description, shown: &mut Shown) {

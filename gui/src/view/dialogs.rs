@@ -2,14 +2,17 @@
 
 use std::path::PathBuf;
 
-use eframe::egui::{Align, Context, Id, Key, Label, Layout, Modal, RichText, TextEdit, Ui};
+use eframe::egui::{
+    Align, Align2, Button, Context, Frame, Id, Key, Label, Layout, Modal, Response, RichText, TextEdit, Ui,
+    UiKind, Vec2,
+};
 
 use super::picker::Pick;
 use super::{Shown, widgets};
 use crate::model::conflict::Choice;
 use crate::model::{Dialog, Model};
 use crate::theme::GAP;
-use crate::{icons, texts};
+use crate::{icons, texts, theme};
 
 /// How a dialog was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +31,8 @@ pub(super) fn show(window: &Context, model: &mut Model, shown: &mut Shown) {
     }
     if let Some(mut dialog) = model.dialog.take() {
         let first = !std::mem::replace(&mut shown.dialog_open, true);
-        let response = Modal::new(Id::unique("dialog")).show(window, |ui| {
-            ui.set_width(420.0);
+        let response = modal(window, "dialog").show(window, |ui| {
+            width(ui);
             ask(ui, &mut dialog, first, shown)
         });
         let left = if response.should_close() { Left::Cancelled } else { response.inner };
@@ -43,53 +46,79 @@ pub(super) fn show(window: &Context, model: &mut Model, shown: &mut Shown) {
     }
 }
 
+/// What is asked, in a few words.
+fn heading(dialog: &Dialog) -> String {
+    match dialog {
+        Dialog::NewFolder { .. } => texts::NEW_FOLDER.to_owned(),
+        Dialog::Rename { path, .. } => texts::rename_title(path.file_name().unwrap_or_default()),
+        Dialog::Transplant { paths, copy, .. } => texts::transplant_title(paths.len(), *copy),
+        Dialog::Delete { paths, .. } => texts::delete_title(paths),
+        Dialog::RenameServer { profile, .. } => texts::rename_title(profile.as_str()),
+        Dialog::RemoveServer { profile, .. } => texts::remove_server_title(profile.as_str()),
+        Dialog::UploadPath { .. } => texts::UPLOAD.to_owned(),
+        Dialog::DownloadTo { entries, .. } => texts::download_title(entries.len()),
+    }
+}
+
 fn ask(ui: &mut Ui, dialog: &mut Dialog, first: bool, shown: &mut Shown) -> Left {
+    let heading = heading(dialog);
+    let head = |ui: &mut Ui, icon: &str| title(ui, icon, &heading);
     match dialog {
         Dialog::NewFolder { name } => {
-            title(ui, icons::FOLDER_PLUS, texts::NEW_FOLDER);
-            let entered = field(ui, texts::FOLDER_NAME, name, first);
+            head(ui, icons::FOLDER_PLUS);
+            let entered = field(ui, texts::FOLDER_NAME, name, first, 0.0);
             buttons(ui, texts::CREATE, !name.trim().is_empty(), entered)
         }
-        Dialog::Rename { path, name } => {
-            title(ui, icons::PENCIL_SIMPLE, path.file_name().unwrap_or_default());
-            let entered = field(ui, texts::NEW_NAME, name, first);
+        Dialog::Rename { name, .. } => {
+            head(ui, icons::PENCIL_SIMPLE);
+            let entered = field(ui, texts::NEW_NAME, name, first, 0.0);
             buttons(ui, texts::DO_RENAME, !name.trim().is_empty(), entered)
         }
-        Dialog::Transplant { paths, to, copy } => {
-            let icon = if *copy { icons::COPY } else { icons::ARROWS_LEFT_RIGHT };
-            title(ui, icon, &texts::transplant_title(paths.len(), *copy));
-            let entered = field(ui, texts::TARGET_FOLDER, to, first);
+        Dialog::Transplant { to, copy, .. } => {
+            head(ui, if *copy { icons::COPY } else { icons::ARROWS_LEFT_RIGHT });
+            let entered = field(ui, texts::TARGET_FOLDER, to, first, 0.0);
             buttons(ui, if *copy { texts::DO_COPY } else { texts::DO_MOVE }, !to.trim().is_empty(), entered)
         }
-        Dialog::Delete { paths, folders } => {
-            title(ui, icons::TRASH, &texts::delete_title(paths));
+        Dialog::Delete { folders, .. } => {
+            head(ui, icons::TRASH);
             ui.label(texts::DELETE_FOREVER);
             if *folders {
                 ui.label(texts::DELETE_FOLDERS);
             }
-            ui.add_space(GAP);
-            row(ui, |ui| {
-                match (
-                    widgets::destructive(ui, texts::DO_DELETE).clicked(),
-                    ui.button(texts::CANCEL).clicked(),
-                ) {
-                    (true, _) => Left::Done,
-                    (_, true) => Left::Cancelled,
-                    _ => Left::Open,
-                }
-            })
+            destroy(ui, texts::DO_DELETE, first)
+        }
+        Dialog::RenameServer { name, .. } => {
+            head(ui, icons::PENCIL_SIMPLE);
+            let entered = field(ui, texts::SERVER_NAME, name, first, 0.0);
+            buttons(ui, texts::DO_RENAME, !name.trim().is_empty(), entered)
+        }
+        Dialog::RemoveServer { transfers, .. } => {
+            head(ui, icons::TRASH);
+            ui.label(texts::REMOVE_SERVER_LEAD);
+            if *transfers > 0 {
+                ui.label(texts::transfers_go(*transfers));
+            }
+            destroy(ui, texts::DO_REMOVE, first)
         }
         Dialog::UploadPath { path } => {
-            title(ui, icons::UPLOAD_SIMPLE, texts::UPLOAD);
-            let entered = field(ui, texts::LOCAL_PATH, path, first);
+            head(ui, icons::UPLOAD_SIMPLE);
+            let entered = field(ui, texts::LOCAL_PATH, path, first, 0.0);
             buttons(ui, texts::UPLOAD, !path.trim().is_empty(), entered)
         }
-        Dialog::DownloadTo { entries, to, .. } => {
-            title(ui, icons::DOWNLOAD_SIMPLE, &texts::download_title(entries.len()));
-            let entered = field(ui, texts::LOCAL_FOLDER, to, first);
-            if ui.button(texts::BROWSE).clicked() {
-                shown.picker.open(Pick::Target, ui.ctx());
-            }
+        Dialog::DownloadTo { to, .. } => {
+            head(ui, icons::DOWNLOAD_SIMPLE);
+            let entered = ui
+                .horizontal(|ui| {
+                    let entered =
+                        ui.vertical(|ui| field(ui, texts::LOCAL_FOLDER, to, first, 96.0 + GAP)).inner;
+                    ui.with_layout(Layout::bottom_up(Align::Max), |ui| {
+                        if ui.add(Button::new(texts::BROWSE).min_size(Vec2::new(96.0, 0.0))).clicked() {
+                            shown.picker.open(Pick::Target, ui.ctx());
+                        }
+                    });
+                    entered
+                })
+                .inner;
             buttons(ui, texts::DOWNLOAD, !to.trim().is_empty(), entered)
         }
     }
@@ -101,12 +130,15 @@ fn carry_out(model: &mut Model, dialog: Dialog) {
         Dialog::Rename { path, name } => model.rename(path, name.trim()),
         Dialog::Transplant { paths, to, copy } => model.transplant(paths, &to, copy),
         Dialog::Delete { paths, .. } => model.delete(paths),
+        Dialog::RenameServer { profile, name } => model.rename_server(profile, &name),
+        Dialog::RemoveServer { profile, .. } => model.remove_server(profile),
         Dialog::UploadPath { path } => model.upload(vec![local(&path)]),
-        Dialog::DownloadTo { entries, to, instead } => {
+        Dialog::DownloadTo { entries, to, chosen, instead } => {
             if let Some(id) = instead {
                 model.with_queue(|queue| queue.remove(id));
             }
-            model.download(entries, local(&to));
+            let to = if to == chosen.display().to_string() { chosen } else { local(&to) };
+            model.download(entries, to);
         }
     }
 }
@@ -124,14 +156,15 @@ fn local(text: &str) -> PathBuf {
 fn conflict(window: &Context, model: &mut Model, shown: &mut Shown) {
     let Some(spec) = model.conflicts.current() else { return };
     let (name, tree, further) = (spec.name().to_owned(), spec.tree, model.conflicts.further());
-    let response = Modal::new(Id::unique("conflict")).show(window, |ui| {
-        ui.set_width(420.0);
+    let response = modal(window, "conflict").show(window, |ui| {
+        width(ui);
         title(ui, icons::WARNING, &texts::conflict(&name));
         ui.label(texts::conflict_lead(tree));
         if further > 0 {
-            ui.checkbox(&mut shown.for_all, texts::apply_to_all(further));
+            ui.add_space(GAP);
+            widgets::checkbox(ui, &mut shown.for_all, &texts::apply_to_all(further));
         }
-        ui.add_space(GAP);
+        ui.add_space(2.0 * GAP);
         row(ui, |ui| {
             let mut choice = None;
             // From right to left: what cannot do any harm is the one that stands out.
@@ -157,18 +190,44 @@ fn conflict(window: &Context, model: &mut Model, shown: &mut Shown) {
     }
 }
 
+/// A dialog over everything else.
+fn modal(window: &Context, id: &str) -> Modal {
+    Modal::new(Id::unique(id)).frame(Frame::window(&window.global_style()))
+}
+
+/// As wide as is good to read, or as there is room.
+fn width(ui: &mut Ui) {
+    let window = ui.ctx().content_rect().width();
+    ui.set_width((window - 80.0).clamp(200.0, 420.0));
+}
+
+/// The heading, by which screen readers know the dialog, too.
 fn title(ui: &mut Ui, icon: &str, text: &str) {
-    ui.horizontal(|ui| {
-        ui.label(RichText::new(icon).size(20.0));
-        ui.add(Label::new(RichText::new(text).strong().size(16.0)).wrap());
+    if let Some(dialog) = ui.stack().iter().find(|above| above.kind() == Some(UiKind::Modal)) {
+        ui.ctx().accesskit_node_builder(dialog.unique_id, |node| {
+            node.set_modal();
+            node.set_label(text);
+        });
+    }
+    ui.horizontal_top(|ui| {
+        ui.label(RichText::new(icon).size(20.0).color(theme::palette(ui).accent));
+        ui.add(Label::new(theme::strong(text).size(16.0)).wrap());
     });
     ui.add_space(4.0);
 }
 
-/// A field with its label; whether Enter was pressed in it.
-fn field(ui: &mut Ui, label: &str, text: &mut String, first: bool) -> bool {
+/// A field with its label, and some room left at its end; whether Enter was pressed in it.
+fn field(ui: &mut Ui, label: &str, text: &mut String, first: bool, end: f32) -> bool {
+    ui.spacing_mut().item_spacing.y = 4.0;
     let label = ui.label(RichText::new(label).weak());
-    let field = ui.add(TextEdit::singleline(text).desired_width(f32::INFINITY)).labelled_by(label.id);
+    let width = ui.available_width() - end;
+    let field = ui
+        .scope(|ui| {
+            theme::frame_fields(ui);
+            ui.add(TextEdit::singleline(text).desired_width(width).align(Align2::LEFT_CENTER))
+        })
+        .inner
+        .labelled_by(label.id);
     if first {
         field.request_focus();
     }
@@ -176,14 +235,36 @@ fn field(ui: &mut Ui, label: &str, text: &mut String, first: bool) -> bool {
 }
 
 fn buttons(ui: &mut Ui, does: &str, enabled: bool, entered: bool) -> Left {
-    ui.add_space(GAP);
+    ui.add_space(2.0 * GAP);
     row(ui, |ui| {
         let done = widgets::primary(ui, does, enabled).clicked() || (entered && enabled);
-        match (done, ui.button(texts::CANCEL).clicked()) {
-            (true, _) => Left::Done,
-            (_, true) => Left::Cancelled,
-            _ => Left::Open,
+        left(done, cancel(ui).clicked())
+    })
+}
+
+fn cancel(ui: &mut Ui) -> Response {
+    ui.add(Button::new(texts::CANCEL).min_size(Vec2::new(88.0, 0.0)))
+}
+
+fn left(done: bool, cancelled: bool) -> Left {
+    match (done, cancelled) {
+        (true, _) => Left::Done,
+        (_, true) => Left::Cancelled,
+        _ => Left::Open,
+    }
+}
+
+/// The buttons where what is done cannot be undone.
+fn destroy(ui: &mut Ui, does: &str, first: bool) -> Left {
+    ui.add_space(2.0 * GAP);
+    row(ui, |ui| {
+        let destroyed = widgets::destructive(ui, does).clicked();
+        let cancel = cancel(ui);
+        // Enter destroys nothing before somebody has gone to the button.
+        if first {
+            cancel.request_focus();
         }
+        left(destroyed, cancel.clicked())
     })
 }
 

@@ -3,6 +3,7 @@
 mod details;
 mod dialogs;
 mod join;
+mod keyboard;
 mod log;
 mod notices;
 mod picker;
@@ -14,7 +15,7 @@ mod widgets;
 
 use std::path::PathBuf;
 
-use eframe::egui::{CentralPanel, Frame, Key, Margin, Modifiers, Panel, Ui, ViewportCommand};
+use eframe::egui::{CentralPanel, Context, Frame, Key, Margin, Modifiers, Panel, Rect, Ui, ViewportCommand};
 
 use crate::model::{Model, Screen};
 use crate::store::Look;
@@ -35,6 +36,8 @@ pub struct Shown {
     for_all: bool,
     /// Whether a dialog has just opened, and its field is to get the keyboard.
     dialog_open: bool,
+    /// Where the directory or the log is.
+    page: Option<Rect>,
 }
 
 /// Draws the window.
@@ -44,45 +47,58 @@ pub(crate) fn show(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut 
         CentralPanel::default().show(ui, |ui| join::show(ui, model));
     } else {
         keys(ui, model, look, shown);
-        let side = Frame::new().fill(ui.visuals().faint_bg_color).inner_margin(Margin::same(10));
+        let room = ui.available_width();
+        let side = Frame::new().fill(ui.visuals().faint_bg_color).inner_margin(Margin::same(12));
         Panel::left("sidebar")
-            .exact_size(220.0)
+            .exact_size(if room < 800.0 { 176.0 } else { 220.0 })
             .resizable(false)
             .frame(side)
             .show(ui, |ui| sidebar::show(ui, model));
         if look.queue {
-            let frame = Frame::new().fill(ui.visuals().faint_bg_color).inner_margin(Margin::symmetric(12, 8));
+            let frame = Frame::new().fill(ui.visuals().faint_bg_color).inner_margin(Margin::symmetric(16, 8));
             Panel::bottom("queue")
                 .resizable(true)
-                .default_size(210.0)
+                .default_size(224.0)
                 .size_range(120.0..=480.0)
                 .frame(frame)
                 .show(ui, |ui| queue::show(ui, model));
         }
-        let bar = Frame::new().fill(ui.visuals().panel_fill).inner_margin(Margin::symmetric(12, 8));
+        let bar = Frame::new().fill(ui.visuals().panel_fill).inner_margin(Margin {
+            left: 12,
+            right: 12,
+            top: 8,
+            bottom: 8,
+        });
         Panel::top("toolbar").frame(bar).show(ui, |ui| toolbar::show(ui, model, look, shown));
-        if look.details && model.screen == Screen::Browse {
-            let frame = Frame::new().fill(ui.visuals().panel_fill).inner_margin(Margin::same(14));
+        if look.details && model.screen == Screen::Browse && has_room_for_details(ui.ctx()) {
+            let frame = Frame::new().fill(ui.visuals().panel_fill).inner_margin(Margin::same(16));
             Panel::right("details")
                 .resizable(true)
-                .default_size(270.0)
+                .default_size(288.0)
                 .size_range(220.0..=460.0)
                 .frame(frame)
                 .show(ui, |ui| details::show(ui, model, shown));
         }
         let frame = Frame::new().fill(ui.visuals().panel_fill).inner_margin(Margin {
             left: 12,
-            right: 4,
-            top: 4,
-            bottom: 4,
+            right: 12,
+            top: 0,
+            bottom: 6,
         });
-        CentralPanel::default().frame(frame).show(ui, |ui| match model.screen {
+        let page = CentralPanel::default().frame(frame).show(ui, |ui| match model.screen {
             Screen::Log => log::show(ui, model),
             Screen::Browse | Screen::Join => table::show(ui, model, shown),
         });
+        shown.page = Some(page.response.rect);
     }
     dialogs::show(ui.ctx(), model, shown);
-    notices::show(ui.ctx(), model);
+    let page = shown.page.filter(|_| model.screen != Screen::Join);
+    notices::show(ui.ctx(), model, page.unwrap_or_else(|| ui.ctx().content_rect()));
+}
+
+/// Whether there is room for what is known of a file; in a small window the files need all of it.
+fn has_room_for_details(window: &Context) -> bool {
+    window.content_rect().width() >= 860.0
 }
 
 /// Files that were dropped, chosen, or pasted as paths.
@@ -122,6 +138,6 @@ fn keys(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut Shown) {
         }
     }
     if !typing && model.screen == Screen::Browse {
-        table::keys(ui, model, shown);
+        keyboard::keys(ui, model, shown);
     }
 }

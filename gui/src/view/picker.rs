@@ -67,9 +67,10 @@ impl Picker {
         self.open = None;
         match (pick, &mut model.dialog) {
             (Pick::Files | Pick::Folder, _) => model.upload(chosen),
-            (Pick::Target, Some(Dialog::DownloadTo { to, .. })) => {
-                if let Some(path) = chosen.first() {
+            (Pick::Target, Some(Dialog::DownloadTo { to, chosen: place, .. })) => {
+                if let Some(path) = chosen.into_iter().next() {
                     *to = path.display().to_string();
+                    *place = path;
                 }
             }
             (Pick::Target, _) => {}

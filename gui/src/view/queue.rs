@@ -1,21 +1,24 @@
 //! The transfers.
 
 use eframe::egui::{
-    Align, DragValue, Label, Layout, ProgressBar, RichText, ScrollArea, Sense, Ui, UiBuilder, Vec2,
-    WidgetInfo, accesskit::Role,
+    Align, Button, Color32, CursorIcon, DragValue, Label, Layout, Rect, RichText, ScrollArea, Sense,
+    TextStyle, Ui, UiBuilder, Vec2, WidgetInfo, accesskit::Role,
 };
+use sealift_protocol::Name;
 use sealift_protocol::message::Direction;
 use sealift_transfer::{Mend, figures};
 use std::time::Instant;
 
 use super::widgets;
-use crate::model::queue::{Item, ItemId, Queue, State, Totals};
-use crate::model::{Dialog, Model, Screen};
-use crate::theme::GAP;
+use crate::model::queue::{Item, ItemId, Queue, State, Totals, Trouble};
+use crate::model::{Dialog, Model};
+use crate::theme::{BUTTON, GAP};
 use crate::{icons, texts, theme};
 
 /// The height of a transfer.
-const ROW: f32 = 46.0;
+const ROW: f32 = 48.0;
+/// The distance between buttons.
+const NEAR: f32 = GAP / 2.0;
 
 /// What is to be done about a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,25 +41,11 @@ pub(super) fn show(ui: &mut Ui, model: &mut Model) {
     drop(queue);
     header(ui, model, totals, rate, parallel);
     for (name, trouble) in held {
-        ui.horizontal(|ui| {
-            ui.colored_label(ui.visuals().warn_fg_color, icons::WARNING);
-            let text = texts::held(name.as_str(), &trouble.message);
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                if trouble.mend == Mend::JoinAgain {
-                    if ui.button(texts::JOIN_AGAIN).clicked() {
-                        model.screen = Screen::Join;
-                    }
-                } else if ui.button(texts::TRY_AGAIN).clicked() {
-                    model.with_queue(|queue| queue.release(&name));
-                }
-                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                    ui.add(Label::new(&text).truncate()).on_hover_text(&text);
-                });
-            });
-        });
+        waits(ui, model, &name, &trouble);
     }
     if empty {
-        ui.centered_and_justified(|ui| ui.label(RichText::new(texts::NO_TRANSFERS).weak()));
+        let text = Label::new(RichText::new(texts::NO_TRANSFERS).weak()).wrap();
+        ui.centered_and_justified(|ui| ui.add(text));
         return;
     }
     let queue = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -76,69 +65,83 @@ pub(super) fn show(ui: &mut Ui, model: &mut Model) {
     }
 }
 
-fn header(ui: &mut Ui, model: &mut Model, totals: Totals, rate: u64, parallel: usize) {
+/// Says that the transfers with a server wait, and why.
+fn waits(ui: &mut Ui, model: &mut Model, name: &Name, trouble: &Trouble) {
+    let join = trouble.mend == Mend::JoinAgain;
+    let does = if join { texts::JOIN_AGAIN } else { texts::TRY_AGAIN };
+    let text = texts::held(name.as_str(), &trouble.message);
     ui.horizontal(|ui| {
-        ui.label(RichText::new(texts::TRANSFERS).strong());
-        ui.label(RichText::new(texts::summary(&totals)).weak());
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.spacing_mut().item_spacing.x = 4.0;
-            let mut wanted = parallel;
-            let field = ui.add(DragValue::new(&mut wanted).range(1..=16));
-            let label = ui.label(RichText::new(texts::PARALLEL).weak());
-            field.labelled_by(label.id);
-            if wanted != parallel {
-                model.with_queue(|queue| queue.set_parallel(wanted));
-            }
-            ui.separator();
-            let ended = totals.done > 0;
-            if widgets::icon_button(ui, icons::CHECK, texts::CLEAR, ended).clicked() {
-                model.with_queue(Queue::clear_ended);
-            }
-            if widgets::icon_button(ui, icons::ARROW_COUNTER_CLOCKWISE, texts::RETRY_ALL, totals.failed > 0)
-                .clicked()
-            {
-                model.with_queue(Queue::retry_failed);
-            }
-            if widgets::icon_button(ui, icons::PLAY, texts::RESUME_ALL, totals.paused > 0).clicked() {
-                model.with_queue(Queue::resume_all);
-            }
-            if widgets::icon_button(ui, icons::PAUSE, texts::PAUSE_ALL, totals.running + totals.waiting > 0)
-                .clicked()
-            {
-                model.with_queue(Queue::pause_all);
-            }
-        });
-    });
-    // Always there, so that nothing moves when the first transfer begins.
-    ui.horizontal(|ui| {
-        ui.spacing_mut().interact_size.y = 18.0;
-        let fraction = if totals.bytes == 0 { 0.0 } else { totals.moved as f64 / totals.bytes as f64 };
-        let left = texts::left(totals.bytes - totals.moved, rate).filter(|_| totals.running > 0);
-        let mut told = vec![format!("{} of {}", figures::size(totals.moved), figures::size(totals.bytes))];
-        told.extend((totals.running > 0 && rate > 0).then(|| texts::rate(rate)));
-        told.extend(left);
-        let width = (ui.available_width() - 320.0).max(80.0);
-        bar(ui, fraction, width, texts::PROGRESS_ALL, true);
-        if totals.bytes > 0 {
-            ui.label(RichText::new(told.join("  \u{b7}  ")).small().weak());
+        ui.colored_label(ui.visuals().warn_fg_color, RichText::new(icons::WARNING).size(theme::ICON));
+        let room = (ui.available_width() - 112.0).max(64.0);
+        sized(ui, room, |ui| ui.add(Label::new(&text).truncate()).on_hover_text(&text));
+        match (ui.button(does).clicked(), join) {
+            (true, true) => model.ask_to_join(Some(name.clone())),
+            (true, false) => model.with_queue(|queue| queue.release(name)),
+            (false, _) => {}
         }
     });
 }
 
-/// A bar that screen readers can read.
-fn bar(ui: &mut Ui, fraction: f64, width: f32, tells: &str, on: bool) {
+fn header(ui: &mut Ui, model: &mut Model, totals: Totals, rate: u64, parallel: usize) {
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = NEAR;
+        let all = ui.available_width();
+        // What says least goes first where there is little room.
+        let (wide, wider, buttons) = (all >= 480.0, all >= 640.0, 4.0 * (BUTTON + NEAR));
+        let speed = if wider { 208.0 } else { 0.0 };
+        let end = ui.max_rect().right() - buttons - speed - if wide { 108.0 } else { 0.0 };
+        ui.label(theme::strong(texts::TRANSFERS));
+        ui.add_space(NEAR);
+        let told = texts::summary(&totals);
+        let room = (end - ui.cursor().left() - GAP).max(0.0);
+        sized(ui, room, |ui| {
+            ui.add(Label::new(RichText::new(&told).weak()).truncate()).on_hover_text(&told);
+        });
+        if wider {
+            // At its end, so that nothing moves when the figures change.
+            let told = RichText::new(texts::speed(&totals, rate)).weak();
+            sized(ui, speed, |ui| {
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    ui.add(Label::new(told).truncate())
+                });
+            });
+        }
+        let busy = totals.running + totals.waiting > 0;
+        type Change = fn(&mut Queue);
+        let all: [(&str, &str, bool, Change); 4] = [
+            (icons::PAUSE, texts::PAUSE_ALL, busy, Queue::pause_all),
+            (icons::PLAY, texts::RESUME_ALL, totals.paused > 0, Queue::resume_all),
+            (icons::ARROW_COUNTER_CLOCKWISE, texts::RETRY_ALL, totals.failed > 0, Queue::retry_failed),
+            (icons::CHECK, texts::CLEAR, totals.done > 0, Queue::clear_ended),
+        ];
+        for (icon, tells, enabled, does) in all {
+            if widgets::icon_button(ui, icon, tells, enabled).clicked() {
+                model.with_queue(does);
+            }
+        }
+        if wide {
+            ui.add_space(GAP);
+            let label = ui.label(RichText::new(texts::PARALLEL).weak());
+            let mut wanted = parallel;
+            ui.add(DragValue::new(&mut wanted).range(1..=16)).labelled_by(label.id);
+            if wanted != parallel {
+                model.with_queue(|queue| queue.set_parallel(wanted));
+            }
+        }
+    });
+    // Always there, so that nothing moves when the first transfer begins.
+    let fraction = if totals.bytes == 0 { 0.0 } else { totals.moved as f64 / totals.bytes as f64 };
     // Bars are a few hundred pixels wide.
     #[allow(clippy::cast_possible_truncation)]
-    let fraction = fraction as f32;
-    let colour = if on { theme::accent(ui.visuals()) } else { ui.visuals().weak_text_color() };
-    let bar =
-        ProgressBar::new(fraction).desired_width(width).desired_height(6.0).corner_radius(3).fill(colour);
-    let response = ui.add(bar);
-    response.widget_info(|| {
-        let mut info = WidgetInfo::labeled(Role::ProgressIndicator, true, tells);
-        info.value = Some(f64::from(fraction) * 100.0);
-        info
-    });
+    widgets::bar(ui, fraction as f32, 3.0, texts::PROGRESS_ALL, totals.running > 0);
+}
+
+/// Draws in so much room from left to right, whether it is used or not.
+fn sized<T>(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui) -> T) -> T {
+    let size = Vec2::new(width, ui.available_height().min(BUTTON));
+    let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
+    let layout = Layout::left_to_right(Align::Center);
+    add(&mut ui.new_child(UiBuilder::new().max_rect(rect).layout(layout)))
 }
 
 fn draw(ui: &mut Ui, queue: &Queue, row: usize, id: ItemId, item: &Item) -> Option<Act> {
@@ -146,69 +149,116 @@ fn draw(ui: &mut Ui, queue: &Queue, row: usize, id: ItemId, item: &Item) -> Opti
     let (rect, place) = ui.allocate_exact_size(Vec2::new(ui.available_width(), ROW), Sense::hover());
     let name = item.spec.name();
     place.widget_info(|| WidgetInfo::labeled(Role::ListItem, true, format!("{name}: {}", status(item).0)));
-    let inner = rect.shrink2(Vec2::new(0.0, 4.0));
-    let mut ui = ui.new_child(UiBuilder::new().max_rect(inner).layout(Layout::left_to_right(Align::Center)));
+    let palette = theme::palette(ui);
+    let layout = Layout::left_to_right(Align::Center);
+    let mut ui = ui.new_child(UiBuilder::new().max_rect(rect).layout(layout));
     let ui = &mut ui;
-    ui.spacing_mut().item_spacing.x = 6.0;
+    ui.spacing_mut().item_spacing.x = NEAR;
     let movable = row < queue.movable();
-    grip(ui, id, movable);
+    grip(ui, id, movable, name);
+    let below = || ui.ctx().pointer_interact_pos().is_some_and(|at| at.y > rect.center().y);
     if let Some(dragged) = place.dnd_release_payload::<ItemId>().filter(|_| movable) {
-        let below = ui.ctx().pointer_interact_pos().is_some_and(|at| at.y > rect.center().y);
-        act = Some(Act::Reorder(*dragged, row + usize::from(below)));
+        act = Some(Act::Reorder(*dragged, row + usize::from(below())));
     } else if movable && place.dnd_hover_payload::<ItemId>().is_some() {
-        let below = ui.ctx().pointer_interact_pos().is_some_and(|at| at.y > rect.center().y);
-        let y = if below { rect.bottom() } else { rect.top() };
-        ui.painter().hline(rect.x_range(), y, (2.0, theme::accent(ui.visuals())));
+        let y = if below() { rect.bottom() } else { rect.top() };
+        ui.painter().hline(rect.x_range(), y, (2.0, palette.accent));
     }
     let up = item.spec.direction == Direction::Put;
     let icon = if up { icons::UPLOAD_SIMPLE } else { icons::DOWNLOAD_SIMPLE };
-    ui.label(RichText::new(icon).size(17.0).weak());
-    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        ui.spacing_mut().item_spacing.x = 2.0;
-        if let Some(new) = buttons(ui, id, item) {
-            act = Some(new);
-        }
-        ui.add_space(GAP);
-        ui.with_layout(Layout::top_down(Align::Min), |ui| {
-            ui.spacing_mut().item_spacing.y = 3.0;
-            lines(ui, item, name);
+    ui.label(RichText::new(icon).size(theme::ICON).weak());
+    ui.add_space(NEAR);
+    // Every row has its buttons in the same place, however many there are.
+    let help = help(item, id);
+    let room = help.map_or(0.0, |(text, _)| small_width(ui, text) + 24.0 + NEAR);
+    let end = rect.right() - 2.0 * (BUTTON + NEAR) - room;
+    let lines_rect =
+        Rect::from_x_y_ranges(ui.cursor().left()..=end - GAP, rect.top() + 5.0..=rect.bottom() - 5.0);
+    let mut inside = ui.new_child(UiBuilder::new().max_rect(lines_rect).layout(Layout::top_down(Align::Min)));
+    lines(&mut inside, item, name);
+    ui.add_space(end - ui.cursor().left());
+    if let Some((text, does)) = help {
+        let response = sized(ui, room - NEAR, |ui| {
+            ui.spacing_mut().interact_size.y = 26.0;
+            let layout = Layout::right_to_left(Align::Center);
+            ui.with_layout(layout, |ui| ui.add(Button::new(RichText::new(text).small()))).inner
         });
-    });
-    act
+        response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("{text}: {name}")));
+        if response.clicked() {
+            act = Some(does);
+        }
+    }
+    act.or(buttons(ui, id, item))
 }
 
-fn grip(ui: &mut Ui, id: ItemId, movable: bool) {
-    let text = RichText::new(icons::DOTS_SIX_VERTICAL).weak();
-    let sense = if movable { Sense::drag() } else { Sense::hover() };
-    let visible = if movable { text } else { text.color(eframe::egui::Color32::TRANSPARENT) };
-    let response = ui.add(Label::new(visible).sense(sense));
-    if movable {
-        response.dnd_set_drag_payload(id);
-        response.on_hover_text(texts::DRAG).on_hover_cursor(eframe::egui::CursorIcon::Grab);
+/// The width of a small text.
+fn small_width(ui: &Ui, text: &str) -> f32 {
+    let font = TextStyle::Small.resolve(ui.style());
+    ui.painter().layout_no_wrap(text.to_owned(), font, Color32::PLACEHOLDER).size().x
+}
+
+/// What helps a transfer that has not gone well, and how it is called.
+fn help(item: &Item, id: ItemId) -> Option<(&'static str, Act)> {
+    match &item.state {
+        State::Cancelled => Some((texts::START_AGAIN, Act::Retry(id))),
+        State::Failed(trouble)
+            if trouble.mend == Mend::OtherPlace && item.spec.direction == Direction::Get =>
+        {
+            Some((texts::OTHER_PLACE, Act::OtherPlace(id)))
+        }
+        State::Failed(_) => Some((texts::RETRY, Act::Retry(id))),
+        _ => None,
     }
 }
 
+fn grip(ui: &mut Ui, id: ItemId, movable: bool, name: &str) {
+    let text = RichText::new(icons::DOTS_SIX_VERTICAL).size(theme::ICON);
+    if !movable {
+        // Its room is there all the same.
+        ui.add(Label::new(text.color(Color32::TRANSPARENT)));
+        return;
+    }
+    let response = ui.add(Label::new(text.weak()).sense(Sense::drag()));
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{}: {name}", texts::DRAG)));
+    response.dnd_set_drag_payload(id);
+    response.on_hover_text(texts::DRAG).on_hover_cursor(CursorIcon::Grab);
+}
+
+/// The name, and below it the bar with its figures at the end of the line, or what became of it.
 fn lines(ui: &mut Ui, item: &Item, name: &str) {
     let (text, kind) = status(item);
+    let under_way = match item.state {
+        State::Running => item.retrying.is_none(),
+        State::Waiting | State::Paused => item.moved > 0,
+        _ => false,
+    };
+    let text = texts::sentence(&text);
+    let told = RichText::new(&text).small();
+    let told = match kind {
+        Look::Plain => told.weak(),
+        Look::Good => told.color(theme::palette(ui).good),
+        Look::Bad => told.color(ui.visuals().error_fg_color),
+        Look::Odd => told.color(ui.visuals().warn_fg_color),
+    };
+    ui.spacing_mut().item_spacing.y = 2.0;
+    ui.spacing_mut().interact_size.y = 18.0;
+    let title = Label::new(name).truncate();
+    let path = || item.spec.local.display().to_string();
+    if !under_way {
+        ui.add(title).on_hover_ui(|ui| drop(ui.label(path())));
+        ui.add(Label::new(told).truncate()).on_hover_text(&text);
+        return;
+    }
     ui.horizontal(|ui| {
-        ui.spacing_mut().interact_size.y = 16.0;
-        ui.spacing_mut().item_spacing.x = 10.0;
-        let room = ui.available_width();
-        ui.scope(|ui| {
-            ui.set_max_width(room * 0.45);
-            ui.add(Label::new(name).truncate()).on_hover_text(item.spec.local.display().to_string());
+        let room = (ui.available_width() - small_width(ui, &text) - GAP).max(64.0);
+        sized(ui, room, |ui| ui.add(title).on_hover_ui(|ui| drop(ui.label(path()))));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let colour =
+                if kind == Look::Odd { ui.visuals().warn_fg_color } else { ui.visuals().weak_text_color() };
+            ui.add(Label::new(RichText::new(&text).small().color(colour)).truncate());
         });
-        let text = RichText::new(&text).small();
-        let text = match kind {
-            Look::Plain => text.weak(),
-            Look::Good => text.color(theme::good(ui.visuals())),
-            Look::Bad => text.color(ui.visuals().error_fg_color),
-            Look::Odd => text.color(ui.visuals().warn_fg_color),
-        };
-        ui.add(Label::new(text.clone()).truncate()).on_hover_text(text);
     });
-    let running = item.state == State::Running;
-    bar(ui, f64::from(item.fraction()), ui.available_width(), name, running || item.state == State::Done);
+    ui.add_space(4.0);
+    widgets::bar(ui, item.fraction(), 4.0, name, item.state == State::Running);
 }
 
 /// How what is told of a transfer looks.
@@ -229,19 +279,33 @@ fn status(item: &Item) -> (String, Look) {
             None => bytes,
         }
     };
+    let skipped = item.files.as_ref().and_then(|files| {
+        let first = files.first_skipped.as_ref()?;
+        Some(texts::skipped(files.skipped, first))
+    });
     match &item.state {
         State::Waiting if item.size > 0 => {
             (format!("{}, {}", texts::WAITING, figures::size(item.size)), Look::Plain)
         }
         State::Waiting => (texts::WAITING.to_owned(), Look::Plain),
+        State::Paused if item.moved > 0 => (format!("{}, {}", texts::PAUSED, amount()), Look::Odd),
         State::Paused => (texts::PAUSED.to_owned(), Look::Odd),
         State::Cancelled => (texts::CANCELLED.to_owned(), Look::Plain),
-        State::Failed(trouble) => (trouble.message.clone(), Look::Bad),
-        State::Done if item.had => (format!("{}, {}", figures::size(item.size), texts::HAD), Look::Good),
+        State::Failed(trouble) => {
+            let message = texts::sentence(&trouble.message);
+            (skipped.map_or(message.clone(), |skipped| format!("{message}; {skipped}")), Look::Bad)
+        }
+        State::Done if item.had && skipped.is_none() => {
+            (format!("{}, {}", figures::size(item.size), texts::HAD), Look::Good)
+        }
         State::Done => {
             let done = format!("{}, {}", figures::size(item.size), texts::DONE);
             let had = item.files.as_ref().map(|files| files.had).filter(|had| *had > 0);
-            (had.map_or(done.clone(), |had| format!("{done}, {}", texts::had_of_tree(had))), Look::Good)
+            let done = had.map_or(done.clone(), |had| format!("{done}, {}", texts::had_of_tree(had)));
+            match skipped {
+                Some(skipped) => (format!("{done}; {skipped}"), Look::Odd),
+                None => (done, Look::Good),
+            }
         }
         State::Running => match &item.retrying {
             Some(why) => (texts::retrying(why), Look::Odd),
@@ -252,35 +316,29 @@ fn status(item: &Item) -> (String, Look) {
     }
 }
 
-/// From right to left.
+/// The two places at the end of the row: pausing and going on, and taking away.
 fn buttons(ui: &mut Ui, id: ItemId, item: &Item) -> Option<Act> {
+    let first = match &item.state {
+        State::Waiting | State::Running => Some((icons::PAUSE, texts::PAUSE, Act::Pause(id))),
+        State::Paused => Some((icons::PLAY, texts::RESUME, Act::Resume(id))),
+        // Where the button that helps is another one.
+        State::Failed(_) if !matches!(help(item, id), Some((_, Act::Retry(_)))) => {
+            Some((icons::ARROW_COUNTER_CLOCKWISE, texts::RETRY, Act::Retry(id)))
+        }
+        _ => None,
+    };
+    let last = match item.state.has_ended() {
+        true => (icons::X, texts::REMOVE, Act::Remove(id)),
+        false => (icons::X, texts::CANCEL, Act::Cancel(id)),
+    };
     let mut act = None;
-    let mut button = |ui: &mut Ui, icon: &str, tells: &str, does: Act| {
+    if first.is_none() {
+        ui.add_space(BUTTON + NEAR);
+    }
+    for (icon, tells, does) in first.into_iter().chain([last]) {
         let named = format!("{tells}: {}", item.spec.name());
         if widgets::icon_button(ui, icon, &named, true).clicked() {
             act = Some(does);
-        }
-    };
-    match &item.state {
-        State::Done => button(ui, icons::X, texts::REMOVE, Act::Remove(id)),
-        State::Cancelled => {
-            button(ui, icons::X, texts::REMOVE, Act::Remove(id));
-            button(ui, icons::ARROW_COUNTER_CLOCKWISE, texts::START_AGAIN, Act::Retry(id));
-        }
-        State::Failed(trouble) => {
-            button(ui, icons::X, texts::REMOVE, Act::Remove(id));
-            button(ui, icons::ARROW_COUNTER_CLOCKWISE, texts::RETRY, Act::Retry(id));
-            if trouble.mend == Mend::OtherPlace && item.spec.direction == Direction::Get {
-                button(ui, icons::FOLDER_OPEN, texts::OTHER_PLACE, Act::OtherPlace(id));
-            }
-        }
-        State::Paused => {
-            button(ui, icons::X, texts::CANCEL, Act::Cancel(id));
-            button(ui, icons::PLAY, texts::RESUME, Act::Resume(id));
-        }
-        State::Waiting | State::Running => {
-            button(ui, icons::X, texts::CANCEL, Act::Cancel(id));
-            button(ui, icons::PAUSE, texts::PAUSE, Act::Pause(id));
         }
     }
     act
@@ -298,8 +356,7 @@ fn perform(model: &mut Model, act: Act) {
             let spec = model.queue().item(id).map(|item| item.spec.clone());
             if let Some(spec) = spec {
                 let entries = vec![(spec.remote.clone(), spec.tree, spec.size)];
-                let to = model.downloads.display().to_string();
-                model.dialog = Some(Dialog::DownloadTo { entries, to, instead: Some(id) });
+                model.dialog = Some(Dialog::download_to(entries, model.downloads.clone(), Some(id)));
             }
         }
     }

@@ -5,20 +5,34 @@ use std::time::SystemTime;
 use eframe::egui::{
     Align, Button, Layout, Response, RichText, ScrollArea, Ui, Vec2, WidgetInfo, accesskit::Role,
 };
+use sealift_protocol::Name;
 use sealift_transfer::Mend;
 
 use super::widgets;
-use crate::model::{Link, Model, Screen};
+use crate::model::{Dialog, Link, Model, Screen};
 use crate::theme::GAP;
 use crate::{icons, texts, theme};
 
+/// What is to be done about a server.
+enum Act {
+    Open(Name),
+    Rename(Name),
+    JoinAgain(Name),
+    Remove(Name),
+}
+
 pub(super) fn show(ui: &mut Ui, model: &mut Model) {
-    eframe::egui::Panel::bottom("state").show_separator_line(false).frame(eframe::egui::Frame::NONE).show(
-        ui,
-        |ui| {
+    eframe::egui::Panel::bottom("state")
+        .show_separator_line(false)
+        .frame(eframe::egui::Frame::new().inner_margin(eframe::egui::Margin {
+            left: 8,
+            right: 0,
+            top: 8,
+            bottom: 4,
+        }))
+        .show(ui, |ui| {
             state(ui, model);
-        },
-    );
+        });
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
         title(ui, texts::SPACES);
@@ -30,15 +44,27 @@ pub(super) fn show(ui: &mut Ui, model: &mut Model) {
 }
 
 fn title(ui: &mut Ui, text: &str) {
-    ui.label(RichText::new(text).small().weak().strong());
-    ui.add_space(2.0);
+    ui.horizontal(|ui| {
+        ui.spacing_mut().interact_size.y = 24.0;
+        ui.add_space(GAP);
+        ui.label(theme::strong(text).size(12.0).color(theme::palette(ui).weak));
+    });
 }
 
-fn line(ui: &mut Ui, icon: &str, text: &str, selected: bool) -> Response {
-    let button = Button::selectable(selected, widgets::labelled(icon, text))
+/// A line to choose from. Of servers one is always chosen, which is no reason to shine as much as the place does.
+fn line(ui: &mut Ui, icon: &str, text: &str, selected: bool, shines: bool) -> Response {
+    let button = Button::new(widgets::atoms(icon, text))
+        .selected(selected && shines)
+        .frame_when_inactive(selected)
+        .gap(GAP)
         .truncate()
         .min_size(Vec2::new(ui.available_width(), theme::BUTTON));
-    let response = ui.with_layout(Layout::top_down_justified(Align::Min), |ui| ui.add(button)).inner;
+    let response = ui
+        .with_layout(Layout::top_down_justified(Align::Min), |ui| {
+            ui.spacing_mut().button_padding.x = GAP;
+            ui.add(button)
+        })
+        .inner;
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, text));
     response
 }
@@ -54,19 +80,19 @@ fn spaces(ui: &mut Ui, model: &mut Model) {
     }
     for (at, name) in names.iter().enumerate() {
         let icon = if at == 0 { icons::HOUSE } else { icons::USERS };
-        if line(ui, icon, name, browsing && *name == shown).clicked()
+        if line(ui, icon, name, browsing && *name == shown, true).clicked()
             && let Ok(path) = format!("/{name}").parse()
         {
             model.go(path);
         }
     }
     if model.account.is_some() {
-        if line(ui, icons::STACK, texts::ALL_SPACES, browsing && shown.is_empty()).clicked()
+        if line(ui, icons::STACK, texts::ALL_SPACES, browsing && shown.is_empty(), true).clicked()
             && let Ok(path) = "/".parse()
         {
             model.go(path);
         }
-        if line(ui, icons::CLOCK_COUNTER_CLOCKWISE, texts::LOG, model.screen == Screen::Log).clicked() {
+        if line(ui, icons::CLOCK_COUNTER_CLOCKWISE, texts::LOG, model.screen == Screen::Log, true).clicked() {
             model.show_log();
         }
     } else {
@@ -75,31 +101,50 @@ fn spaces(ui: &mut Ui, model: &mut Model) {
 }
 
 fn servers(ui: &mut Ui, model: &mut Model) {
-    let mut chosen = None;
+    let mut act = None;
     for profile in &model.profiles {
         let selected = model.profile.as_ref() == Some(&profile.name);
-        let response = line(ui, icons::PLUGS, profile.name.as_str(), selected);
+        let response = line(ui, icons::PLUGS, profile.name.as_str(), selected, false);
+        response.context_menu(|ui| {
+            widgets::menu(ui);
+            let mut item = |ui: &mut Ui, icon: &str, text: &str, does: Act| {
+                if widgets::menu_item(ui, icon, text, None, true) {
+                    act = Some(does);
+                    ui.close();
+                }
+            };
+            item(ui, icons::PENCIL_SIMPLE, texts::RENAME_SERVER, Act::Rename(profile.name.clone()));
+            item(ui, icons::PLUGS, texts::JOIN_AGAIN, Act::JoinAgain(profile.name.clone()));
+            ui.separator();
+            item(ui, icons::TRASH, texts::REMOVE_SERVER, Act::Remove(profile.name.clone()));
+        });
         let tells = match &profile.trouble {
             Some(trouble) => trouble.message.clone(),
             None => profile.server.clone(),
         };
         if response.on_hover_text(tells).clicked() && !selected {
-            chosen = Some(profile.name.clone());
+            act = Some(Act::Open(profile.name.clone()));
         }
     }
-    if let Some(name) = chosen {
-        model.open(name);
+    match act {
+        Some(Act::Open(name)) => model.open(name),
+        Some(Act::Rename(profile)) => {
+            let name = profile.to_string();
+            model.dialog = Some(Dialog::RenameServer { profile, name });
+        }
+        Some(Act::JoinAgain(name)) => model.ask_to_join(Some(name)),
+        Some(Act::Remove(name)) => model.ask_to_remove(name),
+        None => {}
     }
-    if line(ui, icons::PLUS, texts::ADD_SERVER, false).clicked() {
-        model.join.trouble = None;
-        model.screen = Screen::Join;
+    if line(ui, icons::PLUS, texts::ADD_SERVER, false, false).clicked() {
+        model.ask_to_join(None);
     }
 }
 
 /// Who one is, whether the server can be reached, and how long the certificate is good.
 fn state(ui: &mut Ui, model: &mut Model) {
-    ui.separator();
     ui.spacing_mut().item_spacing.y = 4.0;
+    ui.spacing_mut().interact_size.y = 20.0;
     match &model.link {
         Link::Connecting => {
             ui.label(RichText::new(texts::CONNECTING).weak());
@@ -112,7 +157,10 @@ fn state(ui: &mut Ui, model: &mut Model) {
         }
         Link::Up => {
             let who = model.account.as_ref().map(|account| account.identity.to_string()).unwrap_or_default();
-            ui.label(widgets::labelled(icons::USER, &who));
+            ui.horizontal(|ui| {
+                ui.label(RichText::new(icons::USER).size(theme::ICON));
+                ui.add(eframe::egui::Label::new(theme::strong(who)).truncate());
+            });
         }
     }
     let Some(expires) = model.expires() else { return };
@@ -130,7 +178,7 @@ fn state(ui: &mut Ui, model: &mut Model) {
     let refused = matches!(&model.link, Link::Down(trouble) if trouble.mend == Mend::JoinAgain);
     if expired || refused {
         if ui.button(texts::JOIN_AGAIN).clicked() {
-            model.screen = Screen::Join;
+            model.ask_to_join(model.profile.clone());
         }
     } else if model.link == Link::Up && ui.link(RichText::new(texts::RENEW).small()).clicked() {
         model.renew();

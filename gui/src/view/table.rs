@@ -1,23 +1,22 @@
 //! The directory as a table, of which only the rows are drawn that are seen.
 
 use eframe::egui::{
-    Align, Event, Key, Label, Layout, Modifiers, Response, RichText, Sense, Ui, WidgetInfo, accesskit::Role,
+    Align, Align2, Button, FontId, Key, Label, LayerId, Layout, Modifiers, Order, Response, RichText, Sense,
+    Stroke, StrokeKind, Ui, WidgetInfo, accesskit::Role, vec2,
 };
 use egui_extras::{Column, TableBuilder, TableRow};
 use sealift_protocol::message::{Entry, EntryKind};
 use sealift_transfer::{Mend, figures};
 
-use super::{Shown, widgets};
+use super::picker::Pick;
+use super::{Shown, keyboard, widgets};
 use crate::model::browser::{Browser, Sort, is_place};
-use crate::model::{Dialog, Link, Model, Screen};
+use crate::model::{Dialog, Link, Model};
 use crate::{icons, texts, theme};
-
-/// Rows that a page of the keyboard moves by.
-const PAGE: isize = 15;
 
 /// What is to be done about the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
+pub(super) enum Act {
     Open(usize),
     Select(usize, Modifiers),
     SelectFor(usize),
@@ -33,40 +32,37 @@ pub(super) fn show(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
     eframe::egui::Panel::bottom("counts").show_separator_line(false).frame(eframe::egui::Frame::NONE).show(
         ui,
         |ui| {
-            ui.add_space(2.0);
-            ui.label(RichText::new(status(&model.browser)).small().weak());
+            ui.add_space(4.0);
+            ui.label(RichText::new(status(model)).small().weak());
         },
     );
-    if !instead(ui, model) {
+    if !instead(ui, model, shown) {
         rows(ui, model, shown);
     }
     if over {
-        let rect = ui.max_rect();
-        let painter = ui
-            .ctx()
-            .layer_painter(eframe::egui::LayerId::new(eframe::egui::Order::Foreground, ui.scope_id()));
-        let accent = theme::accent(ui.visuals());
-        painter.rect(
-            rect,
-            8.0,
-            accent.gamma_multiply(0.14),
-            eframe::egui::Stroke::new(2.0, accent),
-            eframe::egui::StrokeKind::Inside,
-        );
-        let text = format!("{} {}", texts::DROP_HERE, model.browser.path.as_str());
-        let font = eframe::egui::FontId::proportional(18.0);
-        painter.text(
-            rect.center(),
-            eframe::egui::Align2::CENTER_CENTER,
-            text,
-            font,
-            ui.visuals().text_color(),
-        );
+        drop_here(ui, model.browser.path.as_str());
     }
 }
 
-fn status(browser: &Browser) -> String {
+/// Covers the directory while files are held over it.
+fn drop_here(ui: &Ui, path: &str) {
+    let layer = LayerId::new(Order::Foreground, ui.scope_id());
+    let painter = ui.ctx().layer_painter(layer);
+    let (palette, rect) = (theme::palette(ui), ui.max_rect().expand2(vec2(4.0, 0.0)));
+    let ring = Stroke::new(2.0, palette.accent);
+    painter.rect(rect, 8.0, palette.page.gamma_multiply(0.92), ring, StrokeKind::Inside);
+    let icon = FontId::proportional(40.0);
+    let at = rect.center() - vec2(0.0, 2.0 * theme::GAP);
+    painter.text(at, Align2::CENTER_BOTTOM, icons::CLOUD_ARROW_UP, icon, palette.accent);
+    let text = format!("{} {path}", texts::DROP_HERE);
+    let font = FontId::proportional(16.0);
+    painter.text(rect.center(), Align2::CENTER_TOP, text, font, ui.visuals().text_color());
+}
+
+fn status(model: &Model) -> String {
+    let browser = &model.browser;
     match browser.loading() {
+        _ if matches!(model.link, Link::Down(_)) || browser.trouble.is_some() => String::new(),
         Some(count) if !browser.listed => texts::loading(count),
         None if !browser.listed => String::new(),
         _ => texts::counts(browser.len(), browser.total(), browser.selected()),
@@ -74,17 +70,18 @@ fn status(browser: &Browser) -> String {
 }
 
 /// What is shown where there are no rows; whether there is such a thing.
-fn instead(ui: &mut Ui, model: &mut Model) -> bool {
+fn instead(ui: &mut Ui, model: &mut Model, shown: &mut Shown) -> bool {
     let trouble = match (&model.link, &model.browser.trouble) {
         (Link::Down(trouble), _) => Some((trouble.clone(), true)),
         (_, Some(trouble)) => Some((trouble.clone(), false)),
         _ => None,
     };
     if let Some((trouble, link)) = trouble {
-        widgets::empty(ui, icons::WARNING_CIRCLE, texts::NOT_CONNECTED, &trouble.message, |ui| {
+        let title = if link { texts::NOT_CONNECTED } else { texts::NOT_LISTED };
+        widgets::empty(ui, icons::WARNING_CIRCLE, title, &texts::sentence(&trouble.message), |ui| {
             if trouble.mend == Mend::JoinAgain {
                 if widgets::primary(ui, texts::JOIN_AGAIN, true).clicked() {
-                    model.screen = Screen::Join;
+                    model.ask_to_join(model.profile.clone());
                 }
             } else if widgets::primary(ui, texts::TRY_AGAIN, true).clicked() {
                 if link {
@@ -100,12 +97,15 @@ fn instead(ui: &mut Ui, model: &mut Model) -> bool {
         return false;
     }
     if !model.browser.listed {
-        // Nothing is known yet; a moment later it is.
+        // Nothing is known yet; a moment later it is, unless there is much of it.
+        if let Some(count) = model.browser.loading().filter(|count| *count > 0) {
+            ui.centered_and_justified(|ui| ui.label(RichText::new(texts::loading(count)).weak()));
+        }
         return true;
     }
     if model.browser.total() > 0 {
         widgets::empty(ui, icons::MAGNIFYING_GLASS, texts::NO_MATCH, "", |ui| {
-            if ui.button(texts::CLEAR_FILTER).clicked() {
+            if widgets::primary(ui, texts::CLEAR_FILTER, true).clicked() {
                 model.browser.filter.clear();
                 model.browser.refilter();
             }
@@ -113,46 +113,61 @@ fn instead(ui: &mut Ui, model: &mut Model) -> bool {
     } else if model.browser.path.as_str() == "/" {
         widgets::empty(ui, icons::HARD_DRIVES, texts::NO_SPACES_TITLE, texts::NO_SPACES_LEAD, |_| {});
     } else {
-        widgets::empty(ui, icons::FOLDER_SIMPLE_DASHED, texts::EMPTY_TITLE, texts::EMPTY_LEAD, |_| {});
+        widgets::empty(ui, icons::FOLDER_SIMPLE_DASHED, texts::EMPTY_TITLE, texts::EMPTY_LEAD, |ui| {
+            if widgets::primary(ui, texts::CHOOSE_FILES, true).clicked() {
+                shown.picker.open(Pick::Files, ui.ctx());
+            }
+        });
     }
     true
 }
 
 fn rows(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
-    let mut act = None;
-    let mut sort = None;
+    let (mut act, mut sort) = (None, None);
+    // What says least goes first where there is little room.
+    let width = ui.available_width();
+    ui.spacing_mut().item_spacing.y = 0.0;
+    // A row under the mouse is no button.
+    ui.visuals_mut().widgets.hovered.bg_fill = theme::palette(ui).side;
+    let (modified, owner) = (width >= 400.0, width >= 560.0);
     let mut table = TableBuilder::new(ui)
-        .sense(Sense::click())
+        // Cells are no stops of the Tab key; the row with the cursor is one.
+        .sense(Sense::CLICK)
         .cell_layout(Layout::left_to_right(Align::Center))
-        .column(Column::remainder().at_least(160.0).clip(true))
-        .column(Column::exact(90.0))
-        .column(Column::exact(135.0))
-        .column(Column::exact(100.0).clip(true))
-        .auto_shrink(false);
+        .column(Column::remainder().at_least(120.0).clip(true))
+        .column(Column::exact(80.0));
+    for (shown, width) in [(modified, 136.0), (owner, 96.0)] {
+        if shown {
+            table = table.column(Column::exact(width).clip(true));
+        }
+    }
+    table = table.auto_shrink(false).min_scrolled_height(0.0);
     if let Some(row) = shown.scroll_to.take() {
         table = table.scroll_to_row(row, None);
     }
     let browser = &model.browser;
     table
         .header(theme::ROW, |mut header| {
-            for (name, by) in [
-                (texts::COLUMN_NAME, Sort::Name),
-                (texts::COLUMN_SIZE, Sort::Size),
-                (texts::COLUMN_MODIFIED, Sort::Modified),
-                (texts::COLUMN_OWNER, Sort::Owner),
+            for (name, by, is_shown) in [
+                (texts::COLUMN_NAME, Sort::Name, true),
+                (texts::COLUMN_SIZE, Sort::Size, true),
+                (texts::COLUMN_MODIFIED, Sort::Modified, modified),
+                (texts::COLUMN_OWNER, Sort::Owner, owner),
             ] {
-                header.col(|ui| {
-                    if heading(ui, name, browser, by).clicked() {
-                        sort = Some(by);
-                    }
-                });
+                if is_shown {
+                    header.col(|ui| {
+                        if heading(ui, name, browser, by).clicked() {
+                            sort = Some(by);
+                        }
+                    });
+                }
             }
         })
         .body(|body| {
             body.rows(theme::ROW, browser.len(), |mut row| {
                 let index = row.index();
                 if let Some(entry) = browser.row(index) {
-                    draw(&mut row, browser, entry);
+                    draw(&mut row, browser, entry, modified, owner);
                     let response = row.response();
                     let new = answer(&response, browser, entry, index);
                     act = act.or(new);
@@ -173,49 +188,67 @@ fn heading(ui: &mut Ui, name: &str, browser: &Browser, by: Sort) -> Response {
         (true, true) => icons::CARET_DOWN,
         (false, _) => "",
     };
-    let text = RichText::new(format!("{name} {arrow}")).small().weak();
-    let button = eframe::egui::Button::new(text).frame(false);
-    let response = ui.add(button);
+    let numbers = by == Sort::Size;
+    // Numbers stand at the right, and so does what they are called.
+    let text = if numbers { format!("{arrow} {name}") } else { format!("{name} {arrow}") };
+    let text = RichText::new(text.trim()).small().weak();
+    let align =
+        if numbers { Layout::right_to_left(Align::Center) } else { Layout::left_to_right(Align::Center) };
+    let button = |ui: &mut Ui| {
+        ui.spacing_mut().button_padding.x = 4.0;
+        ui.spacing_mut().interact_size.y = 24.0;
+        ui.add(Button::new(text).frame_when_inactive(false))
+    };
+    let response = ui.with_layout(align, button).inner;
     response.widget_info(|| WidgetInfo::labeled(Role::ColumnHeader, true, name));
     response
 }
 
-fn draw(row: &mut TableRow<'_, '_>, browser: &Browser, entry: &Entry) {
+fn draw(row: &mut TableRow<'_, '_>, browser: &Browser, entry: &Entry, modified: bool, owner: bool) {
     let index = row.index();
     row.set_selected(browser.is_selected(index));
     let cursor = browser.cursor == Some(index);
     let (_, first) = row.col(|ui| {
         ui.add_space(4.0);
         let icon = RichText::new(widgets::entry_icon(entry.kind, &entry.name)).size(18.0);
-        let icon = if is_place(entry) { icon.color(theme::accent(ui.visuals())) } else { icon.weak() };
+        let icon = if is_place(entry) { icon.color(theme::palette(ui).accent) } else { icon.weak() };
         ui.label(icon);
         ui.add(Label::new(entry.name.as_str()).truncate());
         if cursor {
+            keyboard::stop(ui, entry, browser.is_selected(index));
             // Where the keyboard is.
-            let rect = ui.max_rect();
-            let line = eframe::egui::Rect::from_min_size(rect.min, eframe::egui::vec2(3.0, rect.height()));
-            ui.painter().rect_filled(
-                line.shrink2(eframe::egui::vec2(0.0, 5.0)),
-                1.5,
-                theme::accent(ui.visuals()),
-            );
+            let mut line = ui.max_rect().shrink2(vec2(0.0, 6.0));
+            line.set_width(3.0);
+            ui.painter().rect_filled(line, 1.5, theme::palette(ui).accent);
         }
     });
-    // The first cell stands for the row.
-    first.widget_info(|| WidgetInfo::selected(Role::Row, true, browser.is_selected(index), &entry.name));
+    // The first cell stands for the row, unless the keyboard does.
+    if !cursor {
+        first.widget_info(|| WidgetInfo::selected(Role::Row, true, browser.is_selected(index), &entry.name));
+    }
     row.col(|ui| {
         if entry.kind == EntryKind::File {
-            ui.label(RichText::new(figures::size(entry.size)).weak());
+            let size = RichText::new(figures::size(entry.size)).weak();
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                ui.add_space(4.0);
+                ui.label(size);
+            });
         }
     });
-    row.col(|ui| {
-        ui.label(RichText::new(texts::minute(entry.mtime)).weak());
-    });
-    row.col(|ui| {
-        if let Some(by) = &entry.by {
-            ui.add(Label::new(RichText::new(by.as_str()).weak()).truncate());
-        }
-    });
+    if modified {
+        row.col(|ui| {
+            ui.add_space(4.0);
+            ui.label(RichText::new(texts::minute(entry.mtime)).weak());
+        });
+    }
+    if owner {
+        row.col(|ui| {
+            if let Some(by) = &entry.by {
+                ui.add_space(4.0);
+                ui.add(Label::new(RichText::new(by.as_str()).weak()).truncate());
+            }
+        });
+    }
 }
 
 /// What the mouse wants of a row.
@@ -230,31 +263,50 @@ fn answer(response: &Response, browser: &Browser, entry: &Entry, index: usize) -
         act = Some(Act::SelectFor(index));
     }
     response.context_menu(|ui| {
-        let mut item = |ui: &mut Ui, icon: &str, text: &str, enabled: bool, does: Act| {
-            if widgets::button(ui, icon, text, enabled).clicked() {
+        widgets::menu(ui);
+        let mut item = |ui: &mut Ui, icon: &str, text: &str, keys, enabled: bool, does: Act| {
+            if widgets::menu_item(ui, icon, text, keys, enabled) {
                 act = Some(does);
                 ui.close();
             }
         };
         let (one, in_space) = (browser.selected() <= 1, browser.path.as_str() != "/");
-        item(ui, icons::FOLDER_OPEN, texts::OPEN, is_place(entry), Act::Open(index));
-        item(ui, icons::DOWNLOAD_SIMPLE, texts::DOWNLOAD, in_space, Act::Download);
+        let (plain, command) = (Modifiers::NONE, Modifiers::COMMAND);
+        let enter = Some((plain, Key::Enter));
+        item(ui, icons::FOLDER_OPEN, texts::OPEN, enter, is_place(entry), Act::Open(index));
+        item(ui, icons::DOWNLOAD_SIMPLE, texts::DOWNLOAD, Some((command, Key::D)), in_space, Act::Download);
         ui.separator();
-        item(ui, icons::PENCIL_SIMPLE, texts::RENAME, one && in_space, Act::Rename);
-        item(ui, icons::ARROWS_LEFT_RIGHT, texts::MOVE, in_space, Act::Transplant(false));
-        item(ui, icons::COPY, texts::COPY, in_space, Act::Transplant(true));
-        item(ui, icons::LINK, texts::COPY_PATH, true, Act::CopyPath);
+        item(ui, icons::PENCIL_SIMPLE, texts::RENAME, Some((plain, Key::F2)), one && in_space, Act::Rename);
+        item(
+            ui,
+            icons::ARROWS_LEFT_RIGHT,
+            texts::MOVE,
+            Some((plain, Key::F6)),
+            in_space,
+            Act::Transplant(false),
+        );
+        item(
+            ui,
+            icons::COPY,
+            texts::COPY,
+            Some((Modifiers::SHIFT, Key::F6)),
+            in_space,
+            Act::Transplant(true),
+        );
+        item(ui, icons::LINK, texts::COPY_PATH, Some((command, Key::C)), true, Act::CopyPath);
         ui.separator();
-        item(ui, icons::TRASH, texts::DELETE, in_space, Act::Delete);
+        item(ui, icons::TRASH, texts::DELETE, Some((plain, Key::Delete)), in_space, Act::Delete);
     });
     act
 }
 
-fn perform(ui: &Ui, model: &mut Model, act: Act) {
+/// Does it.
+pub(super) fn perform(ui: &Ui, model: &mut Model, act: Act) {
     match act {
         Act::Open(row) => model.open_row(row),
         Act::Select(row, modifiers) => {
             model.browser.select(row, modifiers.command, modifiers.shift);
+            keyboard::to_table(ui);
             model.describe();
         }
         Act::SelectFor(row) => {
@@ -287,86 +339,4 @@ fn perform(ui: &Ui, model: &mut Model, act: Act) {
             }
         }
     }
-}
-
-/// The keyboard, while nobody types a text.
-pub(super) fn keys(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
-    let (none, shift, command) = (Modifiers::NONE, Modifiers::SHIFT, Modifiers::COMMAND);
-    // A button that has the keyboard keeps its own keys.
-    let free = ui.memory(|memory| memory.focused().is_none());
-    let pressed = |modifiers: Modifiers, key: Key| ui.input_mut(|input| input.consume_key(modifiers, key));
-    let far = isize::MAX / 2;
-    let mut moved = false;
-    if free {
-        for (key, by) in [
-            (Key::ArrowDown, 1),
-            (Key::ArrowUp, -1),
-            (Key::PageDown, PAGE),
-            (Key::PageUp, -PAGE),
-            (Key::Home, -far),
-            (Key::End, far),
-        ] {
-            for (modifiers, range) in [(shift, true), (none, false)] {
-                if pressed(modifiers, key) {
-                    model.browser.step(by, range);
-                    moved = true;
-                }
-            }
-        }
-    }
-    if moved {
-        shown.scroll_to = model.browser.cursor;
-        model.describe();
-    }
-    if free
-        && pressed(none, Key::Enter)
-        && let Some(row) = model.browser.cursor
-    {
-        model.open_row(row);
-    }
-    if pressed(none, Key::Backspace) || pressed(Modifiers::ALT, Key::ArrowUp) {
-        model.up();
-    }
-    if pressed(Modifiers::ALT, Key::ArrowLeft) {
-        model.back();
-    }
-    if pressed(command, Key::A) {
-        model.browser.select_all();
-    }
-    if pressed(none, Key::Escape) {
-        model.browser.select_none();
-    }
-    if pressed(command.plus(shift), Key::N) {
-        model.dialog = Some(Dialog::NewFolder { name: String::new() });
-    }
-    if pressed(command, Key::D) {
-        model.ask_where_to_download();
-    }
-    if pressed(command, Key::U) {
-        model.dialog = Some(Dialog::UploadPath { path: String::new() });
-    }
-    if pressed(none, Key::F2) {
-        perform(ui, model, Act::Rename);
-    }
-    if pressed(none, Key::Delete) {
-        perform(ui, model, Act::Delete);
-    }
-    if ui.input(|input| input.events.iter().any(|event| matches!(event, Event::Copy))) {
-        perform(ui, model, Act::CopyPath);
-    }
-    paste(ui, model);
-}
-
-/// Files that were copied in a file manager come as their paths.
-fn paste(ui: &Ui, model: &mut Model) {
-    let pasted = ui.input(|input| {
-        input.events.iter().find_map(|event| match event {
-            Event::Paste(text) => Some(text.clone()),
-            _ => None,
-        })
-    });
-    let Some(text) = pasted else { return };
-    let paths = text.lines().map(|line| line.trim().strip_prefix("file://").unwrap_or(line.trim()));
-    let paths = paths.map(std::path::PathBuf::from).filter(|path| path.is_absolute() && path.exists());
-    model.upload(paths.collect());
 }

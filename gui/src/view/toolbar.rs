@@ -1,42 +1,54 @@
 //! Where one is, and what can be done there.
 
-use eframe::egui::{Align, Layout, RichText, ScrollArea, TextEdit, Ui};
+use eframe::egui::{
+    Button, Key, Modifiers, RichText, ScrollArea, Ui, WidgetInfo, accesskit::Role,
+    containers::menu::MenuButton,
+};
 use sealift_protocol::RemotePath;
 
 use super::picker::Pick;
-use super::{Shown, widgets};
-use crate::model::{Dialog, Model, Screen};
+use super::{Shown, log, widgets};
+use crate::model::{Dialog, Link, Model, Screen};
 use crate::store::Look;
-use crate::{icons, texts};
+use crate::theme::{BUTTON, GAP};
+use crate::{icons, texts, theme};
+
+/// The distance between buttons that belong together.
+const NEAR: f32 = GAP / 2.0;
 
 pub(super) fn show(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut Shown) {
+    let browsing = model.screen == Screen::Browse;
     ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = 4.0;
-        if model.screen == Screen::Log {
+        ui.spacing_mut().item_spacing.x = NEAR;
+        let details = browsing && super::has_room_for_details(ui.ctx());
+        let toggles = (BUTTON + NEAR) * if details { 2.0 } else { 1.0 };
+        let filter = if browsing { (ui.available_width() * 0.3).clamp(96.0, 220.0) + GAP } else { 0.0 };
+        let end = ui.max_rect().right() - toggles - filter;
+        if browsing {
+            places(ui, model);
+            ui.add_space(NEAR);
+            breadcrumbs(ui, model, end - ui.cursor().left() - GAP);
+        } else {
             if widgets::icon_button(ui, icons::ARROW_LEFT, texts::BACK_TO_FILES, true).clicked() {
                 model.screen = Screen::Browse;
             }
-            ui.label(RichText::new(texts::LOG).strong().size(16.0));
-        } else {
-            places(ui, model);
+            ui.add_space(NEAR);
+            ui.label(theme::strong(texts::LOG).size(16.0));
         }
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.spacing_mut().item_spacing.x = 4.0;
+        ui.add_space((end - ui.cursor().left()).max(0.0));
+        if browsing {
+            self::filter(ui, model, shown, filter - GAP);
+            ui.add_space(NEAR);
+        }
+        if details {
             widgets::icon_toggle(ui, icons::INFO, texts::DETAILS, &mut look.details);
-            widgets::icon_toggle(ui, icons::QUEUE, texts::TRANSFERS, &mut look.queue);
-            if model.screen == Screen::Browse {
-                ui.separator();
-                actions(ui, model, shown);
-            }
-        });
+        }
+        widgets::icon_toggle(ui, icons::QUEUE, texts::TRANSFERS, &mut look.queue);
     });
-    if model.screen == Screen::Browse {
-        ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = 2.0;
-            breadcrumbs(ui, model);
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| filter(ui, model, shown));
-        });
-    }
+    ui.horizontal(|ui| match browsing {
+        true => actions(ui, model, shown),
+        false => log::filters(ui, model),
+    });
 }
 
 fn places(ui: &mut Ui, model: &mut Model) {
@@ -51,39 +63,41 @@ fn places(ui: &mut Ui, model: &mut Model) {
     }
 }
 
-/// From right to left.
 fn actions(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
-    let in_space = model.browser.path.as_str() != "/";
+    let in_space = model.browser.path.as_str() != "/" && !matches!(model.link, Link::Down(_));
     let some = model.browser.selected() > 0;
+    ui.add_enabled_ui(in_space, |ui| {
+        let button = Button::new(widgets::atoms(icons::UPLOAD_SIMPLE, texts::UPLOAD)).gap(GAP);
+        let (response, _) = MenuButton::from_button(button).ui(ui, |ui| upload(ui, model, shown));
+        response.widget_info(|| WidgetInfo::labeled(Role::Button, in_space, texts::UPLOAD));
+    });
     if widgets::button(ui, icons::DOWNLOAD_SIMPLE, texts::DOWNLOAD, some && in_space).clicked() {
         model.ask_where_to_download();
     }
-    ui.add_enabled_ui(in_space, |ui| {
-        let menu = ui.menu_button(widgets::labelled(icons::UPLOAD_SIMPLE, texts::UPLOAD), |ui| {
-            if widgets::button(ui, icons::FILE, texts::UPLOAD_FILES, true).clicked() {
-                shown.picker.open(Pick::Files, ui.ctx());
-                ui.close();
-            }
-            if widgets::button(ui, icons::FOLDER, texts::UPLOAD_FOLDER, true).clicked() {
-                shown.picker.open(Pick::Folder, ui.ctx());
-                ui.close();
-            }
-            if widgets::button(ui, icons::PENCIL_SIMPLE, texts::UPLOAD_PATH, true).clicked() {
-                model.dialog = Some(Dialog::UploadPath { path: String::new() });
-                ui.close();
-            }
-        });
-        let info = || {
-            eframe::egui::WidgetInfo::labeled(eframe::egui::accesskit::Role::Button, in_space, texts::UPLOAD)
-        };
-        menu.response.widget_info(info);
-    });
     if widgets::button(ui, icons::FOLDER_PLUS, texts::NEW_FOLDER, in_space).clicked() {
         model.dialog = Some(Dialog::NewFolder { name: String::new() });
     }
 }
 
-fn breadcrumbs(ui: &mut Ui, model: &mut Model) {
+/// The ways to choose what is uploaded.
+fn upload(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
+    widgets::menu(ui);
+    if widgets::menu_item(ui, icons::FILE, texts::UPLOAD_FILES, None, true) {
+        shown.picker.open(Pick::Files, ui.ctx());
+        ui.close();
+    }
+    if widgets::menu_item(ui, icons::FOLDER, texts::UPLOAD_FOLDER, None, true) {
+        shown.picker.open(Pick::Folder, ui.ctx());
+        ui.close();
+    }
+    let keys = Some((Modifiers::COMMAND, Key::U));
+    if widgets::menu_item(ui, icons::PENCIL_SIMPLE, texts::UPLOAD_PATH, keys, true) {
+        model.dialog = Some(Dialog::UploadPath { path: String::new() });
+        ui.close();
+    }
+}
+
+fn breadcrumbs(ui: &mut Ui, model: &mut Model, room: f32) {
     let path = model.browser.path.as_str().to_owned();
     let mut crumbs: Vec<(String, RemotePath)> = Vec::new();
     if let Ok(root) = "/".parse() {
@@ -98,15 +112,16 @@ fn breadcrumbs(ui: &mut Ui, model: &mut Model) {
     }
     let last = crumbs.len() - 1;
     let mut chosen = None;
-    let room = (ui.available_width() - 210.0).max(120.0);
     // Of a long path the end is what matters.
-    ScrollArea::horizontal().max_width(room).stick_to_right(true).show(ui, |ui| {
+    ScrollArea::horizontal().max_width(room.max(64.0)).stick_to_right(true).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.x = 0.0;
+        ui.spacing_mut().button_padding.x = 6.0;
         for (at, (name, to)) in crumbs.into_iter().enumerate() {
             if at > 0 {
                 ui.label(RichText::new(icons::CARET_RIGHT).weak().small());
             }
-            let text = if at == last { RichText::new(&name).strong() } else { RichText::new(&name) };
-            let crumb = eframe::egui::Button::new(text).frame_when_inactive(false);
+            let text = if at == last { theme::strong(&name) } else { RichText::new(&name).weak() };
+            let crumb = Button::new(text).frame_when_inactive(false);
             if ui.add(crumb).clicked() {
                 chosen = Some(to);
             }
@@ -117,27 +132,18 @@ fn breadcrumbs(ui: &mut Ui, model: &mut Model) {
     }
 }
 
-fn filter(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
-    let field = TextEdit::singleline(&mut model.browser.filter)
-        .hint_text(widgets::labelled(icons::MAGNIFYING_GLASS, texts::FILTER))
-        .desired_width(190.0);
-    let response = ui.add(field);
-    let value = model.browser.filter.clone();
-    response.widget_info(|| {
-        let mut info = eframe::egui::WidgetInfo::text_edit(true, value.clone(), value.clone(), texts::FILTER);
-        info.label = Some(texts::FILTER.to_owned());
-        info
-    });
+fn filter(ui: &mut Ui, model: &mut Model, shown: &mut Shown, width: f32) {
+    let response = widgets::filter(ui, &mut model.browser.filter, texts::FILTER, width);
     if std::mem::take(&mut shown.focus_filter) {
         response.request_focus();
     }
-    if response.has_focus() && ui.input(|input| input.key_pressed(eframe::egui::Key::Escape)) {
+    if response.has_focus() && ui.input(|input| input.key_pressed(Key::Escape)) {
         model.browser.filter.clear();
         model.browser.refilter();
         response.surrender_focus();
     } else if response.changed() {
         model.browser.refilter();
-    } else if response.lost_focus() && ui.input(|input| input.key_pressed(eframe::egui::Key::Enter)) {
+    } else if response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
         // What was looked for is found: the keyboard goes to it.
         model.browser.cursor = None;
         model.browser.step(1, false);

@@ -3,7 +3,15 @@
 // A failed expectation in here is a failed test; what was measured or skipped is told to whoever runs it.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod access;
+mod busy;
+mod canvas;
 mod desk;
+mod hands;
+mod layout;
+mod pictures;
 mod screens;
+mod servers;
+mod tour;
 #[cfg(target_os = "linux")]
 mod window;

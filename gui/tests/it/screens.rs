@@ -2,43 +2,17 @@
 
 use eframe::egui::{Key, Modifiers, accesskit::Role};
 use egui_kittest::kittest::Queryable;
-use sealift_gui::model::queue::{Item, State};
+use sealift_gui::model::queue::State;
 use sealift_server::policy::Rights;
 use sealift_tests::World;
 
 use crate::desk::Desk;
 
-impl Desk {
-    /// Waits until a transfer is as it should be.
-    #[track_caller]
-    fn transfer(&mut self, what: &str, is: impl Fn(&Item) -> bool) {
-        self.until(what, |screen| {
-            let queue = screen.state().model.queue();
-            (0..queue.len()).filter_map(|row| queue.row(row)).any(|(_, item)| is(item))
-        });
-    }
-
-    /// Waits until a row of the table is called so.
-    #[track_caller]
-    fn row(&mut self, name: &str) {
-        self.until(name, |screen| screen.query_all_by_role_and_label(Role::Row, name).next().is_some());
-    }
-
-    #[track_caller]
-    fn click_row(&mut self, name: &str) {
-        self.row(name);
-        // A new table takes its measures first.
-        self.screen.run_steps(3);
-        self.screen.get_by_role_and_label(Role::Row, name).click();
-        self.screen.run_steps(3);
-    }
-}
-
 #[tokio::test]
 async fn a_token_leads_to_the_own_space_and_the_keyboard_through_it() {
     let world = World::start().await;
     let mut desk = Desk::joined(&world, "alice").await;
-    desk.see("The certificate is good for");
+    desk.see("Certificate valid for");
     let folder = desk.folder.path().join("photos");
     for name in ["photos/a.txt", "photos/b2.txt", "photos/b10.txt"] {
         desk.file(name, name.as_bytes());
@@ -169,7 +143,7 @@ async fn a_server_that_is_away_is_tried_again_when_somebody_says_so() {
     world.stop().await;
     desk.screen.state_mut().model.connect();
     desk.see("Not connected");
-    desk.see("could not connect");
+    desk.see("Could not connect");
     let path = desk.file("a.txt", b"a");
     desk.screen.state_mut().model.with_queue(|queue| {
         queue.add([sealift_gui::model::queue::Spec {
@@ -241,10 +215,10 @@ async fn what_is_downloaded_is_what_was_uploaded_and_the_log_has_both() {
 fn a_damaged_queue_does_not_keep_the_window_from_opening() {
     let desk = Desk::new();
     let file = desk.folder.path().join("configuration/gui/queue.jsonl");
-    let Desk { screen, folder } = desk;
+    let Desk { screen, folder, .. } = desk;
     drop(screen);
     std::fs::write(&file, b"\xff\x00{{{\n[1,2").unwrap();
-    let mut desk = Desk { screen: Desk::new().screen, folder }.reopen();
+    let mut desk = Desk::at(folder, None);
     desk.see("could not be read");
     assert!(file.with_extension("damaged").exists());
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use sealift_certs::{Issued, Validity, new_key_and_request};
+use sealift_certs::{Issued, Validity};
 use sealift_server::clock::{nanoseconds, now};
 use sealift_server::store::identities;
 use sealift_tests::{Computer, Site};
@@ -13,10 +13,8 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Gives the default profile of `computer` a certificate of `name` with this validity.
 pub(crate) fn install(site: &Site, computer: &Computer, name: &str, validity: Validity) -> Issued {
-    let made = new_key_and_request().unwrap();
-    let issued = site.authority().issue_user(&made.csr_pem, &name.parse().unwrap(), validity).unwrap();
-    let both = [issued.pem.as_str(), made.key_pem.as_str()].concat();
-    fs::write(computer.profile("default").join("identity.pem"), both).unwrap();
+    let (issued, identity) = site.issue(name, validity);
+    fs::write(computer.profile("default").join("identity.pem"), identity).unwrap();
     issued
 }
 

@@ -85,6 +85,63 @@ fn a_renewal_replaces_certificate_and_key_together_or_nothing() {
     profiles.load(&name).unwrap().tls().unwrap();
 }
 
+fn token(authority: &Authority, address: &str) -> JoinToken {
+    JoinToken {
+        fingerprint: authority.fingerprint(),
+        secret: sealift_certs::Secret::random(),
+        trust_domain: authority.trust_domain().clone(),
+        addresses: vec![address.to_owned()].try_into().unwrap(),
+    }
+}
+
+#[test]
+fn a_profile_knows_tokens_of_its_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let profiles = Profiles::new(directory.path().to_owned());
+    let name: Name = "work".parse().unwrap();
+    let (authority, enrolment) = enrolment();
+    let (other, _) = self::enrolment();
+    assert!(profiles.is_of_server(&name, &token(&other, "h:1")), "one that is gone may be any server's");
+    profiles.reserve(&name).unwrap().save(&enrolment).unwrap();
+    assert!(profiles.is_of_server(&name, &token(&authority, "elsewhere:1")), "by its authority");
+    assert!(profiles.is_of_server(&name, &token(&other, "files.example.org:1")), "by an address");
+    assert!(!profiles.is_of_server(&name, &token(&other, "files.example.org:2")));
+
+    fs::write(directory.path().join("work").join(DESCRIPTION), "").unwrap();
+    assert!(
+        !profiles.is_of_server(&name, &token(&other, "h:1")),
+        "the authority of a damaged one still counts"
+    );
+    fs::write(directory.path().join("work").join(AUTHORITY), "").unwrap();
+    assert!(profiles.is_of_server(&name, &token(&other, "h:1")), "too damaged to tell");
+}
+
+#[test]
+fn a_profile_is_replaced_renamed_and_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let profiles = Profiles::new(directory.path().to_owned());
+    let [work, home]: [Name; 2] = ["work", "home"].map(|name| name.parse().unwrap());
+    let files = || fs::read_dir(directory.path()).unwrap().count();
+    let (_, first) = enrolment();
+    let (_, second) = enrolment();
+    profiles.reserve_again(&work).unwrap().save(&first).unwrap();
+
+    drop(profiles.reserve_again(&work).unwrap());
+    assert_eq!(profiles.load(&work).unwrap().trust_domain, first.trust_domain, "until another one is there");
+    profiles.reserve_again(&work).unwrap().save(&second).unwrap();
+    assert_eq!(profiles.load(&work).unwrap().trust_domain, second.trust_domain);
+    assert_eq!(files(), 1, "nothing is left of the old one");
+
+    profiles.reserve(&home).unwrap().save(&first).unwrap();
+    assert!(matches!(profiles.rename(&work, &home), Err(ProfileError::Exists { .. })));
+    profiles.remove(&home).unwrap();
+    assert_eq!(files(), 1, "nor of one that is removed");
+    assert!(matches!(profiles.remove(&home), Err(ProfileError::Missing(_))));
+    profiles.rename(&work, &home).unwrap();
+    assert_eq!(profiles.load(&home).unwrap().trust_domain, second.trust_domain);
+    assert!(matches!(profiles.rename(&work, &"x".parse().unwrap()), Err(ProfileError::Missing(_))));
+}
+
 #[cfg(unix)]
 #[test]
 fn nobody_else_can_read_a_profile() {

@@ -1,0 +1,121 @@
+//! Profiles: joining, joining again, renaming, removing.
+
+use std::time::SystemTime;
+
+use sealift_certs::JoinToken;
+use sealift_protocol::Name;
+use sealift_transfer::profile::{ProfileError, default_name};
+use sealift_transfer::{Error, Profiles};
+
+use super::{ProfileInfo, Shared, Update, options};
+use crate::model::queue::Trouble;
+
+/// What there is to know of all profiles.
+pub(crate) fn infos(profiles: &Profiles) -> Vec<ProfileInfo> {
+    let names = profiles.names().unwrap_or_default();
+    let info = |name: Name| match profiles.load(&name) {
+        Ok(profile) => ProfileInfo {
+            name,
+            identity: Some(profile.identity.clone()),
+            server: profile.addresses.first().map(ToString::to_string).unwrap_or_default(),
+            expires: profile.validity().ok().map(|validity| validity.not_after),
+            renew: profile.validity().is_ok_and(|validity| validity.should_renew(SystemTime::now())),
+            trouble: None,
+        },
+        Err(error) => {
+            let trouble = Some(Trouble::from(&Error::from(error)));
+            ProfileInfo { name, identity: None, server: String::new(), expires: None, renew: false, trouble }
+        }
+    };
+    names.into_iter().map(info).collect()
+}
+
+/// Trades a token for a profile. It takes the place of the one that is of no use any more, if that is of the same
+/// server: `again`, or one that has expired. Else it gets the `name`, or one that is free.
+pub(super) async fn join(shared: &Shared, token: &str, name: &str, again: Option<Name>) {
+    let joined = try_to_join(shared, token, name, again).await;
+    let name = match joined {
+        Ok(name) => name,
+        Err(trouble) => return shared.tell(Update::NotJoined(trouble)),
+    };
+    shared.forget_clients(&name);
+    // What waited for it goes on.
+    shared.queue().release(&name);
+    shared.stirred.notify_one();
+    shared.tell(Update::Profiles(infos(&shared.profiles)));
+    shared.tell(Update::Joined(name));
+}
+
+async fn try_to_join(shared: &Shared, token: &str, name: &str, again: Option<Name>) -> Result<Name, Trouble> {
+    let token = token.parse::<JoinToken>().map_err(|error| Trouble::of_person(error.to_string()))?;
+    let failed = |error: Error| Trouble::from(&error);
+    let again = again.filter(|name| shared.profiles.is_of_server(name, &token));
+    let again = again.or_else(|| expired(shared, &token).filter(|_| name.is_empty()));
+    // First of all, so that no token is spent on a certificate that cannot be kept.
+    let (name, place) = match (again, name) {
+        (Some(name), _) => (name.clone(), shared.profiles.reserve_again(&name)),
+        (None, "") => {
+            let name = free_name(&shared.profiles);
+            (name.clone(), shared.profiles.reserve(&name))
+        }
+        (None, name) => {
+            let name = name.parse::<Name>().map_err(|error| Trouble::of_person(error.to_string()))?;
+            (name.clone(), shared.profiles.reserve(&name))
+        }
+    };
+    let place = place.map_err(|error| failed(error.into()))?;
+    let enrolment = sealift_transfer::join::join(&token, &options()).await.map_err(failed)?;
+    place.save(&enrolment).map_err(|error| failed(error.into()))?;
+    Ok(name)
+}
+
+/// An expired profile of the token's server.
+fn expired(shared: &Shared, token: &JoinToken) -> Option<Name> {
+    let now = SystemTime::now();
+    let has_expired = |info: &ProfileInfo| info.expires.is_some_and(|expires| expires <= now);
+    let mut expired = infos(&shared.profiles).into_iter().filter(has_expired).map(|info| info.name);
+    expired.find(|name| shared.profiles.is_of_server(name, token))
+}
+
+/// The name that the command line uses, or the first of `server-2`, `server-3`, ... that is free.
+fn free_name(profiles: &Profiles) -> Name {
+    let others = (2..).filter_map(|number| format!("server-{number}").parse::<Name>().ok());
+    let mut free = std::iter::once(default_name()).chain(others).filter(|name| !profiles.contains(name));
+    free.next().expect("there are more names than profiles")
+}
+
+/// Removes a profile, and its transfers from the list.
+pub(super) fn remove(shared: &Shared, name: Name) {
+    change(shared, &name.clone(), shared.profiles.remove(&name), |shared| {
+        shared.queue().forget_server(&name);
+        Update::Removed(name)
+    });
+}
+
+/// Gives a profile and its transfers another name.
+pub(super) fn rename(shared: &Shared, from: Name, to: Name) {
+    change(shared, &from.clone(), shared.profiles.rename(&from, &to), |shared| {
+        shared.queue().rename_server(&from, &to);
+        Update::Renamed { from, to }
+    });
+}
+
+/// Nothing of the engine runs between the change on the disk and that of the queue.
+fn change(
+    shared: &Shared,
+    name: &Name,
+    changed: Result<(), ProfileError>,
+    then: impl FnOnce(&Shared) -> Update,
+) {
+    match changed {
+        Ok(()) => {
+            shared.forget_clients(name);
+            let update = then(shared);
+            shared.stirred.notify_one();
+            shared.dirty.notify_one();
+            shared.tell(Update::Profiles(infos(&shared.profiles)));
+            shared.tell(update);
+        }
+        Err(error) => shared.tell(Update::Failed(Trouble::from(&Error::from(error)))),
+    }
+}

@@ -1,0 +1,175 @@
+//! What people do with files: upload, download, rename, move, delete.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use sealift_protocol::RemotePath;
+use sealift_protocol::message::{Entry, EntryKind};
+
+use super::browser;
+use super::conflict::Choice;
+use super::queue::{Queue, Spec};
+use super::{Dialog, Model, Undo};
+use crate::engine::Command;
+use crate::texts;
+
+impl Model {
+    /// Everything that is selected, with its path.
+    pub fn selected(&self) -> Vec<(RemotePath, Entry)> {
+        let with_path = |entry: &Entry| Some((self.browser.path_of(entry)?, entry.clone()));
+        self.browser.selection().filter_map(with_path).collect()
+    }
+
+    /// Uploads local files and directories to the directory that is shown.
+    pub fn upload(&mut self, paths: Vec<PathBuf>) {
+        if paths.is_empty() {
+            return;
+        }
+        if self.browser.path.as_str() == "/" {
+            let trouble = texts::upload_needs_a_space();
+            self.notices.complain(&trouble, Instant::now());
+            return;
+        }
+        let to = self.browser.path.clone();
+        self.command(|profile| Command::PlanUploads { profile, paths, to });
+    }
+
+    /// Uploads files that were copied in a file manager: they come as their paths or addresses, one on each line.
+    pub fn paste(&mut self, text: &str) {
+        let paths = text.lines().map(|line| local_path(line.trim()));
+        self.upload(paths.filter(|path| path.is_absolute() && path.exists()).collect());
+    }
+
+    /// Asks where to put what is selected.
+    pub fn ask_where_to_download(&mut self) {
+        let entries: Vec<_> = self
+            .selected()
+            .into_iter()
+            .filter(|(_, entry)| entry.kind != EntryKind::Link)
+            .map(|(path, entry)| (path, browser::is_place(&entry), Some(entry.size)))
+            .collect();
+        if !entries.is_empty() {
+            self.dialog = Some(Dialog::download_to(entries, self.downloads.clone(), None));
+        }
+    }
+
+    /// Downloads into a local directory.
+    pub fn download(&mut self, entries: Vec<(RemotePath, bool, Option<u64>)>, to: PathBuf) {
+        self.downloads.clone_from(&to);
+        self.command(|profile| Command::PlanDownloads { profile, entries, to });
+    }
+
+    /// Decides about names that are taken.
+    pub fn decide(&mut self, choice: Choice, all: bool) {
+        let specs = self.conflicts.decide(choice, all);
+        self.enqueue(specs);
+    }
+
+    pub(super) fn enqueue(&mut self, specs: Vec<Spec>) {
+        if !specs.is_empty() {
+            self.queue().add(specs);
+            self.commands.push(Command::Stir);
+        }
+    }
+
+    /// Changes the queue, and has the engine look at it.
+    pub fn with_queue(&mut self, change: impl FnOnce(&mut Queue)) {
+        change(&mut self.queue());
+        self.commands.push(Command::Stir);
+    }
+
+    /// Makes a folder in the directory that is shown.
+    pub fn make_folder(&mut self, name: &str) {
+        match self.browser.path.join(name.trim()) {
+            Ok(path) => self.command(|profile| Command::MakeFolder { profile, path }),
+            Err(error) => self.complain_about(&error.into()),
+        }
+    }
+
+    /// Gives an entry another name in its directory.
+    pub fn rename(&mut self, path: RemotePath, name: &str) {
+        let text = path.as_str();
+        let above = text.rsplit_once('/').map_or("", |(above, _)| above);
+        match sealift_protocol::path::check_name(name).and_then(|()| format!("{above}/{name}").parse()) {
+            Ok(to) if to == path => {}
+            Ok(to) => self.command(|profile| Command::Move { profile, pairs: vec![(path, to)], back: false }),
+            Err(error) => self.complain_about(&error.into()),
+        }
+    }
+
+    /// Moves or copies entries into a directory.
+    pub fn transplant(&mut self, paths: Vec<RemotePath>, to: &str, copy: bool) {
+        let directory = match to.trim().parse::<RemotePath>() {
+            Ok(directory) => directory,
+            Err(error) => return self.complain_about(&error.into()),
+        };
+        let target = |path: RemotePath| {
+            let to = directory.join(path.file_name()?).ok()?;
+            (to != path).then_some((path, to))
+        };
+        let pairs: Vec<_> = paths.into_iter().filter_map(target).collect();
+        if pairs.is_empty() {
+            return;
+        }
+        self.command(|profile| match copy {
+            true => Command::Copy { profile, pairs },
+            false => Command::Move { profile, pairs, back: false },
+        });
+    }
+
+    /// Deletes entries, directories with all that is in them.
+    pub fn delete(&mut self, paths: Vec<RemotePath>) {
+        self.command(|profile| Command::Delete { profile, paths, recursive: true });
+    }
+
+    /// Takes back what a message tells of.
+    pub fn undo(&mut self, undo: Undo) {
+        self.command(|profile| match undo {
+            Undo::MoveBack(pairs) => Command::Move { profile, pairs, back: true },
+            Undo::RemoveFolder(path) => Command::Delete { profile, paths: vec![path], recursive: false },
+        });
+    }
+}
+
+/// A path, or a `file:` address as RFC 8089 has it, in which other bytes than those of plain letters are escaped.
+fn local_path(text: &str) -> PathBuf {
+    let Some(escaped) = text.strip_prefix("file://") else { return text.into() };
+    let mut bytes = Vec::with_capacity(escaped.len());
+    let mut rest = escaped.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let digit = |at: usize| behind.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+        let escaped = (digit(0).zip(digit(1))).filter(|_| *first == b'%');
+        // Two digits are at most 255.
+        let byte = escaped.and_then(|(high, low)| u8::try_from(16 * high + low).ok());
+        rest = if byte.is_some() { &behind[2..] } else { behind };
+        bytes.push(byte.unwrap_or(*first));
+    }
+    system_path(bytes)
+}
+
+#[cfg(unix)]
+fn system_path(bytes: Vec<u8>) -> PathBuf {
+    <std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(bytes).into()
+}
+
+/// Of `/C:/x` without its first slash.
+#[cfg(not(unix))]
+fn system_path(bytes: Vec<u8>) -> PathBuf {
+    String::from_utf8_lossy(&bytes).trim_start_matches('/').into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn pasted_addresses_are_paths() {
+        use std::os::unix::ffi::OsStrExt;
+        let path = |text: &str| local_path(text).as_os_str().as_bytes().to_vec();
+        assert_eq!(path("/home/a%20b"), b"/home/a%20b");
+        assert_eq!(path("file:///home/a%20b/100%25"), b"/home/a b/100%");
+        assert_eq!(path("file:///caf%E9%zz%"), b"/caf\xe9%zz%");
+        assert_eq!(path("file:///%+1"), b"/%+1", "no digits");
+    }
+}

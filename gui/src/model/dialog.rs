@@ -1,0 +1,90 @@
+//! What is asked before something is done, and what takes it back.
+
+use std::path::PathBuf;
+
+use sealift_protocol::{Name, RemotePath};
+
+use super::queue::ItemId;
+
+/// What is being asked.
+#[derive(Debug, Clone)]
+pub enum Dialog {
+    /// The name of a new folder.
+    NewFolder {
+        /// What is typed.
+        name: String,
+    },
+    /// A new name.
+    Rename {
+        /// Of what.
+        path: RemotePath,
+        /// What is typed.
+        name: String,
+    },
+    /// Where to move or copy.
+    Transplant {
+        /// What.
+        paths: Vec<RemotePath>,
+        /// What is typed.
+        to: String,
+        /// Whether the original stays.
+        copy: bool,
+    },
+    /// Whether to delete.
+    Delete {
+        /// What.
+        paths: Vec<RemotePath>,
+        /// Whether folders are among it, which go with all that is in them.
+        folders: bool,
+    },
+    /// Another name of a server.
+    RenameServer {
+        /// Which one.
+        profile: Name,
+        /// What is typed.
+        name: String,
+    },
+    /// Whether to remove a server from this computer.
+    RemoveServer {
+        /// Which one.
+        profile: Name,
+        /// How many of its transfers go with it.
+        transfers: usize,
+    },
+    /// The path of a local file to upload.
+    UploadPath {
+        /// What is typed.
+        path: String,
+    },
+    /// Where downloads go.
+    DownloadTo {
+        /// What.
+        entries: Vec<(RemotePath, bool, Option<u64>)>,
+        /// What is typed.
+        to: String,
+        /// What was chosen before anything was typed: a path that is no text cannot be typed.
+        chosen: PathBuf,
+        /// The entry of the queue that this is another place for.
+        instead: Option<ItemId>,
+    },
+}
+
+impl Dialog {
+    /// Asks where downloads go, with a suggestion.
+    pub fn download_to(
+        entries: Vec<(RemotePath, bool, Option<u64>)>,
+        chosen: PathBuf,
+        instead: Option<ItemId>,
+    ) -> Self {
+        Self::DownloadTo { entries, to: chosen.display().to_string(), chosen, instead }
+    }
+}
+
+/// What takes back something that was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undo {
+    /// Move everything back: from where it is now, to where it was.
+    MoveBack(Vec<(RemotePath, RemotePath)>),
+    /// Remove a folder that is still empty.
+    RemoveFolder(RemotePath),
+}

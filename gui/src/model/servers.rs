@@ -1,0 +1,131 @@
+//! Servers: which one is shown, and how they come and go.
+
+use std::time::{Instant, SystemTime};
+
+use sealift_protocol::Name;
+use sealift_transfer::profile::default_name;
+
+use super::browser::Browser;
+use super::queue::Trouble;
+use super::{Details, Dialog, Link, Log, Model, Screen, root};
+use crate::engine::{Command, ProfileInfo};
+use crate::texts;
+
+impl Model {
+    /// Shows the servers that there are: the first of the wanted ones that is among them, or else the one that the
+    /// command line uses by default, or else the first.
+    pub fn begin(&mut self, profiles: Vec<ProfileInfo>, wanted: impl IntoIterator<Item = Option<Name>>) {
+        self.profiles = profiles;
+        let known = |name: &Name| self.profiles.iter().any(|profile| profile.name == *name);
+        let wanted = wanted.into_iter().flatten().chain([default_name()]).find(known);
+        let first = wanted.or_else(|| self.profiles.first().map(|profile| profile.name.clone()));
+        match first {
+            Some(name) => self.open(name),
+            None => self.screen = Screen::Join,
+        }
+    }
+
+    /// Shows another server.
+    pub fn open(&mut self, profile: Name) {
+        self.profile = Some(profile);
+        self.link = Link::Connecting;
+        self.account = None;
+        self.details = Details::default();
+        self.log = Log::default();
+        let (sort, descending) = (self.browser.sort, self.browser.descending);
+        self.browser = Browser::at(root());
+        (self.browser.sort, self.browser.descending) = (sort, descending);
+        self.screen = Screen::Browse;
+        self.connect();
+    }
+
+    /// Tries to reach the server again.
+    pub fn connect(&mut self) {
+        self.link = Link::Connecting;
+        self.command(Command::Connect);
+    }
+
+    /// Joins with the token that is typed.
+    pub fn submit_join(&mut self) {
+        if self.join.busy {
+            return;
+        }
+        self.join.busy = true;
+        self.join.trouble = None;
+        let (token, name) = (self.join.token.trim().to_owned(), self.join.name.trim().to_owned());
+        self.commands.push(Command::Join { token, name, again: self.join.again.clone() });
+    }
+
+    /// Shows where a token goes: for one more server, or for one of which the identity is of no use any more.
+    pub fn ask_to_join(&mut self, again: Option<Name>) {
+        if !self.join.busy {
+            self.join.trouble = None;
+            self.join.again = again;
+        }
+        self.screen = Screen::Join;
+    }
+
+    /// A server was joined.
+    pub(super) fn joined(&mut self, name: Name, now: Instant) {
+        let again = std::mem::take(&mut self.join).again;
+        if again.as_ref().is_some_and(|again| *again != name) {
+            self.notices.tell(texts::joined_another(name.as_str()), None, now);
+        }
+        if again == self.profile && self.profile.as_ref() == Some(&name) {
+            // One goes on where one was.
+            self.screen = Screen::Browse;
+            self.connect();
+        } else {
+            self.open(name);
+        }
+    }
+
+    /// Asks whether a server is to be removed.
+    pub fn ask_to_remove(&mut self, profile: Name) {
+        let transfers = self.queue().unfinished(&profile);
+        self.dialog = Some(Dialog::RemoveServer { profile, transfers });
+    }
+
+    /// Removes a server from this computer.
+    pub fn remove_server(&mut self, profile: Name) {
+        self.commands.push(Command::RemoveProfile(profile));
+    }
+
+    /// A server was removed.
+    pub(super) fn removed(&mut self, name: &Name, now: Instant) {
+        self.notices.tell(texts::removed(name.as_str()), None, now);
+        if self.profile.as_ref() == Some(name) {
+            self.profile = None;
+            self.account = None;
+            let left = std::mem::take(&mut self.profiles);
+            self.begin(left, None);
+        }
+    }
+
+    /// Gives a server another name on this computer.
+    pub fn rename_server(&mut self, from: Name, to: &str) {
+        match to.trim().parse::<Name>() {
+            Ok(to) if to == from => {}
+            Ok(to) => self.commands.push(Command::RenameProfile { from, to }),
+            Err(error) => self.notices.complain(&Trouble::of_person(error.to_string()), Instant::now()),
+        }
+    }
+
+    /// A server has another name.
+    pub(super) fn renamed(&mut self, from: &Name, to: Name) {
+        if self.profile.as_ref() == Some(from) {
+            self.profile = Some(to);
+        }
+    }
+
+    /// Renews this computer's certificate.
+    pub fn renew(&mut self) {
+        self.command(Command::Renew);
+    }
+
+    /// When this computer's certificate expires, as far as that is known.
+    pub fn expires(&self) -> Option<SystemTime> {
+        let name = self.profile.as_ref()?;
+        self.profiles.iter().find(|profile| profile.name == *name)?.expires
+    }
+}
