@@ -47,6 +47,8 @@ pub(crate) const UPLOAD: &str = "Upload";
 pub(crate) const UPLOAD_FILES: &str = "Files\u{2026}";
 pub(crate) const UPLOAD_FOLDER: &str = "Folder\u{2026}";
 pub(crate) const UPLOAD_PATH: &str = "By its path\u{2026}";
+pub(crate) const CHOOSE_FILES: &str = "Files to upload";
+pub(crate) const CHOOSE_FOLDER: &str = "Folder to upload";
 pub(crate) const DOWNLOAD: &str = "Download";
 pub(crate) const NEW_FOLDER: &str = "New folder";
 pub(crate) const FILTER: &str = "Filter";
@@ -362,6 +364,18 @@ pub(crate) fn state_unusable(path: &Path, reason: &str) -> Trouble {
 
 pub(crate) fn upload_needs_a_space() -> Trouble {
     Trouble { message: "This is the list of spaces: open one, and upload there".into(), mend: Mend::Person }
+}
+
+/// What to do where the system shows no file dialog.
+pub(crate) fn no_file_dialog(for_downloads: bool) -> Trouble {
+    let way = match for_downloads {
+        true => "type the folder's path",
+        false => "upload by path with Ctrl+U",
+    };
+    let message = format!(
+        "This system shows no file dialog: {way}, or install zenity or the xdg-desktop-portal of this desktop"
+    );
+    Trouble { message, mend: Mend::Person }
 }
 
 /// What an entry is.
