@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use eframe::egui;
 
-/// The shortest time between two pictures that transfers ask for: twenty in a second.
-const FRAME: Duration = Duration::from_millis(50);
+/// The shortest time between two pictures that transfers ask for: ten in a second. More could not be read, and where the
+/// processor draws, each costs as much as ten megabytes of an upload.
+const FRAME: Duration = Duration::from_millis(100);
 
 /// Asks for a new picture when there is something new to see, and never otherwise.
 #[derive(Debug, Default)]
@@ -28,7 +29,7 @@ impl Waker {
         self.asked.store(false, Ordering::Release);
     }
 
-    /// Asks for a picture, but not for more than twenty in a second.
+    /// Asks for a picture, but not for more than ten in a second.
     pub(super) fn soon(&self) {
         if !self.asked.swap(true, Ordering::AcqRel)
             && let Some(window) = self.window.get()

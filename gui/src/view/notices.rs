@@ -14,6 +14,8 @@ pub(super) fn show(window: &Context, model: &mut Model) {
     }
     let (mut undone, mut dismissed) = (None, None);
     let area = Area::new(Id::unique("notices")).order(Order::Foreground);
+    // Fading in would take a picture every few milliseconds, often while something else begins.
+    let area = area.fade_in(false);
     area.anchor(Align2::RIGHT_BOTTOM, Vec2::new(-16.0, -16.0)).show(window, |ui| {
         for notice in &notices {
             let frame = Frame::popup(ui.style()).inner_margin(Margin::symmetric(12, 8));
