@@ -49,6 +49,7 @@ def main():
     parser.add_argument("--delay", type=int, default=50, help="milliseconds added each way where latency is measured [50]")
     parser.add_argument("--connections", type=int, default=1000, help="the idle connections [1000]")
     parser.add_argument("--entries", type=int, default=1000000, help="the files in one large space, a multiple of 10000 [1000000]")
+    parser.add_argument("--queue", type=int, default=100000, help="the files in the desktop client's queue [100000]")
     parser.add_argument("--only", choices=parts.ALL, action="append", help="one part only; may be repeated")
     parser.add_argument("--peers", type=names, metavar="NAME,...",
                         help=f"beside which peers, where a part has them: {', '.join(peer.name for peer in peers.ALL[1:])}, or all "
