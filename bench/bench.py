@@ -7,7 +7,8 @@
     python3 bench/bench.py --only trees --only far --files 2000 --delay 20
 
 Standard library only. Builds Sealift if it has to. Peers are measured where they are installed (Debian: `apt-get
-install openssh-server openssh-client rsync nginx libnginx-mod-http-dav-ext curl openssl rclone`) and left out where not.
+install openssh-server openssh-client rsync nginx libnginx-mod-http-dav-ext curl openssl rclone`) and left out where not; so
+is the desktop client without a screen (`apt-get install xvfb libgl1 libgl1-mesa-dri libegl1 libxkbcommon-x11-0`).
 The peers of one line take turns within each run, so that ratios hold although a machine's speed drifts. Each result is
 verified. Uploads to Sealift are durable when they are acknowledged; no other peer here syncs what it stores.
 """
