@@ -5,7 +5,7 @@
 set -eu
 fail() { echo "FAILED: $*" >&2; exit 1; }
 work=$(mktemp -d)
-screen= window=
+screen='' window=''
 # shellcheck disable=SC2317  # called by the trap
 finish() {
     [ -z "$window" ] || kill "$window" 2>/dev/null || true

@@ -45,3 +45,35 @@ impl Waker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[test]
+    fn whatever_happens_between_two_pictures_asks_for_one_and_not_at_once() {
+        let (window, waker) = (egui::Context::default(), Waker::default());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let log = asked.clone();
+        window.set_request_repaint_callback(move |info| log.lock().unwrap().push(info.delay));
+        waker.attach(window.clone());
+        let draw = || {
+            let mut drawn = window.run_ui(egui::RawInput::default(), |_| waker.drawing());
+            // Nobody shows it.
+            drawn.textures_delta.clear();
+        };
+        // The first pictures ask for others by themselves.
+        (0..3).for_each(|_| draw());
+        for _ in 0..5 {
+            asked.lock().unwrap().clear();
+            (0..1000).for_each(|_| waker.soon());
+            assert_eq!(*asked.lock().unwrap(), [Duration::from_millis(100)]);
+            draw();
+        }
+        asked.lock().unwrap().clear();
+        draw();
+        assert!(asked.lock().unwrap().is_empty(), "nothing has happened");
+    }
+}
