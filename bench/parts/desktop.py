@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from material import digest, random_file, random_tree, read_through
-from measure import measure, warm_pages
+from measure import measure
 from peers import Sealift
 from peers.peer import find
 from report import interleaved, median, table
@@ -82,7 +82,6 @@ def large_upload(arguments, screen):
             os.sync()
             time.sleep(1)
             read_through(source)
-            warm_pages(size + size // 4)
             if way == "put":
                 result = measure(peer.upload(source, "big"), peer.environment())
                 figure = {"cpu": result.cpu, "peak": result.peak}
