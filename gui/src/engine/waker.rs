@@ -7,7 +7,7 @@ use std::time::Duration;
 use eframe::egui;
 
 /// The shortest time between two pictures that transfers ask for: ten in a second. More could not be read, and where the
-/// processor draws, each costs as much as ten megabytes of an upload.
+/// processor draws, each costs as much as seven megabytes of an upload.
 const FRAME: Duration = Duration::from_millis(100);
 
 /// Asks for a new picture when there is something new to see, and never otherwise.
