@@ -7,7 +7,8 @@
     python3 bench/bench.py --only trees --only far --files 2000 --delay 20
 
 Standard library only. Builds Sealift if it has to. Peers are measured where they are installed (Debian: `apt-get
-install openssh-server openssh-client rsync nginx libnginx-mod-http-dav-ext curl openssl rclone`) and left out where not.
+install openssh-server openssh-client rsync nginx libnginx-mod-http-dav-ext curl openssl rclone`) and left out where not; so
+is the desktop client without a screen (`apt-get install xvfb libgl1 libgl1-mesa-dri libegl1 libxkbcommon-x11-0`).
 The peers of one line take turns within each run, so that ratios hold although a machine's speed drifts. Each result is
 verified. Uploads to Sealift are durable when they are acknowledged; no other peer here syncs what it stores.
 """
@@ -49,6 +50,7 @@ def main():
     parser.add_argument("--delay", type=int, default=50, help="milliseconds added each way where latency is measured [50]")
     parser.add_argument("--connections", type=int, default=1000, help="the idle connections [1000]")
     parser.add_argument("--entries", type=int, default=1000000, help="the files in one large space, a multiple of 10000 [1000000]")
+    parser.add_argument("--queue", type=int, default=100000, help="the files in the desktop client's queue [100000]")
     parser.add_argument("--only", choices=parts.ALL, action="append", help="one part only; may be repeated")
     parser.add_argument("--peers", type=names, metavar="NAME,...",
                         help=f"beside which peers, where a part has them: {', '.join(peer.name for peer in peers.ALL[1:])}, or all "

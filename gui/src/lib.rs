@@ -71,7 +71,8 @@ fn run(token: Option<String>) -> Result<(), String> {
         .with_inner_size(app.look.size)
         .with_maximized(app.look.maximized)
         .with_min_inner_size([640.0, 440.0]);
-    let options = eframe::NativeOptions { viewport, ..eframe::NativeOptions::default() };
+    // There are no gradients here, and a screen without a graphics card would pay for every point.
+    let options = eframe::NativeOptions { viewport, dithering: false, ..eframe::NativeOptions::default() };
     let start = Box::new(move |creation: &eframe::CreationContext<'_>| {
         app.attach(&creation.egui_ctx);
         Ok(Box::new(app) as Box<dyn eframe::App>)

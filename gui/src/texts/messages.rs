@@ -89,3 +89,14 @@ pub(crate) fn state_unusable(path: &Path, reason: &str) -> Trouble {
 pub(crate) fn upload_needs_a_space() -> Trouble {
     Trouble::of_person("This is the list of spaces: open one, and upload there")
 }
+
+/// What to do where the system shows no file dialog.
+pub(crate) fn no_file_dialog(for_downloads: bool) -> Trouble {
+    let way = match for_downloads {
+        true => "type the folder's path",
+        false => "upload by path with Ctrl+U",
+    };
+    Trouble::of_person(format!(
+        "This system shows no file dialog: {way}, or install zenity or the xdg-desktop-portal of this desktop"
+    ))
+}

@@ -28,6 +28,8 @@ pub(super) fn show(window: &Context, model: &mut Model, page: Rect) {
     let notices = &notices[notices.len() - fit..];
     let (mut undone, mut dismissed) = (None, None);
     let area = Area::new(Id::unique("notices")).order(Order::Foreground);
+    // Fading in would take a picture every few milliseconds, often while something else begins.
+    let area = area.fade_in(false);
     let at = page.center_bottom() - Vec2::new(0.0, 2.0 * GAP);
     area.pivot(Align2::CENTER_BOTTOM).fixed_pos(at).show(window, |ui| {
         for notice in notices {

@@ -2,10 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
 
 use eframe::egui::Context;
 
 use crate::model::{Dialog, Model};
+use crate::texts;
+
+/// What came of a dialog: nothing chosen, if it was cancelled; `None`, if the system showed none.
+type Chosen = Option<Vec<PathBuf>>;
 
 /// What is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +26,7 @@ pub(super) enum Pick {
 /// A file dialog that may be open.
 #[derive(Debug, Default)]
 pub(super) struct Picker {
-    open: Option<(Pick, Receiver<Vec<PathBuf>>)>,
+    open: Option<(Pick, Receiver<Chosen>)>,
 }
 
 impl Picker {
@@ -33,23 +38,25 @@ impl Picker {
         let (send, chosen) = channel();
         let window = window.clone();
         // The dialog is made here, since some systems want that on the window's thread, and waited for elsewhere.
-        let dialog = rfd::AsyncFileDialog::new();
-        let waiting: std::pin::Pin<Box<dyn Future<Output = Vec<PathBuf>> + Send>> = match pick {
+        let dialog = rfd::AsyncFileDialog::new().set_title(match pick {
+            Pick::Files => texts::PICK_FILES,
+            Pick::Folder => texts::PICK_FOLDER,
+            Pick::Target => texts::LOCAL_FOLDER,
+        });
+        let waiting: std::pin::Pin<Box<dyn Future<Output = Chosen> + Send>> = match pick {
             Pick::Files => {
                 let picking = dialog.pick_files();
-                Box::pin(async move { paths(picking.await.unwrap_or_default()) })
+                Box::pin(async move { picking.await.map(paths) })
             }
+            // Several, since only so it can be told apart whether one was cancelled or there was none.
             Pick::Folder | Pick::Target => {
-                let picking = dialog.pick_folder();
-                Box::pin(async move { paths(picking.await.into_iter().collect()) })
+                let picking = dialog.pick_folders();
+                Box::pin(async move { picking.await.map(paths) })
             }
         };
         std::thread::spawn(move || {
-            let chosen = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                Ok(runtime) => runtime.block_on(waiting),
-                Err(_) => Vec::new(),
-            };
-            let _ = send.send(chosen);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let _ = send.send(runtime.ok().and_then(|runtime| runtime.block_on(waiting)));
             window.request_repaint();
         });
         self.open = Some((pick, chosen));
@@ -61,10 +68,17 @@ impl Picker {
         let chosen = match chosen.try_recv() {
             Ok(chosen) => chosen,
             Err(std::sync::mpsc::TryRecvError::Empty) => return,
-            Err(std::sync::mpsc::TryRecvError::Disconnected) => Vec::new(),
+            Err(std::sync::mpsc::TryRecvError::Disconnected) => None,
         };
         let pick = *pick;
         self.open = None;
+        let Some(chosen) = chosen else {
+            // Elsewhere the system always has one, and this is how it says that nothing was chosen.
+            if cfg!(not(any(windows, target_os = "macos"))) {
+                model.notices.complain(&texts::no_file_dialog(pick == Pick::Target), Instant::now());
+            }
+            return;
+        };
         match (pick, &mut model.dialog) {
             (Pick::Files | Pick::Folder, _) => model.upload(chosen),
             (Pick::Target, Some(Dialog::DownloadTo { to, chosen: place, .. })) => {
@@ -80,4 +94,33 @@ impl Picker {
 
 fn paths(handles: Vec<rfd::FileHandle>) -> Vec<PathBuf> {
     handles.into_iter().map(|handle| handle.path().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::model::queue::Queue;
+
+    #[cfg(not(any(windows, target_os = "macos")))]
+    #[test]
+    fn where_the_system_has_no_file_dialog_the_way_without_one_is_named() {
+        for (pick, way) in [(Pick::Files, "Ctrl+U"), (Pick::Folder, "Ctrl+U"), (Pick::Target, "type")] {
+            let mut model = Model::new(Arc::new(Mutex::new(Queue::new(1))), PathBuf::from("/"));
+            let (send, chosen) = channel();
+            let mut picker = Picker { open: Some((pick, chosen)) };
+            send.send(Some(Vec::new())).unwrap();
+            picker.take(&mut model);
+            assert!(model.notices.at(Instant::now()).is_empty(), "who cancels knows it");
+
+            let (send, chosen) = channel();
+            let mut picker = Picker { open: Some((pick, chosen)) };
+            send.send(None).unwrap();
+            picker.take(&mut model);
+            let told = model.notices.at(Instant::now());
+            assert!(told[0].text.contains(way) && told[0].text.contains("xdg-desktop-portal"), "{told:?}");
+            assert!(picker.open.is_none(), "it can be tried again");
+        }
+    }
 }
