@@ -28,8 +28,7 @@ def bulk(arguments):
                 argv = peer.upload(source, "big") if name == "up" else peer.download("big", target)
                 target.unlink(missing_ok=True)
                 os.sync()
-                # What was deleted is given back to the disk meanwhile. After two seconds it still slowed down whoever came
-                # next, by a third.
+                # What was deleted is given back to the disk meanwhile, which would slow down whoever comes next.
                 time.sleep(6)
                 read_through(source, peer.data)
                 warm_pages(size + size // 4)
