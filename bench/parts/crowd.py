@@ -21,7 +21,7 @@ def crowd(arguments):
         peer.start()
         try:
             os.sync()
-            time.sleep(6)  # as long as what was deleted slows down whoever comes next
+            time.sleep(6)  # what was deleted is given back to the disk meanwhile
             read_through(*sources)
             warm_pages(2 * CLIENTS * size)
             begun = time.perf_counter()

@@ -59,35 +59,29 @@ impl<R> TlsReader<R> {
         Self { stream, key, shared, received, start, opened, key_updates: 0, end }
     }
 
-    /// Opens the record into `room` if it fits there.
+    /// Opens the record, into `room` if it fits there.
     fn open(&mut self, record: Range<usize>, room: &mut ReadBuf<'_>) -> Result<(), Error> {
         let inner = inner_length(record.len());
-        if inner <= room.remaining() {
+        let (kind, message) = if inner <= room.remaining() {
             let plaintext = room.initialize_unfilled_to(inner);
-            match self.key.open(&self.received[record], plaintext)? {
-                (DATA, count) => {
-                    room.advance(count);
-                    self.key_updates = 0;
-                }
-                (kind, count) => {
-                    let message = plaintext[..count].to_vec();
-                    self.message(kind, &message)?;
-                }
+            let (kind, count) = self.key.open(&self.received[record], plaintext)?;
+            if kind == DATA {
+                room.advance(count);
+                self.key_updates = 0;
+                return Ok(());
             }
+            (kind, plaintext[..count].to_vec())
         } else {
             let start = record.start + HEADER;
-            match self.key.open_in_place(&mut self.received[record])? {
-                (DATA, count) => {
-                    self.opened = start..start + count;
-                    self.key_updates = 0;
-                }
-                (kind, count) => {
-                    let message = self.received[start..start + count].to_vec();
-                    self.message(kind, &message)?;
-                }
+            let (kind, count) = self.key.open_in_place(&mut self.received[record])?;
+            if kind == DATA {
+                self.opened = start..start + count;
+                self.key_updates = 0;
+                return Ok(());
             }
-        }
-        Ok(())
+            (kind, self.received[start..start + count].to_vec())
+        };
+        self.message(kind, &message)
     }
 
     /// Takes a record that carries no data.
