@@ -1,7 +1,9 @@
 //! What hands do: dragging, deciding for several, looking for something, taking things back.
 
 use eframe::egui::{Key, Modifiers, Pos2, Vec2, accesskit::Role};
+use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
+use sealift_gui::App;
 use sealift_gui::model::queue::State;
 use sealift_tests::World;
 
@@ -94,15 +96,12 @@ async fn of_several_taken_names_one_is_decided_alone_and_the_rest_together() {
     desk.click("Replace");
     desk.until("the three", |screen| screen.state().model.queue().totals().done == 3);
     assert_eq!(desk.transfers().len(), 3, "the first one stays as it is");
-    let size = |desk: &Desk, name: &str| {
-        let browser = &desk.screen.state().model.browser;
+    let size = |screen: &Harness<'static, App>, name: &str| {
+        let browser = &screen.state().model.browser;
         browser.row_of(name).and_then(|row| browser.row(row)).map(|entry| entry.size)
     };
-    desk.until("the new contents", |screen| {
-        let browser = &screen.state().model.browser;
-        browser.row_of("d.txt").and_then(|row| browser.row(row)).is_some_and(|entry| entry.size == 15)
-    });
-    assert_eq!(names.map(|name| size(&desk, name)), [Some(3), Some(15), Some(15), Some(15)]);
+    desk.until("the new contents", |screen| size(screen, "d.txt") == Some(15));
+    assert_eq!(names.map(|name| size(&desk.screen, name)), [Some(3), Some(15), Some(15), Some(15)]);
 
     // The next question is not decided by the last answer.
     desk.drop_files(&paths[..2]);
