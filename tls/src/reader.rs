@@ -14,7 +14,7 @@ use crate::record::{ALERT, DATA, HANDSHAKE, HEADER, Key, LONGEST, RECORD, inner_
 use crate::shared::Shared;
 
 /// How much is received at once: as much as fits in a core's own cache beside what it becomes.
-const FLIGHT: usize = 8 * RECORD;
+const FLIGHT: usize = 16 * RECORD;
 const _: () = assert!(FLIGHT >= LONGEST);
 
 /// New keys that a peer may ask for without sending anything in between.

@@ -47,15 +47,14 @@ impl Key {
     }
 
     /// Appends a record that carries `plaintext`, at most [`PLAINTEXT`] bytes of it.
-    pub(crate) fn seal(&mut self, kind: u8, plaintext: &[u8], records: &mut Vec<u8>) -> Result<(), Error> {
-        let header = header(plaintext.len() + 1 + TAG);
+    pub(crate) fn seal(&mut self, kind: u8, plaintext: &[u8], records: &mut Records) -> Result<(), Error> {
+        let made = header(plaintext.len() + 1 + TAG);
         let nonce = self.nonce()?;
-        records.extend_from_slice(&header);
-        let start = records.len();
-        records.resize(start + plaintext.len() + 1 + TAG, 0);
-        let (sealed, kind_and_tag) = records[start..].split_at_mut(plaintext.len());
+        let (header, sealed) = records.add(HEADER + plaintext.len() + 1 + TAG).split_at_mut(HEADER);
+        header.copy_from_slice(&made);
+        let (sealed, kind_and_tag) = sealed.split_at_mut(plaintext.len());
         self.key
-            .seal_out_of_place_scatter(nonce, Aad::from(header), plaintext, sealed, &[kind], kind_and_tag)
+            .seal_out_of_place_scatter(nonce, Aad::from(made), plaintext, sealed, &[kind], kind_and_tag)
             .map_err(|_| Error::EncryptError)
     }
 
@@ -89,6 +88,37 @@ impl Key {
         // No connection lives that long, but a nonce must never come twice.
         self.sequence = self.sequence.checked_add(1).ok_or(Error::EncryptError)?;
         Ok(Nonce::assume_unique_for_key(nonce))
+    }
+}
+
+/// Sealed records. Their memory is used again without being cleared.
+#[derive(Default)]
+pub(crate) struct Records {
+    memory: Vec<u8>,
+    filled: usize,
+}
+
+impl Records {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.memory[..self.filled]
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.memory.capacity()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.filled = 0;
+    }
+
+    /// Room for one more, of so many bytes.
+    fn add(&mut self, length: usize) -> &mut [u8] {
+        let start = self.filled;
+        self.filled += length;
+        if self.memory.len() < self.filled {
+            self.memory.resize(self.filled, 0);
+        }
+        &mut self.memory[start..self.filled]
     }
 }
 

@@ -9,11 +9,11 @@ use rustls::{AlertDescription, Error};
 use tokio::io::AsyncWrite;
 
 use crate::reader::KEY_UPDATE;
-use crate::record::{ALERT, DATA, HANDSHAKE, Key, PLAINTEXT};
+use crate::record::{ALERT, DATA, HANDSHAKE, Key, PLAINTEXT, Records};
 use crate::shared::Shared;
 
 /// How much is sealed and sent at once.
-const FLIGHT: usize = 4 * PLAINTEXT;
+const FLIGHT: usize = 16 * PLAINTEXT;
 
 /// Memory that is kept between messages.
 const KEEP: usize = 2 * 1024;
@@ -25,7 +25,7 @@ pub struct TlsWriter<W> {
     pub(crate) key: Key,
     shared: Arc<Shared>,
     /// Records, up to `sent` gone already.
-    pub(crate) sealed: Vec<u8>,
+    pub(crate) sealed: Records,
     sent: usize,
     /// How many records a key may seal.
     pub(crate) limit: u64,
@@ -34,7 +34,7 @@ pub struct TlsWriter<W> {
 
 impl<W> TlsWriter<W> {
     pub(crate) fn new(stream: W, key: Key, shared: Arc<Shared>, limit: u64) -> Self {
-        Self { stream, key, shared, sealed: Vec::new(), sent: 0, limit, ended: false }
+        Self { stream, key, shared, sealed: Records::default(), sent: 0, limit, ended: false }
     }
 
     fn seal(&mut self, kind: u8, plaintext: &[u8]) -> Result<(), Error> {
@@ -58,8 +58,9 @@ impl<W> TlsWriter<W> {
 impl<W: AsyncWrite + Unpin> TlsWriter<W> {
     /// Sends all that was sealed.
     fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.sent < self.sealed.len() {
-            let count = ready!(Pin::new(&mut self.stream).poll_write(context, &self.sealed[self.sent..]))?;
+        while self.sent < self.sealed.bytes().len() {
+            let count =
+                ready!(Pin::new(&mut self.stream).poll_write(context, &self.sealed.bytes()[self.sent..]))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -85,7 +86,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for TlsWriter<W> {
         if this.ended {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        if this.sealed.len() >= FLIGHT {
+        if this.sealed.bytes().len() >= FLIGHT {
             ready!(this.poll_send(context))?;
         }
         let mut taken = 0;
@@ -113,7 +114,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for TlsWriter<W> {
         }
         ready!(this.poll_send(context))?;
         if this.sealed.capacity() > KEEP {
-            this.sealed = Vec::new();
+            this.sealed = Records::default();
         }
         Pin::new(&mut this.stream).poll_flush(context)
     }

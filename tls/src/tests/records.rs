@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt;
 
 use crate::TlsReader;
 use crate::reader::KEY_UPDATE;
-use crate::record::{ALERT, DATA, HANDSHAKE, HEADER, Key, PLAINTEXT};
+use crate::record::{ALERT, DATA, HANDSHAKE, HEADER, Key, PLAINTEXT, Records};
 use crate::shared::{Shared, Succession};
 
 /// Keys that both a test and a reader know.
@@ -41,11 +41,11 @@ impl Succession for Known {
 
 /// Records that a peer with a known key sends.
 fn sealed(records: &[(u8, &[u8])]) -> Vec<u8> {
-    let (mut key, mut bytes) = (Known(0).key(), Vec::new());
+    let (mut key, mut sealed) = (Known(0).key(), Records::default());
     for (kind, plaintext) in records {
-        key.seal(*kind, plaintext, &mut bytes).unwrap();
+        key.seal(*kind, plaintext, &mut sealed).unwrap();
     }
-    bytes
+    sealed.bytes().to_vec()
 }
 
 /// What comes of these bytes, and what the peer hears in the end.
@@ -78,14 +78,14 @@ async fn failure(bytes: &[u8], before: &[u8]) -> (Error, AlertDescription) {
 #[tokio::test]
 async fn padding_and_empty_records_carry_nothing() {
     // Behind the type, which the sealing adds, zeros would follow: so here the type is written by hand.
-    let (mut key, mut bytes) = (Known(0).key(), Vec::new());
-    key.seal(0, b"padded\x17\0\0\0", &mut bytes).unwrap();
-    key.seal(DATA, b"", &mut bytes).unwrap();
-    key.seal(0, b"\x17", &mut bytes).unwrap();
-    key.seal(DATA, b"with zeros\0\0", &mut bytes).unwrap();
-    key.seal(ALERT, &[1, 0], &mut bytes).unwrap();
+    let (mut key, mut sealed) = (Known(0).key(), Records::default());
+    key.seal(0, b"padded\x17\0\0\0", &mut sealed).unwrap();
+    key.seal(DATA, b"", &mut sealed).unwrap();
+    key.seal(0, b"\x17", &mut sealed).unwrap();
+    key.seal(DATA, b"with zeros\0\0", &mut sealed).unwrap();
+    key.seal(ALERT, &[1, 0], &mut sealed).unwrap();
     for room in [1, 7, 1000] {
-        let (received, ended, _) = outcome(&bytes, room).await;
+        let (received, ended, _) = outcome(sealed.bytes(), room).await;
         ended.unwrap();
         assert_eq!(received, b"paddedwith zeros\0\0", "room for {room}");
     }
@@ -168,20 +168,20 @@ async fn a_record_is_no_longer_than_it_may_be() {
 async fn new_keys_without_data_between_them_have_an_end() {
     let [kind, high, middle, low] = KEY_UPDATE;
     let update = [kind, high, middle, low, 0];
-    let mut bytes = Vec::new();
+    let mut sealed = Records::default();
     for number in 0..40 {
-        Known(number).key().seal(HANDSHAKE, &update, &mut bytes).unwrap();
+        Known(number).key().seal(HANDSHAKE, &update, &mut sealed).unwrap();
     }
-    let error = failure(&bytes, b"").await.0;
+    let error = failure(sealed.bytes(), b"").await.0;
     assert_eq!(error, Error::InvalidMessage(InvalidMessage::InvalidKeyUpdate));
 
-    let mut bytes = Vec::new();
+    let mut sealed = Records::default();
     for number in 0..40 {
         let mut key = Known(number).key();
-        key.seal(DATA, b".", &mut bytes).unwrap();
-        key.seal(HANDSHAKE, &update, &mut bytes).unwrap();
+        key.seal(DATA, b".", &mut sealed).unwrap();
+        key.seal(HANDSHAKE, &update, &mut sealed).unwrap();
     }
-    let (received, ended, _) = outcome(&bytes, 100).await;
+    let (received, ended, _) = outcome(sealed.bytes(), 100).await;
     assert_eq!(received, [b'.'; 40]);
     assert_eq!(ended.unwrap_err().kind(), ErrorKind::UnexpectedEof);
 }
