@@ -5,6 +5,7 @@
 //! file's size, and each side waits for the other when it is ahead. A block is larger than a frame because each
 //! hand-over wakes a thread, and frames are smaller because they are the grain of progress on a slow line.
 
+mod memory;
 mod order;
 mod past_cache;
 
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::frame::{HEADER, MAX_DATA};
 use crate::{Digest, FrameKind, Hasher, Header};
+use memory::Memory;
 use order::{Block, Returns};
 pub use order::{EmptyBlocks, Filling, Order};
 pub use past_cache::PastCache;
@@ -41,16 +43,22 @@ pub const ALIGNMENT: usize = 4096;
 const _: () = assert!(FRAME <= MAX_DATA);
 
 /// Data frames with their headers, ready to be written; all but the last are full.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Frames {
-    memory: Vec<u8>,
+    memory: Memory,
     filled: usize,
 }
 
 impl Frames {
+    /// Room for so many frames.
+    fn new(count: usize) -> Self {
+        debug_assert!(count * HEADER <= ALIGNMENT);
+        Self { memory: Memory::new(count * FRAME), filled: 0 }
+    }
+
     /// The frames one by one: header and payload.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.memory[..self.filled].chunks(HEADER + FRAME)
+        self.memory.bytes()[..self.filled].chunks(HEADER + FRAME)
     }
 
     /// Payload bytes of all of them.
@@ -60,19 +68,15 @@ impl Frames {
 
     /// Adds a frame of up to `want` bytes from `source`. Returns its payload, which is empty at the end of the source.
     fn fill(&mut self, source: &mut impl Read, want: usize) -> io::Result<&[u8]> {
-        let start = self.filled;
-        let payload = start + HEADER;
-        if self.memory.len() < payload + want {
-            self.memory.resize(payload + want, 0);
-        }
-        let count = read_full(source, &mut self.memory[payload..payload + want])?;
+        let (header, payload) = self.memory.bytes_mut()[self.filled..][..HEADER + want].split_at_mut(HEADER);
+        let count = read_full(source, payload)?;
         if count > 0 {
-            let header =
+            let made =
                 Header::new(FrameKind::Data, count).expect("FRAME is within MAX_DATA, as asserted above");
-            self.memory[start..payload].copy_from_slice(&header.encode());
-            self.filled = payload + count;
+            header.copy_from_slice(&made.encode());
+            self.filled += HEADER + count;
         }
-        Ok(&self.memory[payload..payload + count])
+        Ok(&payload[..count])
     }
 }
 
@@ -84,7 +88,7 @@ pub type Outcome = io::Result<(u64, Option<Digest>)>;
 pub struct Filler {
     full: mpsc::Sender<Frames>,
     empty: blocking::Receiver<Frames>,
-    most: usize,
+    kept: usize,
 }
 
 /// The asynchronous half of a sender.
@@ -103,7 +107,7 @@ pub fn sender() -> (Filler, FullFrames) {
 pub fn sender_beside(kept: usize) -> (Filler, FullFrames) {
     let (full, full_frames) = mpsc::channel(BLOCKS);
     let (empty, empty_frames) = blocking::channel();
-    let filler = Filler { full, empty: empty_frames, most: BLOCKS + kept };
+    let filler = Filler { full, empty: empty_frames, kept };
     (filler, FullFrames { full: full_frames, empty })
 }
 
@@ -116,13 +120,13 @@ impl Filler {
         let mut made = 0;
         let mut total = 0;
         let mut more = true;
-        let frames = frames_of_a_block(limit);
+        let (frames, blocks) = circulation(limit);
         while more {
             let mut block = match self.empty.try_recv() {
                 Ok(block) => block,
-                Err(_) if made < self.most => {
+                Err(_) if made < blocks + self.kept => {
                     made += 1;
-                    Frames::default()
+                    Frames::new(frames)
                 }
                 Err(_) => self.empty.recv().map_err(|_| gone())?,
             };
@@ -148,9 +152,14 @@ impl Filler {
     }
 }
 
-/// How many frames are handed on together. What comes from a pipe should not wait for more than it must.
-fn frames_of_a_block(limit: Option<u64>) -> usize {
-    if limit.is_some_and(|limit| limit >= LARGE) { BLOCK / FRAME } else { 1 }
+/// How many frames are handed on together, and how many such blocks circulate. What comes from a pipe should not wait for
+/// more than it must; for what is soon over, the first touch of more memory costs more than it saves in waiting.
+fn circulation(limit: Option<u64>) -> (usize, usize) {
+    match limit {
+        Some(limit) if limit >= LARGE => (BLOCK / FRAME, BLOCKS),
+        Some(_) => (1, BLOCKS / 2),
+        None => (1, BLOCKS),
+    }
 }
 
 impl FullFrames {

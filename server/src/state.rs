@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sealift_protocol::Digest;
-use sealift_protocol::content::{ALIGNMENT, BLOCK, BLOCKS};
+use sealift_protocol::content::{BLOCK, BLOCKS};
 use sealift_protocol::message::SLICES_AHEAD;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -100,9 +100,11 @@ impl State {
     pub fn share(&self, size: Option<u64>) -> Share {
         let uploads = self.uploads.fetch_add(1, Ordering::Relaxed) + 1;
         let fair = (BLOCK_ROOM / BLOCKS / uploads).clamp(MIN_BLOCK, BLOCK);
-        let needed =
-            size.and_then(|size| usize::try_from(size).ok()).map_or(BLOCK, |size| size.max(MIN_BLOCK));
-        let block = fair.min(needed).next_multiple_of(ALIGNMENT);
+        let needed = size
+            .and_then(|size| usize::try_from(size).ok())
+            .map_or(BLOCK, |size| size.clamp(MIN_BLOCK, BLOCK));
+        // Memory is used again if it is of the same size, so there are few.
+        let block = (1 << fair.ilog2()).min(needed.next_power_of_two());
         Share { uploads: self.uploads.clone(), weight: 1, block }
     }
 

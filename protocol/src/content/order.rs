@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::AsyncRead;
 use tokio::sync::{Notify, watch};
 
+use super::memory::Memory;
 use super::{ALIGNMENT, BLOCKS};
 use crate::Header;
 use crate::io::{FrameReader, StreamError};
@@ -19,7 +20,7 @@ use crate::io::{FrameReader, StreamError};
 /// Received bytes; the memory is aligned to [`ALIGNMENT`].
 #[derive(Debug)]
 pub(super) struct Block {
-    memory: Vec<u8>,
+    memory: Memory,
     start: usize,
     size: usize,
     filled: usize,
@@ -27,20 +28,19 @@ pub(super) struct Block {
 
 impl Block {
     fn new(size: usize) -> Self {
-        // Zeroed memory is not touched before it is used: a small content costs only its own pages.
-        let memory = vec![0; size + ALIGNMENT];
-        let start = memory.as_ptr().align_offset(ALIGNMENT);
+        let memory = Memory::new(size);
+        let start = memory.bytes().as_ptr().align_offset(ALIGNMENT);
         Self { memory, start, size, filled: 0 }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.memory[self.start..self.start + self.filled]
+        &self.memory.bytes()[self.start..self.start + self.filled]
     }
 
     /// Up to `want` bytes of what is free.
     fn room(&mut self, want: usize) -> &mut [u8] {
         let count = want.min(self.size - self.filled);
-        &mut self.memory[self.start + self.filled..][..count]
+        &mut self.memory.bytes_mut()[self.start + self.filled..][..count]
     }
 }
 
