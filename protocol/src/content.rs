@@ -9,7 +9,7 @@ mod memory;
 mod order;
 mod past_cache;
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::sync::mpsc as blocking;
 use std::thread;
 
@@ -31,6 +31,10 @@ pub const BLOCK: usize = 4 * FRAME;
 /// Blocks that circulate in one transfer: one for each of its threads, and some that are ready, so that a disk that
 /// pauses for a few milliseconds stops nobody.
 pub const BLOCKS: usize = 8;
+
+/// Blocks that are written by one call at most, where the disk is behind: it has several requests at once then, and the
+/// others are filled meanwhile.
+const TOGETHER: usize = 3;
 
 /// Bytes from which on a content is handed on in whole blocks, so that others can be called to it, each of whom takes one:
 /// 8 MiB. One that is soon over costs more by the first touch of large blocks than it saves in hand-overs.
@@ -256,8 +260,10 @@ impl Drainer {
         thread::scope(|scope| {
             let write = move || {
                 while let Ok(block) = hashed_blocks.recv() {
-                    target.write_all(block.bytes())?;
-                    empty.give(block);
+                    let mut blocks = vec![block];
+                    blocks.extend(hashed_blocks.try_iter().take(TOGETHER - 1));
+                    write_together(&mut target, blocks.iter().map(Block::bytes))?;
+                    blocks.into_iter().for_each(|block| empty.give(block));
                 }
                 target.flush()
             };
@@ -282,6 +288,23 @@ impl Drainer {
 
 fn gone() -> io::Error {
     io::ErrorKind::BrokenPipe.into()
+}
+
+/// Writes all that is in the slices, with as few calls as the target needs.
+fn write_together<'a>(target: &mut impl Write, slices: impl Iterator<Item = &'a [u8]>) -> io::Result<()> {
+    let mut slices: Vec<_> = slices.map(IoSlice::new).collect();
+    let mut left = &mut slices[..];
+    // Skips what is empty.
+    IoSlice::advance_slices(&mut left, 0);
+    while !left.is_empty() {
+        match target.write_vectored(left) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => IoSlice::advance_slices(&mut left, count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Reads until `buffer` is full or the source ends; interruptions are not failures.

@@ -5,7 +5,7 @@
 //! that is not aligned go the ordinary way, as does everything on file systems that cannot do that.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 
 use super::ALIGNMENT;
 
@@ -49,20 +49,16 @@ impl PastCache {
         self.direct == direct
     }
 
-    /// Writes whole blocks directly; `None` if these bytes cannot be written so.
-    fn write_direct(&mut self, bytes: &[u8]) -> Option<io::Result<usize>> {
-        let whole = bytes.len() - bytes.len() % ALIGNMENT;
-        let aligned = whole > 0
-            && self.position.is_multiple_of(ALIGNMENT as u64)
-            && bytes.as_ptr().addr().is_multiple_of(ALIGNMENT);
-        if !self.wanted || !aligned {
+    /// Writes whole blocks directly; `None` if that cannot be done.
+    fn write_direct(&mut self, blocks: &[IoSlice<'_>]) -> Option<io::Result<usize>> {
+        if blocks.is_empty() || !self.wanted || !self.position.is_multiple_of(ALIGNMENT as u64) {
             return None;
         }
         self.wanted = self.set(true);
         if !self.wanted {
             return None;
         }
-        match self.write_here(&bytes[..whole]) {
+        match self.write_here(blocks) {
             // Set, but not written directly: some file systems find out late.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                 self.wanted = false;
@@ -72,9 +68,9 @@ impl PastCache {
         }
     }
 
-    fn write_here(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn write_here(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.file.seek(SeekFrom::Start(self.position))?;
-        let count = self.file.write(bytes)?;
+        let count = self.file.write_vectored(slices)?;
         self.position += count as u64;
         Ok(count)
     }
@@ -82,16 +78,31 @@ impl PastCache {
 
 impl Write for PastCache {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(written) = self.write_direct(bytes) {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut whole: Vec<_> = slices.iter().map(|slice| whole_blocks(slice)).collect();
+        // What follows a part of a block would be at a place that is not a block's.
+        let end = whole.iter().zip(slices).take_while(|(whole, slice)| whole.len() == slice.len()).count();
+        whole.truncate(end + 1);
+        whole.retain(|blocks| !blocks.is_empty());
+        if let Some(written) = self.write_direct(&whole) {
             return written;
         }
         self.set(false);
-        self.write_here(bytes)
+        self.write_here(slices)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// The beginning that can be written directly.
+fn whole_blocks(bytes: &[u8]) -> IoSlice<'_> {
+    let aligned = bytes.as_ptr().addr().is_multiple_of(ALIGNMENT);
+    IoSlice::new(if aligned { &bytes[..bytes.len() - bytes.len() % ALIGNMENT] } else { &[] })
 }
 
 #[cfg(target_os = "linux")]
@@ -113,7 +124,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::BLOCK;
+    use super::super::{BLOCK, write_together};
     use super::*;
 
     proptest! {
@@ -125,6 +136,7 @@ mod tests {
             start in prop_oneof![Just(0), Just(1usize)],
             direct: bool,
             cached_from in 0..4usize,
+            together in 1..4usize,
         ) {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("file");
@@ -133,11 +145,11 @@ mod tests {
             let start = start + memory.as_ptr().align_offset(ALIGNMENT);
             let content = &memory[start..start + size];
             let mut file = PastCache::new(File::create(&path).unwrap(), direct);
-            for (index, part) in content.chunks(step).enumerate() {
+            for (index, parts) in content.chunks(step * together).enumerate() {
                 if index == cached_from {
                     file.use_cache();
                 }
-                file.write_all(part).unwrap();
+                write_together(&mut file, parts.chunks(step)).unwrap();
             }
             prop_assert!(fs::read(&path).unwrap() == content);
         }

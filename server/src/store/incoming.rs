@@ -7,7 +7,7 @@
 //! An upload that breaks off can leave its file behind, to be continued: see [`parts`](super::parts).
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::path::{Path, PathBuf};
 
 use sealift_protocol::content::PastCache;
@@ -64,6 +64,10 @@ impl Incoming {
 impl Write for Incoming {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.file.write_vectored(slices)
     }
 
     fn flush(&mut self) -> io::Result<()> {

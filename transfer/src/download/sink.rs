@@ -1,7 +1,7 @@
 //! What a large content is written to.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::time::{Duration, Instant};
 
 use sealift_protocol::Hasher;
@@ -67,11 +67,15 @@ impl Sink {
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::File { file, trial: None } => file.write(bytes),
+            Self::File { file, trial: None } => file.write_vectored(slices),
             Self::File { file, trial: trial @ Some(_) } => {
                 let begun = Instant::now();
-                let count = file.write(bytes)?;
+                let count = file.write_vectored(slices)?;
                 if let Some(Trial { bytes, took }) = trial {
                     *bytes += count as u64;
                     *took += begun.elapsed();
@@ -84,7 +88,7 @@ impl Write for Sink {
                 }
                 Ok(count)
             }
-            Self::Stream(writer) => writer.write(bytes),
+            Self::Stream(writer) => writer.write_vectored(slices),
         }
     }
 
