@@ -106,6 +106,8 @@ impl Server {
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let Self { state, writer, lock, metrics, control } = self;
         let address = listener.local_addr()?;
+        // What it accepts has its settings.
+        sealift_tls::prepare(&listener, address);
         info!(%address, "listening");
         let stop = CancellationToken::new();
         let background = in_background(&state, address, &stop);

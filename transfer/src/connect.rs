@@ -1,6 +1,7 @@
 //! Reaching a server by one of its addresses.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use rustls::ClientConfig;
 use sealift_certs::TrustDomain;
 use sealift_certs::tls::{Protocol, negotiated, server_name};
 use sealift_tls::Connection;
-use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::address::Address;
@@ -82,7 +83,7 @@ async fn dial(address: &Address, patience: Duration) -> Result<TcpStream, Connec
     };
     let mut last = ConnectError::TimedOut;
     for candidate in candidates {
-        match timeout(patience, TcpStream::connect(candidate)).await {
+        match timeout(patience, open(candidate)).await {
             Ok(Ok(tcp)) => {
                 // Small requests must not wait for the acknowledgement of those before them.
                 tcp.set_nodelay(true)?;
@@ -97,6 +98,12 @@ async fn dial(address: &Address, patience: Duration) -> Result<TcpStream, Connec
         }
     }
     Err(last)
+}
+
+async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    sealift_tls::prepare(&socket, address);
+    socket.connect(address).await
 }
 
 #[cfg(test)]
