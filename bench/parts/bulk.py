@@ -1,15 +1,17 @@
 """One large file of random bytes, up, down, and up again under another name."""
-import hashlib
 import os
+import subprocess
 import time
+from pathlib import Path
 
 from material import digest, random_file, read_through
 from measure import loopback_bytes, measure, server_cpu, server_peak, warm_pages
 from peers import Curl, Rclone, RsyncDaemon, RsyncSsh, Scp, Sftp, chosen
 from report import interleaved, median, table
 
-# CPU seconds for 1 GiB beside the two digests, on the machine of docs/benchmarks.md: TLS, the sockets, the disk.
-CARRYING = {"up": 1.3, "down": 0.6}
+ROOT = Path(__file__).resolve().parent.parent.parent
+LIMIT = ROOT / "target/release/examples/limit"
+STEPS = ("read", "hash", "seal", "socket", "open", "write")
 
 
 def bulk(arguments):
@@ -18,8 +20,13 @@ def bulk(arguments):
     expected = digest(source)
     peers = chosen(work, arguments.peers, (Scp, Curl), others=(Sftp, RsyncSsh, RsyncDaemon, Rclone))
     gib = size / (1 << 30)
+    alone = []
+    subprocess.run(["cargo", "build", "--release", "--quiet", "-p", "sealift-tls", "--example", "limit"], cwd=ROOT, check=True)
 
     def once(peer, run):
+        if run and peer is peers[0]:
+            read_through(source)
+            alone.append(steps_alone(work, source, size))
         peer.empty()
         peer.start()
         figure = {}
@@ -72,7 +79,7 @@ def bulk(arguments):
                   for way, key in (("up", "up"), ("up and synced", "sync"), ("down", "down"))]
         print(f"{peer.label} takes, as against Sealift: {', '.join(ratios)}.")
     print()
-    print_limit(gib)
+    print_limit(alone)
 
 
 def sync_largest(directory):
@@ -84,17 +91,24 @@ def sync_largest(directory):
         return time.perf_counter() - begun
 
 
-def print_limit(gib):
-    """What two cores could reach if nothing ever waited: both ends hash every byte."""
-    block = bytes(1 << 20)
-    seconds = []
-    for _ in range(3):
-        hasher, begun = hashlib.sha256(), time.perf_counter()
-        for _ in range(round(1024 * gib)):
-            hasher.update(block)
-        seconds.append(time.perf_counter() - begun)
-    once = min(seconds)
-    bounds = {way: (2 * once + carrying * gib) / 2 for way, carrying in CARRYING.items()}
-    print(f"SHA-256 of it takes one core {once:.2f} s, and both ends compute it. TLS, sockets and disk take about "
-          f"{CARRYING['up'] * gib:.1f} s of CPU more up and {CARRYING['down'] * gib:.1f} s down, so two cores could do it in "
-          f"{bounds['up']:.2f} s and {bounds['down']:.2f} s.\n", flush=True)
+def steps_alone(work, source, size):
+    """What a transfer cannot do without, each step by itself: CPU seconds, and seconds that the longest takes."""
+    found, written = {}, work / "written"
+    for step in STEPS:
+        path = written if step == "write" else source
+        result = measure([LIMIT, step, size >> 20, path])
+        found[step], found["long"] = result.cpu, max(found.get("long", 0), result.seconds)
+    written.unlink()
+    return found
+
+
+def print_limit(found):
+    """What this machine could reach if nothing ever waited and all memory were in a core's cache: an upload is hashed at
+    both ends, a download where it arrives."""
+    costs = {step: median(found, step) for step in STEPS}
+    cores = len(os.sched_getaffinity(0))
+    once = max(sum(costs.values()) / cores, median(found, "long"))
+    bounds = {"up": max((sum(costs.values()) + costs["hash"]) / cores, once), "down": once}
+    print("CPU seconds of each step alone: " + ", ".join(f"{step} {cost:.2f}" for step, cost in costs.items())
+          + f"; the longest takes {median(found, 'long'):.2f} s. So {cores} cores could do it in "
+          f"{bounds['up']:.2f} s up and {bounds['down']:.2f} s down.\n", flush=True)
