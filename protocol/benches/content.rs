@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput};
-use sealift_protocol::content::{BLOCK, FRAME, receiver, sender};
+use sealift_protocol::content::{BLOCK, FRAME, MANY_BLOCKS, receiver, sender};
 use sealift_protocol::io::FrameReader;
 use sealift_protocol::{Digest, FrameKind, Hasher, Header};
 use tokio::runtime::{Builder, Runtime};
@@ -36,7 +36,7 @@ fn send(runtime: &Runtime, content: &[u8]) {
 
 /// From frames in memory to a writer that keeps nothing.
 fn receive(runtime: &Runtime, wire: &[u8]) {
-    let (mut empty, drainer) = receiver(BLOCK);
+    let (mut empty, drainer) = receiver(BLOCK, MANY_BLOCKS);
     thread::scope(|scope| {
         let draining = scope.spawn(move || drainer.run(io::sink(), Hasher::new()));
         runtime.block_on(async move {

@@ -32,9 +32,8 @@ pub const BLOCK: usize = 4 * FRAME;
 /// pauses for a few milliseconds stops nobody.
 pub const BLOCKS: usize = 8;
 
-/// Blocks that are written by one call at most, where the disk is behind: it has several requests at once then, and the
-/// others are filled meanwhile.
-const TOGETHER: usize = 3;
+/// Blocks that circulate where a long content is received and memory is no concern: disks pause for longer than networks.
+pub const MANY_BLOCKS: usize = 2 * BLOCKS;
 
 /// Bytes from which on a content is handed on in whole blocks, so that others can be called to it, each of whom takes one:
 /// 8 MiB. One that is soon over costs more by the first touch of large blocks than it saves in hand-overs.
@@ -222,14 +221,17 @@ impl Tally for Hasher {
 pub struct Drainer {
     full: blocking::Receiver<Block>,
     empty: Returns,
+    /// Blocks that are written by one call at most.
+    together: usize,
 }
 
-/// The two halves that carry a content from the wire to a writer, in blocks of `size` bytes, a multiple of
-/// [`ALIGNMENT`]: [`BLOCK`] where memory is no concern.
-pub fn receiver(size: usize) -> (EmptyBlocks, Drainer) {
+/// The two halves that carry a content from the wire to a writer, in so many blocks of `size` bytes, a multiple of
+/// [`ALIGNMENT`]: [`MANY_BLOCKS`] of [`BLOCK`] where memory is no concern.
+pub fn receiver(size: usize, blocks: usize) -> (EmptyBlocks, Drainer) {
     debug_assert!(size > 0 && size.is_multiple_of(ALIGNMENT));
-    let (blocks, full, empty) = order::begin(size);
-    (blocks, Drainer { full, empty })
+    let (first, full, empty) = order::begin(size, blocks);
+    // A disk that is behind gets several requests at once, and the other blocks are filled meanwhile.
+    (first, Drainer { full, empty, together: (blocks * 3 / 8).max(1) })
 }
 
 impl Drainer {
@@ -255,13 +257,13 @@ impl Drainer {
         mut target: impl Write + Send,
         mut tally: T,
     ) -> io::Result<(u64, T::Outcome)> {
-        let Self { full, empty } = self;
+        let Self { full, empty, together } = self;
         let (hashed, hashed_blocks) = blocking::channel::<Block>();
         thread::scope(|scope| {
             let write = move || {
                 while let Ok(block) = hashed_blocks.recv() {
                     let mut blocks = vec![block];
-                    blocks.extend(hashed_blocks.try_iter().take(TOGETHER - 1));
+                    blocks.extend(hashed_blocks.try_iter().take(together - 1));
                     write_together(&mut target, blocks.iter().map(Block::bytes))?;
                     blocks.into_iter().for_each(|block| empty.give(block));
                 }
@@ -337,7 +339,7 @@ mod tests {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
         runtime.block_on(async {
             let (filler, mut full) = sender();
-            let (mut empty, drainer) = receiver(ALIGNMENT * 3);
+            let (mut empty, drainer) = receiver(ALIGNMENT * 3, BLOCKS);
             let source = content.to_vec();
             let filling =
                 tokio::task::spawn_blocking(move || filler.run(&source[..], limit, Some(Hasher::new())));
@@ -409,7 +411,7 @@ mod tests {
                 Ok(())
             }
         }
-        let (mut empty, drainer) = receiver(ALIGNMENT);
+        let (mut empty, drainer) = receiver(ALIGNMENT, BLOCKS);
         let draining = tokio::task::spawn_blocking(move || {
             if beside { drainer.run_beside(Full, Hasher::new()) } else { drainer.run(Full, Hasher::new()) }
         });

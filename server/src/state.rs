@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sealift_protocol::Digest;
-use sealift_protocol::content::{BLOCK, BLOCKS};
+use sealift_protocol::content::{BLOCK, BLOCKS, LARGE, MANY_BLOCKS};
 use sealift_protocol::message::SLICES_AHEAD;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -65,6 +65,8 @@ pub struct Share {
     weight: usize,
     /// Bytes of a block.
     pub block: usize,
+    /// How many blocks.
+    pub blocks: usize,
 }
 
 impl State {
@@ -105,7 +107,11 @@ impl State {
             .map_or(BLOCK, |size| size.clamp(MIN_BLOCK, BLOCK));
         // Memory is used again if it is of the same size, so there are few.
         let block = (1 << fair.ilog2()).min(needed.next_power_of_two());
-        Share { uploads: self.uploads.clone(), weight: 1, block }
+        let long = size.is_none_or(|size| size >= 2 * LARGE);
+        let many = long && uploads < BLOCK_ROOM / BLOCKS / BLOCK;
+        let (weight, blocks) = if many { (2, MANY_BLOCKS) } else { (1, BLOCKS) };
+        self.uploads.fetch_add(weight - 1, Ordering::Relaxed);
+        Share { uploads: self.uploads.clone(), weight, block, blocks }
     }
 
     /// Takes the memory for what further connections bring ahead of its turn, as long as there is some that no other
@@ -115,7 +121,7 @@ impl State {
         const MOST: usize = BLOCK_ROOM / BLOCKS / BLOCK;
         let more = |uploads: usize| Some(uploads + WEIGHT).filter(|uploads| *uploads <= MOST);
         self.uploads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Share { uploads: self.uploads.clone(), weight: WEIGHT, block: BLOCK })
+        Some(Share { uploads: self.uploads.clone(), weight: WEIGHT, block: BLOCK, blocks: BLOCKS })
     }
 
     /// Waits until there is room in memory for a small upload of this many bytes.

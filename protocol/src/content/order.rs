@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::AsyncRead;
 use tokio::sync::{Notify, watch};
 
+use super::ALIGNMENT;
 use super::memory::Memory;
-use super::{ALIGNMENT, BLOCKS};
 use crate::Header;
 use crate::io::{FrameReader, StreamError};
 
@@ -94,13 +94,13 @@ pub struct EmptyBlocks {
 #[derive(Debug)]
 pub(super) struct Returns(Arc<Order>);
 
-/// The beginning of an order of blocks of `size` bytes, and where they go.
-pub(super) fn begin(size: usize) -> (EmptyBlocks, blocking::Receiver<Block>, Returns) {
+/// The beginning of an order of so many blocks of `size` bytes, and where they go.
+pub(super) fn begin(size: usize, blocks: usize) -> (EmptyBlocks, blocking::Receiver<Block>, Returns) {
     let (full, full_blocks) = blocking::channel();
     let state = State {
         full: Some(full),
         empty: Vec::new(),
-        unmade: BLOCKS,
+        unmade: blocks,
         next: 0,
         reach: 0,
         ahead: BTreeMap::new(),
@@ -359,7 +359,7 @@ impl Drop for Returns {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Drainer, receiver};
+    use super::super::{BLOCKS, Drainer, receiver};
     use super::*;
     use crate::frame::HEADER;
     use crate::{Digest, FrameKind, Hasher};
@@ -406,7 +406,7 @@ mod tests {
         ) {
             let content = content(19, rest);
             let (target, digest) = runtime().block_on(async {
-                let (first, drainer) = receiver(ALIGNMENT);
+                let (first, drainer) = receiver(ALIGNMENT, BLOCKS);
                 first.order().widen(20);
                 let draining = drain(drainer);
                 for index in twice.iter().chain(&order) {
@@ -425,7 +425,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_too_far_ahead_has_to_wait_and_no_more_is_held_than_was_agreed() {
-        let (mut first, drainer) = receiver(ALIGNMENT);
+        let (mut first, drainer) = receiver(ALIGNMENT, BLOCKS);
         let order = first.order();
         order.widen(3);
         let block = content(1, 0);
@@ -454,7 +454,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_what_came_in_order_is_handed_on_at_the_end() {
-        let (mut first, drainer) = receiver(ALIGNMENT);
+        let (mut first, drainer) = receiver(ALIGNMENT, BLOCKS);
         let order = first.order();
         order.widen(4);
         let draining = drain(drainer);
@@ -467,7 +467,7 @@ mod tests {
         drop(first);
         assert_eq!(draining.await.unwrap().0, content(1, 5));
 
-        let (mut first, drainer) = receiver(ALIGNMENT);
+        let (mut first, drainer) = receiver(ALIGNMENT, BLOCKS);
         let order = first.order();
         order.widen(4);
         let draining = drain(drainer);

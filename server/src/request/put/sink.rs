@@ -204,7 +204,7 @@ impl Sink {
     fn begin(&mut self, mut incoming: Incoming, marking: Marking) -> Result<()> {
         let rest = self.announced.map(|size| size - self.offset);
         let share = self.state.share(rest);
-        let (blocks, drainer) = content::receiver(share.block);
+        let (blocks, drainer) = content::receiver(share.block, share.blocks);
         let single = rest.is_some_and(|rest| rest <= share.block as u64);
         if let Some(attempt) = &self.attempt {
             incoming.hold().belongs_to(attempt.clone());
