@@ -92,12 +92,12 @@ def sync_largest(directory):
 
 
 def steps_alone(work, source, size):
-    """What a transfer cannot do without, each step by itself: CPU seconds, and seconds that the longest takes."""
+    """What a transfer cannot do without, each step by itself: CPU seconds, and seconds by the clock."""
     found, written = {}, work / "written"
     for step in STEPS:
         path = written if step == "write" else source
         result = measure([LIMIT, step, size >> 20, path])
-        found[step], found["long"] = result.cpu, max(found.get("long", 0), result.seconds)
+        found[step], found[step + "_clock"] = result.cpu, result.seconds
     written.unlink()
     return found
 
@@ -106,9 +106,10 @@ def print_limit(found):
     """What this machine could reach if nothing ever waited and all memory were in a core's cache: an upload is hashed at
     both ends, a download where it arrives."""
     costs = {step: median(found, step) for step in STEPS}
+    clock = {step: median(found, step + "_clock") for step in STEPS}
     cores = len(os.sched_getaffinity(0))
-    once = max(sum(costs.values()) / cores, median(found, "long"))
+    once = max(sum(costs.values()) / cores, *clock.values())
     bounds = {"up": max((sum(costs.values()) + costs["hash"]) / cores, once), "down": once}
-    print("CPU seconds of each step alone: " + ", ".join(f"{step} {cost:.2f}" for step, cost in costs.items())
-          + f"; the longest takes {median(found, 'long'):.2f} s. So {cores} cores could do it in "
+    print("CPU seconds of each step alone: " + ", ".join(f"{step} {costs[step]:.2f} ({clock[step]:.2f} by the clock)" for step in STEPS)
+          + f". So {cores} cores could do it in "
           f"{bounds['up']:.2f} s up and {bounds['down']:.2f} s down.\n", flush=True)

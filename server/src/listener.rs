@@ -107,7 +107,7 @@ impl Server {
         let Self { state, writer, lock, metrics, control } = self;
         let address = listener.local_addr()?;
         // What it accepts has its settings.
-        sealift_tls::prepare(&listener, address);
+        sealift_tls::socket::prepare(&listener, address);
         info!(%address, "listening");
         let stop = CancellationToken::new();
         let background = in_background(&state, address, &stop);

@@ -101,15 +101,7 @@ impl State {
     /// Counts a large upload of `size` bytes, if that is known, and divides the memory among all that are under way.
     pub fn share(&self, size: Option<u64>) -> Share {
         let uploads = self.uploads.fetch_add(1, Ordering::Relaxed) + 1;
-        let fair = (BLOCK_ROOM / BLOCKS / uploads).clamp(MIN_BLOCK, BLOCK);
-        let needed = size
-            .and_then(|size| usize::try_from(size).ok())
-            .map_or(BLOCK, |size| size.clamp(MIN_BLOCK, BLOCK));
-        // Memory is used again if it is of the same size, so there are few.
-        let block = (1 << fair.ilog2()).min(needed.next_power_of_two());
-        let long = size.is_none_or(|size| size >= 2 * LARGE);
-        let many = long && uploads < BLOCK_ROOM / BLOCKS / BLOCK;
-        let (weight, blocks) = if many { (2, MANY_BLOCKS) } else { (1, BLOCKS) };
+        let (weight, blocks, block) = division(uploads, size);
         self.uploads.fetch_add(weight - 1, Ordering::Relaxed);
         Share { uploads: self.uploads.clone(), weight, block, blocks }
     }
@@ -130,6 +122,20 @@ impl State {
         // The semaphore is never closed.
         self.room.clone().acquire_many_owned(permits).await.ok()
     }
+}
+
+/// What an upload of `size` bytes gets, if that is known, when so many are under way, itself counted once: for how many
+/// it counts, its blocks, and their size.
+fn division(uploads: usize, size: Option<u64>) -> (usize, usize, usize) {
+    const FULL: usize = BLOCK_ROOM / BLOCKS / BLOCK;
+    let fair = (BLOCK_ROOM / BLOCKS / uploads).clamp(MIN_BLOCK, BLOCK);
+    let needed =
+        size.and_then(|size| usize::try_from(size).ok()).map_or(BLOCK, |size| size.clamp(MIN_BLOCK, BLOCK));
+    // Memory is used again if it is of the same size, so there are few.
+    let block = (1 << fair.ilog2()).min(needed.next_power_of_two());
+    let long = size.is_none_or(|size| size >= 2 * LARGE);
+    let (weight, blocks) = if long && uploads < FULL { (2, MANY_BLOCKS) } else { (1, BLOCKS) };
+    (weight, blocks, block)
 }
 
 impl Drop for Share {
@@ -189,5 +195,34 @@ impl Sessions {
 impl Drop for Session {
     fn drop(&mut self) {
         self.sessions.lock().remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_long_uploads_fill_the_memory_and_the_others_get_less_each() {
+        let long = Some(1 << 30);
+        let (mut uploads, mut memory) = (0, 0);
+        while uploads < BLOCK_ROOM / BLOCKS / BLOCK {
+            let (weight, blocks, block) = division(uploads + 1, long);
+            uploads += weight;
+            memory += blocks * block;
+        }
+        assert_eq!(memory, BLOCK_ROOM);
+        assert_eq!(division(9, long), (1, BLOCKS, BLOCK / 2));
+        assert_eq!(division(33, long), (1, BLOCKS, BLOCK / 8));
+        assert_eq!(division(10_000, long), (1, BLOCKS, MIN_BLOCK));
+    }
+
+    #[test]
+    fn an_upload_gets_no_larger_blocks_than_it_needs() {
+        assert_eq!(division(1, None), (2, MANY_BLOCKS, BLOCK), "as it may be long");
+        assert_eq!(division(1, Some(2 * LARGE - 1)), (1, BLOCKS, BLOCK));
+        assert_eq!(division(1, Some(70_000)), (1, BLOCKS, 128 * 1024));
+        assert_eq!(division(1, Some(0)), (1, BLOCKS, MIN_BLOCK));
+        assert_eq!(division(1, Some(u64::MAX)), (2, MANY_BLOCKS, BLOCK));
     }
 }

@@ -14,12 +14,11 @@ mod handshake;
 mod reader;
 mod record;
 mod shared;
-mod socket;
+pub mod socket;
 mod writer;
 
 pub use handshake::{Connection, accept, connect};
 pub use reader::TlsReader;
-pub use socket::prepare;
 pub use writer::TlsWriter;
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ async fn dial(address: &Address, patience: Duration) -> Result<TcpStream, Connec
 
 async fn open(address: SocketAddr) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    sealift_tls::prepare(&socket, address);
+    sealift_tls::socket::prepare(&socket, address);
     socket.connect(address).await
 }
 

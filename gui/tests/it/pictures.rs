@@ -20,7 +20,7 @@ const LOOKS: [(&str, Theme, Vec2, f32); 5] = [
 /// Puts a picture of every screen in every look into `target/tmp/pictures`; or, where `SEALIFT_PICTURES` names pictures
 /// (`files-dark,log-light`), only these.
 #[tokio::test]
-#[ignore = "takes minutes, and is for the eye"]
+#[ignore = "takes minutes, and is for the eye: `just pictures` runs it"]
 async fn every_screen() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
     let wanted = std::env::var("SEALIFT_PICTURES").unwrap_or_default();
