@@ -121,6 +121,13 @@ impl Computer {
         found
     }
 
+    /// Waits until so many bytes of a download are there.
+    pub async fn part_of(&self, bytes: u64) {
+        let long = |name: &String| fs::metadata(self.desk().join(name)).is_ok_and(|file| file.len() >= bytes);
+        let part = || self.files().iter().any(|name| name.ends_with(".sealift-part") && long(name));
+        eventually(&format!("{bytes} bytes of a download"), || part().then_some(())).await;
+    }
+
     /// The same without downloads that are not complete.
     pub fn finished_files(&self) -> Vec<String> {
         self.files().into_iter().filter(|name| !name.ends_with(".sealift-part")).collect()

@@ -69,6 +69,12 @@ impl Store {
         files.map(|file| file.unwrap().path()).collect()
     }
 
+    /// Waits until so many bytes of an upload are in `incoming/`.
+    pub async fn part_of(&self, bytes: u64) {
+        let part = || self.incoming().iter().any(|file| fs::metadata(file).is_ok_and(|file| file.len() >= bytes));
+        eventually(&format!("{bytes} bytes of an upload"), || part().then_some(())).await;
+    }
+
     /// How many rows a table has.
     pub fn count(&self, table: &str) -> i64 {
         let sql = format!("SELECT count(*) FROM {table}");

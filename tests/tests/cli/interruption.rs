@@ -21,11 +21,7 @@ async fn a_download() {
     let mut gate = Gate::before(world.address, Way::Down, 4 * MIB).await;
     let running = alice.call(["get", "big", "--server", &gate.server()]).start();
     gate.reached().await;
-    let worth_keeping = || {
-        let size = |name: &String| std::fs::metadata(alice.desk().join(name)).map_or(0, |file| file.len());
-        alice.files().iter().any(|name| size(name) >= MIB).then_some(())
-    };
-    eventually("a part that is worth keeping", worth_keeping).await;
+    alice.part_of(MIB).await;
     running.interrupt();
     let ran = running.ended().await;
     assert_snapshot!(ran.shown(), @r#"

@@ -37,8 +37,9 @@ async fn a_download_over_four_connections() {
     assert_eq!(passed.len(), 4);
     assert!(passed.iter().all(|bytes| *bytes > MIB), "{passed:?}");
     assert!(wire > SIZE && wire < SIZE + SIZE / 100, "every frame counts, once: {wire}");
-    // One row for each connection, however many ranges it brought.
-    let rows: Vec<_> = world.store().log().into_iter().filter(|row| row.direction == "get").collect();
+    // One row for each connection, however many ranges it brought. Nobody waits for them.
+    let rows = || world.store().log().into_iter().filter(|row| row.direction == "get").collect::<Vec<_>>();
+    let rows = eventually("a row of each connection", || Some(rows()).filter(|rows| rows.len() >= 4)).await;
     assert_eq!(rows.len(), 4, "{rows:?}");
     assert_eq!(rows.iter().map(|row| row.bytes).sum::<u64>(), SIZE);
     assert!(rows.iter().all(|row| row.error.is_none()), "{rows:?}");
@@ -254,12 +255,16 @@ async fn a_server_that_is_killed_and_comes_back() {
         let line = ["--json", "--connections", "3", "--server", &gate.server()];
         let running = alice.call(words.iter().copied().chain(line)).start();
         gate.reached().await;
+        match way {
+            Way::Up => server.as_ref().unwrap().store().part_of(8 * MIB).await,
+            Way::Down => alice.part_of(8 * MIB).await,
+        }
         server.take().unwrap().kill();
         server = Some(launcher.start().await);
         gate.open();
         let finished = running.ended().await.ok().object("finished");
         let wire = finished["wire_bytes"].as_u64().unwrap();
-        assert!(wire < SIZE - 3 * MIB, "it goes on where it stopped: {wire}");
+        assert!(wire < SIZE - 7 * MIB, "it goes on where it stopped: {wire}");
     }
     assert!(alice.read("copy") == content());
     server.unwrap().store().settled().await;
