@@ -230,8 +230,13 @@ pub struct Drainer {
 pub fn receiver(size: usize, blocks: usize) -> (EmptyBlocks, Drainer) {
     debug_assert!(size > 0 && size.is_multiple_of(ALIGNMENT));
     let (first, full, empty) = order::begin(size, blocks);
-    // A disk that is behind gets several requests at once, and the other blocks are filled meanwhile.
-    (first, Drainer { full, empty, together: (blocks * 3 / 8).max(1) })
+    (first, Drainer { full, empty, together: together(blocks).max(1) })
+}
+
+/// How many of the blocks that circulate are written by one call at most. As many wait only for a disk that is behind,
+/// which gets several requests at once, while the others are filled.
+pub const fn together(blocks: usize) -> usize {
+    blocks * 3 / 8
 }
 
 impl Drainer {

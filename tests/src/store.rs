@@ -71,7 +71,8 @@ impl Store {
 
     /// Waits until so many bytes of an upload are in `incoming/`.
     pub async fn part_of(&self, bytes: u64) {
-        let part = || self.incoming().iter().any(|file| fs::metadata(file).is_ok_and(|file| file.len() >= bytes));
+        let part =
+            || self.incoming().iter().any(|file| fs::metadata(file).is_ok_and(|file| file.len() >= bytes));
         eventually(&format!("{bytes} bytes of an upload"), || part().then_some(())).await;
     }
 

@@ -16,6 +16,8 @@ pub struct PastCache {
     position: u64,
     /// Whether whole blocks are to go directly.
     wanted: bool,
+    /// Whether they can.
+    able: bool,
     /// Whether the file is set to that now.
     direct: bool,
 }
@@ -23,7 +25,7 @@ pub struct PastCache {
 impl PastCache {
     /// Writes a file from its start, past the cache if `wanted`.
     pub fn new(file: File, wanted: bool) -> Self {
-        Self { file, position: 0, wanted, direct: false }
+        Self { file, position: 0, wanted, able: true, direct: false }
     }
 
     /// The file.
@@ -36,9 +38,9 @@ impl PastCache {
         self.position = position;
     }
 
-    /// Writes all that follows through the cache.
-    pub fn use_cache(&mut self) {
-        self.wanted = false;
+    /// Writes what follows past the cache or through it.
+    pub fn want(&mut self, past_cache: bool) {
+        self.wanted = past_cache;
     }
 
     /// Sets the file to direct writes, or back; whether that could be had.
@@ -51,17 +53,18 @@ impl PastCache {
 
     /// Writes whole blocks directly; `None` if that cannot be done.
     fn write_direct(&mut self, blocks: &[IoSlice<'_>]) -> Option<io::Result<usize>> {
-        if blocks.is_empty() || !self.wanted || !self.position.is_multiple_of(ALIGNMENT as u64) {
+        if blocks.is_empty() || !self.wanted || !self.able || !self.position.is_multiple_of(ALIGNMENT as u64)
+        {
             return None;
         }
-        self.wanted = self.set(true);
-        if !self.wanted {
+        self.able = self.set(true);
+        if !self.able {
             return None;
         }
         match self.write_here(blocks) {
             // Set, but not written directly: some file systems find out late.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                self.wanted = false;
+                self.able = false;
                 None
             }
             written => Some(written),
@@ -134,8 +137,7 @@ mod tests {
             size in prop_oneof![0..3usize, (BLOCK - 2)..(BLOCK + 2), 0..3 * BLOCK],
             step in prop_oneof![Just(ALIGNMENT), Just(BLOCK), 1..300_000usize],
             start in prop_oneof![Just(0), Just(1usize)],
-            direct: bool,
-            cached_from in 0..4usize,
+            direct in prop::collection::vec(any::<bool>(), 1..4),
             together in 1..4usize,
         ) {
             let dir = tempfile::tempdir().unwrap();
@@ -144,11 +146,9 @@ mod tests {
             let memory: Vec<u8> = (0..size + 2 * ALIGNMENT).map(|i| u8::try_from(i % 253).unwrap()).collect();
             let start = start + memory.as_ptr().align_offset(ALIGNMENT);
             let content = &memory[start..start + size];
-            let mut file = PastCache::new(File::create(&path).unwrap(), direct);
-            for (index, parts) in content.chunks(step * together).enumerate() {
-                if index == cached_from {
-                    file.use_cache();
-                }
+            let mut file = PastCache::new(File::create(&path).unwrap(), true);
+            for (parts, direct) in content.chunks(step * together).zip(direct.into_iter().cycle()) {
+                file.want(direct);
                 write_together(&mut file, parts.chunks(step)).unwrap();
             }
             prop_assert!(fs::read(&path).unwrap() == content);

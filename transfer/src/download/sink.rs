@@ -5,37 +5,68 @@ use std::io::{self, IoSlice, Write};
 use std::time::{Duration, Instant};
 
 use sealift_protocol::Hasher;
-use sealift_protocol::content::PastCache;
+use sealift_protocol::content::{self, PastCache};
 
 /// Bytes from which on a content goes past the page cache: 128 MiB. Fresh pages for it cost more than everything else,
 /// and push out what others would read; what is smaller may be opened next, and is then still in memory.
 const PAST_CACHE: u64 = 128 * 1024 * 1024;
 
-/// Bytes that tell how fast the disk is.
-const TRIAL: u64 = 32 * 1024 * 1024;
+/// Blocks that wait for a disk that is slower than what comes. The page cache may be faster then, and the disk has it later.
+const BEHIND: usize = content::together(content::MANY_BLOCKS);
 
-/// How long they may take: a disk of less than 256 MiB/s is better written to through the cache, which does it while
-/// the next bytes come.
-const PATIENCE: Duration = Duration::from_millis(125);
+/// Bytes that tell how fast a way is: disks pause, and so does a thread whose core others want. 32 MiB.
+const TRIAL: f64 = 32.0 * 1024.0 * 1024.0;
 
 /// A file, or whatever else takes bytes.
 pub(super) enum Sink {
-    File { file: PastCache, trial: Option<Trial> },
+    File { file: PastCache, ways: Option<Ways> },
     Stream(Box<dyn Write + Send>),
 }
 
-/// The first writes past the page cache.
+/// The two ways to write a content that is to go past the page cache as long as the disk keeps up.
 #[derive(Default)]
-pub(super) struct Trial {
-    bytes: u64,
-    took: Duration,
+pub(super) struct Ways {
+    behind: bool,
+    past_cache: Pace,
+    cached: Pace,
+}
+
+impl Ways {
+    /// Whether so many blocks are to go past the cache. Where memory is touched for the first time, or too much waits for
+    /// the disk already, the cache may be the slower way, so both are measured.
+    fn past_cache(&mut self, blocks: usize) -> bool {
+        self.behind |= blocks >= BEHIND;
+        let tried = self.cached.seen >= TRIAL;
+        !self.behind || tried && self.past_cache.seconds <= self.cached.seconds
+    }
+}
+
+/// How fast one way was of late.
+#[derive(Default)]
+struct Pace {
+    /// All bytes.
+    seen: f64,
+    /// For each of the last [`TRIAL`] bytes or so.
+    seconds: f64,
+}
+
+impl Pace {
+    #[expect(clippy::cast_precision_loss, reason = "a write is far below 2^52 bytes")]
+    fn note(&mut self, bytes: usize, took: Duration) {
+        let bytes = bytes as f64;
+        if bytes > 0.0 {
+            self.seen += bytes;
+            self.seconds +=
+                (took.as_secs_f64() / bytes - self.seconds) * (bytes / self.seen.min(TRIAL)).min(1.0);
+        }
+    }
 }
 
 impl Sink {
     /// A file that is to hold `size` bytes.
     pub(super) fn new(file: File, size: u64) -> Self {
-        let direct = size >= PAST_CACHE;
-        Self::File { file: PastCache::new(file, direct), trial: direct.then(Trial::default) }
+        let large = size >= PAST_CACHE;
+        Self::File { file: PastCache::new(file, large), ways: large.then(Ways::default) }
     }
 
     /// What cannot be read back.
@@ -72,20 +103,14 @@ impl Write for Sink {
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::File { file, trial: None } => file.write_vectored(slices),
-            Self::File { file, trial: trial @ Some(_) } => {
+            Self::File { file, ways: None } => file.write_vectored(slices),
+            Self::File { file, ways: Some(ways) } => {
+                let past_cache = ways.past_cache(slices.len());
+                file.want(past_cache);
                 let begun = Instant::now();
                 let count = file.write_vectored(slices)?;
-                if let Some(Trial { bytes, took }) = trial {
-                    *bytes += count as u64;
-                    *took += begun.elapsed();
-                    if *took > PATIENCE {
-                        file.use_cache();
-                    }
-                    if *took > PATIENCE || *bytes >= TRIAL {
-                        *trial = None;
-                    }
-                }
+                let pace = if past_cache { &mut ways.past_cache } else { &mut ways.cached };
+                pace.note(count, begun.elapsed());
                 Ok(count)
             }
             Self::Stream(writer) => writer.write_vectored(slices),
@@ -102,10 +127,24 @@ impl Write for Sink {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_os = "linux")]
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
     use sealift_protocol::Digest;
     use sealift_protocol::content::{ALIGNMENT, BLOCK};
 
     use super::*;
+
+    #[test]
+    fn a_pace_is_that_of_late() {
+        let mut pace = Pace::default();
+        let mut write = |millis| {
+            pace.note(8 << 20, Duration::from_millis(millis));
+            (pace.seconds * TRIAL / 4.0 * 1000.0).round()
+        };
+        assert_eq!([10, 30].map(&mut write), [10.0, 20.0], "the average of all");
+        assert_eq!([20, 20, 60].map(&mut write), [20.0, 20.0, 30.0], "a quarter of it is new");
+        assert_eq!(write(2), 23.0);
+    }
 
     #[test]
     fn what_goes_past_the_cache_continues_what_was_left() {
@@ -125,14 +164,29 @@ mod tests {
         }
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
-    fn a_slow_disk_is_written_through_the_cache() {
-        let file = tempfile::tempfile().unwrap();
-        let mut sink = Sink::new(file, PAST_CACHE);
-        if let Sink::File { trial: Some(trial), .. } = &mut sink {
-            trial.took = PATIENCE;
+    fn a_disk_that_is_behind_is_written_the_faster_way() {
+        let memory = vec![1; 2 * ALIGNMENT];
+        let start = memory.as_ptr().align_offset(ALIGNMENT);
+        let block = IoSlice::new(&memory[start..start + ALIGNMENT]);
+        let mut sink = Sink::new(tempfile::tempfile().unwrap(), PAST_CACHE);
+        let can = fcntl_setfl(tempfile::tempfile().unwrap(), OFlags::DIRECT).is_ok();
+        let pace = |seen, seconds| Pace { seen, seconds };
+        for (blocks, cached, expected) in [
+            (1, pace(0.0, 0.0), can),
+            (BEHIND - 1, pace(0.0, 0.0), can),
+            (BEHIND, pace(0.0, 0.0), false),
+            (1, pace(TRIAL / 2.0, 3.0), false),
+            (1, pace(TRIAL, 1.0), false),
+            (1, pace(TRIAL, 3.0), can),
+            (BEHIND, pace(TRIAL, 3.0), can),
+        ] {
+            let Sink::File { ways: Some(ways), .. } = &mut sink else { unreachable!() };
+            (ways.past_cache, ways.cached) = (pace(TRIAL, 2.0), cached);
+            assert_eq!(sink.write_vectored(&vec![block; blocks]).unwrap(), blocks * ALIGNMENT);
+            let direct = fcntl_getfl(sink.file().unwrap()).unwrap().contains(OFlags::DIRECT);
+            assert_eq!(direct, expected, "{blocks}");
         }
-        sink.write_all(&[1; ALIGNMENT]).unwrap();
-        assert!(matches!(sink, Sink::File { trial: None, .. }));
     }
 }
