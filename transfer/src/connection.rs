@@ -12,12 +12,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::address::Address;
 use crate::error::{Error, HandshakeError, ends_connection};
 
-/// How many requests may wait for their answers.
-const WINDOW: usize = 256;
+/// How many requests may wait for their answers: as many as the server takes before it has sent any, and one refill.
+const WINDOW: usize = 256 + REFILL;
 
 /// How many bytes of requests may wait for their answers where requests and answers are not moved at the same time:
 /// few enough for any system's socket buffers, so that the two ends never wait for each other.
 const WINDOW_BYTES: u64 = 32 * 1024;
+
+/// How many requests are sent together, once there is room for as many: for each by itself both ends would be woken.
+const REFILL: usize = 32;
 
 /// Where a connection's bytes come from.
 pub type Source = Box<dyn AsyncRead + Send + Sync + Unpin>;
@@ -161,12 +164,17 @@ impl std::fmt::Debug for Connection {
 pub(crate) struct Ahead {
     sizes: std::collections::VecDeque<u64>,
     bytes: u64,
+    /// Whether the window was full, and has no room for [`REFILL`] requests yet.
+    full: bool,
 }
 
 impl Ahead {
     /// Whether another request may be sent before an answer is taken. The first always may.
-    pub(crate) fn has_room(&self) -> bool {
-        self.sizes.is_empty() || (self.sizes.len() < WINDOW && self.bytes < WINDOW_BYTES)
+    pub(crate) fn has_room(&mut self) -> bool {
+        let (count, bytes) =
+            if self.full { (WINDOW - REFILL, WINDOW_BYTES / 8 * 7) } else { (WINDOW, WINDOW_BYTES) };
+        self.full = !self.sizes.is_empty() && (self.sizes.len() >= count || self.bytes >= bytes);
+        !self.full
     }
 
     pub(crate) fn sent(&mut self, bytes: u64) {

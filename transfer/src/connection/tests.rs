@@ -41,12 +41,17 @@ async fn hello_and_request_go_together_and_answers_stay_in_order() {
         for _ in 0..WINDOW {
             peer.request().await.unwrap();
         }
-        for number in 0..requests.len() {
+        let mut unsent = requests.len() - WINDOW;
+        for number in 1..=requests.len() {
             peer.send(&Reply::Done {}).await;
-            if number + WINDOW < requests.len() {
-                peer.request().await.unwrap();
+            if number % (REFILL + 1) == 0 {
+                for _ in 0..unsent.min(REFILL + 1) {
+                    peer.request().await.unwrap();
+                    unsent -= 1;
+                }
             }
         }
+        assert_eq!(unsent, 0);
     };
     let (result, ()) = tokio::join!(asking, serving);
     result.unwrap();
@@ -97,4 +102,33 @@ async fn silence_has_an_end() {
     let error = connection.ask(&whoami()).await.unwrap_err();
     assert!(matches!(error, Error::Lost(StreamError::Stalled(_))), "{error:?}");
     let Peer { .. } = peer;
+}
+
+#[test]
+fn requests_are_sent_in_groups() {
+    let mut ahead = Ahead::default();
+    let fill = |ahead: &mut Ahead, bytes: u64| {
+        let mut sent = 0;
+        while ahead.has_room() {
+            ahead.sent(bytes);
+            sent += 1;
+        }
+        sent
+    };
+    assert_eq!(fill(&mut ahead, 65), WINDOW);
+    for _ in 0..5 {
+        for _ in 0..REFILL {
+            ahead.answered();
+            assert_eq!(fill(&mut ahead, 65), 0);
+        }
+        ahead.answered();
+        assert_eq!(fill(&mut ahead, 65), REFILL + 1);
+    }
+    (0..WINDOW).for_each(|_| ahead.answered());
+    // Of longer ones there are fewer, and one at least.
+    assert_eq!(fill(&mut ahead, 1024), 32);
+    (0..5).for_each(|_| ahead.answered());
+    assert_eq!(fill(&mut ahead, 1024), 5);
+    (0..32).for_each(|_| ahead.answered());
+    assert_eq!(fill(&mut ahead, 2 * WINDOW_BYTES), 1);
 }
