@@ -35,6 +35,11 @@ pub const BLOCKS: usize = 8;
 /// Blocks that circulate where a long content is received and memory is no concern: disks pause for longer than networks.
 pub const MANY_BLOCKS: usize = 2 * BLOCKS;
 
+/// How many blocks circulate where a content of `size` bytes is received, if that is known: [`MANY_BLOCKS`] if it fills them.
+pub fn blocks_for(size: Option<u64>) -> usize {
+    if size.is_none_or(|size| size >= (MANY_BLOCKS * BLOCK) as u64) { MANY_BLOCKS } else { BLOCKS }
+}
+
 /// Bytes from which on a content is handed on in whole blocks, so that others can be called to it, each of whom takes one:
 /// 8 MiB. One that is soon over costs more by the first touch of large blocks than it saves in hand-overs.
 pub const LARGE: u64 = (BLOCKS * BLOCK) as u64;
@@ -226,7 +231,7 @@ pub struct Drainer {
 }
 
 /// The two halves that carry a content from the wire to a writer, in so many blocks of `size` bytes, a multiple of
-/// [`ALIGNMENT`]: [`MANY_BLOCKS`] of [`BLOCK`] where memory is no concern.
+/// [`ALIGNMENT`].
 pub fn receiver(size: usize, blocks: usize) -> (EmptyBlocks, Drainer) {
     debug_assert!(size > 0 && size.is_multiple_of(ALIGNMENT));
     let (first, full, empty) = order::begin(size, blocks);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sealift_protocol::Digest;
-use sealift_protocol::content::{BLOCK, BLOCKS, LARGE, MANY_BLOCKS};
+use sealift_protocol::content::{self, BLOCK, BLOCKS};
 use sealift_protocol::message::SLICES_AHEAD;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -133,9 +133,8 @@ fn division(uploads: usize, size: Option<u64>) -> (usize, usize, usize) {
         size.and_then(|size| usize::try_from(size).ok()).map_or(BLOCK, |size| size.clamp(MIN_BLOCK, BLOCK));
     // Memory is used again if it is of the same size, so there are few.
     let block = (1 << fair.ilog2()).min(needed.next_power_of_two());
-    let long = size.is_none_or(|size| size >= 2 * LARGE);
-    let (weight, blocks) = if long && uploads < FULL { (2, MANY_BLOCKS) } else { (1, BLOCKS) };
-    (weight, blocks, block)
+    let blocks = if uploads < FULL { content::blocks_for(size) } else { BLOCKS };
+    (blocks / BLOCKS, blocks, block)
 }
 
 impl Drop for Share {
@@ -200,6 +199,8 @@ impl Drop for Session {
 
 #[cfg(test)]
 mod tests {
+    use sealift_protocol::content::{LARGE, MANY_BLOCKS};
+
     use super::*;
 
     #[test]

@@ -170,7 +170,8 @@ impl Incoming<'_> {
             Some(target) => target.unwritable()(error),
             None => output_failed()(error),
         };
-        let (mut blocks, drainer) = content::receiver(content::BLOCK, content::MANY_BLOCKS);
+        let (mut blocks, drainer) =
+            content::receiver(content::BLOCK, content::blocks_for(Some(self.content.size)));
         let draining = spawn_blocking(move || {
             let mut hasher = Hasher::new();
             let outcome =
