@@ -24,6 +24,9 @@ const ROOM: usize = 32 * 1024 * 1024;
 /// Bytes of memory that the large uploads of all connections are to share.
 const BLOCK_ROOM: usize = 64 * 1024 * 1024;
 
+/// Large uploads that this is enough for, with whole blocks.
+const FULL: usize = BLOCK_ROOM / BLOCKS / BLOCK;
+
 /// The smallest block of an upload, however many there are.
 const MIN_BLOCK: usize = 64 * 1024;
 
@@ -110,8 +113,7 @@ impl State {
     /// upload needs.
     pub fn room_ahead(&self) -> Option<Share> {
         const WEIGHT: usize = SLICES_AHEAD.div_ceil(BLOCKS);
-        const MOST: usize = BLOCK_ROOM / BLOCKS / BLOCK;
-        let more = |uploads: usize| Some(uploads + WEIGHT).filter(|uploads| *uploads <= MOST);
+        let more = |uploads: usize| Some(uploads + WEIGHT).filter(|uploads| *uploads <= FULL);
         self.uploads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         Some(Share { uploads: self.uploads.clone(), weight: WEIGHT, block: BLOCK, blocks: BLOCKS })
     }
@@ -127,7 +129,6 @@ impl State {
 /// What an upload of `size` bytes gets, if that is known, when so many are under way, itself counted once: for how many
 /// it counts, its blocks, and their size.
 fn division(uploads: usize, size: Option<u64>) -> (usize, usize, usize) {
-    const FULL: usize = BLOCK_ROOM / BLOCKS / BLOCK;
     let fair = (BLOCK_ROOM / BLOCKS / uploads).clamp(MIN_BLOCK, BLOCK);
     let needed =
         size.and_then(|size| usize::try_from(size).ok()).map_or(BLOCK, |size| size.clamp(MIN_BLOCK, BLOCK));
@@ -207,7 +208,7 @@ mod tests {
     fn the_first_long_uploads_fill_the_memory_and_the_others_get_less_each() {
         let long = Some(1 << 30);
         let (mut uploads, mut memory) = (0, 0);
-        while uploads < BLOCK_ROOM / BLOCKS / BLOCK {
+        while uploads < FULL {
             let (weight, blocks, block) = division(uploads + 1, long);
             uploads += weight;
             memory += blocks * block;

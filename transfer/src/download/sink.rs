@@ -27,8 +27,8 @@ pub(super) enum Sink {
 #[derive(Default)]
 pub(super) struct Ways {
     behind: bool,
-    past_cache: Pace,
-    cached: Pace,
+    past_cache: Cost,
+    cached: Cost,
 }
 
 impl Ways {
@@ -41,16 +41,16 @@ impl Ways {
     }
 }
 
-/// How fast one way was of late.
+/// What a byte costs on one way.
 #[derive(Default)]
-struct Pace {
-    /// All bytes.
+struct Cost {
+    /// Bytes that went this way.
     seen: f64,
-    /// For each of the last [`TRIAL`] bytes or so.
+    /// Seconds for each of the last [`TRIAL`] of them or so.
     seconds: f64,
 }
 
-impl Pace {
+impl Cost {
     #[expect(clippy::cast_precision_loss, reason = "a write is far below 2^52 bytes")]
     fn note(&mut self, bytes: usize, took: Duration) {
         let bytes = bytes as f64;
@@ -109,8 +109,8 @@ impl Write for Sink {
                 file.want(past_cache);
                 let begun = Instant::now();
                 let count = file.write_vectored(slices)?;
-                let pace = if past_cache { &mut ways.past_cache } else { &mut ways.cached };
-                pace.note(count, begun.elapsed());
+                let cost = if past_cache { &mut ways.past_cache } else { &mut ways.cached };
+                cost.note(count, begun.elapsed());
                 Ok(count)
             }
             Self::Stream(writer) => writer.write_vectored(slices),
@@ -135,11 +135,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pace_is_that_of_late() {
-        let mut pace = Pace::default();
+    fn a_cost_is_that_of_late() {
+        let mut cost = Cost::default();
         let mut write = |millis| {
-            pace.note(8 << 20, Duration::from_millis(millis));
-            (pace.seconds * TRIAL / 4.0 * 1000.0).round()
+            cost.note(8 << 20, Duration::from_millis(millis));
+            (cost.seconds * TRIAL / 4.0 * 1000.0).round()
         };
         assert_eq!([10, 30].map(&mut write), [10.0, 20.0], "the average of all");
         assert_eq!([20, 20, 60].map(&mut write), [20.0, 20.0, 30.0], "a quarter of it is new");
@@ -172,18 +172,18 @@ mod tests {
         let block = IoSlice::new(&memory[start..start + ALIGNMENT]);
         let mut sink = Sink::new(tempfile::tempfile().unwrap(), PAST_CACHE);
         let can = fcntl_setfl(tempfile::tempfile().unwrap(), OFlags::DIRECT).is_ok();
-        let pace = |seen, seconds| Pace { seen, seconds };
+        let cost = |seen, seconds| Cost { seen, seconds };
         for (blocks, cached, expected) in [
-            (1, pace(0.0, 0.0), can),
-            (BEHIND - 1, pace(0.0, 0.0), can),
-            (BEHIND, pace(0.0, 0.0), false),
-            (1, pace(TRIAL / 2.0, 3.0), false),
-            (1, pace(TRIAL, 1.0), false),
-            (1, pace(TRIAL, 3.0), can),
-            (BEHIND, pace(TRIAL, 3.0), can),
+            (1, cost(0.0, 0.0), can),
+            (BEHIND - 1, cost(0.0, 0.0), can),
+            (BEHIND, cost(0.0, 0.0), false),
+            (1, cost(TRIAL / 2.0, 3.0), false),
+            (1, cost(TRIAL, 1.0), false),
+            (1, cost(TRIAL, 3.0), can),
+            (BEHIND, cost(TRIAL, 3.0), can),
         ] {
             let Sink::File { ways: Some(ways), .. } = &mut sink else { unreachable!() };
-            (ways.past_cache, ways.cached) = (pace(TRIAL, 2.0), cached);
+            (ways.past_cache, ways.cached) = (cost(TRIAL, 2.0), cached);
             assert_eq!(sink.write_vectored(&vec![block; blocks]).unwrap(), blocks * ALIGNMENT);
             let direct = fcntl_getfl(sink.file().unwrap()).unwrap().contains(OFlags::DIRECT);
             assert_eq!(direct, expected, "{blocks}");
