@@ -23,6 +23,10 @@ pictures:
 test-large:
     cargo test -p sealift-tests --test it -- --ignored
 
+# A thousand kill -9 under the load of many clients; every answer is held against what a serial order allows
+test-history *ARGS:
+    cd tests/reliability && python3 history.py {{ARGS}}
+
 # A server's life on a bare Debian tree under a real systemd (root, debootstrap, systemd-container, iproute2, cargo-deb)
 test-systemd:
     sh packaging/test/systemd.sh

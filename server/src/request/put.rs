@@ -135,11 +135,12 @@ impl Upload<'_> {
                 Ok((target, stays(connection, &permit, &names, &put)?))
             }
         };
-        let (target, mut stays) = self.state.catalog.read(look()).await?;
-        if stays {
-            // What this caller sent before may still wait for its commit, and change that: it has to be seen.
-            (_, stays) = self.state.catalog.write(look()).await?;
-        }
+        let (target, stays) = match self.state.catalog.read(look()).await {
+            // The caller's earlier requests may still wait for their commit and change the answer. The writer's look
+            // comes after them.
+            Ok((_, true)) | Err(Error::Refused(_)) => self.state.catalog.write(look()).await?,
+            seen => seen?,
+        };
         self.target = Some(target);
         Ok(stays)
     }

@@ -68,6 +68,25 @@ async fn requests_see_what_those_before_them_did() {
     }
 }
 
+/// The early refusal of a stream sees the changes before it, too, although they still wait for their commit.
+#[tokio::test]
+async fn a_stream_is_not_refused_for_what_an_earlier_change_takes_away() {
+    let world = World::start().await;
+    let mut client = world.enrol("alice").await.connect().await;
+    for round in 0..20 {
+        let content = Pattern::new(round, 70_000).whole();
+        client.push_inline("a/b", b"x");
+        client.push(&Request::Remove(Remove { path: path("a"), recursive: true }));
+        client.send_stream(&put("a", Body::Stream), &content[..]).await;
+        client.push(&Request::Remove(Remove { path: path("a"), recursive: false }));
+        client.flush().await;
+        client.stored().await.unwrap();
+        assert_eq!(client.reply().await, Reply::Done {});
+        client.stored().await.unwrap();
+        assert_eq!(client.reply().await, Reply::Done {});
+    }
+}
+
 /// A claim is judged when it takes effect, by what is stored then.
 #[tokio::test]
 async fn a_claim_sees_the_upload_before_it() {

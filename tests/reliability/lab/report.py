@@ -1,0 +1,39 @@
+"""Violations and figures of a run, and its last line."""
+
+import json
+import threading
+import time
+
+
+class Report:
+    def __init__(self, title):
+        self.title = title
+        self.violations = []
+        self.figures = {}
+        self.lock = threading.Lock()
+        self.begun = time.monotonic()
+
+    def violation(self, kind, detail):
+        """Something that a promise rules out."""
+        with self.lock:
+            self.violations.append((kind, detail))
+            if len(self.violations) <= 20:
+                print(f"VIOLATION {kind}: {detail}", flush=True)
+
+    def count(self, what, by=1):
+        with self.lock:
+            self.figures[what] = self.figures.get(what, 0) + by
+
+    def finish(self, path=None):
+        """Prints the figures; returns the exit code of the run."""
+        self.figures["seconds"] = round(time.monotonic() - self.begun)
+        kinds = {}
+        for kind, _ in self.violations:
+            kinds[kind] = kinds.get(kind, 0) + 1
+        figures = ", ".join(f"{value} {what}" for what, value in self.figures.items())
+        print(f"{self.title}: {figures}; {len(self.violations)} violations {kinds or ''}".rstrip(), flush=True)
+        if path:
+            with open(path, "a", encoding="utf-8") as out:
+                facts = {"title": self.title, "when": time.strftime("%Y-%m-%d %H:%M"), **self.figures}
+                out.write(json.dumps({**facts, "violations": kinds}) + "\n")
+        return 1 if self.violations else 0
