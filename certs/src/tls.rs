@@ -5,7 +5,9 @@
 
 mod failure;
 mod join;
+mod read_ahead;
 mod server_certificate;
+mod stream;
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,11 +21,16 @@ use sealift_protocol::{ALPN, Digest, JOIN_ALPN};
 
 pub use failure::{is_wrong_authority, tls_error};
 pub use join::WrongAuthority;
+pub use read_ahead::ReadAhead;
 pub use server_certificate::{CurrentCertificate, ServerIdentity};
+pub use stream::{accept, client_hello, connect};
 
 use crate::authority::check_authority;
 use crate::pem::{certificates, one_certificate, private_key};
 use crate::{CertError, TrustDomain};
+
+/// Bytes of a record that are plaintext or header: a large transfer is fastest with this size.
+const FRAGMENT: usize = 8192;
 
 /// What two ends agreed to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +158,7 @@ fn new_server_config(
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.max_early_data_size = 0;
-    config.enable_secret_extraction = true; // for the records of sealift-tls
+    config.max_fragment_size = Some(FRAGMENT);
     Ok(Arc::new(config))
 }
 
@@ -159,7 +166,7 @@ fn finish_client_config(mut config: ClientConfig, protocol: &[u8]) -> Arc<Client
     config.alpn_protocols = vec![protocol.to_vec()];
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
-    config.enable_secret_extraction = true; // for the records of sealift-tls
+    config.max_fragment_size = Some(FRAGMENT);
     Arc::new(config)
 }
 

@@ -19,6 +19,7 @@ pub mod reload;
 pub mod request;
 pub mod session;
 pub mod shared;
+pub mod socket;
 pub mod state;
 pub mod store;
 pub mod ticket;

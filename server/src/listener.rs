@@ -10,12 +10,9 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use rusqlite::OptionalExtension;
 use rustls::pki_types::CertificateDer;
-use rustls::server::ClientHello;
-use sealift_certs::tls::{Protocol, negotiated};
+use sealift_certs::tls::{self, Protocol, negotiated};
 use sealift_certs::{Identity, fingerprint};
 use sealift_protocol::{ErrorCode, JOIN_ALPN};
-use sealift_tls::Connection;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -27,17 +24,14 @@ use crate::data::{DataDirectory, Lock};
 use crate::error::{Error, Result};
 use crate::monitor::{control, http, service};
 use crate::pki::{self, Pki};
-use crate::session::{self, Caller, Signals};
+use crate::session::{self, Caller, Signals, TlsConnection};
 use crate::state::State;
 use crate::store::{Blobs, Catalog, facts, gc, identities, parts, schema};
-use crate::{clock, join};
+use crate::{clock, join, socket};
 
 /// Connections that may be in their handshake at once. They hold no place of `max_connections`, and the one that has
 /// been at it for longest makes room: strangers who connect and say nothing keep nobody out.
 const HANDSHAKES: usize = 256;
-
-/// A connection behind the TLS handshake.
-type Secure = Connection<OwnedReadHalf, OwnedWriteHalf>;
 
 /// How often the catalog is asked whether another process has changed it.
 const WATCH: Duration = Duration::from_millis(100);
@@ -107,7 +101,7 @@ impl Server {
         let Self { state, writer, lock, metrics, control } = self;
         let address = listener.local_addr()?;
         // What it accepts has its settings.
-        sealift_tls::socket::prepare(&listener, address);
+        socket::prefer_reno_on_loopback(&listener, address);
         info!(%address, "listening");
         let stop = CancellationToken::new();
         let background = in_background(&state, address, &stop);
@@ -269,26 +263,34 @@ async fn handshake(
     state: &Arc<State>,
     stream: TcpStream,
     connections: &TaskTracker,
-) -> anyhow::Result<Option<Secure>> {
+) -> anyhow::Result<Option<TlsConnection>> {
     stream.set_nodelay(true)?;
-    let (read, write) = stream.into_split();
-    let choose = |hello: &ClientHello<'_>| {
-        let joins = hello.alpn().is_some_and(|mut offered| offered.any(|alpn| alpn == JOIN_ALPN));
-        if joins { state.pki.join_config() } else { state.pki.transfer_config() }
-    };
-    let connection = sealift_tls::accept(choose, read, write).await?;
-    match negotiated(connection.alpn.as_deref()) {
-        Some(Protocol::Transfer) => Ok(Some(connection)),
+    let begun = tls::client_hello(stream).await?;
+    let joins = begun.client_hello().alpn().is_some_and(|mut offered| offered.any(|alpn| alpn == JOIN_ALPN));
+    let config = if joins { state.pki.join_config() } else { state.pki.transfer_config() };
+    let mut connection = tls::accept(begun, config).await?;
+    match negotiated(connection.get_ref().1.alpn_protocol()) {
+        Some(Protocol::Transfer) => {
+            connection.get_mut().0.begin();
+            Ok(Some(connection))
+        }
         Some(Protocol::Join) => {
-            join::serve(state, connection.reader, connection.writer, connections).await?;
+            let (read, write) = tokio::io::split(connection);
+            join::serve(state, read, write, connections).await?;
             Ok(None)
         }
         None => anyhow::bail!("the client offers no application protocol"),
     }
 }
 
-async fn transfer(state: Arc<State>, connection: Secure, peer: SocketAddr, shutdown: CancellationToken) {
-    let Some(certificate) = connection.peer_certificates.first() else { return };
+async fn transfer(
+    state: Arc<State>,
+    connection: TlsConnection,
+    peer: SocketAddr,
+    shutdown: CancellationToken,
+) {
+    let shown = connection.get_ref().1.peer_certificates().unwrap_or_default().first();
+    let Some(certificate) = shown else { return };
     let session = state.sessions.enter(fingerprint(certificate));
     let signals = Signals { shutdown, revoked: session.revoked.clone() };
     let caller = if state.sessions.count() > state.config().max_connections.get() {
@@ -301,7 +303,7 @@ async fn transfer(state: Arc<State>, connection: Secure, peer: SocketAddr, shutd
         identify(&state, certificate, peer).await
     };
     let name = caller.as_ref().map_or_else(|_| String::from("?"), |caller| caller.name.to_string());
-    session::run(state, connection.reader, connection.writer, caller, signals, peer)
+    session::run(state, connection, caller, signals, peer)
         .instrument(info_span!("session", identity = name))
         .await;
 }

@@ -11,15 +11,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use sealift_certs::tls::ReadAhead;
 use sealift_protocol::content::Order;
 use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
 use sealift_protocol::message::{
     Get, Hello, Reply, Request, SLICES, Trailer, Turn, Welcome, decode, decode_request,
 };
 use sealift_protocol::{Digest, ErrorCode, FrameKind, Header, Name, VERSION, WireError};
-use sealift_tls::{TlsReader, TlsWriter};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span, warn};
 
@@ -81,10 +83,12 @@ pub struct Signals {
     pub revoked: CancellationToken,
 }
 
+/// A connection behind the TLS handshake.
+pub type TlsConnection = TlsStream<ReadAhead<TcpStream>>;
 /// The reading half of a connection.
-pub type Reader = FrameReader<Watched<TlsReader<OwnedReadHalf>>>;
+pub type Reader = FrameReader<Watched<ReadHalf<TlsConnection>>>;
 /// The writing half of a connection.
-pub type Writer = FrameWriter<TlsWriter<OwnedWriteHalf>>;
+pub type Writer = FrameWriter<WriteHalf<TlsConnection>>;
 
 /// What is under way on a connection.
 #[derive(Debug)]
@@ -154,13 +158,13 @@ enum Slot {
 /// Serves a connection whose client has shown a certificate, until either end has had enough.
 pub async fn run(
     state: Arc<State>,
-    read: TlsReader<OwnedReadHalf>,
-    write: TlsWriter<OwnedWriteHalf>,
+    connection: TlsConnection,
     caller: Result<Caller>,
     signals: Signals,
     peer: SocketAddr,
 ) {
     let timeouts = state.config().timeouts;
+    let (read, write) = tokio::io::split(connection);
     let mut reader = FrameReader::new(Watched::new(read), timeouts.stall());
     let mut writer = FrameWriter::new(write, timeouts.stall());
     let ended = match caller {

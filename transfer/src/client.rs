@@ -150,7 +150,7 @@ impl Client {
             [] => &profile.addresses,
             chosen => chosen,
         };
-        let (secure, address) = connect(
+        let (connection, address) = connect(
             addresses,
             &profile.trust_domain,
             profile.tls()?,
@@ -159,7 +159,7 @@ impl Client {
             options.limit.as_ref(),
         )
         .await?;
-        let (read, write) = (Box::new(secure.reader), Box::new(secure.writer));
-        Connection::new(read, write, address, &options.agent, options.stall)
+        let (read, write) = tokio::io::split(connection);
+        Connection::new(Box::new(read), Box::new(write), address, &options.agent, options.stall)
     }
 }

@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 use sealift_certs::TrustDomain;
-use sealift_certs::tls::{Protocol, negotiated, server_name};
-use sealift_tls::Connection;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use sealift_certs::tls::{self, Protocol, ReadAhead, negotiated, server_name};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 
 use crate::address::Address;
 use crate::error::{Attempt, ConnectError, Error, HandshakeError};
+use crate::socket;
 use crate::throttle::{Limit, Throttled};
 
 /// A connection behind the TLS handshake.
-pub(crate) type Secure = Connection<Throttled<OwnedReadHalf>, Throttled<OwnedWriteHalf>>;
+pub(crate) type TlsConnection = TlsStream<ReadAhead<Throttled<TcpStream>>>;
 
 /// Connects to the first address that answers and is the right server, one after the other.
 ///
@@ -34,7 +34,7 @@ pub(crate) async fn connect(
     protocol: Protocol,
     patience: Duration,
     limit: Option<&Limit>,
-) -> Result<(Secure, Address), Error> {
+) -> Result<(TlsConnection, Address), Error> {
     let mut attempts = Vec::new();
     let mut refusal = None;
     for address in addresses {
@@ -45,11 +45,10 @@ pub(crate) async fn connect(
                 continue;
             }
         };
-        let (read, write) = tcp.into_split();
-        let (read, write) = (Throttled::new(read, limit.cloned()), Throttled::new(write, limit.cloned()));
-        let handshake = sealift_tls::connect(config.clone(), server_name(trust_domain), read, write);
+        let stream = Throttled::new(tcp, limit.cloned());
+        let handshake = tls::connect(config.clone(), server_name(trust_domain), stream);
         let cause = match timeout(patience, handshake).await {
-            Ok(Ok(connection)) if negotiated(connection.alpn.as_deref()) == Some(protocol) => {
+            Ok(Ok(connection)) if negotiated(connection.get_ref().1.alpn_protocol()) == Some(protocol) => {
                 return Ok((connection, address.clone()));
             }
             Ok(Ok(_)) => HandshakeError::NotSealift,
@@ -102,7 +101,7 @@ async fn dial(address: &Address, patience: Duration) -> Result<TcpStream, Connec
 
 async fn open(address: SocketAddr) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    sealift_tls::socket::prepare(&socket, address);
+    socket::prefer_reno_on_loopback(&socket, address);
     socket.connect(address).await
 }
 

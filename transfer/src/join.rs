@@ -34,9 +34,10 @@ pub async fn join(token: &JoinToken, options: &Options) -> Result<Enrolment, Err
 
     let made = new_key_and_request()?;
     let request = JoinRequest { secret: token.secret.to_text(), csr: made.csr_pem };
+    let (read, write) = tokio::io::split(connection);
     let joined = converse(
-        FrameReader::new(connection.reader, options.stall),
-        FrameWriter::new(connection.writer, options.stall),
+        FrameReader::new(read, options.stall),
+        FrameWriter::new(write, options.stall),
         &request,
         options,
     )

@@ -22,6 +22,7 @@ pub mod plan;
 pub mod profile;
 pub mod remote;
 mod retry;
+mod socket;
 pub mod sync;
 pub mod throttle;
 pub mod tree;

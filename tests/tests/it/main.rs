@@ -28,6 +28,7 @@ mod sharing;
 mod silence;
 mod slices;
 mod spaces;
+mod tls;
 mod tree;
 mod trees;
 mod update;

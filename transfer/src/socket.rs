@@ -1,20 +1,19 @@
-//! The sockets that connections go over.
+//! The sockets that clients connect with.
 
 use std::net::SocketAddr;
 
 use socket2::SockRef;
 
-/// Sets up a socket that is about to be connected to `address`, or that listens there.
+/// Chooses Reno for a socket that is about to connect to the loopback.
 ///
-/// Nothing is congested within one machine, but where BBR is the default, it would pace what is sent by timers, which take a
-/// tenth of all CPU time of a large transfer. A connection that has begun with it stays paced whatever is set later.
-pub fn prepare<S>(socket: &S, address: SocketAddr)
+/// Where BBR is the default it paces with timers, which cost much CPU time and cannot help within one machine.
+pub(crate) fn prefer_reno_on_loopback<S>(socket: &S, address: SocketAddr)
 where
     for<'s> SockRef<'s>: From<&'s S>,
 {
     #[cfg(target_os = "linux")]
     if address.ip().to_canonical().is_loopback() {
-        // Reno is part of every kernel; should it be forbidden, so be it.
+        // Every kernel has Reno. If the system forbids the choice, its default serves as well.
         let _ = SockRef::from(socket).set_tcp_congestion(b"reno");
     }
     #[cfg(not(target_os = "linux"))]
@@ -30,14 +29,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reno_is_for_what_stays_within_one_machine() {
+    fn reno_is_chosen_on_the_loopback_only() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         let _entered = runtime.enter();
         let congestion = |address: SocketAddr| {
             let socket = TcpSocket::new_v4().unwrap();
             // Whatever the default is, it is something else now.
             let other = SockRef::from(&socket).set_tcp_congestion(b"cubic").is_ok();
-            prepare(&socket, address);
+            prefer_reno_on_loopback(&socket, address);
             let name = SockRef::from(&socket).tcp_congestion().unwrap();
             (other, String::from_utf8(name.split(|byte| *byte == 0).next().unwrap().to_vec()).unwrap())
         };
