@@ -103,6 +103,21 @@ impl Authority {
         fingerprint(&self.certificate)
     }
 
+    /// Refuses a time at which nobody would accept what the authority signs.
+    ///
+    /// # Errors
+    /// Fails with [`CertError::AuthorityNotYetValid`] or [`CertError::AuthorityExpired`].
+    pub fn check_time(&self, now: SystemTime) -> Result<(), CertError> {
+        let Validity { not_before, not_after } = self.validity;
+        if now < not_before {
+            return Err(CertError::AuthorityNotYetValid { from: not_before.into(), now: now.into() });
+        }
+        if now > not_after {
+            return Err(CertError::AuthorityExpired { until: not_after.into(), now: now.into() });
+        }
+        Ok(())
+    }
+
     /// From when to when the authority is valid. Nothing that it signs outlives it.
     pub fn validity(&self) -> Validity {
         self.validity

@@ -1,5 +1,8 @@
 //! Why a key, a certificate or a request is not usable, by cause.
 
+use std::fmt;
+use std::time::SystemTime;
+
 /// Why something of the PKI failed.
 ///
 /// The first variants blame what the caller handed in (files, configuration), [`Request`](Self::Request) blames the
@@ -41,6 +44,28 @@ pub enum CertError {
         "a certificate cannot be valid for the time asked for: check the clock, and that the CA has not expired"
     )]
     Validity,
+    /// The authority's time has not begun.
+    #[error(
+        "the certificate authority (CA) is valid from {from} on, and this machine's clock says {now}: set the clock \
+         right; if the clock was wrong when the CA was made, restore a backup or begin with a new data directory"
+    )]
+    AuthorityNotYetValid {
+        /// The first day.
+        from: Date,
+        /// Today.
+        now: Date,
+    },
+    /// The authority's time is over.
+    #[error(
+        "the certificate authority (CA) was valid until {until}, and this machine's clock says {now}: if the clock is \
+         right, begin with a new data directory and invite everybody again"
+    )]
+    AuthorityExpired {
+        /// The last day.
+        until: Date,
+        /// Today.
+        now: Date,
+    },
     /// The peer's certificate request is refused.
     #[error(transparent)]
     Request(#[from] RequestError),
@@ -50,6 +75,24 @@ pub enum CertError {
     /// The TLS library refused a configuration.
     #[error("the TLS configuration is not usable: {0}")]
     Tls(#[from] rustls::Error),
+}
+
+/// A day in an error, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Date(time::Date);
+
+impl From<SystemTime> for Date {
+    fn from(moment: SystemTime) -> Self {
+        // Beyond the years that the calendar can write, any day says that the clock is wrong.
+        let written = crate::validity::to_date(moment);
+        Self(written.map_or(time::Date::MIN, time::OffsetDateTime::date))
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 /// Why a peer's certificate request is refused.

@@ -6,12 +6,15 @@ pub mod backup;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sealift_certs::files::{create_private_dir, write_private};
-use sealift_certs::{Authority, CertError, TrustDomain};
+use sealift_certs::{Authority, CertError, Date, TrustDomain};
 
 use crate::store::schema::{self, OpenError};
+
+/// The first of January 2025, in seconds since 1970: before this program was written, so no right clock says less.
+const WRITTEN: Duration = Duration::from_secs(1_735_689_600);
 
 /// How long a data directory's lock is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
@@ -63,6 +66,15 @@ pub enum DataError {
         /// What would be right.
         right: u32,
     },
+    /// A clock that cannot be right, at a first start.
+    #[error(
+        "this machine's clock says {now}, which cannot be: set it right first, since the certificate authority that is \
+         made now is valid from now on"
+    )]
+    Clock {
+        /// What the clock says.
+        now: Date,
+    },
     /// The system refuses.
     #[error("{}: {source}; sealiftd must be able to read and write there as the user that it runs as", path.display())]
     File {
@@ -111,6 +123,9 @@ impl DataDirectory {
         let here = Self(path.to_owned());
         if here.is_initialised()? {
             return Self::look(path, false).map(|here| (here, false));
+        }
+        if now < UNIX_EPOCH + WRITTEN {
+            return Err(DataError::Clock { now: now.into() });
         }
         here.refuse_strangers()?;
         access::claim(path)?;
@@ -238,6 +253,20 @@ mod tests {
         let authority = fs::read(data.pki("ca.pem")).unwrap();
         assert!(!DataDirectory::open_or_initialise(&path, SystemTime::now()).unwrap().1);
         assert_eq!(fs::read(data.pki("ca.pem")).unwrap(), authority);
+    }
+
+    #[test]
+    fn a_clock_that_cannot_be_right_makes_no_authority() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new");
+        for wrong in [UNIX_EPOCH, UNIX_EPOCH + WRITTEN - Duration::from_secs(1)] {
+            let refused = DataDirectory::open_or_initialise(&path, wrong).unwrap_err();
+            assert!(matches!(refused, DataError::Clock { .. }), "{refused}");
+            assert!(!path.exists());
+        }
+        assert!(DataDirectory::open_or_initialise(&path, UNIX_EPOCH + WRITTEN).unwrap().1);
+        // An authority that is there is not a new one: the authority's own time counts then.
+        assert!(!DataDirectory::open_or_initialise(&path, UNIX_EPOCH).unwrap().1);
     }
 
     #[test]

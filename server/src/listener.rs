@@ -267,6 +267,10 @@ async fn handshake(
     stream.set_nodelay(true)?;
     let begun = tls::client_hello(stream).await?;
     let joins = begun.client_hello().alpn().is_some_and(|mut offered| offered.any(|alpn| alpn == JOIN_ALPN));
+    if !state.pki.is_current(SystemTime::now()) {
+        let state = state.clone();
+        tokio::task::spawn_blocking(move || state.pki.renew_if_due(SystemTime::now())).await?;
+    }
     let config = if joins { state.pki.join_config() } else { state.pki.transfer_config() };
     let mut connection = tls::accept(begun, config).await?;
     match negotiated(connection.get_ref().1.alpn_protocol()) {

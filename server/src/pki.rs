@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustls::ServerConfig;
 use sealift_certs::files::write_private;
@@ -14,18 +14,29 @@ use tracing::{error, info};
 
 use crate::data::{DataDirectory, DataError};
 
-/// How often the server looks whether its certificate is to be renewed.
+/// How often the server looks whether its certificate has little of its life left.
 const INTERVAL: Duration = Duration::from_secs(3600);
+
+/// How long the server waits after a renewal that failed. Every handshake may ask for one.
+const RETRY: Duration = Duration::from_secs(10);
 
 /// The authority and the server's current certificate.
 #[derive(Debug)]
 pub struct Pki {
     data: DataDirectory,
     authority: Authority,
-    hosts: Mutex<Vec<String>>,
+    renewal: Mutex<Renewal>,
     current: Arc<CurrentCertificate>,
     transfer: Arc<ServerConfig>,
     join: Arc<ServerConfig>,
+}
+
+/// What the next renewal of the server's certificate depends on.
+#[derive(Debug)]
+struct Renewal {
+    /// The names and addresses that the certificate is for.
+    hosts: Vec<String>,
+    failed: Option<Instant>,
 }
 
 impl Pki {
@@ -45,8 +56,8 @@ impl Pki {
         let current = Arc::new(CurrentCertificate::new(identity));
         let transfer = tls::server_config(authority.certificate_der(), current.clone()).map_err(failed)?;
         let join = tls::join_server_config(current.clone()).map_err(failed)?;
-        let hosts = Mutex::new(hosts);
-        Ok(Self { data: data.clone(), authority, hosts, current, transfer, join })
+        let renewal = Mutex::new(Renewal { hosts, failed: None });
+        Ok(Self { data: data.clone(), authority, renewal, current, transfer, join })
     }
 
     /// The authority.
@@ -74,32 +85,54 @@ impl Pki {
         self.authority.issue_user(csr, name, Validity::starting(now, USER_VALIDITY))
     }
 
-    /// Renews the server's certificate whenever that is due, for ever.
+    /// Returns true if clients accept the server's certificate at `now`. Cheap: every handshake asks.
+    pub fn is_current(&self, now: SystemTime) -> bool {
+        self.validity().contains(now)
+    }
+
+    /// Renews the server's certificate in time before it ends, for ever.
     pub async fn keep_current(&self) {
         loop {
             tokio::time::sleep(INTERVAL).await;
-            if self.current.current().validity().should_renew(SystemTime::now()) {
-                self.renew(&self.hosts.lock().unwrap_or_else(PoisonError::into_inner));
-            }
+            self.renew_if_due(SystemTime::now());
+        }
+    }
+
+    /// Renews the server's certificate if it is not valid at `now`, or has little of its life left. Writes files.
+    ///
+    /// A clock that is set changes both ends: a certificate may have expired, or not be valid yet.
+    pub fn renew_if_due(&self, now: SystemTime) {
+        let mut renewal = self.renewal();
+        let due = !self.is_current(now) || self.validity().should_renew(now);
+        if due && renewal.failed.is_none_or(|failed| failed.elapsed() >= RETRY) {
+            self.renew(&mut renewal, now);
         }
     }
 
     /// Renews the server's certificate if it is to name other hosts.
     pub fn rename(&self, hosts: Vec<String>) {
-        let mut known = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        if *known != hosts {
-            *known = hosts;
-            self.renew(&known);
+        let mut renewal = self.renewal();
+        if renewal.hosts != hosts {
+            renewal.hosts = hosts;
+            self.renew(&mut renewal, SystemTime::now());
         }
     }
 
-    fn renew(&self, hosts: &[String]) {
-        match renew(&self.data, &self.authority, hosts, SystemTime::now()) {
+    fn renewal(&self) -> MutexGuard<'_, Renewal> {
+        self.renewal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn renew(&self, renewal: &mut Renewal, now: SystemTime) {
+        match renew(&self.data, &self.authority, &renewal.hosts, now) {
             Ok(identity) => {
                 info!(fingerprint = %identity.fingerprint(), "renewed the server's certificate");
                 self.current.replace(identity);
+                renewal.failed = None;
             }
-            Err(error) => error!(%error, "the server's certificate could not be renewed"),
+            Err(error) => {
+                error!(%error, "the server's certificate could not be renewed");
+                renewal.failed = Some(Instant::now());
+            }
         }
     }
 }
@@ -139,6 +172,7 @@ fn renew(
     now: SystemTime,
 ) -> Result<ServerIdentity, DataError> {
     let failed = |source| DataError::Authority { path: data.pki(""), source };
+    authority.check_time(now).map_err(failed)?;
     let (issued, key) =
         authority.issue_server(hosts, Validity::starting(now, SERVER_VALIDITY)).map_err(failed)?;
     let identity =
@@ -207,4 +241,61 @@ fn host_name() -> Option<String> {
             && !label.ends_with('-')
     };
     (name.len() <= 253 && name.split('.').all(label)).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    fn begun(now: SystemTime) -> (tempfile::TempDir, DataDirectory) {
+        let dir = tempfile::tempdir().unwrap();
+        let (data, _) = DataDirectory::open_or_initialise(&dir.path().join("data"), now).unwrap();
+        (dir, data)
+    }
+
+    fn open(data: &DataDirectory, now: SystemTime) -> Result<Pki, DataError> {
+        Pki::open(data, authority(data).unwrap(), vec!["localhost".into()], now)
+    }
+
+    #[test]
+    fn a_clock_that_is_set_either_way_costs_a_certificate_and_nothing_else() {
+        let now = SystemTime::now();
+        let (_dir, data) = begun(now);
+        let pki = open(&data, now).unwrap();
+        // Forward beyond the end, and back before the beginning of what was issued meanwhile.
+        for moment in [now + 100 * DAY, now + DAY, now + 3000 * DAY, now] {
+            assert!(!pki.is_current(moment));
+            pki.renew_if_due(moment);
+            assert!(pki.is_current(moment));
+            let print = pki.current.current().fingerprint();
+            pki.renew_if_due(moment);
+            assert_eq!(pki.current.current().fingerprint(), print, "one is enough");
+        }
+        // The last third of a life, in which it is still current.
+        assert!(pki.is_current(now + 80 * DAY));
+        pki.renew_if_due(now + 80 * DAY);
+        assert!(pki.is_current(now + 100 * DAY));
+    }
+
+    #[test]
+    fn an_authority_that_is_not_valid_is_named_and_what_is_there_stays() {
+        let now = SystemTime::now();
+        let (_dir, data) = begun(now);
+        let pki = open(&data, now).unwrap();
+        let print = pki.current.current().fingerprint();
+        for (moment, words) in
+            [(UNIX_EPOCH, "(CA) is valid from"), (now + 4000 * DAY, "(CA) was valid until")]
+        {
+            pki.renew_if_due(moment);
+            assert_eq!(pki.current.current().fingerprint(), print);
+            let refused = open(&data, moment).unwrap_err().to_string();
+            assert!(refused.contains(words) && refused.contains("clock says"), "{refused}");
+        }
+        assert!(open(&data, UNIX_EPOCH).unwrap_err().to_string().contains("1970-01-01"));
+        open(&data, now).unwrap();
+    }
 }
