@@ -10,6 +10,7 @@ pub mod data;
 pub mod error;
 pub mod join;
 pub mod listener;
+pub mod log_limit;
 pub mod monitor;
 pub mod pki;
 pub mod policy;
