@@ -29,6 +29,9 @@ pub const MAX_PLAN: usize = 256;
 /// [`Request::Slice`].
 pub const SLICES: &str = "slices";
 
+/// The optional feature that the server says that it is working while a request takes its time: [`Reply::Working`].
+pub const WORKING: &str = "working";
+
 /// Bytes of a slice of an upload, but for the last of a content.
 pub const SLICE: u64 = crate::content::BLOCK as u64;
 

@@ -152,6 +152,8 @@ fn in_background(state: &Arc<State>, address: SocketAddr, stop: &CancellationTok
     tasks.spawn(stop.clone().run_until_cancelled_owned(follow_settings(state.clone(), address)));
     let (watched, renewed) = (state.clone(), state.clone());
     tasks.spawn(stop.clone().run_until_cancelled_owned(collect));
+    let trees = state.trees.clone().run(state.catalog.clone(), state.garbage.clone());
+    tasks.spawn(stop.clone().run_until_cancelled_owned(trees));
     tasks.spawn(stop.clone().run_until_cancelled_owned(watch_revocations(watched)));
     tasks.spawn(stop.clone().run_until_cancelled_owned(async move { renewed.pki.keep_current().await }));
     tasks.close();

@@ -15,7 +15,7 @@ use sealift_certs::tls::ReadAhead;
 use sealift_protocol::content::Order;
 use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
 use sealift_protocol::message::{
-    Get, Hello, Reply, Request, SLICES, Trailer, Turn, Welcome, decode, decode_request,
+    Get, Hello, Reply, Request, SLICES, Trailer, Turn, WORKING, Welcome, decode, decode_request,
 };
 use sealift_protocol::{Digest, ErrorCode, FrameKind, Header, Name, VERSION, WireError};
 use tokio::io::{ReadHalf, WriteHalf};
@@ -32,11 +32,14 @@ use crate::prefixes::Prefixes;
 use crate::pulse::Watched;
 use crate::request;
 use crate::request::get::Carried;
-use crate::request::{put, slice};
+use crate::request::{Waiting, put, slice};
 use crate::state::State;
 use crate::store::catalog::Pending;
 use crate::store::identities;
 use crate::{SERVER, clock};
+
+/// The optional features that the server knows.
+const FEATURES: [&str; 2] = [SLICES, WORKING];
 
 /// Replies that may wait for their turn.
 const QUEUE: usize = 256;
@@ -99,6 +102,8 @@ struct Activity {
     ended: AtomicU64,
     /// Whether the client went away without a goodbye.
     cut: AtomicBool,
+    /// Whether the client knows the reply that says that the server is working.
+    knows_working: AtomicBool,
 }
 
 impl Default for Activity {
@@ -108,6 +113,7 @@ impl Default for Activity {
             opened: Instant::now(),
             ended: AtomicU64::new(0),
             cut: AtomicBool::new(false),
+            knows_working: AtomicBool::new(false),
         }
     }
 }
@@ -267,6 +273,7 @@ impl Reading<'_> {
             match request {
                 Ok(Request::Hello(hello)) if !greeted => {
                     let welcome = welcome(self.caller, &hello)?;
+                    self.busy.knows_working.store(hello.knows(WORKING), Ordering::Relaxed);
                     greeted = true;
                     self.push(asked, Slot::Ready(Box::new(welcome))).await?;
                 }
@@ -422,8 +429,9 @@ impl Replying<'_> {
                     }
                     other => {
                         let span = info_span!("request", request = number);
-                        let serving =
-                            request::serve(self.state, self.caller, self.prefixes, self.writer, other);
+                        let knows_working = self.busy.knows_working.load(Ordering::Relaxed);
+                        let waiting = Waiting::new(self.writer, &self.busy.cut, knows_working);
+                        let serving = request::serve(self.state, self.caller, self.prefixes, waiting, other);
                         let outcome = serving.instrument(span).await?;
                         self.served.send_modify(|served| *served += 1);
                         outcome
@@ -539,7 +547,11 @@ fn welcome(caller: &Caller, hello: &Hello) -> Result<Reply> {
         version: VERSION,
         server: SERVER.into(),
         identity: caller.name.clone(),
-        features: hello.features.iter().filter(|feature| *feature == SLICES).take(1).cloned().collect(),
+        features: FEATURES
+            .iter()
+            .filter(|feature| hello.knows(feature))
+            .map(|feature| (*feature).to_owned())
+            .collect(),
     }))
 }
 

@@ -16,7 +16,7 @@ use crate::monitor::Monitor;
 use crate::pki::Pki;
 use crate::shared::Shared;
 use crate::store::attempts::Attempts;
-use crate::store::{Blobs, Catalog};
+use crate::store::{Blobs, Catalog, Trees};
 
 /// Bytes of small uploads that may be held in memory at once, over all connections.
 const ROOM: usize = 32 * 1024 * 1024;
@@ -46,6 +46,8 @@ pub struct State {
     pub pki: Pki,
     /// Wakes the collector.
     pub garbage: Arc<Notify>,
+    /// Work on large trees.
+    pub trees: Trees,
     /// The open connections.
     pub sessions: Sessions,
     /// Room for parts of uploads that are hashed before anybody continues them.
@@ -86,6 +88,7 @@ impl State {
             blobs,
             pki,
             garbage,
+            trees: Trees::default(),
             sessions,
             prefixes,
             attempts,

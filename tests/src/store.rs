@@ -130,7 +130,7 @@ impl Store {
     }
 
     /// Waits until nothing is on its way any more: no file in `incoming/` but those of parts that the catalog knows, and
-    /// all of these, no garbage, no blob without a row. Then checks that every byte that the catalog knows is there and
+    /// all of these, no garbage, no tree that no path leads to, no blob without a row. Then checks that every byte that the catalog knows is there and
     /// is what its name says.
     pub async fn settled(&self) {
         let mut last = String::new();
@@ -150,7 +150,10 @@ impl Store {
         let name = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
         let incoming: BTreeSet<_> = self.incoming().into_iter().map(name).collect();
         let parts = self.parts();
-        let garbage = self.count("garbage") + self.count("thinned");
+        let garbage = self.count("garbage")
+            + self.count("thinned")
+            + self.count("relabels")
+            + self.count("entries WHERE parent = 0");
         let rows = self.blob_rows();
         let orphans: Vec<_> = self.blobs().into_keys().filter(|digest| !rows.contains_key(digest)).collect();
         let quiet = incoming == parts && garbage == 0 && orphans.is_empty();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sealift_protocol::content::{EmptyBlocks, Filling};
 use sealift_protocol::frame::FrameKind;
 use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
-use sealift_protocol::message::{Hello, SLICES, Trailer, Welcome, decode};
+use sealift_protocol::message::{Hello, SLICES, Trailer, WORKING, Welcome, decode};
 use sealift_protocol::{Header, Reply, Request, VERSION};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -56,8 +56,8 @@ impl Connection {
         stall: Duration,
     ) -> Result<Self, Error> {
         let mut requests = FrameWriter::new(write, stall);
-        let hello =
-            Hello { versions: vec![VERSION], agent: agent.to_owned(), features: vec![SLICES.to_owned()] };
+        let features = [SLICES, WORKING].map(str::to_owned).to_vec();
+        let hello = Hello { versions: vec![VERSION], agent: agent.to_owned(), features };
         requests.push(&Request::Hello(hello)).map_err(|error| explain(error, &address))?;
         let reader = FrameReader::new(read, stall);
         let replies = Replies { reader, address, stall, welcome: None, arrived: None, last: 0 };
@@ -235,6 +235,8 @@ impl Replies {
                 (Reply::Error(error), _) if ends_connection(error.code) => return Err(error.into()),
                 (Reply::Welcome(_), Some(_)) => return Err(Error::Protocol("it greets twice".into())),
                 (_, None) => return Err(Error::Protocol("it answers without a greeting".into())),
+                // The answer is still to come, and each sign is waited for as long as an answer is.
+                (Reply::Working { .. }, Some(_)) => {}
                 (reply, Some(_)) => {
                     self.last = self.reader.bytes() - before;
                     return Ok(reply);

@@ -39,6 +39,12 @@ pub enum Reply {
         /// Where the entry is now, `/` and space first.
         path: RemotePath,
     },
+    /// Before the reply to a move or a copy that takes its time, any number of times, if the client knows
+    /// [`WORKING`](super::WORKING).
+    Working {
+        /// Entries that are done.
+        entries: u64,
+    },
     /// To a log query; more such replies follow while `more` is set.
     Log {
         /// Newest first.

@@ -57,6 +57,13 @@ pub struct Hello {
     pub features: Vec<String>,
 }
 
+impl Hello {
+    /// Returns true if the client knows an optional feature.
+    pub fn knows(&self, feature: &str) -> bool {
+        self.features.iter().any(|known| known == feature)
+    }
+}
+
 /// Asks what to do about files of known sizes, at most [`MAX_PLAN`](super::MAX_PLAN).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {

@@ -106,6 +106,13 @@ fn slices_are_pinned() {
 }
 
 #[test]
+fn a_sign_of_work_is_pinned() {
+    let working = Reply::Working { entries: 70_000 };
+    assert_eq!(frame(&working)[HEADER..], br#"{"type":"working","entries":70000}"#[..]);
+    assert_eq!(WORKING, "working");
+}
+
+#[test]
 fn every_request_type_is_known_to_the_decoder() {
     for kind in REQUESTS {
         let error = decode_request(

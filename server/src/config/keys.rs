@@ -57,6 +57,7 @@ pub static KEYS: &[Key] = &[
     key!(Live, timeouts.drain),
     key!(Live, uploads.keep),
     key!(Live, uploads.yield_after),
+    key!(Live, trees.copy_limit),
     key!(Restart, metrics.listen),
 ];
 

@@ -48,6 +48,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// What becomes of uploads that break off.
     pub uploads: Uploads,
+    /// What may be done to trees.
+    pub trees: Trees,
     /// How the log is written.
     pub log: LogFormat,
     /// What is written to the log.
@@ -74,6 +76,13 @@ pub struct Uploads {
     yield_after: Timeout,
 }
 
+/// What may be done to trees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trees {
+    /// The most entries that one request may copy.
+    pub copy_limit: NonZero<usize>,
+}
+
 /// Where the server tells what it measures: nowhere unless an address is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Metrics {
@@ -93,6 +102,7 @@ impl Default for Config {
             max_connections: NonZero::<usize>::MIN.saturating_add(4095),
             timeouts: Timeouts::default(),
             uploads: Uploads::default(),
+            trees: Trees::default(),
             log: LogFormat::default(),
             log_level: LogFilter::default(),
             metrics: Metrics::default(),
@@ -115,6 +125,12 @@ impl Default for Timeouts {
 impl Default for Uploads {
     fn default() -> Self {
         Self { keep: Time::of(DAY), yield_after: Time::of(2 * SECOND) }
+    }
+}
+
+impl Default for Trees {
+    fn default() -> Self {
+        Self { copy_limit: NonZero::<usize>::MIN.saturating_add(4_999_999) }
     }
 }
 

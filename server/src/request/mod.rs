@@ -16,23 +16,28 @@ pub mod transplant;
 pub mod whoami;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{MessageError, Reply, Request};
 use sealift_protocol::{ErrorCode, Location, RemotePath, WireError};
+use tokio::sync::Notify;
 use tracing::{Instrument, debug, error, info_span};
 
-use self::put::commit::Wake;
 use crate::error::{Error, Result};
 use crate::monitor::requests::Outcome;
 use crate::policy::{Access, Permit, Rights};
 use crate::prefixes::Prefixes;
 use crate::session::{Caller, Writer};
 use crate::state::State;
-use crate::store::catalog::Pending;
+use crate::store::catalog::{Held, Pending};
 use crate::store::entries::{self, Place};
-use crate::store::spaces;
+use crate::store::{Trees, spaces};
+
+/// How often a client is told that the server is working for it.
+const SIGN: Duration = Duration::from_secs(5);
 
 /// What a request without a body changes in the tree of files, in a transaction.
 pub type Change = Box<dyn FnOnce(&Connection, &Caller) -> Result<Reply> + Send>;
@@ -49,23 +54,67 @@ pub fn change(request: Request) -> std::result::Result<Change, Box<Request>> {
         Request::Remove(request) => {
             Box::new(move |connection, caller| remove::apply(connection, caller, &request))
         }
-        Request::Move(paths) => {
-            Box::new(move |connection, caller| transplant::apply_move(connection, caller, &paths))
-        }
-        Request::Copy(paths) => {
-            Box::new(move |connection, caller| transplant::apply_copy(connection, caller, &paths))
-        }
         other => return Err(Box::new(other)),
     })
+}
+
+/// Calls those who work in the background when a change is over: names that went may have been the last of their contents.
+#[derive(Debug)]
+struct Calls {
+    garbage: Arc<Notify>,
+    trees: Trees,
+}
+
+impl Calls {
+    fn of(state: &State) -> Self {
+        Self { garbage: state.garbage.clone(), trees: state.trees.clone() }
+    }
+}
+
+impl Held for Calls {}
+
+impl Drop for Calls {
+    fn drop(&mut self) {
+        self.garbage.notify_one();
+        self.trees.wake();
+    }
+}
+
+/// A client that waits for a change that takes its time.
+pub struct Waiting<'a> {
+    writer: &'a mut Writer,
+    /// Whether the client went away.
+    cut: &'a AtomicBool,
+    /// Whether the client knows the reply that says that the server is working.
+    knows_working: bool,
+    told: Instant,
+}
+
+impl<'a> Waiting<'a> {
+    /// A client that has just asked.
+    pub fn new(writer: &'a mut Writer, cut: &'a AtomicBool, knows_working: bool) -> Self {
+        Self { writer, cut, knows_working, told: Instant::now() }
+    }
+
+    /// Tells the client now and then how many entries are done. Fails if the client is gone, which cancels its request.
+    async fn go_on(&mut self, entries: u64) -> Result<()> {
+        if self.cut.load(Ordering::Relaxed) {
+            return Err(StreamError::Closed.into());
+        }
+        if self.knows_working && self.told.elapsed() >= SIGN {
+            self.told = Instant::now();
+            self.writer.push(&Reply::Working { entries })?;
+            self.writer.flush().await?;
+        }
+        Ok(())
+    }
 }
 
 /// Queues a change behind those that were sent before it, as an upload's commit is.
 pub async fn submit(state: &Arc<State>, caller: &Caller, change: Change) -> Pending<Reply> {
     let caller = caller.clone();
-    // What was deleted or replaced may have been the last name of its content.
-    let wake = Wake(state.garbage.clone());
-    let work = move |connection: &Connection, _: &Wake| change(connection, &caller);
-    state.catalog.submit_holding(wake, work, |_, _, _| Ok(())).await
+    let work = move |connection: &Connection, _: &Calls| change(connection, &caller);
+    state.catalog.submit_holding(Calls::of(state), work, |_, _, _| Ok(())).await
 }
 
 /// Serves a request whose turn has come, and tells what came of it. An error means that the connection is of no further use.
@@ -73,10 +122,24 @@ pub async fn serve(
     state: &Arc<State>,
     caller: &Caller,
     prefixes: &Prefixes,
-    writer: &mut Writer,
+    mut waiting: Waiting<'_>,
     request: Request,
 ) -> Result<Outcome> {
     // Boxed, so that an idle connection does not carry the room that the largest of these needs.
+    let request = match request {
+        Request::Copy(paths) => {
+            let copying = Box::pin(transplant::copy(state, caller, &mut waiting, Arc::new(paths)));
+            let copied = copying.instrument(info_span!("copy")).await;
+            return conclude(waiting.writer, copied);
+        }
+        Request::Move(paths) => {
+            let moving = Box::pin(transplant::rename(state, caller, &mut waiting, Arc::new(paths)));
+            let moved = moving.instrument(info_span!("move")).await;
+            return conclude(waiting.writer, moved);
+        }
+        other => other,
+    };
+    let writer = waiting.writer;
     match request {
         Request::List(list) => {
             let span = info_span!("list", path = %list.path);
@@ -91,6 +154,16 @@ pub async fn serve(
             Ok(Outcome::of(&reply))
         }
     }
+}
+
+/// Replies to a request that the client has waited for.
+fn conclude(writer: &mut Writer, result: Result<Reply>) -> Result<Outcome> {
+    if let Err(Error::Stream(error)) = result {
+        return Err(error.into());
+    }
+    let reply = to_reply(result);
+    push(writer, &reply)?;
+    Ok(Outcome::of(&reply))
 }
 
 /// The requests that have one reply.

@@ -1,26 +1,33 @@
 //! The trees of files: what a path points to.
 
+mod copying;
 mod listing;
 mod refusal;
 mod slot;
 mod trees;
+pub mod unlinked;
+mod walk;
 
 use rusqlite::{Connection, Row, params};
 use sealift_protocol::message::{Entry, EntryKind, Nanoseconds};
 use sealift_protocol::path::name_key;
 use sealift_protocol::{Digest, Name};
 
+pub use self::copying::{Copying, Progress};
 pub use self::listing::{Page, list};
 pub use self::refusal::{is_a_directory, is_a_link};
 use self::refusal::{not_a_directory, not_found};
 pub use self::slot::Slot;
-pub use self::trees::{copy, remove, rename};
+pub use self::trees::{Copied, Moved, copy, remove, rename};
+pub use self::walk::{Longest, Measure, Slice};
 use super::objects::ObjectId;
 use crate::error::Result;
 use crate::policy::{Permit, Rights, SpaceId};
 
-/// The parent of what lies in a space's root.
-const ROOT: i64 = 0;
+/// The parent of what lies in a space's root: no entry, and different for every space.
+fn root(space: SpaceId) -> i64 {
+    -space.0
+}
 
 /// What every entry has.
 #[derive(Debug, Clone)]
@@ -131,7 +138,7 @@ pub fn make_directory(
     // A space's root is always there, and has no time of its own.
     let Some((name, directories)) = names.split_last() else { return Ok(()) };
     let parent = make_directories(connection, permit, directories, above)?;
-    match (child(connection, permit.space(), parent, name)?, mtime) {
+    match (child(connection, parent, name)?, mtime) {
         (None, mtime) => {
             permit.demand(Rights::CREATE)?;
             let made = NewFile { mtime: mtime.unwrap_or(above.now), ..above.clone() };
@@ -150,8 +157,9 @@ pub fn make_directory(
 }
 
 impl Place {
-    fn id(&self) -> i64 {
-        self.node().map_or(ROOT, |node| node.id)
+    /// What is in it has this number as its parent.
+    fn id(&self, space: SpaceId) -> i64 {
+        self.node().map_or(root(space), |node| node.id)
     }
 
     /// What every entry has; a space's root is none.
@@ -195,7 +203,7 @@ impl Place {
 /// The row of a place that has to be a directory.
 fn directory(permit: &Permit, names: &[String], place: &Place) -> Result<i64> {
     match place {
-        Place::Root | Place::Directory(_) => Ok(place.id()),
+        Place::Root | Place::Directory(_) => Ok(place.id(permit.space())),
         Place::File(..) | Place::Link(..) => Err(not_a_directory(permit, names, place)),
     }
 }
@@ -210,7 +218,7 @@ fn walk(connection: &Connection, permit: &Permit, names: &[String]) -> Result<Op
             Place::Link(..) => return Err(not_a_directory(permit, &names[..depth], &place)),
             Place::Root | Place::Directory(_) => {}
         }
-        match child(connection, permit.space(), place.id(), name)? {
+        match child(connection, place.id(permit.space()), name)? {
             None => return Ok(None),
             Some(found) => place = found,
         }
@@ -218,10 +226,10 @@ fn walk(connection: &Connection, permit: &Permit, names: &[String]) -> Result<Op
     Ok(Some(place))
 }
 
-fn child(connection: &Connection, space: SpaceId, parent: i64, name: &str) -> Result<Option<Place>> {
-    let sql = format!("{NODE} WHERE entries.space = ?1 AND entries.parent = ?2 AND entries.key = ?3");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![space.0, parent, name_key(name)])?;
+fn child(connection: &Connection, parent: i64, name: &str) -> Result<Option<Place>> {
+    let mut statement =
+        connection.prepare_cached(&format!("{NODE} WHERE entries.parent = ?1 AND entries.key = ?2"))?;
+    let mut rows = statement.query(params![parent, name_key(name)])?;
     rows.next()?.map(place).transpose()
 }
 
@@ -231,9 +239,9 @@ fn make_directories(
     names: &[String],
     file: &NewFile,
 ) -> Result<i64> {
-    let mut parent = ROOT;
+    let mut parent = root(permit.space());
     for (depth, name) in names.iter().enumerate() {
-        parent = match child(connection, permit.space(), parent, name)? {
+        parent = match child(connection, parent, name)? {
             Some(place) => directory(permit, &names[..=depth], &place)?,
             None => {
                 permit.demand(Rights::CREATE)?;
@@ -268,8 +276,9 @@ fn insert(
     let (object, target) = held.columns();
     connection
         .prepare_cached(
-            "INSERT INTO entries (space, parent, name, key, object, target, mtime, executable, stored_at, identity)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO entries
+                 (space, parent, name, key, object, size, target, mtime, executable, stored_at, identity)
+             VALUES (?1, ?2, ?3, ?4, ?5, (SELECT size FROM objects WHERE id = ?5), ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             space.0,

@@ -21,7 +21,9 @@ pub mod parts;
 pub mod schema;
 pub mod spaces;
 pub mod transfers;
+pub mod upkeep;
 pub mod verification;
 
 pub use blobs::Blobs;
 pub use catalog::Catalog;
+pub use upkeep::Trees;

@@ -34,13 +34,10 @@ pub struct Extent {
     pub length: u64,
 }
 
-/// Only contents that are good as far as anybody knows, in spaces that identity `?2` may read: its own, and where it
-/// or everyone was granted the right to.
-const READABLE: &str = "NOT suspect AND EXISTS (
-    SELECT 1 FROM entries JOIN spaces ON spaces.id = entries.space WHERE entries.object = objects.id AND (
-        spaces.owner = ?2 OR EXISTS (
-            SELECT 1 FROM grants
-            WHERE grants.space = spaces.id AND grants.identity IN (0, ?2) AND grants.rights & 1)))";
+/// The spaces that identity `?1` may read: its own, and those where it or everyone was granted the right to.
+const READABLE: &str = "WITH readable (space) AS (
+    SELECT id FROM spaces WHERE owner = ?1
+    UNION SELECT space FROM grants WHERE identity IN (0, ?1) AND rights & 1)";
 
 /// Keeps a small content in the catalog, unless it is there.
 pub fn keep_inline(connection: &Connection, digest: &Digest, data: &[u8]) -> Result<ObjectId> {
@@ -97,23 +94,45 @@ pub fn discard(connection: &Connection, digest: &Digest) -> Result<()> {
 }
 
 /// The content, if the identity can read it under some name anyway: only then may it learn that it is here.
+///
+/// The work is the same whether a content is unknown or belongs to others, however many names it has there: the catalog
+/// is asked for the first digest that is not smaller, which there is in either case, and then for each of the caller's
+/// spaces by itself.
 pub fn within_reach(
     connection: &Connection,
     identity: i64,
     digest: &Digest,
     size: u64,
 ) -> Result<Option<ObjectId>> {
-    let sql = format!("SELECT id FROM objects WHERE digest = ?1 AND size = ?3 AND {READABLE}");
-    Ok(connection
+    let nearest = connection
+        .prepare_cached(
+            "SELECT id, digest, size, suspect FROM objects WHERE digest >= ?1 ORDER BY digest LIMIT 1",
+        )?
+        .query_row([digest.as_bytes()], |row| {
+            let is_good = !row.get::<_, bool>(3)? && row.get::<_, i64>(2)? == size.cast_signed();
+            Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)? == *digest.as_bytes() && is_good))
+        })
+        .optional()?;
+    // Behind the last digest there is none; the spaces are asked all the same.
+    let (id, is_wanted) = nearest.unwrap_or((0, false));
+    let sql = format!(
+        "{READABLE} SELECT max(EXISTS (
+             SELECT 1 FROM entries WHERE entries.object = ?2 AND entries.space = readable.space)) FROM readable"
+    );
+    let is_readable = connection
         .prepare_cached(&sql)?
-        .query_row(params![digest.as_bytes(), identity, size.cast_signed()], |row| row.get(0).map(ObjectId))
-        .optional()?)
+        .query_row([identity, id], |row| Ok(row.get::<_, Option<bool>>(0)?.unwrap_or(false)))?;
+    Ok((is_wanted && is_readable).then_some(ObjectId(id)))
 }
 
 /// Whether a content of this size is within the identity's reach, so that hashing first can save the transfer.
 pub fn size_within_reach(connection: &Connection, identity: i64, size: u64) -> Result<bool> {
-    let sql = format!("SELECT 1 FROM objects WHERE size = ?1 AND {READABLE} LIMIT 1");
-    Ok(connection.prepare_cached(&sql)?.exists(params![size.cast_signed(), identity])?)
+    let sql = format!(
+        "{READABLE} SELECT 1 FROM readable WHERE EXISTS (
+             SELECT 1 FROM entries JOIN objects ON objects.id = entries.object
+             WHERE entries.space = readable.space AND entries.size = ?2 AND NOT suspect)"
+    );
+    Ok(connection.prepare_cached(&sql)?.exists(params![identity, size.cast_signed()])?)
 }
 
 /// Takes a content that did not verify out of reach, so that the next upload of it puts its bytes in place again.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 const APPLICATION: i32 = 0x534c_4654;
 
 /// Each step brings the schema from the version of its index to the next. Steps that were released never change.
-const STEPS: &[&str] = &[V1];
+const STEPS: &[&str] = &[include_str!("schema/v1.sql"), include_str!("schema/v2.sql")];
 
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 96;
@@ -117,13 +117,26 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.pragma_update(None, "temp_store", "MEMORY")
 }
 
+/// Takes the steps that are missing, each in a transaction of its own.
 fn upgrade(connection: &mut Connection, from: usize) -> Result<(), rusqlite::Error> {
+    if from == STEPS.len() {
+        return Ok(());
+    }
+    // A step may replace a table that others refer to. SQLite ignores this pragma inside a transaction.
+    connection.pragma_update(None, "foreign_keys", false)?;
+    let taken = take_steps(connection, from);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    taken
+}
+
+fn take_steps(connection: &mut Connection, from: usize) -> Result<(), rusqlite::Error> {
     for (index, step) in STEPS.iter().enumerate().skip(from) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Another process may have taken the step while this one waited.
         let now: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if usize::try_from(now) == Ok(index) {
             transaction.execute_batch(step)?;
+            refuse_broken_references(&transaction)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", i64::try_from(index + 1).unwrap_or(i64::MAX))?;
         }
@@ -132,87 +145,24 @@ fn upgrade(connection: &mut Connection, from: usize) -> Result<(), rusqlite::Err
     Ok(())
 }
 
-/// Times are nanoseconds since 1970-01-01 UTC, sizes bytes, digests 32 bytes.
-const V1: &str = "
--- Who. A revoked identity keeps its row: the log and its space refer to it.
-CREATE TABLE identities (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL, revoked_at INTEGER
-) STRICT;
--- Every certificate that was ever issued, by the SHA-256 of its DER form.
-CREATE TABLE certificates (
-    fingerprint BLOB PRIMARY KEY, identity INTEGER NOT NULL REFERENCES identities,
-    issued_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, revoked_at INTEGER
-) STRICT, WITHOUT ROWID;
-CREATE INDEX certificates_by_identity ON certificates (identity);
-CREATE INDEX certificates_by_revocation ON certificates (revoked_at) WHERE revoked_at IS NOT NULL;
--- Join tokens, by the SHA-256 of their secret.
-CREATE TABLE invites (
-    secret BLOB PRIMARY KEY, name TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
-    used_at INTEGER
-) STRICT, WITHOUT ROWID;
+/// Fails if a row refers to a row that is not there.
+fn refuse_broken_references(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let broken = connection
+        .prepare("PRAGMA foreign_key_check")?
+        .query_map([], |row| row.get::<_, String>(0))?
+        .next()
+        .transpose()?;
+    match broken {
+        Some(table) => Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY),
+            Some(format!("a row of the table {table} refers to a row that is not there")),
+        )),
+        None => Ok(()),
+    }
+}
 
-CREATE TABLE spaces (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, owner INTEGER REFERENCES identities,
-    created_at INTEGER NOT NULL
-) STRICT;
-CREATE INDEX spaces_by_owner ON spaces (owner);
--- Rights of an identity, or of everyone (identity 0), as bits: 1 read, 2 create, 4 replace, 8 delete.
-CREATE TABLE grants (
-    space INTEGER NOT NULL REFERENCES spaces, identity INTEGER NOT NULL, rights INTEGER NOT NULL,
-    PRIMARY KEY (space, identity)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX grants_by_identity ON grants (identity);
-
--- Immutable files below blobs/: each a large content, or a pack of small ones.
-CREATE TABLE blobs (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL) STRICT;
--- Contents. One that is small has a row in contents or an extent in a pack, another has extents. A suspect one did not verify when it was
--- last read: it can be stored again, but not claimed.
-CREATE TABLE objects (
-    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, suspect INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE INDEX objects_by_size ON objects (size);
-CREATE TABLE contents (object INTEGER PRIMARY KEY REFERENCES objects, data BLOB NOT NULL) STRICT;
-CREATE TABLE extents (
-    object INTEGER NOT NULL REFERENCES objects, position INTEGER NOT NULL,
-    blob INTEGER NOT NULL REFERENCES blobs, offset INTEGER NOT NULL, length INTEGER NOT NULL,
-    PRIMARY KEY (object, position)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX extents_by_blob ON extents (blob);
--- Blobs that some of their contents have left since the collector last looked.
-CREATE TABLE thinned (blob INTEGER PRIMARY KEY REFERENCES blobs) STRICT;
--- Blobs whose last reference has gone and whose files a running server removes.
-CREATE TABLE garbage (digest BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
-
--- Trees of files. parent 0 is the root of the space; key is the name in NFC. A file has an object, a symbolic link has
--- a target, a directory has neither.
-CREATE TABLE entries (
-    id INTEGER PRIMARY KEY, space INTEGER NOT NULL REFERENCES spaces, parent INTEGER NOT NULL,
-    name TEXT NOT NULL, key TEXT NOT NULL, object INTEGER REFERENCES objects, target TEXT,
-    mtime INTEGER NOT NULL, executable INTEGER NOT NULL, stored_at INTEGER NOT NULL,
-    identity INTEGER NOT NULL REFERENCES identities, CHECK (object IS NULL OR target IS NULL)
-) STRICT;
-CREATE UNIQUE INDEX entries_by_name ON entries (space, parent, key);
-CREATE INDEX entries_by_object ON entries (object) WHERE object IS NOT NULL;
-
--- Beginnings of uploads, by the numbers that are their files' names in incoming/: of those that broke off, and of large
--- ones under way. path is that of the keys in the space. An upload continues a part of its own path, size and mtime.
-CREATE TABLE parts (
-    file INTEGER PRIMARY KEY, identity INTEGER NOT NULL REFERENCES identities,
-    space INTEGER NOT NULL REFERENCES spaces, path TEXT NOT NULL, size INTEGER NOT NULL, mtime INTEGER NOT NULL
-) STRICT;
-CREATE INDEX parts_by_path ON parts (identity, space, path);
-
--- The log. error is NULL for what went well. path is /space/...
-CREATE TABLE transfers (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, started_at INTEGER NOT NULL, duration_us INTEGER NOT NULL,
-    identity INTEGER NOT NULL REFERENCES identities, address TEXT NOT NULL, direction TEXT NOT NULL,
-    path TEXT NOT NULL, bytes INTEGER NOT NULL, wire_bytes INTEGER NOT NULL, digest BLOB, error TEXT
-) STRICT;
-CREATE INDEX transfers_by_identity ON transfers (identity);
-
--- What the server tells the administrator's commands, such as the address that it listens on.
-CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-";
+#[cfg(test)]
+mod upgrade_tests;
 
 #[cfg(test)]
 mod tests {

@@ -363,13 +363,12 @@ fn unreadable(path: PathBuf, source: io::Error) -> Result<Fault> {
 /// The paths that lead to a content.
 fn paths(connection: &Connection, object: ObjectId) -> Result<Vec<String>> {
     let mut statement = connection.prepare_cached(
-        "WITH RECURSIVE up (space, parent, path) AS (
-             SELECT space, parent, name FROM entries WHERE object = ?1
+        "WITH RECURSIVE up (parent, path) AS (
+             SELECT parent, name FROM entries WHERE object = ?1
              UNION ALL
-             SELECT up.space, entries.parent, entries.name || '/' || up.path
+             SELECT entries.parent, entries.name || '/' || up.path
              FROM up JOIN entries ON entries.id = up.parent)
-         SELECT '/' || spaces.name || '/' || path FROM up JOIN spaces ON spaces.id = up.space
-         WHERE parent = 0 ORDER BY 1",
+         SELECT '/' || spaces.name || '/' || path FROM up JOIN spaces ON spaces.id = -up.parent ORDER BY 1",
     )?;
     let rows = statement.query_map([object.0], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sealift_protocol::content::FRAME;
 use sealift_protocol::message::{
-    Body, Get, LogQuery, Put, Reply, Request, SLICE, SLICES, SLICES_AHEAD, Slice, Verdict,
+    Body, Get, LogQuery, Put, Reply, Request, SLICE, SLICES, SLICES_AHEAD, Slice, Verdict, WORKING,
 };
 use sealift_protocol::{Digest, ErrorCode};
 use sealift_tests::client::path;
@@ -91,11 +91,12 @@ async fn end(client: &mut Client, content: &[u8]) {
 }
 
 #[tokio::test]
-async fn the_feature_is_named_by_both() {
+async fn a_feature_is_named_by_both() {
     let world = World::start().await;
     let alice = world.enrol("alice").await;
     for (features, named) in [
         (json!(["warp", SLICES, SLICES]), vec![SLICES.to_owned()]),
+        (json!([WORKING, "warp"]), vec![WORKING.to_owned()]),
         (json!(["warp"]), vec![]),
         (json!([]), vec![]),
     ] {

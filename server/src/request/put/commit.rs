@@ -94,6 +94,7 @@ pub(super) async fn commit(
     ticket: Ticket,
 ) -> Pending<Reply> {
     let (caller, blobs, sha256) = (caller.clone(), state.blobs.clone(), stored.sha256);
+    let (identity, size) = (caller.identity, stored.size);
     let held = Held { brought, sha256, ticket, _wake: Wake(state.garbage.clone()) };
     let work = {
         let blobs = blobs.clone();
@@ -133,8 +134,15 @@ pub(super) async fn commit(
                 objects::discard(connection, &sha256)?;
                 parts::remove(connection, hold.file())?;
             }
-            // Without its file, the next plan need not ask for a claim.
-            None if !is_whole(connection, &blobs, &sha256)? => objects::suspect(connection, &sha256)?,
+            // Without its file, the next plan need not ask for a claim. Nobody else's content is looked at.
+            None => {
+                let found = objects::within_reach(connection, identity, &sha256, size)?;
+                if let Some(object) = found
+                    && !is_whole(connection, &blobs, object)?
+                {
+                    objects::suspect(connection, &sha256)?;
+                }
+            }
             _ => {}
         }
         held.ticket.record_in(connection, Some(error.to_wire().code))
@@ -142,26 +150,18 @@ pub(super) async fn commit(
     state.catalog.submit_holding(held, work, otherwise).await
 }
 
-fn is_whole(connection: &Connection, blobs: &Blobs, sha256: &Digest) -> Result<bool> {
-    Ok(
-        match objects::find(connection, sha256)?
-            .map(|object| objects::bytes(connection, object))
-            .transpose()?
-        {
-            Some(Bytes::Extents(extents)) => blobs.has(&extents),
-            _ => true,
-        },
-    )
+fn is_whole(connection: &Connection, blobs: &Blobs, object: ObjectId) -> Result<bool> {
+    Ok(match objects::bytes(connection, object)? {
+        Bytes::Extents(extents) => blobs.has(&extents),
+        Bytes::Inline(_) => true,
+    })
 }
 
 fn claimed(connection: &Connection, caller: &Caller, blobs: &Blobs, stored: &Stored) -> Result<ObjectId> {
     let found = objects::within_reach(connection, caller.identity, &stored.sha256, stored.size)?;
     let object = found.ok_or_else(absent)?;
-    match objects::bytes(connection, object)? {
-        // The row is there, the bytes are not: the client has them, and sends them then.
-        Bytes::Extents(extents) if !blobs.has(&extents) => Err(absent()),
-        _ => Ok(object),
-    }
+    // The row may be there without the bytes: the client has them, and sends them then.
+    if is_whole(connection, blobs, object)? { Ok(object) } else { Err(absent()) }
 }
 
 fn absent() -> Error {

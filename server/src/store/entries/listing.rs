@@ -80,25 +80,23 @@ pub fn list(
 ) -> Result<()> {
     let mut path = String::new();
     let start = if recursive { String::new() } else { name_key(after).into_owned() };
-    let mut levels = vec![Level { directory: directory.id(), after: start, prefix: 0 }];
+    let mut levels = vec![Level { directory: directory.id(permit.space()), after: start, prefix: 0 }];
     if recursive {
         // Down again to where the last page ended, as far as it is still there.
         for name in after.split('/') {
             let Some(level) = levels.last_mut() else { break };
             level.after = name_key(name).into_owned();
-            match child(connection, permit.space(), level.directory, name)? {
+            match child(connection, level.directory, name)? {
                 Some(Place::Directory(node)) => levels.push(descend(&node, &mut path)),
                 _ => break,
             }
         }
     }
-    let sql = format!(
-        "{NODE} WHERE entries.space = ?1 AND entries.parent = ?2 AND entries.key > ?3 ORDER BY entries.key"
-    );
+    let sql = format!("{NODE} WHERE entries.parent = ?1 AND entries.key > ?2 ORDER BY entries.key");
     let mut statement = connection.prepare_cached(&sql)?;
     while let Some(level) = levels.last_mut() {
         path.truncate(level.prefix);
-        let mut rows = statement.query(params![permit.space().0, level.directory, level.after])?;
+        let mut rows = statement.query(params![level.directory, level.after])?;
         let mut deeper = None;
         while let Some(row) = rows.next()? {
             let found = place(row)?;

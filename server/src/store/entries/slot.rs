@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use sealift_protocol::path::name_key;
 
-use super::{Held, NewFile, ROOT, insert, insert_directory, is_a_directory, not_a_directory, walk};
+use super::{Held, NewFile, insert, insert_directory, is_a_directory, not_a_directory, root, walk};
 use crate::error::{Error, Result};
 use crate::policy::{Permit, Rights};
 use crate::store::objects::{self, ObjectId};
@@ -40,9 +40,10 @@ impl<'a> Slot<'a> {
     /// Looks at the place that `names` lead to. Refuses what could not be stored there.
     pub fn find(connection: &Connection, permit: &'a Permit, names: &'a [String]) -> Result<Self> {
         let Some((name, directories)) = names.split_last() else { return Err(is_a_directory(permit, names)) };
-        let mut slot = Self { permit, parent: ROOT, missing: directories, name, replaces: None };
+        let mut slot =
+            Self { permit, parent: root(permit.space()), missing: directories, name, replaces: None };
         while let Some((directory, rest)) = slot.missing.split_first() {
-            match row(connection, permit, slot.parent, directory)? {
+            match row(connection, slot.parent, directory)? {
                 None => break,
                 Some(found) if found.is_directory => (slot.parent, slot.missing) = (found.entry, rest),
                 Some(_) => {
@@ -55,7 +56,7 @@ impl<'a> Slot<'a> {
             }
         }
         if slot.missing.is_empty() {
-            match row(connection, permit, slot.parent, name)? {
+            match row(connection, slot.parent, name)? {
                 None => {}
                 Some(found) if found.is_directory => return Err(is_a_directory(permit, names)),
                 Some(Found { entry, object, .. }) => slot.replaces = Some(Replaced { entry, object }),
@@ -81,8 +82,8 @@ impl<'a> Slot<'a> {
         let (object, target) = held.columns();
         connection
             .prepare_cached(
-                "UPDATE entries SET name = ?2, object = ?3, target = ?4, mtime = ?5, executable = ?6, stored_at = ?7,
-                     identity = ?8
+                "UPDATE entries SET name = ?2, object = ?3, size = (SELECT size FROM objects WHERE id = ?3),
+                     target = ?4, mtime = ?5, executable = ?6, stored_at = ?7, identity = ?8, space = ?9
                  WHERE id = ?1",
             )?
             .execute(params![
@@ -93,7 +94,8 @@ impl<'a> Slot<'a> {
                 file.mtime,
                 file.executable,
                 file.now,
-                file.by
+                file.by,
+                self.permit.space().0
             ])?;
         match replaced.object {
             Some(old) if Some(old.0) != object => objects::release(connection, old),
@@ -103,13 +105,12 @@ impl<'a> Slot<'a> {
 }
 
 /// Looks up no more than a path needs: most rows that are looked at are directories on the way.
-fn row(connection: &Connection, permit: &Permit, parent: i64, name: &str) -> Result<Option<Found>> {
+fn row(connection: &Connection, parent: i64, name: &str) -> Result<Option<Found>> {
     Ok(connection
         .prepare_cached(
-            "SELECT id, object, object IS NULL AND target IS NULL FROM entries
-             WHERE space = ?1 AND parent = ?2 AND key = ?3",
+            "SELECT id, object, object IS NULL AND target IS NULL FROM entries WHERE parent = ?1 AND key = ?2",
         )?
-        .query_row(params![permit.space().0, parent, name_key(name)], |row| {
+        .query_row(params![parent, name_key(name)], |row| {
             Ok(Found {
                 entry: row.get(0)?,
                 object: row.get::<_, Option<i64>>(1)?.map(ObjectId),

@@ -3,6 +3,7 @@ mod trees;
 
 use sealift_protocol::ErrorCode;
 
+use super::unlinked::Building;
 use super::*;
 use crate::error::Error;
 use crate::policy::Access;
@@ -12,6 +13,7 @@ struct Tree {
     connection: Connection,
     identity: i64,
     now: i64,
+    building: Building,
     _dir: tempfile::TempDir,
 }
 
@@ -26,7 +28,7 @@ impl Tree {
         let identity = identities::ensure(&connection, &"alice".parse().unwrap(), 1).unwrap();
         spaces::add(&connection, &"alice".parse().unwrap(), Some(identity), 1).unwrap();
         spaces::add(&connection, &"shared".parse().unwrap(), Some(identity), 1).unwrap();
-        Self { connection, identity, now: 2, _dir: dir }
+        Self { connection, identity, now: 2, building: Building::default(), _dir: dir }
     }
 
     fn access(&self, space: &str) -> Access {
@@ -81,7 +83,17 @@ impl Tree {
 
     fn cp(&self, from: &str, space: &str, to: &str) -> Result<Vec<String>> {
         let (source, target) = (self.permit("alice"), self.permit(space));
-        copy(&self.connection, (&source, &names(from)), (&target, &names(to)), self.identity, 9)
+        let (from, to) = (names(from), names(to));
+        let (from, to) = ((&source, &from[..]), (&target, &to[..]));
+        match copy(&self.connection, from, to, self.identity, 9)? {
+            Copied::Done(names) => Ok(names),
+            Copied::Large => {
+                let mut copying =
+                    Copying::begin(&self.connection, &self.building, from, to, self.identity, 9)?;
+                while copying.go_on(&self.connection, from, &mut Slice::of(7))? == Progress::Growing {}
+                copying.link(&self.connection, from, to)
+            }
+        }
     }
 
     /// A line for everything below a directory: names, and what there is.
@@ -106,7 +118,19 @@ impl Tree {
 
     fn mv(&self, from: &str, space: &str, to: &str) -> Result<Vec<String>> {
         let (source, target) = (self.permit("alice"), self.permit(space));
-        rename(&self.connection, (&source, &names(from)), (&target, &names(to)), &self.file())
+        let (from, to) = (names(from), names(to));
+        let mut measured = None;
+        loop {
+            let (from, to) = ((&source, &from[..]), (&target, &to[..]));
+            match rename(&self.connection, from, to, &self.file(), measured)? {
+                Moved::Done(names) => return Ok(names),
+                Moved::Unmeasured(mut measure) => {
+                    while measured.is_none() {
+                        measured = measure.go_on(&self.connection, &mut Slice::of(7))?;
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -1,42 +1,56 @@
 //! Deleting, moving and copying: files, links, and directories with all that is in them.
 //!
-//! What is below a directory is changed by statements over the whole set, so that a large tree takes one transaction and
-//! not one statement per entry.
+//! A change here touches few entries, however many lie below a directory. Deleting a large tree takes its root out of its
+//! directory and leaves the rest to be reclaimed ([`unlinked`](super::unlinked)); moving one changes its root only, and
+//! copying one is done in slices ([`copying`](super::copying)).
 
-use std::collections::BTreeSet;
-
-use rusqlite::{Connection, named_params, params};
+use rusqlite::{Connection, params};
 use sealift_protocol::ErrorCode;
 use sealift_protocol::message::Nanoseconds;
 use sealift_protocol::path::{MAX_PATH, PathError, name_key};
 
 use super::refusal::{into_itself, is_a_space, taken};
+use super::unlinked::{ask_relabelling, delete_row, delete_tree, is_relabelling, relabel, unlink};
+use super::walk::{FEW, Found, Longest, Measure, Slice, Walk, measure_few};
 use super::{
     Held, NewFile, Node, Place, Slot, child, display, find, insert, is_a_directory, make_directories, walk,
 };
 use crate::error::{Error, Result};
-use crate::policy::{Permit, Rights, SpaceId};
-use crate::store::objects::{self, ObjectId};
+use crate::policy::{Permit, Rights};
+use crate::store::objects;
 
-/// Everything below the directory `:directory` of the space `:space`; `length` is that of its path from there, in bytes,
-/// slashes included.
-///
-/// CROSS JOIN keeps the order of the two: left alone, SQLite looks through the whole space for each row.
-pub(super) const BELOW: &str = "WITH RECURSIVE below (id, length) AS (
-    SELECT id, 1 + octet_length(name) FROM entries WHERE space = :space AND parent = :directory
-    UNION ALL
-    SELECT entries.id, below.length + 1 + octet_length(entries.name)
-    FROM below CROSS JOIN entries ON space = :space AND parent = below.id)";
+/// What came of a move.
+#[derive(Debug)]
+pub enum Moved {
+    /// The names of the new place.
+    Done(Vec<String>),
+    /// Nothing yet: how long paths below the directory are is to be found out first.
+    Unmeasured(Measure),
+}
+
+/// What came of a copy.
+#[derive(Debug)]
+pub enum Copied {
+    /// The names of the copy.
+    Done(Vec<String>),
+    /// Nothing yet: the tree is to be copied in slices.
+    Large,
+}
 
 /// Deletes a file, a link or a directory; one that is not empty only if `recursive`.
 pub fn remove(connection: &Connection, permit: &Permit, names: &[String], recursive: bool) -> Result<()> {
     permit.demand(Rights::DELETE)?;
     match find(connection, permit, names)? {
         Place::Root => Err(is_a_space(permit, names, "deleted", "name what to delete in it")),
+        Place::Directory(node) if recursive => {
+            if measure_few(connection, node.id)?.is_some() {
+                delete_tree(connection, node.id, &mut Slice::of(FEW + 1)).map(drop)
+            } else {
+                unlink(connection, node.id)
+            }
+        }
         Place::Directory(node) => {
-            if recursive {
-                remove_below(connection, permit.space(), node.id)?;
-            } else if has_children(connection, permit.space(), node.id)? {
+            if has_children(connection, node.id)? {
                 return Err(Error::refused(
                     ErrorCode::IsADirectory,
                     format!(
@@ -55,17 +69,19 @@ pub fn remove(connection: &Connection, permit: &Permit, names: &[String], recurs
     }
 }
 
-/// Gives an entry another path. Returns the names of its new place.
+/// Gives an entry another path. `measured` is what a [`Measure`] of the same directory has found.
 pub fn rename(
     connection: &Connection,
     from: (&Permit, &[String]),
     to: (&Permit, &[String]),
     file: &NewFile,
-) -> Result<Vec<String>> {
+    measured: Option<Longest>,
+) -> Result<Moved> {
     let (source, source_names) = from;
     let (target, target_names) = to;
     source.demand(Rights::DELETE)?;
-    if source.space() != target.space() {
+    let is_same_space = source.space() == target.space();
+    if !is_same_space {
         // Whoever may read there could read here from then on.
         source.demand(Rights::READ)?;
     }
@@ -74,14 +90,14 @@ pub fn rename(
         return Err(is_a_space(source, source_names, "moved", "move what is in it"));
     };
     let target_names = into_directory(connection, target, target_names, &node.name)?;
-    if source.space() == target.space() && is_within(&target_names, source_names) {
+    if is_same_space && is_within(&target_names, source_names) {
         if target_names.len() == source_names.len() {
             // The same name: at most its spelling changes.
             let name = target_names.last().unwrap_or(&node.name);
             connection
                 .prepare_cached("UPDATE entries SET name = ?2 WHERE id = ?1")?
                 .execute(params![node.id, name])?;
-            return Ok(target_names);
+            return Ok(Moved::Done(target_names));
         }
         return Err(into_itself(source, source_names, "moved"));
     }
@@ -89,10 +105,24 @@ pub fn rename(
         return Err(is_a_directory(target, &target_names));
     };
     let is_directory = matches!(place, Place::Directory(_));
-    let below = if is_directory { longest_below(connection, source.space(), node.id)? } else { 0 };
-    check_length(target, &target_names, below)?;
+    check_length(target, &target_names, 0)?;
+    let is_longer = display(target.name(), &target_names).len() > display(source.name(), source_names).len();
+    if is_directory && is_longer {
+        let known = measured.filter(|longest| longest.directory == node.id);
+        let longest = match known {
+            Some(longest) => Some(longest),
+            None => measure_few(connection, node.id)?,
+        };
+        match longest {
+            Some(longest) => check_length(target, &target_names, longest.bytes)?,
+            None => {
+                check_free(connection, target, &target_names)?;
+                return Ok(Moved::Unmeasured(Measure::of(node.id)));
+            }
+        }
+    }
     let parent = make_directories(connection, target, directories, file)?;
-    match child(connection, target.space(), parent, name)? {
+    match child(connection, parent, name)? {
         None => target.demand(Rights::CREATE)?,
         Some(Place::File(old, content)) if !is_directory => {
             target.demand(Rights::REPLACE)?;
@@ -108,23 +138,26 @@ pub fn rename(
     connection
         .prepare_cached("UPDATE entries SET space = ?2, parent = ?3, name = ?4, key = ?5 WHERE id = ?1")?
         .execute(params![node.id, target.space().0, parent, name, name_key(name)])?;
-    if is_directory && source.space() != target.space() {
-        let sql = format!("{BELOW} UPDATE entries SET space = :target WHERE id IN (SELECT id FROM below)");
-        connection.prepare_cached(&sql)?.execute(named_params! {
-            ":space": source.space().0, ":directory": node.id, ":target": target.space().0,
-        })?;
+    // A tree that is moved within its space may have come out of one that is being relabelled.
+    if is_directory && (!is_same_space || is_relabelling(connection)?) {
+        if measure_few(connection, node.id)?.is_some() {
+            let mut walk = Walk::below(node.id, 0);
+            relabel(connection, &mut walk, target.space().0, &mut Slice::of(FEW))?;
+        } else {
+            ask_relabelling(connection, node.id)?;
+        }
     }
-    Ok(target_names)
+    Ok(Moved::Done(target_names))
 }
 
-/// Gives a file's content, a link, or everything in a directory a second path. Returns the names of the copy.
+/// Gives a file's content, a link, or everything in a directory a second path.
 pub fn copy(
     connection: &Connection,
     from: (&Permit, &[String]),
     to: (&Permit, &[String]),
     by: i64,
     now: Nanoseconds,
-) -> Result<Vec<String>> {
+) -> Result<Copied> {
     let (source, source_names) = from;
     source.demand(Rights::READ)?;
     let place = find(connection, source, source_names)?;
@@ -135,7 +168,10 @@ pub fn copy(
     let copied = NewFile { mtime: node.mtime, executable: false, by, now };
     match &place {
         Place::Root | Place::Directory(_) => {
-            copy_directory(connection, (source, source_names, node), (to.0, &target_names), &copied)?;
+            check_copy(connection, from, (to.0, &target_names))?;
+            let Some(longest) = measure_few(connection, node.id)? else { return Ok(Copied::Large) };
+            check_length(to.0, &target_names, longest.bytes)?;
+            copy_few(connection, node, (to.0, &target_names), &copied)?;
         }
         Place::File(_, content) => {
             check_length(to.0, &target_names, 0)?;
@@ -148,74 +184,80 @@ pub fn copy(
             slot.fill(connection, Held::Link(target), &copied)?;
         }
     }
-    Ok(target_names)
+    Ok(Copied::Done(target_names))
 }
 
-fn copy_directory(
+/// Refuses a copy of a directory that could not be linked in its place.
+pub(super) fn check_copy(
     connection: &Connection,
-    (source, source_names, node): (&Permit, &[String], &Node),
+    (source, source_names): (&Permit, &[String]),
     (target, target_names): (&Permit, &[String]),
-    copied: &NewFile,
 ) -> Result<()> {
     target.demand(Rights::CREATE)?;
     let is_same_space = source.space() == target.space();
     if is_same_space && target_names.len() > source_names.len() && is_within(target_names, source_names) {
         return Err(into_itself(source, source_names, "copied"));
     }
+    check_free(connection, target, target_names)?;
+    check_length(target, target_names, 0)
+}
+
+/// Copies a directory that has few entries.
+fn copy_few(
+    connection: &Connection,
+    node: &Node,
+    (target, target_names): (&Permit, &[String]),
+    copied: &NewFile,
+) -> Result<()> {
     let Some((name, directories)) = target_names.split_last() else {
         return Err(is_a_directory(target, target_names));
     };
-    check_length(target, target_names, longest_below(connection, source.space(), node.id)?)?;
     let parent = make_directories(connection, target, directories, copied)?;
-    if child(connection, target.space(), parent, name)?.is_some() {
-        return Err(taken(target, target_names));
-    }
     insert(connection, target.space(), parent, name, Held::Directory, copied)?;
-    let copy = connection.last_insert_rowid();
-    let last: i64 =
-        connection.prepare_cached("SELECT max(id) FROM entries")?.query_row([], |row| row.get(0))?;
-    // New rows get the numbers after the last one without gaps: sums of old numbers would soon exceed 64 bits.
-    let sql = format!(
-        "{BELOW}, numbered (id, copy) AS MATERIALIZED (
-             SELECT id, :last + row_number() OVER (ORDER BY id) FROM below)
-         INSERT INTO entries
-             (id, space, parent, name, key, object, target, mtime, executable, stored_at, identity)
-         SELECT numbered.copy, :into, coalesce(above.copy, :top), name, key, object, target, mtime, executable,
-             :now, :by
-         FROM numbered JOIN entries ON entries.id = numbered.id
-         LEFT JOIN numbered AS above ON above.id = entries.parent"
-    );
-    connection.prepare_cached(&sql)?.execute(named_params! {
-        ":space": source.space().0, ":directory": node.id, ":last": last, ":into": target.space().0, ":top": copy,
-        ":now": copied.now, ":by": copied.by,
+    let mut walk = Walk::below(node.id, connection.last_insert_rowid());
+    walk.go_on(connection, &mut Slice::of(FEW), |found, parent| {
+        insert_copy(connection, target.space().0, parent, found, copied)
     })?;
     Ok(())
 }
 
-/// Deletes everything in a directory.
-fn remove_below(connection: &Connection, space: SpaceId, directory: i64) -> Result<()> {
-    let sql = format!("{BELOW} DELETE FROM entries WHERE id IN (SELECT id FROM below) RETURNING object");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(named_params! { ":space": space.0, ":directory": directory })?;
-    let mut released = BTreeSet::new();
-    while let Some(row) = rows.next()? {
-        released.extend(row.get::<_, Option<i64>>(0)?);
-    }
-    released.into_iter().try_for_each(|object| objects::release(connection, ObjectId(object)))
+/// Adds a copy of an entry to a directory. Returns its number.
+pub(super) fn insert_copy(
+    connection: &Connection,
+    space: i64,
+    parent: i64,
+    found: &Found,
+    copied: &NewFile,
+) -> Result<i64> {
+    connection
+        .prepare_cached(
+            "INSERT INTO entries
+                 (space, parent, name, key, object, size, target, mtime, executable, stored_at, identity)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute(params![
+            space,
+            parent,
+            found.name,
+            found.key,
+            found.object,
+            found.size,
+            found.target,
+            found.mtime,
+            found.executable,
+            copied.now,
+            copied.by
+        ])?;
+    Ok(connection.last_insert_rowid())
 }
 
-fn has_children(connection: &Connection, space: SpaceId, parent: i64) -> Result<bool> {
-    let sql = "SELECT 1 FROM entries WHERE space = ?1 AND parent = ?2 LIMIT 1";
-    Ok(connection.prepare_cached(sql)?.exists(params![space.0, parent])?)
-}
-
-fn delete_row(connection: &Connection, id: i64) -> Result<()> {
-    connection.prepare_cached("DELETE FROM entries WHERE id = ?1")?.execute([id])?;
-    Ok(())
+fn has_children(connection: &Connection, parent: i64) -> Result<bool> {
+    let sql = "SELECT 1 FROM entries WHERE parent = ?1 LIMIT 1";
+    Ok(connection.prepare_cached(sql)?.exists([parent])?)
 }
 
 /// A target that is a directory receives the entry under its old name.
-fn into_directory(
+pub(super) fn into_directory(
     connection: &Connection,
     permit: &Permit,
     names: &[String],
@@ -227,16 +269,22 @@ fn into_directory(
     })
 }
 
-/// Bytes of the longest path below a directory, slashes included.
-fn longest_below(connection: &Connection, space: SpaceId, directory: i64) -> Result<usize> {
-    let longest: Option<i64> = connection
-        .prepare_cached(&format!("{BELOW} SELECT max(length) FROM below"))?
-        .query_row(named_params! { ":space": space.0, ":directory": directory }, |row| row.get(0))?;
-    Ok(longest.map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX)))
+/// Refuses a place for a directory that something else has, or that lies below a file.
+pub(super) fn check_free(connection: &Connection, permit: &Permit, names: &[String]) -> Result<()> {
+    for depth in 1..names.len() {
+        match walk(connection, permit, &names[..depth])? {
+            None => return Ok(()),
+            Some(place) => drop(super::directory(permit, &names[..depth], &place)?),
+        }
+    }
+    match walk(connection, permit, names)? {
+        None => Ok(()),
+        Some(_) => Err(taken(permit, names)),
+    }
 }
 
 /// Refuses a new path that could not be written, so that nobody could reach what is there.
-fn check_length(permit: &Permit, names: &[String], below: usize) -> Result<()> {
+pub(super) fn check_length(permit: &Permit, names: &[String], below: usize) -> Result<()> {
     let length = display(permit.name(), names).len().saturating_add(below);
     if length > MAX_PATH { Err(PathError::PathTooLong(length).into()) } else { Ok(()) }
 }

@@ -63,8 +63,9 @@ impl Fixture {
                 None => objects::keep_inline(connection, &small.digest, &small.data)?,
             };
             connection.execute(
-                "INSERT INTO entries (space, parent, name, key, object, mtime, executable, stored_at, identity)
-                 VALUES (1, 0, ?1, ?1, ?2, 0, 0, 0, 1)",
+                "INSERT INTO entries
+                     (space, parent, name, key, object, size, mtime, executable, stored_at, identity)
+                 VALUES (1, -1, ?1, ?1, ?2, (SELECT size FROM objects WHERE id = ?2), 0, 0, 0, 1)",
                 params![name, object.0],
             )?;
             Ok(())

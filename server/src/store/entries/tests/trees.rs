@@ -109,19 +109,3 @@ fn trees_with_links_move_between_spaces() {
     tree.mv("d", "shared", "there").unwrap();
     assert_eq!((tree.all("shared", "there"), tree.all("alice", "").len()), (before, 0));
 }
-
-/// Each step down must cost what the directory holds, not what the space does.
-#[test]
-fn what_is_below_a_directory_is_found_by_the_index() {
-    let tree = Tree::new();
-    let sql = format!("EXPLAIN QUERY PLAN {} SELECT id FROM below", super::super::trees::BELOW);
-    let mut statement = tree.connection.prepare(&sql).unwrap();
-    let mut rows = statement.raw_query();
-    let mut steps = Vec::new();
-    while let Some(row) = rows.next().unwrap() {
-        steps.push(row.get::<_, String>(3).unwrap());
-    }
-    let searches: Vec<_> = steps.iter().filter(|step| step.contains(" entries ")).collect();
-    assert_eq!(searches.len(), 2, "{steps:?}");
-    assert!(searches.iter().all(|step| step.contains("(space=? AND parent=?)")), "{steps:?}");
-}

@@ -1,0 +1,200 @@
+//! Trees that no path leads to: those that were deleted, and copies in the making.
+//!
+//! Their roots have the parent 0. Whatever is there and not in the making is reclaimed, slice by slice; so what a crash
+//! leaves of a copy is reclaimed after the next start.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::walk::{Slice, Walk};
+use crate::error::Result;
+use crate::store::objects::{self, ObjectId};
+
+/// The parent of the roots of trees that no path leads to.
+pub(super) const UNLINKED: i64 = 0;
+
+/// The roots of copies in the making. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Building(Arc<Mutex<HashSet<i64>>>);
+
+/// A copy in the making. It is reclaimed once this is dropped, unless a path leads to it by then.
+#[derive(Debug)]
+pub struct Site {
+    root: i64,
+    building: Building,
+}
+
+impl Building {
+    pub(super) fn begin(&self, root: i64) -> Site {
+        self.lock().insert(root);
+        Site { root, building: self.clone() }
+    }
+
+    fn has(&self, root: i64) -> bool {
+        self.lock().contains(&root)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Site {
+    pub(super) fn root(&self) -> i64 {
+        self.root
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.building.lock().remove(&self.root);
+    }
+}
+
+/// Takes an entry out of its directory.
+pub(super) fn unlink(connection: &Connection, id: i64) -> Result<()> {
+    // The key only has to be one that no other root has.
+    connection
+        .prepare_cached("UPDATE entries SET parent = ?2, key = CAST(id AS TEXT) WHERE id = ?1")?
+        .execute([id, UNLINKED])?;
+    Ok(())
+}
+
+/// The root of a tree that is to be reclaimed, if there is one.
+pub fn doomed(connection: &Connection, building: &Building) -> Result<Option<i64>> {
+    let mut statement = connection.prepare_cached("SELECT id FROM entries WHERE parent = ?1")?;
+    let mut rows = statement.query([UNLINKED])?;
+    while let Some(row) = rows.next()? {
+        let root = row.get(0)?;
+        if !building.has(root) {
+            return Ok(Some(root));
+        }
+    }
+    Ok(None)
+}
+
+/// Deletes entries of trees that are to be reclaimed until the slice is over. Returns true if nothing is left to do.
+pub fn reclaim(connection: &Connection, building: &Building, slice: &mut Slice) -> Result<bool> {
+    while let Some(root) = doomed(connection, building)? {
+        if slice.is_over() || !delete_tree(connection, root, slice)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Deletes what is in a directory, from the bottom up, and then the directory. Returns false if the slice was over before.
+pub(super) fn delete_tree(connection: &Connection, root: i64, slice: &mut Slice) -> Result<bool> {
+    const PAGE: i64 = 64;
+    let mut children = connection.prepare_cached(
+        "SELECT id, object, object IS NULL AND target IS NULL FROM entries WHERE parent = ?1 LIMIT ?2",
+    )?;
+    let mut directories = vec![root];
+    while let Some(&directory) = directories.last() {
+        let page = children.query_map([directory, PAGE], |row| {
+            Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?, row.get(2)?))
+        })?;
+        let page = page.collect::<rusqlite::Result<Vec<(i64, Option<i64>, bool)>>>()?;
+        if slice.is_over() {
+            return Ok(false);
+        }
+        if page.is_empty() {
+            slice.take();
+            delete_row(connection, directory)?;
+            directories.pop();
+        }
+        for (id, object, is_directory) in page {
+            if is_directory {
+                directories.push(id);
+                continue;
+            }
+            if slice.is_over() {
+                return Ok(false);
+            }
+            slice.take();
+            delete_row(connection, id)?;
+            object.map_or(Ok(()), |object| objects::release(connection, ObjectId(object)))?;
+        }
+    }
+    Ok(true)
+}
+
+pub(super) fn delete_row(connection: &Connection, id: i64) -> Result<()> {
+    connection.prepare_cached("DELETE FROM entries WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}
+
+/// Gives the entries of a tree that has moved the space that they lie in now, slice by slice.
+#[derive(Debug)]
+pub struct Relabelling {
+    row: i64,
+    root: i64,
+    walk: Walk,
+}
+
+/// True if some tree has yet to get the space that it lies in.
+pub(super) fn is_relabelling(connection: &Connection) -> Result<bool> {
+    Ok(connection.prepare_cached("SELECT 1 FROM relabels LIMIT 1")?.exists([])?)
+}
+
+/// Has a tree's entries get the space that they lie in.
+pub(super) fn ask_relabelling(connection: &Connection, root: i64) -> Result<()> {
+    connection.prepare_cached("INSERT INTO relabels (entry) VALUES (?1)")?.execute([root])?;
+    Ok(())
+}
+
+impl Relabelling {
+    /// The one that was asked for first. They are taken one after the other: of two for the same entries, the later one
+    /// knows the later space.
+    pub fn next(connection: &Connection) -> Result<Option<Self>> {
+        Ok(connection
+            .prepare_cached("SELECT id, entry FROM relabels ORDER BY id LIMIT 1")?
+            .query_row([], |row| {
+                let (row, root) = (row.get(0)?, row.get(1)?);
+                Ok(Self { row, root, walk: Walk::below(root, 0) })
+            })
+            .optional()?)
+    }
+
+    /// Relabels entries until the slice is over. Returns true if that was all.
+    pub fn go_on(&mut self, connection: &Connection, slice: &mut Slice) -> Result<bool> {
+        let ended = match space_of(connection, self.root)? {
+            Some(space) => relabel(connection, &mut self.walk, space, slice)?,
+            None => true,
+        };
+        if ended {
+            connection.prepare_cached("DELETE FROM relabels WHERE id = ?1")?.execute([self.row])?;
+        }
+        Ok(ended)
+    }
+}
+
+/// Gives a directory's entries another space.
+pub(super) fn relabel(
+    connection: &Connection,
+    walk: &mut Walk,
+    space: i64,
+    slice: &mut Slice,
+) -> Result<bool> {
+    walk.go_on(connection, slice, |found, _| {
+        connection
+            .prepare_cached("UPDATE entries SET space = ?2 WHERE id = ?1 AND space <> ?2")?
+            .execute(params![found.id, space])?;
+        Ok(0)
+    })
+}
+
+/// The space that an entry lies in; `None` if no path leads to it.
+fn space_of(connection: &Connection, entry: i64) -> Result<Option<i64>> {
+    let mut parent = entry;
+    while parent > UNLINKED {
+        let above = connection
+            .prepare_cached("SELECT parent FROM entries WHERE id = ?1")?
+            .query_row([parent], |row| row.get::<_, i64>(0))
+            .optional()?;
+        parent = above.unwrap_or(UNLINKED);
+    }
+    Ok((parent < UNLINKED).then_some(-parent))
+}

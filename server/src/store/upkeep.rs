@@ -1,0 +1,129 @@
+//! What is done to trees in the background: deleted ones are reclaimed, moved ones get their space.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tracing::{debug, error};
+
+use super::Catalog;
+use super::catalog::Held;
+use super::entries::Slice;
+use super::entries::unlinked::{self, Building, Relabelling};
+use crate::error::{Error, Result};
+
+/// How long it is waited after a failure, such as a full disk.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// Work on large trees. Clones share it.
+///
+/// Of all slices of all trees, one at a time waits for the writer, and whoever waits for a turn gets it in order. So
+/// other changes wait for one slice at most, however many trees are worked on.
+#[derive(Debug, Clone, Default)]
+pub struct Trees {
+    building: Building,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    turn: Semaphore,
+    /// Says that there may be something to do in the background.
+    work: Notify,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self { turn: Semaphore::new(1), work: Notify::new() }
+    }
+}
+
+/// What the writer holds for a slice. A slice validates everything before its first write, so it needs no savepoint,
+/// which would copy each page that it changes.
+#[derive(Debug)]
+struct Sliced;
+
+impl Held for Sliced {
+    fn checks_first(&self) -> bool {
+        true
+    }
+}
+
+impl Trees {
+    /// The copies in the making.
+    pub fn building(&self) -> &Building {
+        &self.building
+    }
+
+    /// Wakes the background work.
+    pub fn wake(&self) {
+        self.shared.work.notify_one();
+    }
+
+    /// Makes a slice of a change and waits until it is durable. `work` must not fail after its first write.
+    pub async fn slice<T: Send + 'static>(
+        &self,
+        catalog: &Catalog,
+        work: impl FnOnce(&Connection, &mut Slice) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _turn: SemaphorePermit<'_> = self.shared.turn.acquire().await.map_err(|_| Error::Stopped)?;
+        let work = move |connection: &Connection, _: &Sliced| work(connection, &mut Slice::default());
+        catalog.submit_holding(Sliced, work, |_, _, _| Ok(())).await.wait().await
+    }
+
+    /// Works in the background until it is dropped. `garbage` is told when contents have lost names.
+    pub async fn run(self, catalog: Catalog, garbage: Arc<Notify>) {
+        loop {
+            match self.settle(&catalog).await {
+                Ok(false) => self.shared.work.notified().await,
+                Ok(true) => garbage.notify_one(),
+                Err(error) => {
+                    error!(%error, "work on large trees has failed and is tried again");
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
+        }
+    }
+
+    /// Does all background work that there is now. Returns whether there was any.
+    pub async fn settle(&self, catalog: &Catalog) -> Result<bool> {
+        let mut slices = 0;
+        let building = self.building.clone();
+        // Looked at beforehand, so that nothing is written for nothing.
+        while catalog
+            .read({
+                let building = building.clone();
+                move |connection| Ok(unlinked::doomed(connection, &building)?.is_some())
+            })
+            .await?
+        {
+            let building = building.clone();
+            slices += 1;
+            if self
+                .slice(catalog, move |connection, slice| unlinked::reclaim(connection, &building, slice))
+                .await?
+            {
+                break;
+            }
+        }
+        while let Some(mut relabelling) = catalog.read(Relabelling::next).await? {
+            loop {
+                slices += 1;
+                let work = move |connection: &Connection, slice: &mut Slice| {
+                    let ended = relabelling.go_on(connection, slice)?;
+                    Ok((relabelling, ended))
+                };
+                let ended;
+                (relabelling, ended) = self.slice(catalog, work).await?;
+                if ended {
+                    break;
+                }
+            }
+        }
+        if slices > 0 {
+            debug!(slices, "worked on large trees");
+        }
+        Ok(slices > 0)
+    }
+}
