@@ -27,6 +27,10 @@ test-large:
 test-history *ARGS:
     cd tests/reliability && python3 history.py {{ARGS}}
 
+# Each storage call of the server, of a backup and of the client fails once, in turn (Linux with seccomp, a C compiler)
+test-faults *ARGS:
+    cd tests/reliability && python3 faults.py {{ARGS}}
+
 # A server's life on a bare Debian tree under a real systemd (root, debootstrap, systemd-container, iproute2, cargo-deb)
 test-systemd:
     sh packaging/test/systemd.sh

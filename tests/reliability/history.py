@@ -7,18 +7,17 @@ be there after the restart are those in which every such order ends. Every byte 
 """
 
 import argparse
+import collections
 import random
 import sys
 import threading
 import time
 
-from lab import contents, serial, tree, wire
+from lab import contents, load, serial, tree, wire
 from lab.report import Report
 from lab.server import ServerEnded, Workplace, Server
 
 PEOPLE = ["alice", "bob", "carol"]
-FILES = ["a", "b", "c", "d/x", "d/y", "d/z", "e/x", "e/f/x", "e/f/y"]
-DIRECTORIES = ["d", "e", "e/f", "g"]
 GONE = {"shutting-down", "busy", "timeout"}  # the connection ended; this request was not carried out
 
 
@@ -46,6 +45,7 @@ class Run:
         self.archive = {}  # path: digest, of acknowledged files that nobody touches again
         self.stop = threading.Event()
         self.number = 0
+        self.answers = collections.Counter()  # of the round, by thread
 
     def set_up(self):
         self.server.start()
@@ -73,66 +73,32 @@ class Run:
         return content
 
     def random_operation(self, place, who, rng):
-        kind = rng.random()
-        file, other = rng.choice(FILES), rng.choice(FILES)
-        at = lambda path: f"{place.root}/{path}"
-        if kind < 0.45:
-            content = self.content_for(place, rng)
-            stream = rng.random() < 0.1
-            return serial.Operation(
-                "put", file, content.sha256, exchange=wire.put(at(file), content.bytes(), stream=stream))
-        if kind < 0.50:
-            known = place.used or self.shared
-            if rng.random() < 0.3:  # what only somebody else has
-                foreign = self.private[rng.choice([name for name in PEOPLE if name != who])]
-                known = foreign or known
-            content = rng.choice(known)
-            return serial.Operation("claim", file, content.sha256, exchange=wire.claim(at(file), content.bytes()))
-        if kind < 0.65:
-            return serial.Operation("get", file, exchange=wire.ask("get", path=at(file)))
-        if kind < 0.75:
-            return serial.Operation("remove", file, exchange=wire.ask("remove", path=at(file)))
-        if kind < 0.80:
-            path, recursive = rng.choice(DIRECTORIES), rng.random() < 0.6
-            return serial.Operation(
-                "remove", path, recursive, exchange=wire.ask("remove", path=at(path), recursive=recursive))
-        if kind < 0.84:
-            path = rng.choice(DIRECTORIES)
-            return serial.Operation("make-directory", path, exchange=wire.ask("make-directory", path=at(path)))
-        if kind < 0.88:
-            return self.listing(place)
-        verb = rng.choice(["move", "copy"])
-        source, target = rng.choice([file, rng.choice(DIRECTORIES)]), rng.choice([other, rng.choice(DIRECTORIES)])
-        if source == target:
-            target = "b" if source != "b" else "c"
-        return serial.Operation(verb, source, target, exchange=wire.ask(verb, **{"from": at(source), "to": at(target)}))
+        if rng.random() >= 0.06:
+            return load.random_operation(rng, place.root, lambda: self.content_for(place, rng))
+        known = place.used or self.shared
+        if rng.random() < 0.3:  # what only somebody else has
+            known = self.private[rng.choice([name for name in PEOPLE if name != who])] or known
+        content, file = rng.choice(known), rng.choice(load.FILES)
+        return serial.Operation(
+            "claim", file, content.sha256, exchange=wire.claim(f"{place.root}/{file}", content.bytes()))
 
-    def listing(self, place):
-        return serial.Operation("list", exchange=wire.ask("list", path=place.root, recursive=True))
-
-    def note(self, operation, place, who):
-        """Takes times and answer of a request over into its operation. Returns false if it was not carried out."""
+    def note(self, operation, who):
+        """Takes the answer of a request over into its operation. Returns false if it was not carried out."""
+        load.take_answer(operation)
         exchange = operation.exchange
-        operation.sent, operation.answered = exchange.sent, exchange.answered
         if exchange.answered is None:
             return True
         self.report.count("answers")
         code = exchange.code
         if code in GONE:
             return False
-        operation.answer = code
         if code == "internal":
             self.report.violation("internal", f"{who}: {operation}: {exchange.reply}")
             operation.answer = serial.UNKNOWN
-        elif code == "content":
-            operation.answer = ("content", exchange.reply["sha256"])
+        elif exchange.data is not None:
             self.check_bytes(exchange, who)
-        elif code == "entries":
-            found = {one["name"]: one.get("sha256") or tree.DIRECTORY for one in exchange.entries}
-            operation.answer = ("entries", tuple(sorted(found.items())))
         elif operation.kind == "get" and exchange.reply["type"] == "content":
             self.report.violation("unreadable", f"{who}: {operation}: {exchange.trailer}")
-            operation.answer = ("content", exchange.reply["sha256"])
         elif operation.kind == "claim" and code == "stored":
             content = self.contents.by_digest[operation.arguments[1]]
             if content.maker not in ("everyone", "team", who):
@@ -161,7 +127,8 @@ class Run:
                 burst = [self.random_operation(place, who, rng) for _ in range(rng.choice([1, 2, 4, 6]))]
                 operations += burst
                 connection.exchange([one.exchange for one in burst])
-                time.sleep(rng.random() * 0.01)
+                self.answers[threading.get_ident()] += len(burst)
+                time.sleep(rng.random() * 0.005)
         except (OSError, wire.Broken):
             pass
         except TimeoutError as error:
@@ -169,28 +136,37 @@ class Run:
         finally:
             connection.close()
 
-    def archivist(self, seed, stored):
-        """Pipelines many small files that stay; half of them beside a file that is taken away again at once."""
+    def archivist(self, who, seed, stored):
+        """Pipelines small files that stay, among others that are taken away again at once, and now and then a large one."""
         rng = random.Random(seed)
-        who = rng.choice(PEOPLE)
         try:
             connection = self.server.connect(who)
-            for number in range(1000):
+            for number in range(3):
                 burst = []
-                for index in range(rng.choice([4, 20])):
-                    content = self.contents.make(who, contents.size(rng, large=False))
+                for index in range(rng.choice([4, 20, 40])):
+                    if index == 0 or rng.random() < 0.1:
+                        lost = self.contents.make(who, contents.size(rng, large=False))
+                        path = f"/{who}/archive/gone"
+                        burst += [wire.put(path, lost.bytes()), wire.ask("remove", path=path)]
+                    size = 70_000 if rng.random() < 0.1 else rng.choice([4096, 8000, 20_000])
+                    content = self.contents.make(who, size)
                     path = f"/{who}/archive/{seed}/{number}-{index}"
                     stored.append((path, content, wire.put(path, content.bytes())))
                     burst.append(stored[-1][2])
-                    if rng.random() < 0.3:
-                        lost = self.contents.make(who, contents.size(rng, large=False))
-                        burst += [wire.put(path + "-gone", lost.bytes()), wire.ask("remove", path=path + "-gone")]
                 connection.exchange(burst)
-                if self.stop.is_set() or rng.random() < 0.3:
+                self.answers[threading.get_ident()] += len(burst)
+                if self.stop.is_set():
                     break
             connection.close()
         except (OSError, wire.Broken):
             pass
+
+    def wait_for_answers(self, count, at_most=5):
+        """Waits for so many answers of the round, and then for a moment in the middle of the next ones."""
+        end = time.monotonic() + at_most
+        while sum(self.answers.values()) < count and time.monotonic() < end:
+            time.sleep(0.002)
+        time.sleep(self.rng.random() * 0.02)
 
     # Rounds
 
@@ -198,9 +174,9 @@ class Run:
         """Holds every tree against the states that it may have, and reads all its files."""
         for place in self.trees:
             connection = self.server.connect(place.users[0])
-            operation = self.listing(place)
+            operation = load.listing(place.root)
             connection.one(operation.exchange)
-            self.note(operation, place, place.users[0])
+            self.note(operation, place.users[0])
             found = dict(operation.answer[1])
             if found not in place.states:
                 history = self.write_down(place, serial.tell(*place.history))
@@ -257,15 +233,17 @@ class Run:
         self.server.start()
         self.look()
         self.stop.clear()
+        self.answers = collections.Counter()
         stored, threads = [], []
         for place in self.trees:
             place.operations = [[] for _ in place.users]
             for who, operations in zip(place.users, place.operations):
                 threads.append(threading.Thread(target=self.client, args=(place, who, rng.random(), operations)))
-        threads.append(threading.Thread(target=self.archivist, args=(number, stored)))
+        for who in rng.sample(PEOPLE, 2):
+            threads.append(threading.Thread(target=self.archivist, args=(who, number, stored)))
         for thread in threads:
             thread.start()
-        time.sleep(rng.choice([0.02, 0.1, 0.2, 0.3]) * self.given.stretch * (0.5 + rng.random()))
+        self.wait_for_answers(rng.choice([1, 30, 100, 250]) * self.given.stretch)
         if self.given.backups and number % self.given.backups == 0:
             self.back_up()
         if rng.random() < 0.9:
@@ -292,7 +270,7 @@ class Run:
         for place in self.trees:
             connections = []
             for who, operations in zip(place.users, place.operations):
-                carried_out = [self.note(one, place, who) for one in operations]
+                carried_out = [self.note(one, who) for one in operations]
                 cut = carried_out.index(False) if False in carried_out else len(operations)
                 connections.append(operations[:cut])
             place.history = place.states, connections
@@ -337,7 +315,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=1000, help="lives of the server")
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no further round after this")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    parser.add_argument("--stretch", type=float, default=1.0, help="factor on how long each life is")
+    parser.add_argument("--stretch", type=float, default=1.0, help="factor on the length of each life")
     parser.add_argument("--backups", type=int, default=50, help="a backup under load every so many rounds, 0 for none")
     parser.add_argument("--check", type=int, default=100, help="`sealiftd check` every so many rounds")
     parser.add_argument("--figures", help="append the figures to this file")

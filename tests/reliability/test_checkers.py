@@ -46,6 +46,13 @@ class SerialOrders(unittest.TestCase):
         self.assertIn({"a": "one", "b": "two"}, states)
         self.assertNotIn({"b": "two"}, states, "requests of one connection take effect in order")
 
+    def test_a_change_that_may_come_early_without_effect_may_come_late_with_one(self):
+        move = operation("move", "e", "d", at=(0, 9), answer="placed")
+        again = operation("make-directory", "e", at=(0, 9), answer="done")
+        states = self.states([again], [move], begin=[{"e": tree.DIRECTORY}])
+        self.assertIn({"d": tree.DIRECTORY}, states)
+        self.assertIn({"d": tree.DIRECTORY, "e": tree.DIRECTORY}, states)
+
     def test_half_a_tree_is_found(self):
         begin = {"d": tree.DIRECTORY, "d/x": "one", "d/y": "two"}
         removal = [operation("remove", "d", True, at=(0, 5), answer="done")]

@@ -17,7 +17,7 @@ class Report:
         """Something that a promise rules out."""
         with self.lock:
             self.violations.append((kind, detail))
-            if len(self.violations) <= 20:
+            if sum(other == kind for other, _ in self.violations) <= 5:
                 print(f"VIOLATION {kind}: {detail}", flush=True)
 
     def count(self, what, by=1):

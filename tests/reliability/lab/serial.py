@@ -2,7 +2,7 @@
 
 This is a check for linearizability. Each connection's requests take effect in the order in which they were sent, and a
 request that was answered before another one was sent takes effect before it. The search moves through the positions of
-all connections at once and remembers where it has been. A request that changes nothing is placed as soon as its answer
+all connections at once and remembers where it has been. A read, or a refused change, is placed as soon as its answer
 fits, since that rules out nothing; so the search branches only between changes that were under way together.
 
 A request without an answer may have happened or not. Requests of one connection take effect in order, so the
@@ -12,6 +12,8 @@ unanswered ones that happened come before those that did not.
 from . import tree
 
 UNKNOWN = "unknown"  # the answer of a request that happened or did not, although something was answered
+REFUSED = "refused"  # the answer of a request that failed for a reason outside of the tree, and did nothing
+CHANGED = {"stored", "done", "placed", UNKNOWN}  # answers of requests that may have changed the tree
 
 
 class Operation:
@@ -26,6 +28,8 @@ class Operation:
         self.answer = answer
 
     def apply(self, state):
+        if self.answer == REFUSED:
+            return [(REFUSED, state)]
         try:
             outcomes = self._apply(state)
         except tree.Refused as refused:
@@ -133,7 +137,7 @@ def possible_states(states, connections, limit=400_000):
             for answer, changed in operation.apply(state):
                 if operation.answered is not None and answer != operation.answer:
                     continue
-                if operation.answered is not None and changed == state and answer != UNKNOWN:
+                if operation.answered is not None and answer not in CHANGED:
                     branches = [(after, state)]
                     break
                 branches.append((after, changed))

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from .wire import Broken, Connection
+from .wire import Connection
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -34,7 +34,7 @@ class Server:
         self.root.mkdir(parents=True, exist_ok=True)
         self.data = Path(data) if data else self.root / "data"
         self.sealiftd, self.client = programs()
-        self.wrap = list(wrap)
+        self.wrap, self.client_wrap = list(wrap), []
         self.process = None
         self.address = None
         self.log_file = self.root / "server.log"
@@ -128,13 +128,13 @@ class Server:
     def sealift(self, name, *arguments, wait=120, **more):
         host, port = self.address
         return subprocess.run(
-            [self.client, "--server", f"{host}:{port}", *arguments],
+            [*self.client_wrap, self.client, "--server", f"{host}:{port}", *arguments],
             env=dict(self.environment, SEALIFT_CONFIG_DIR=str(self.root / f"client-{name}")),
             capture_output=True, text=True, timeout=wait, **more,
         )
 
-    def connect(self, name, timeout=30):
-        return Connection(self.profile(name), self.address, timeout)
+    def connect(self, name, timeout=30, **more):
+        return Connection(self.profile(name), self.address, timeout, **more)
 
 
 class ServerEnded(Exception):
@@ -156,11 +156,3 @@ class Workplace:
             print(f"kept for inspection: {self.path}")
         else:
             shutil.rmtree(self.path, ignore_errors=True)
-
-
-def try_connect(server, name):
-    """A connection, or None if the server has just ended."""
-    try:
-        return server.connect(name)
-    except (OSError, Broken):
-        return None

@@ -98,12 +98,12 @@ def ask(kind, **fields):
 
 
 class Connection:
-    """Frames over TLS with the certificate of a profile."""
+    """Frames over TLS with the certificate of a profile. `clock` gives the times of requests and answers."""
 
     contexts = {}
 
-    def __init__(self, profile, address, timeout=30):
-        self.timeout = timeout
+    def __init__(self, profile, address, timeout=30, clock=time.monotonic_ns):
+        self.timeout, self.clock = timeout, clock
         plain = socket.create_connection(address, timeout=timeout)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
@@ -119,21 +119,22 @@ class Connection:
 
     @classmethod
     def context(cls, profile):
-        if profile not in cls.contexts:
+        key = Path(profile, "identity.pem").read_bytes()
+        if key not in cls.contexts:
             domain = re.search(r'^trust_domain = "([^"]*)"', Path(profile, "profile.toml").read_text(), re.M)[1]
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.minimum_version = ssl.TLSVersion.TLSv1_3
             context.load_verify_locations(Path(profile, "authority.pem"))
             context.load_cert_chain(Path(profile, "identity.pem"))
             context.set_alpn_protocols(["sealift/1"])
-            cls.contexts[profile] = context, domain
-        return cls.contexts[profile]
+            cls.contexts[key] = context, domain
+        return cls.contexts[key]
 
     def exchange(self, exchanges):
         """Sends all requests at once and waits for all replies. Raises `Broken` if the connection ends before."""
         waiting = list(reversed(exchanges))
         encoded = [one.encode() for one in exchanges]
-        now = time.monotonic_ns()
+        now = self.clock()
         for one in exchanges:
             one.sent = now
         outgoing = memoryview(b"".join(encoded))
@@ -172,7 +173,7 @@ class Connection:
                 raise Broken("the server closed the connection")
             progress = True
             self.received += piece
-            now = time.monotonic_ns()
+            now = self.clock()
             start = 0
             while len(self.received) - start >= 4:
                 length = int.from_bytes(self.received[start + 1 : start + 4], "big")
