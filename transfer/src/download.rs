@@ -3,6 +3,7 @@
 //! The listing of a tree is one more request among those for files, asked for page by page whenever the queue runs low,
 //! so that neither end holds a tree. What a lost connection left unfinished goes back into the queue.
 
+mod commits;
 mod queue;
 mod receive;
 mod share;
@@ -26,7 +27,7 @@ use crate::client::Client;
 use crate::connection::{Ahead, Connection};
 use crate::error::Error;
 use crate::event::{Done, Event, Events};
-use crate::local;
+use crate::local::{self, Directory, Disks, Landing};
 use crate::manner::Manner;
 use crate::remote;
 use crate::retry::Line;
@@ -34,7 +35,7 @@ use crate::tree::{Omitted, Walking};
 use queue::{Next, Queue, Sharing, Task};
 use receive::{Failure, Taken, What};
 use tree::Tree;
-pub(crate) use tree::{Becomes, Directory, make_directory, make_link};
+pub(crate) use tree::{Becomes, make_directory, make_link};
 
 /// Another connection is worth its handshake for so many files more, ...
 const FILES_PER_CONNECTION: usize = 512;
@@ -124,9 +125,10 @@ pub async fn download(
 pub(crate) async fn download_found(
     client: &mut Client,
     mut found: mpsc::Receiver<Vec<Result<Becomes, Omitted>>>,
+    disks: Arc<Disks>,
     events: Events<'_>,
 ) -> Result<(), Error> {
-    let queue = Queue::fed(Sharing::of(client));
+    let queue = Queue::fed(Sharing::of(client), disks);
     let feeding = async {
         while let Some(batch) = found.recv().await {
             queue.add(batch.into_iter(), events);
@@ -145,9 +147,16 @@ async fn drain(client: &mut Client, queue: &Queue, events: Events<'_>) -> Result
     let sharing = &*client;
     let others =
         try_join_all((1..sharing.connections()).map(|number| further(sharing, number, queue, events)));
-    let (first, _) = tokio::try_join!(work(sharing, first, queue, events), others)?;
+    let working = async {
+        let worked = tokio::try_join!(work(sharing, first, queue, events), others);
+        // Also when the connection is gone: what was verified is not fetched again.
+        queue.commits().end();
+        worked
+    };
+    let (worked, committed) = tokio::join!(working, queue.commits().run(events));
+    let (first, _) = worked?;
     client.give_back(first);
-    Ok(())
+    committed
 }
 
 /// Helps with the downloads once there are enough of them for another connection.
@@ -260,11 +269,14 @@ pub(crate) async fn run(connection: &mut Connection, queue: &Queue, events: Even
             Task::File(fetch) => {
                 let id = fetch.id;
                 let (error, what) = match receive::receive(connection, fetch, queue, events).await? {
-                    Ok(Taken { size, sha256, elsewhere }) => {
+                    Ok(Taken { target, size, sha256, elsewhere }) => {
                         let wire_bytes = elsewhere + wire_bytes + connection.replies.bytes() - before;
                         let duration = started.elapsed();
                         let done = Done { size, sha256, deduplicated: false, duration, wire_bytes };
-                        events(Event::Finished { id, done });
+                        match target {
+                            Some(target) => queue.commits().add(id, Landing::Target(target), done),
+                            None => events(Event::Finished { id, done }),
+                        }
                         task.done();
                         continue;
                     }

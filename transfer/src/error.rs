@@ -93,6 +93,14 @@ impl Error {
         }
     }
 
+    /// The system's error behind it, if there is one.
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Self::Local { source, .. } => source,
+            other => io::Error::other(other),
+        }
+    }
+
     /// A failure of the local system, for `map_err`.
     pub fn local(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Local { action, path: path.to_owned(), source }

@@ -79,6 +79,13 @@ pub enum Event {
         /// What it was.
         done: Done,
     },
+    /// A file could not be given all that it should have beside its content, which is good.
+    Imperfect {
+        /// Which.
+        id: usize,
+        /// What, and why not.
+        error: Error,
+    },
     /// A directory or a link is there.
     Made {
         /// Which.

@@ -1,6 +1,11 @@
 //! Local files: read without missing a change, written under their names only when they are complete.
 
+mod commit;
+mod directory;
+mod disks;
+mod dress;
 mod pinned;
+mod site;
 mod target;
 
 use std::collections::HashMap;
@@ -14,10 +19,13 @@ use sealift_protocol::Digest;
 use sealift_protocol::message::Nanoseconds;
 
 use crate::error::{Error, Unfit};
-pub(crate) use pinned::{Pinned, Site};
-pub(crate) use target::{
-    Target, WORTH_KEEPING, check_target, copy, make_link, part_path, remove_part, write_whole,
-};
+pub(crate) use commit::{Landing, commit};
+pub(crate) use directory::Directory;
+pub(crate) use disks::{Disks, Operation};
+pub(crate) use dress::{set_times, with_executable};
+pub(crate) use pinned::Pinned;
+pub(crate) use site::{Site, make_directories};
+pub(crate) use target::{Target, WORTH_KEEPING, check_target, copy, make_link, part_path, remove_part};
 
 /// What tells whether a file was written to: its size and its time of modification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +43,18 @@ pub(crate) fn mtime(metadata: &Metadata) -> Option<Nanoseconds> {
 /// What the names of files end in that hold an unfinished download.
 const PART: &str = ".sealift-part";
 
-/// Bytes of the target's name in it: with a digest and what is around both, no more than the 255 of any name.
-const NAME: usize = 170;
+/// Bytes of the target's name in it: with a digest and what is around both, no more than the 143 that a name may have on
+/// file systems that encrypt names.
+const NAME: usize = 64;
 
 /// The name of the file that holds what has come of a download to `name`.
 pub(crate) fn part_name(name: &str, sha256: &Digest) -> String {
     format!(".{}.{sha256}{PART}", shorten(name, NAME))
+}
+
+/// A name for a file that is there for a moment only.
+fn temporary_name() -> String {
+    format!(".sealift-{:016x}{PART}", fastrand::u64(..))
 }
 
 /// Whether a name is that of an unfinished download.

@@ -80,6 +80,8 @@ struct State<'a> {
     had_bytes: u64,
     /// The last file that is complete.
     last: Option<Open>,
+    /// Files without all that they should have beside their content.
+    imperfect: usize,
     failures: Vec<Exit>,
     /// What to fail with when standard output cannot be written.
     broken: Option<Failure>,
@@ -114,6 +116,7 @@ impl<'a> Report<'a> {
             touched: 0,
             had_bytes: 0,
             last: None,
+            imperfect: 0,
             failures: Vec::new(),
             broken: None,
         };
@@ -234,6 +237,7 @@ impl State<'_> {
             Event::Finished { id, done } => {
                 self.finished(id, &done);
             }
+            Event::Imperfect { error, .. } => self.imperfect(error),
             Event::Made { id } => {
                 self.open.remove(&id);
                 self.made += 1;
@@ -373,6 +377,19 @@ impl State<'_> {
         }
         let printer = &mut *self.printer;
         self.bar.suspend(|| printer.warning(&failure));
+    }
+
+    /// A file has its content, and not all that it should have beside it. Where one has not, many have not.
+    fn imperfect(&mut self, error: Error) {
+        self.imperfect += 1;
+        let failure = Failure::from(error)
+            .hint("the content is complete: the file system cannot hold them, or the file is somebody else's");
+        if self.printer.wants_json() {
+            self.print(&json!({ "type": "imperfect", "message": failure.message }));
+        } else if self.imperfect == 1 {
+            let printer = &mut *self.printer;
+            self.bar.suspend(|| printer.warning(&failure));
+        }
     }
 
     fn retrying(&mut self, error: Error, wait: Duration) {

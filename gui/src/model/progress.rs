@@ -37,6 +37,7 @@ impl Queue {
         match event {
             Event::Found { id, size, .. } => self.on(at(id), job, |item| item.found(size)),
             Event::FoundAll { .. } | Event::Redirected { .. } | Event::Would { .. } | Event::Changed(_) => {}
+            Event::Imperfect { .. } => {}
             Event::Omitted(omitted) => {
                 let path = &omitted.path;
                 let of = |(_, spec): &&(ItemId, Arc<Spec>)| path.starts_with(&spec.local);

@@ -2,17 +2,18 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::commits::Commits;
 use super::share::{self, Share};
-use super::tree::{Becomes, Directory, Tree};
+use super::tree::{Becomes, Tree};
 use super::{Destination, Download, Fetch, settle};
 use crate::client::Client;
 use crate::error::Error;
 use crate::event::{Event, Events};
-use crate::local::{Parts, Pinned, Site};
+use crate::local::{Directory, Disks, Parts, Site, directory_of};
 use crate::manner::Manner;
 use crate::tree::{Omitted, Walking};
 
@@ -35,8 +36,10 @@ pub(crate) struct Queue {
     walking: Walking,
     manner: Manner,
     sharing: Sharing,
-    /// The directory that was written to last: most files that follow each other are in one.
-    pinned: Mutex<Option<(Weak<Directory>, Arc<Pinned>)>>,
+    /// What is verified and not durable yet.
+    commits: Commits,
+    /// The directory of the last file that its user named: those that follow each other are often in one.
+    named: Mutex<Option<Arc<Directory>>>,
 }
 
 /// How one file is shared among connections.
@@ -87,9 +90,7 @@ impl Queue {
         sharing: Sharing,
         events: Events<'_>,
     ) -> Self {
-        let (state, changed) = (Mutex::default(), Notify::new());
-        let pinned = Mutex::default();
-        let queue = Self { state, changed, walking: walking.clone(), manner, sharing, pinned };
+        let queue = Self { walking: walking.clone(), manner, ..Self::empty(sharing, Arc::default()) };
         let mut parts = Parts::default();
         for Download { from, to, tree } in downloads {
             match (to, tree) {
@@ -126,17 +127,27 @@ impl Queue {
     }
 
     /// A queue that somebody else fills, until [`end_feeding`](Self::end_feeding).
-    pub(crate) fn fed(sharing: Sharing) -> Self {
-        let queue = Self {
+    pub(crate) fn fed(sharing: Sharing, disks: Arc<Disks>) -> Self {
+        let queue = Self::empty(sharing, disks);
+        queue.state().feeding = true;
+        queue
+    }
+
+    fn empty(sharing: Sharing, disks: Arc<Disks>) -> Self {
+        Self {
             state: Mutex::default(),
             changed: Notify::new(),
             walking: Walking::default(),
             manner: Manner::default(),
             sharing,
-            pinned: Mutex::default(),
-        };
-        queue.state().feeding = true;
-        queue
+            commits: Commits::new(disks),
+            named: Mutex::default(),
+        }
+    }
+
+    /// What is verified and not durable yet.
+    pub(super) fn commits(&self) -> &Commits {
+        &self.commits
     }
 
     /// Waits until there is room for more files.
@@ -166,17 +177,16 @@ impl Queue {
 
     /// The place of a file, in the directory of its tree if it is part of one. Blocks.
     pub(crate) fn site(&self, directory: Option<&Arc<Directory>>, path: &Path) -> Result<Site, Error> {
-        let Some(directory) = directory else { return Ok(Site::named(path)) };
-        let mut last = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
-        let pinned = match &*last {
-            Some((of, pinned)) if of.as_ptr() == Arc::as_ptr(directory) => pinned.clone(),
-            _ => {
-                let pinned = Arc::new(directory.pin()?);
-                *last = Some((Arc::downgrade(directory), pinned.clone()));
-                pinned
-            }
-        };
-        Ok(Site::inside(pinned, path))
+        if let Some(directory) = directory {
+            return directory.site(path);
+        }
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(directory) = named.as_ref().filter(|directory| directory.path() == directory_of(path)) {
+            return directory.site(path);
+        }
+        let site = Site::named(path, self.commits.disks())?;
+        *named = Some(site.directory().clone());
+        Ok(site)
     }
 
     /// Takes the next task; `None` if there is none just now.
@@ -191,6 +201,8 @@ impl Queue {
             Task::File(fetch)
         };
         state.taken += 1;
+        drop(state);
+        self.commits.idle(false);
         Some(Taken { queue: self, task: Some(task) })
     }
 
@@ -317,13 +329,18 @@ impl Queue {
                         Event::Made { id }
                     });
                 }
-                Ok(Becomes::Had { from, path, done }) => {
+                Ok(Becomes::Had { from, path, done, landing }) => {
                     let (id, size) = (state.next(), Some(done.size));
                     state.found += done.size;
                     events(Event::Found { id, remote: from, local: path, size });
-                    events(Event::Finished { id, done });
+                    self.commits.add(id, landing, done);
                 }
-                Ok(Becomes::Changed(change)) => events(Event::Changed(change)),
+                Ok(Becomes::Changed(change)) => {
+                    if !change.pretended {
+                        self.commits.disks().change();
+                    }
+                    events(Event::Changed(change));
+                }
                 Err(omitted) => events(Event::Omitted(omitted)),
             }
         }
@@ -358,7 +375,8 @@ impl Queue {
     }
 
     fn add_tree(&self, from: sealift_protocol::RemotePath, root: PathBuf, events: Events<'_>) {
-        let mut tree = Box::new(Tree::new(from, root.clone(), self.walking.clone(), self.manner.pretend));
+        let (walking, disks) = (self.walking.clone(), self.commits.disks().clone());
+        let mut tree = Box::new(Tree::new(from, root.clone(), walking, self.manner.pretend, disks));
         match tree.begin() {
             Ok(()) => self.state().trees.push_back(tree),
             Err(error) => events(Event::Omitted(Omitted { path: root, error, in_tree: false })),
@@ -417,7 +435,11 @@ impl Taken<'_> {
         let mut state = self.queue.state();
         state.taken -= 1;
         state.listing -= usize::from(listing);
+        let idle = state.taken == 0;
         drop(state);
+        if idle {
+            self.queue.commits.idle(true);
+        }
         self.queue.changed.notify_waiters();
     }
 }

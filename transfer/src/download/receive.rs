@@ -15,7 +15,7 @@ use super::{Destination, Fetch};
 use crate::connection::{Connection, Piece, Replies, Requests};
 use crate::error::Error;
 use crate::event::{Event, Events};
-use crate::local::{self, Site, Target};
+use crate::local::{self, Site, Target, make_directories};
 use crate::remote::unexpected;
 
 /// How much of a content that nobody can take is received for the sake of the connection.
@@ -45,6 +45,8 @@ pub(super) enum What {
 
 /// A content that was received and verified.
 pub(super) struct Taken {
+    /// Where it is on its way to its name.
+    pub(super) target: Option<Target>,
     pub(super) size: u64,
     pub(super) sha256: Digest,
     /// Bytes of frames that crossed for it over other connections.
@@ -98,6 +100,7 @@ pub(super) async fn receive(
         bytes: content.offset,
         content,
         progress: &|bytes| events(Event::Progress { id, bytes }),
+        warn: &|error| events(Event::Imperfect { id, error }),
         site: &|path| queue.site(fetch.directory.as_ref(), path),
     };
     if incoming.content.size <= MAX_INLINE {
@@ -123,6 +126,8 @@ struct Incoming<'a> {
     /// Data bytes that have come.
     bytes: u64,
     progress: &'a (dyn Fn(u64) + Send + Sync),
+    /// Tells of what is not as it should be, and no failure.
+    warn: &'a (dyn Fn(Error) + Send + Sync),
     /// Finds the place of its file.
     site: &'a (dyn Fn(&Path) -> Result<Site, Error> + Send + Sync),
 }
@@ -147,13 +152,15 @@ impl Incoming<'_> {
         }
         let written = match to {
             Destination::File { path, make_directory } => prepare_directory(path, *make_directory)
-                .and_then(|()| local::write_whole(&(self.site)(path)?, &bytes, &self.content)),
+                .and_then(|()| Target::whole(&(self.site)(path)?, &bytes, &self.content))
+                .map(|(target, wanting)| self.dressed(target, wanting)),
             Destination::Stream(writer) => {
-                writer.write_all(&bytes).and_then(|()| writer.flush()).map_err(output_failed())
+                writer.write_all(&bytes).and_then(|()| writer.flush()).map(|()| None).map_err(output_failed())
             }
-            Destination::Nowhere => Ok(()),
+            Destination::Nowhere => Ok(None),
         };
-        Ok(written.map(|()| Taken { size: self.content.size, sha256, elsewhere: 0 }).map_err(Failure::from))
+        let size = self.content.size;
+        Ok(written.map(|target| Taken { target, size, sha256, elsewhere: 0 }).map_err(Failure::from))
     }
 
     /// Receives a large content while a thread hashes and writes it.
@@ -210,7 +217,7 @@ impl Incoming<'_> {
         };
         let failure = match (outcome, trailer) {
             (Ok((_, sha256)), Some(trailer)) => match self.verify(&trailer, sha256) {
-                Ok(()) => return Ok(self.commit(target, &sink, elsewhere)),
+                Ok(()) => return Ok(self.finish(target, &sink, elsewhere)),
                 Err(failure) => Ok(failure),
             },
             // The last bytes could not be written.
@@ -229,12 +236,24 @@ impl Incoming<'_> {
         }
     }
 
-    /// Gives a verified content its name.
-    fn commit(&self, target: Option<Target>, sink: &Sink, elsewhere: u64) -> Received {
-        if let (Some(target), Some(file)) = (target, sink.file()) {
-            target.commit(file, &self.content)?;
+    /// Makes a verified content ready for its name.
+    fn finish(&self, target: Option<Target>, sink: &Sink, elsewhere: u64) -> Received {
+        let target = match (target, sink.file()) {
+            (Some(target), Some(file)) => {
+                let wanting = target.dress(file, &self.content)?;
+                self.dressed(target, wanting)
+            }
+            _ => None,
+        };
+        Ok(Taken { target, size: self.content.size, sha256: self.content.sha256, elsewhere })
+    }
+
+    /// Tells what a file could not be given.
+    fn dressed(&self, target: Target, wanting: Option<Error>) -> Option<Target> {
+        if let Some(error) = wanting {
+            (self.warn)(error);
         }
-        Ok(Taken { size: self.content.size, sha256: self.content.sha256, elsewhere })
+        Some(target)
     }
 
     /// Takes all data frames into blocks, and returns what stands behind them; `None` if nobody takes the blocks.
@@ -321,12 +340,7 @@ fn open(
 }
 
 fn prepare_directory(path: &Path, make: bool) -> Result<(), Error> {
-    match path.parent() {
-        Some(directory) if make => {
-            std::fs::create_dir_all(directory).map_err(Error::local("make the directory", directory))
-        }
-        _ => Ok(()),
-    }
+    if make { make_directories(local::directory_of(path)) } else { Ok(()) }
 }
 
 fn output_failed() -> impl FnOnce(io::Error) -> Error {

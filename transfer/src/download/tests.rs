@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex};
 use sealift_protocol::message::{Content, Trailer};
 use sealift_protocol::{Digest, ErrorCode, RemotePath, Reply, Request, WireError};
 
+mod durability;
+
 use super::queue::{Queue, Sharing, Task};
 use super::{Destination, Download, run};
 use crate::peer::{Peer, Record, STALL, pair};
@@ -38,9 +40,11 @@ async fn against<F: Future<Output = ()>>(
     let downloading = async {
         let result = run(&mut connection, &queue, &take).await;
         drop(connection);
+        queue.commits().end();
         result
     };
-    let (result, ()) = tokio::join!(downloading, serve(peer));
+    let (result, (), committed) = tokio::join!(downloading, serve(peer), queue.commits().run(&take));
+    committed.unwrap();
     (result, record.ends(), queue)
 }
 
@@ -323,7 +327,8 @@ async fn a_directory_that_may_be_missing_is_made_when_something_comes() {
     })
     .await;
     result.unwrap();
-    assert_eq!(ends, [(0, Ok(false)), (1, Err("no such path".into()))]);
+    // What is there is told when it is durable.
+    assert_eq!(ends, [(1, Err("no such path".into())), (0, Ok(false))]);
     assert!(first.exists() && !directory.path().join("none").exists());
 }
 

@@ -5,18 +5,18 @@
 //! outside of the root is written.
 
 use std::collections::HashSet;
-use std::fs::{self, File, FileTimes};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sealift_protocol::RemotePath;
-use sealift_protocol::message::{Entry, EntryKind, Nanoseconds};
+use sealift_protocol::message::{Entry, EntryKind};
 use sealift_protocol::path::check_name;
 
 use crate::error::{Error, Unfit};
 use crate::event::{Change, Done};
-use crate::local::{self, Pinned, Site};
+use crate::local::{self, Directory, Disks, Landing, Site, make_directories};
 use crate::plan::{CASE_MATTERS, fits};
 use crate::tree::{Omitted, Walking};
 
@@ -31,6 +31,7 @@ pub(crate) struct Tree {
     /// Whether nothing is made.
     pretend: bool,
     root: PathBuf,
+    disks: Arc<Disks>,
     /// The directories from the root down to the last entry.
     levels: Vec<Level>,
 }
@@ -46,60 +47,13 @@ struct Level {
     names: HashSet<String>,
 }
 
-/// A local directory that files are being put into.
-///
-/// It gets its time when the last of them is there, because each of them changes it.
-#[derive(Debug)]
-pub(crate) struct Directory {
-    path: PathBuf,
-    mtime: Option<Nanoseconds>,
-    /// The one that it is in; its time is set after this one's.
-    above: Option<Arc<Directory>>,
-}
-
-impl Directory {
-    pub(crate) fn new(path: PathBuf, mtime: Option<Nanoseconds>, above: Option<Arc<Self>>) -> Self {
-        Self { path, mtime, above }
-    }
-
-    /// Holds it open, entered from the root of the tree: a link that took its place, or that of one above it, is not
-    /// followed. Blocks.
-    pub(crate) fn pin(&self) -> Result<Pinned, Error> {
-        match &self.above {
-            None => Pinned::root(&self.path),
-            Some(above) => above.pin()?.enter(&self.path),
-        }
-    }
-
-    /// A place in it. Blocks.
-    pub(crate) fn site(&self, path: &Path) -> Result<Site, Error> {
-        Ok(Site::inside(Arc::new(self.pin()?), path))
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // A directory with another time is still the directory.
-        if let Some(mtime) = self.mtime
-            && let Ok(pinned) = self.pin()
-        {
-            let path = pinned.itself();
-            if path.metadata().is_ok_and(|metadata| local::mtime(&metadata) == Some(mtime)) {
-                return;
-            }
-            let times = FileTimes::new().set_modified(local::from_nanoseconds(mtime));
-            let _ = File::open(path).and_then(|directory| directory.set_times(times));
-        }
-    }
-}
-
 /// What an entry becomes.
 #[derive(Debug)]
 pub(crate) enum Becomes {
     /// A file to fetch.
     File { entry: Entry, from: RemotePath, path: PathBuf, directory: Option<Arc<Directory>> },
     /// A file that got its content from here.
-    Had { from: RemotePath, path: PathBuf, done: Done },
+    Had { from: RemotePath, path: PathBuf, done: Done, landing: Landing },
     /// Something else that was done.
     Changed(Change),
     /// A link, which has been made.
@@ -108,8 +62,14 @@ pub(crate) enum Becomes {
 
 impl Tree {
     /// The tree below `from`, which goes into the local directory `root`.
-    pub(crate) fn new(from: RemotePath, root: PathBuf, walking: Walking, pretend: bool) -> Self {
-        Self { from, after: None, walking, pretend, root, levels: Vec::new() }
+    pub(crate) fn new(
+        from: RemotePath,
+        root: PathBuf,
+        walking: Walking,
+        pretend: bool,
+        disks: Arc<Disks>,
+    ) -> Self {
+        Self { from, after: None, walking, pretend, root, disks, levels: Vec::new() }
     }
 
     /// Makes the root. Blocks.
@@ -123,8 +83,8 @@ impl Tree {
                 _ => None,
             }
         } else {
-            fs::create_dir_all(&self.root).map_err(Error::local("make the directory", &self.root))?;
-            Some(Arc::new(Directory::new(self.root.clone(), None, None)))
+            make_directories(&self.root)?;
+            Some(Arc::new(Directory::root(self.root.clone(), None, &self.disks)))
         };
         let path = self.root.clone();
         self.levels = vec![Level { below: String::new(), path, directory, names: HashSet::new() }];
@@ -189,7 +149,7 @@ impl Tree {
                 Ok(()) => Some(Ok(Becomes::Link { from, path })),
                 Err(error) => omitted(error),
             },
-            EntryKind::Link => match make_link(level.directory.as_deref(), &path, &entry) {
+            EntryKind::Link => match make_link(level.directory.as_ref(), &path, &entry) {
                 Ok(()) => Some(Ok(Becomes::Link { from, path })),
                 Err(error) => omitted(error),
             },
@@ -199,19 +159,22 @@ impl Tree {
 }
 
 /// Makes a directory inside of another one, or finds that it is there. Blocks.
-pub(crate) fn make_directory(above: &Directory, path: &Path) -> Result<(), Error> {
+pub(crate) fn make_directory(above: &Arc<Directory>, path: &Path) -> Result<(), Error> {
     let site = above.site(path)?;
     let made = match fs::create_dir(site.real()) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => can_make_directory(site.real()),
+        Ok(()) => {
+            above.has_lone_entry();
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => can_make_directory(&site.real()),
         Err(error) => Err(Error::local("make the directory", path)(error)),
     };
     made.map_err(|error| error.about(path))
 }
 
 /// Makes a symbolic link in a directory. Blocks.
-pub(crate) fn make_link(above: Option<&Directory>, path: &Path, entry: &Entry) -> Result<(), Error> {
-    let site = above.map_or_else(|| Ok(Site::named(path)), |above| above.site(path))?;
+pub(crate) fn make_link(above: Option<&Arc<Directory>>, path: &Path, entry: &Entry) -> Result<(), Error> {
+    let site = above.map_or_else(|| Site::named(path, &Arc::default()), |above| above.site(path))?;
     local::make_link(&site, entry.target.as_deref().unwrap_or_default(), entry.mtime)
 }
 

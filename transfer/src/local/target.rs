@@ -1,123 +1,189 @@
 //! Files that are being written: nothing has a file's name before it is complete and verified.
 
-use std::fs::{self, File, FileTimes, OpenOptions, TryLockError};
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, TryLockError};
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sealift_protocol::message::{Content, Nanoseconds};
 use sealift_protocol::{Digest, Hasher};
-use tempfile::TempPath;
 
-use super::{Site, Source, directory_of, from_nanoseconds, part_name, shorten};
+use super::disks::Operation;
+use super::dress::dress;
+use super::pinned::{Pinned, Standing};
+use super::{Directory, Site, Source, directory_of, part_name, temporary_name};
 use crate::error::{Error, Unfit};
 
 /// What is smaller is not worth continuing.
 pub(crate) const WORTH_KEEPING: u64 = 1024 * 1024;
 
 /// A download on its way to its name, in a file beside its target.
+///
+/// When it is dropped before it got its name, the file is removed, unless the next attempt can continue it.
 #[derive(Debug)]
 pub(crate) struct Target {
-    part: Part,
-    // Behind the file, which is removed by a path through it.
-    site: Site,
-}
-
-/// The file that receives the content.
-#[derive(Debug)]
-enum Part {
-    /// It goes when this is dropped.
-    Temporary(TempPath),
-    /// It stays until it is complete, so that the next attempt continues it.
-    Kept(PathBuf),
+    directory: Arc<Directory>,
+    /// Its final path.
+    shown: PathBuf,
+    /// The name of the file that receives the content.
+    temporary: OsString,
+    /// Whether the next attempt continues it.
+    kept: bool,
+    /// Keeps other processes off one that is kept.
+    lock: Option<File>,
+    published: bool,
 }
 
 impl Target {
     /// Opens the file that receives a content, which only its owner can read until it is complete. An
     /// earlier attempt may have left something in it. Blocks.
     pub(crate) fn open(site: &Site, content: &Content) -> Result<(Self, File), Error> {
-        let opened = Self::open_part(site.real(), content);
-        let (part, file) = opened.map_err(|error| error.about(site.shown()))?;
-        Ok((Self { part, site: site.clone() }, file))
-    }
-
-    fn open_part(path: &Path, content: &Content) -> Result<(Part, File), Error> {
-        check_target(path)?;
+        check(site)?;
         if content.size >= WORTH_KEEPING
-            && let Some(opened) = Self::open_kept(path, content)?
+            && let Some(opened) = Self::open_kept(site, content)?
         {
             return Ok(opened);
         }
-        let failed = || Error::local("write", path);
-        let mut builder = tempfile::Builder::new();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let prefix = format!(".{}.sealift-", shorten(&name, 200));
-        builder.prefix(&prefix).suffix(".sealift-part");
-        let (file, part) = builder.tempfile_in(directory_of(path)).map_err(failed())?.into_parts();
-        Ok((Part::Temporary(part), file))
+        Self::create(site, 0o600)
+    }
+
+    /// A file of a name that nobody knows.
+    fn create(site: &Site, mode: u32) -> Result<(Self, File), Error> {
+        let (temporary, file) = create(site.pinned(), mode).map_err(Error::local("write", site.shown()))?;
+        Ok((Self::new(site, temporary, false, None), file))
+    }
+
+    fn new(site: &Site, temporary: OsString, kept: bool, lock: Option<File>) -> Self {
+        let (directory, shown) = (site.directory().clone(), site.shown().to_owned());
+        Self { directory, shown, temporary, kept, lock, published: false }
     }
 
     /// The file that the next attempt finds. `None` while another process writes it.
-    fn open_kept(path: &Path, content: &Content) -> Result<Option<(Part, File)>, Error> {
-        let failed = || Error::local("write", path);
-        let part = part_path(path, &content.sha256);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt;
-            // A link in its place would lead elsewhere.
-            options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-        }
-        let file = options.open(&part).map_err(failed())?;
+    fn open_kept(site: &Site, content: &Content) -> Result<Option<(Self, File)>, Error> {
+        let failed = || Error::local("write", site.shown());
+        let part = OsString::from(part_name(&site.name().to_string_lossy(), &content.sha256));
+        // A link in its place would lead elsewhere.
+        let file = site.pinned().open(&part, true).map_err(failed())?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => return Ok(None),
             // Some file systems know no locks; then nobody else is expected either.
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
-        Ok(Some((Part::Kept(part), file)))
+        if !file.metadata().map_err(failed())?.is_file() {
+            return Ok(None);
+        }
+        let lock = file.try_clone().map_err(failed())?;
+        Ok(Some((Self::new(site, part, true, Some(lock)), file)))
+    }
+
+    /// A verified content of which all is there. Returns what it could not be given, too. Blocks.
+    pub(crate) fn whole(
+        site: &Site,
+        bytes: &[u8],
+        content: &Content,
+    ) -> Result<(Self, Option<Error>), Error> {
+        let standing = check(site)?;
+        let mode = match standing {
+            // Who could not read what was there must not read what comes.
+            Some(Standing::File(_)) => 0o600,
+            _ if content.executable => 0o777,
+            _ => 0o666,
+        };
+        let (target, mut file) = Self::create(site, mode)?;
+        file.write_all(bytes).map_err(Error::local("write", site.shown()))?;
+        target.directory.disks().note(|| Operation::Write(target.shown.clone()));
+        let wanting = dress(site.pinned(), site.name(), &file, standing, None, content);
+        Ok((target, wanting.map(Error::local("keep the permissions or the time of", site.shown()))))
+    }
+
+    /// Gives the verified file its time and its permissions. Returns why, if it could not be given all of them. Blocks.
+    pub(crate) fn dress(&self, file: &File, content: &Content) -> Result<Option<Error>, Error> {
+        let pinned = self.directory.pin()?;
+        self.directory.disks().note(|| Operation::Write(self.shown.clone()));
+        let standing = pinned.look(self.name());
+        let fresh = default_mode(&pinned, content.executable);
+        let wanting = dress(&pinned, self.name(), file, standing, fresh, content);
+        Ok(wanting.map(Error::local("keep the permissions or the time of", &self.shown)))
     }
 
     /// A failure to write it, for `map_err`.
     pub(crate) fn unwritable(&self) -> impl FnOnce(io::Error) -> Error + use<> {
-        let path = self.site.shown().to_owned();
+        let path = self.shown.clone();
         move |source| Error::Local { action: "write", path, source }
     }
 
-    /// Removes what has come so far: it is of no use to anybody.
-    pub(crate) fn discard(self) {
-        if let Part::Kept(part) = &self.part {
-            // Should this fail, the next attempt finds out that it is of no use.
-            let _ = fs::remove_file(part);
-        }
+    /// Removes what has come so far: it is of no use to anybody. Blocks.
+    pub(crate) fn discard(mut self) {
+        self.kept = false;
     }
 
-    /// Gives the verified file its time, its permissions and its name. Blocks.
-    pub(crate) fn commit(self, file: &File, content: &Content) -> Result<(), Error> {
-        let failed = self.unwritable();
-        let dressed = || {
-            #[cfg(unix)]
-            {
-                let mode = default_mode(directory_of(self.site.real()), content.executable)?;
-                file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+    /// The directory that it is in.
+    pub(super) fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    /// Its final path.
+    pub(super) fn shown(&self) -> &Path {
+        &self.shown
+    }
+
+    /// Makes its content durable; `more` of them follow at once. Blocks.
+    pub(super) fn sync(&self, more: bool) -> Result<(), Error> {
+        let disks = self.directory.disks();
+        let synced = match &self.lock {
+            Some(file) => disks.sync_file(file, more, &self.shown),
+            None => {
+                let file = self.directory.pin()?.reopen(&self.temporary);
+                file.and_then(|file| disks.sync_file(&file, more, &self.shown))
             }
-            file.set_times(FileTimes::new().set_modified(from_nanoseconds(content.mtime)))
         };
-        if let Err(error) = dressed() {
-            return Err(failed(error));
+        synced.map_err(self.unwritable())
+    }
+
+    /// Gives it its name, which is durable when the directory is synced. Blocks.
+    pub(super) fn publish(mut self) -> Result<(), Error> {
+        let renamed = self.directory.pin()?.rename(&self.temporary, self.name());
+        renamed.map_err(self.unwritable())?;
+        self.published = true;
+        self.directory.has_entry();
+        self.directory.disks().note(|| Operation::Publish(self.shown.clone()));
+        Ok(())
+    }
+
+    fn name(&self) -> &OsStr {
+        self.shown.file_name().unwrap_or_default()
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if !self.published && !self.kept {
+            // Should this fail, its name tells what it is.
+            let _ = self.directory.pin().map(|pinned| pinned.remove(&self.temporary));
         }
-        match self.part {
-            Part::Temporary(part) => part.persist(self.site.real()).map_err(|error| failed(error.error)),
-            Part::Kept(part) => fs::rename(part, self.site.real()).map_err(failed),
+    }
+}
+
+/// Makes a file of a name that nobody knows, which tells what it is.
+fn create(pinned: &Pinned, mode: u32) -> io::Result<(OsString, File)> {
+    loop {
+        let name = OsString::from(temporary_name());
+        match pinned.create(&name, mode) {
+            Ok(file) => return Ok((name, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
         }
     }
 }
 
 /// Removes what has come of a download to a place of a content that nobody wants any more, unless somebody writes it.
 pub(crate) fn remove_part(site: &Site, sha256: &Digest) {
-    let part = part_path(site.real(), sha256);
+    let part = OsString::from(part_name(&site.name().to_string_lossy(), sha256));
     // Should this fail, it is found again, and is as useless then.
-    if File::open(&part).is_ok_and(|file| !matches!(file.try_lock(), Err(TryLockError::WouldBlock))) {
-        let _ = fs::remove_file(part);
+    let pinned = site.pinned();
+    if pinned.open(&part, false).is_ok_and(|file| !matches!(file.try_lock(), Err(TryLockError::WouldBlock))) {
+        let _ = pinned.remove(&part);
     }
 }
 
@@ -127,66 +193,23 @@ pub(crate) fn part_path(path: &Path, sha256: &Digest) -> PathBuf {
     directory_of(path).join(part_name(&name, sha256))
 }
 
-/// The mode that the system gives to a new file: the umask cannot be asked for without changing it for every thread.
-#[cfg(unix)]
-fn default_mode(directory: &Path, executable: bool) -> io::Result<u32> {
-    use std::os::unix::fs::PermissionsExt;
-    let probe = new_file(executable).tempfile_in(directory)?;
-    Ok(probe.as_file().metadata()?.permissions().mode())
-}
-
-/// Makes files with the permissions of any new file.
-fn new_file(executable: bool) -> tempfile::Builder<'static, 'static> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".sealift-").suffix(".sealift-part");
+/// The mode that the system gives to a new file: the umask cannot be asked for without changing it for every thread, and
+/// the directory may have a say. `None` if nobody can tell.
+fn default_mode(pinned: &Pinned, executable: bool) -> Option<u32> {
+    let (name, file) = create(pinned, if executable { 0o777 } else { 0o666 }).ok()?;
+    let _ = pinned.remove(&name);
     #[cfg(unix)]
-    {
-        let mode = if executable { 0o777 } else { 0o666 };
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
-    }
+    let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().ok()?.permissions());
     #[cfg(not(unix))]
-    let _ = executable;
-    builder
+    let mode = file.metadata().ok().map(|_| 0)?;
+    Some(mode & 0o777)
 }
 
-/// Writes a verified content of which all is there. Blocks.
-pub(crate) fn write_whole(site: &Site, bytes: &[u8], content: &Content) -> Result<(), Error> {
-    #[cfg(target_os = "linux")]
-    if let Some((directory, name)) = site.parts() {
-        use rustix::fs::FileType;
-        let unfit = match directory.kind(name) {
-            None | Some(FileType::RegularFile | FileType::Symlink) => None,
-            Some(FileType::Directory) => Some(Unfit::DirectoryTarget),
-            Some(_) => Some(Unfit::SpecialTarget),
-        };
-        if let Some(unfit) = unfit {
-            return Err(Error::Unfit { path: site.shown().to_owned(), unfit });
-        }
-        let mode = if content.executable { 0o777 } else { 0o666 };
-        let fill = |file: &mut File| {
-            file.write_all(bytes)?;
-            file.set_times(FileTimes::new().set_modified(from_nanoseconds(content.mtime)))
-        };
-        return directory.write(name, mode, fill).map_err(Error::local("write", site.shown()));
-    }
-    write_at(site.real(), bytes, content).map_err(|error| error.about(site.shown()))
-}
-
-fn write_at(path: &Path, bytes: &[u8], content: &Content) -> Result<(), Error> {
-    check_target(path)?;
-    let failed = || Error::local("write", path);
-    let (mut file, part) =
-        new_file(content.executable).tempfile_in(directory_of(path)).map_err(failed())?.into_parts();
-    file.write_all(bytes).map_err(failed())?;
-    file.set_times(FileTimes::new().set_modified(from_nanoseconds(content.mtime))).map_err(failed())?;
-    part.persist(path).map_err(|error| failed()(error.error))
-}
-
-/// Copies a file that is here to another name, where it appears when its content is verified. Blocks.
-pub(crate) fn copy(source: &Path, path: &Path, content: &Content) -> Result<(), Error> {
-    let failed = || Error::local("write", path);
+/// Copies a file that is here to another name, which the copy gets when the target is committed. Blocks.
+pub(crate) fn copy(source: &Path, site: &Site, content: &Content) -> Result<Target, Error> {
+    let failed = || Error::local("write", site.shown());
     let opened = Source::open(source)?;
-    let (target, mut file) = Target::open(&Site::named(path), &Content { size: 0, ..content.clone() })?;
+    let (target, mut file) = Target::open(site, &Content { size: 0, ..content.clone() })?;
     let copied = io::copy(&mut &opened, &mut file).map_err(failed())?;
     opened.check(content.size)?;
     let mut hasher = Hasher::new();
@@ -194,32 +217,37 @@ pub(crate) fn copy(source: &Path, path: &Path, content: &Content) -> Result<(), 
     if hasher.finish() != content.sha256 {
         return Err(Error::SourceChanged { path: source.to_owned(), change: "it was written to".to_owned() });
     }
-    target.commit(&file, content)
+    // A copy with another time is still the copy.
+    target.dress(&file, content)?;
+    Ok(target)
 }
 
 /// Makes a symbolic link, which replaces a file or a link but no directory. Blocks.
 pub(crate) fn make_link(site: &Site, target: &str, mtime: Nanoseconds) -> Result<(), Error> {
-    make_link_at(site.real(), target, mtime).map_err(|error| error.about(site.shown()))
-}
-
-fn make_link_at(path: &Path, target: &str, mtime: Nanoseconds) -> Result<(), Error> {
-    check_target(path)?;
-    let failed = || Error::local("make the link", path);
+    check(site)?;
     #[cfg(unix)]
     {
-        let link =
-            new_file(false).make_in(directory_of(path), |link| std::os::unix::fs::symlink(target, link));
-        let link = link.map_err(failed())?.into_temp_path();
-        let time = timespec(mtime);
-        let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
-        let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
-        rustix::fs::utimensat(rustix::fs::CWD, &*link, &times, flags).map_err(|e| failed()(e.into()))?;
-        link.persist(path).map_err(|error| failed()(error.error))
+        let failed = || Error::local("make the link", site.shown());
+        let pinned = site.pinned();
+        let link = loop {
+            let name = OsString::from(temporary_name());
+            match pinned.link(target, &name, timespec(mtime)) {
+                Ok(()) => break name,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(failed()(error)),
+            }
+        };
+        if let Err(error) = pinned.rename(&link, site.name()) {
+            let _ = pinned.remove(&link);
+            return Err(failed()(error));
+        }
+        site.directory().has_lone_entry();
+        Ok(())
     }
     #[cfg(not(unix))]
     {
-        let _ = (target, mtime, failed);
-        Err(Error::Unfit { path: path.to_owned(), unfit: Unfit::LinkTarget })
+        let _ = (target, mtime);
+        Err(Error::Unfit { path: site.shown().to_owned(), unfit: Unfit::LinkTarget })
     }
 }
 
@@ -229,7 +257,18 @@ fn timespec(nanoseconds: Nanoseconds) -> rustix::fs::Timespec {
     rustix::fs::Timespec { tv_sec: nanoseconds.div_euclid(SECOND), tv_nsec: nanoseconds.rem_euclid(SECOND) }
 }
 
-/// Refuses to replace what is neither a file nor a link.
+/// Refuses to replace what is neither a file nor a link. Returns what is there.
+fn check(site: &Site) -> Result<Option<Standing>, Error> {
+    let standing = site.pinned().look(site.name());
+    let unfit = match standing {
+        None | Some(Standing::File(_) | Standing::Link) => return Ok(standing),
+        Some(Standing::Directory) => Unfit::DirectoryTarget,
+        Some(Standing::Special) => Unfit::SpecialTarget,
+    };
+    Err(Error::Unfit { path: site.shown().to_owned(), unfit })
+}
+
+/// The same by a path.
 pub(crate) fn check_target(path: &Path) -> Result<(), Error> {
     let Ok(metadata) = path.symlink_metadata() else { return Ok(()) };
     let kind = metadata.file_type();
@@ -242,12 +281,29 @@ pub(crate) fn check_target(path: &Path) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
+    use crate::local::{Landing, commit};
 
     fn content(mtime: Nanoseconds, executable: bool) -> Content {
         Content { size: 3, sha256: Digest::of(b"abc"), mtime, executable, offset: 0 }
+    }
+
+    fn site(path: &Path) -> Site {
+        Site::named(path, &Arc::default()).unwrap()
+    }
+
+    fn land(target: Target) {
+        commit(vec![Landing::Target(target)]).pop().unwrap().unwrap();
+    }
+
+    /// Writes a small content, and returns what was refused.
+    fn write(path: &Path, content: &Content) -> Option<Error> {
+        let (target, wanting) = Target::whole(&site(path), b"abc", content).unwrap();
+        land(target);
+        wanting
     }
 
     #[test]
@@ -255,19 +311,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x");
         let content = Content { size: WORTH_KEEPING, ..content(0, false) };
-        let (target, mut file) = Target::open(&Site::named(&path), &content).unwrap();
+        let (target, mut file) = Target::open(&site(&path), &content).unwrap();
         file.write_all(b"abc").unwrap();
         // Another process does not disturb the one that has it.
-        let (other, _) = Target::open(&Site::named(&path), &content).unwrap();
-        assert!(matches!(other.part, Part::Temporary(_)));
+        let (other, _) = Target::open(&site(&path), &content).unwrap();
+        assert!(!other.kept);
         drop((target, file, other));
         assert_eq!(super::super::Parts::default().of(&path), Some(content.sha256));
-        let (target, file) = Target::open(&Site::named(&path), &content).unwrap();
+        let (target, file) = Target::open(&site(&path), &content).unwrap();
         assert_eq!(file.metadata().unwrap().len(), 3);
-        target.commit(&file, &content).unwrap();
+        assert!(target.dress(&file, &content).unwrap().is_none());
+        land(target);
         assert_eq!(fs::read(&path).unwrap(), b"abc");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
-        let (target, _) = Target::open(&Site::named(&path), &content).unwrap();
+        let (target, _) = Target::open(&site(&path), &content).unwrap();
         target.discard();
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
@@ -277,19 +334,24 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x");
         let content = content(0, false);
-        let (target, mut file) = Target::open(&Site::named(&path), &content).unwrap();
+        let (target, mut file) = Target::open(&site(&path), &content).unwrap();
         file.write_all(b"abc").unwrap();
         drop(target);
-        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
-        assert!(Target::open(&Site::named(&directory.path().join("no/x")), &content).is_err());
+        drop(Target::whole(&site(&path), b"abc", &content).unwrap());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        assert!(Site::named(&directory.path().join("no/x"), &Arc::default()).is_err());
     }
 
     #[test]
     fn long_names_have_room_for_their_temporary_ones() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("é".repeat(127));
-        write_whole(&Site::named(&path), b"abc", &content(0, false)).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"abc");
+        let name = "é".repeat(127);
+        let path = directory.path().join(&name);
+        write(&path, &content(0, false));
+        assert_eq!(fs::read(&path).unwrap(), b"abc");
+        // File systems that encrypt names have room for fewer bytes.
+        assert!(part_name(&name, &Digest::of(b"")).len() <= 143);
+        assert!(temporary_name().len() <= 143);
     }
 
     #[cfg(unix)]
@@ -298,18 +360,73 @@ mod tests {
         use std::os::unix::fs::{PermissionsExt, symlink};
         let directory = tempfile::tempdir().unwrap();
         let (path, other) = (directory.path().join("x"), directory.path().join("other"));
-        std::fs::write(&other, b"keep").unwrap();
+        fs::write(&other, b"keep").unwrap();
         symlink(&other, &path).unwrap();
-        write_whole(&Site::named(&path), b"abc", &content(5_000_000_007, true)).unwrap();
+        write(&path, &content(5_000_000_007, true));
         let metadata = path.symlink_metadata().unwrap();
         assert!(metadata.is_file());
         assert_eq!(metadata.modified().unwrap(), UNIX_EPOCH + Duration::new(5, 7));
+        // The other time is not what some file systems make of a time to be left alone.
+        assert!(metadata.accessed().unwrap() > UNIX_EPOCH + Duration::from_secs(1_000_000_000));
         assert_eq!(metadata.permissions().mode() & 0o700, 0o700);
-        assert_eq!(std::fs::read(&other).unwrap(), b"keep");
+        assert_eq!(fs::read(&other).unwrap(), b"keep");
 
-        write_whole(&Site::named(&path), b"abc", &content(0, false)).unwrap();
         let plain = directory.path().join("plain");
-        std::fs::write(&plain, b"").unwrap();
-        assert_eq!(path.metadata().unwrap().permissions(), plain.metadata().unwrap().permissions());
+        fs::write(&plain, b"").unwrap();
+        for size in [3, WORTH_KEEPING] {
+            fs::remove_file(&path).unwrap();
+            let content = Content { size, ..content(0, false) };
+            if size == 3 {
+                write(&path, &content);
+            } else {
+                let (target, file) = Target::open(&site(&path), &content).unwrap();
+                assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0);
+                target.dress(&file, &content).unwrap();
+                land(target);
+            }
+            assert_eq!(path.metadata().unwrap().permissions(), plain.metadata().unwrap().permissions());
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_looks_like_the_one_that_it_replaces() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+        use rustix::fs::{XattrFlags, getxattr, setxattr};
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x");
+        for (large, mode, executable, becomes) in [
+            (false, 0o600, false, 0o600),
+            (true, 0o600, false, 0o600),
+            (false, 0o640, true, 0o750),
+            (true, 0o4755, true, 0o755),
+            (false, 0o755, false, 0o644),
+        ] {
+            fs::write(&path, b"old").unwrap();
+            fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            // Not everywhere are there attributes, and not everybody may give files away.
+            let marked = setxattr(&path, "user.mark", b"m", XattrFlags::empty()).is_ok();
+            let given = chown(&path, Some(12), Some(34)).is_ok();
+            let size = if large { WORTH_KEEPING } else { 3 };
+            let content = Content { size, ..content(0, executable) };
+            if large {
+                let (target, file) = Target::open(&site(&path), &content).unwrap();
+                assert!(target.dress(&file, &content).unwrap().is_none());
+                land(target);
+            } else {
+                assert!(write(&path, &content).is_none());
+            }
+            let is = path.metadata().unwrap();
+            assert_eq!(is.mode() & 0o7777, becomes, "{mode:o}");
+            if given {
+                assert_eq!((is.uid(), is.gid()), (12, 34));
+            }
+            if marked {
+                let mut value = [0; 8];
+                assert_eq!(getxattr(&path, "user.mark", &mut value).unwrap(), 1);
+            }
+            assert_ne!(fs::read(&path).unwrap(), b"old");
+        }
     }
 }

@@ -21,9 +21,10 @@ use super::place::{copy, dress, relocate};
 use super::walk::{Kind, Local};
 use super::{Delete, Outcome, Rules, Watch, Withheld, describe, digest, same_time};
 use crate::client::Client;
-use crate::download::{Becomes, Directory, download_found, make_directory, make_link};
+use crate::download::{Becomes, download_found, make_directory, make_link};
 use crate::error::{Error, Unfit};
 use crate::event::{Action, Change, Done, Event, Events, Place};
+use crate::local::{Directory, Disks, Landing, Site, make_directories};
 use crate::plan::CASE_MATTERS;
 use crate::tree::Omitted;
 
@@ -71,12 +72,14 @@ async fn pass(
     let is_new = prepare_root(to, rules.pretend)?;
     let (tell_pages, listed) = listing::channel();
     let (tell, found) = mpsc::channel(AHEAD);
+    let disks = Arc::<Disks>::default();
     let mtime = (there.kind == EntryKind::Directory).then_some(there.mtime);
+    let root = (!rules.pretend).then(|| Arc::new(Directory::root(to.to_owned(), mtime, &disks)));
     let mut comparison = Comparison {
         pairs: Pairs::new(to, listed, &rules.walking.filter, true),
         from: from.clone(),
         rules: rules.clone(),
-        open: vec![Open::new(String::new(), to.to_owned(), mtime, None, rules.pretend)],
+        open: vec![Open::new(String::new(), to.to_owned(), mtime, root)],
         tell,
         batch: Vec::new(),
         held: (!is_new).then(Vec::new),
@@ -91,7 +94,7 @@ async fn pass(
         listing::list(other, from, tell_pages, &take).await;
         Ok(())
     };
-    tokio::try_join!(listing, download_found(client, found, &take))?;
+    tokio::try_join!(listing, download_found(client, found, disks, &take))?;
     let panicked = |panic| Error::local("read", to)(io::Error::other(panic));
     let Compared { unchanged, extras, times, withheld, replaced, moved, .. } =
         comparing.await.map_err(panicked)??;
@@ -124,7 +127,7 @@ fn prepare_root(to: &Path, pretend: bool) -> Result<bool, Error> {
         Ok(_) => Ok(fs::read_dir(to).map_err(Error::local("read", to))?.next().is_none()),
         Err(_) if pretend => Ok(true),
         Err(_) => {
-            fs::create_dir_all(to).map_err(Error::local("make the directory", to))?;
+            make_directories(to)?;
             Ok(true)
         }
     }
@@ -210,10 +213,8 @@ impl Open {
         prefix: String,
         path: PathBuf,
         mtime: Option<Nanoseconds>,
-        above: Option<Arc<Directory>>,
-        pretend: bool,
+        directory: Option<Arc<Directory>>,
     ) -> Self {
-        let directory = (!pretend).then(|| Arc::new(Directory::new(path.clone(), mtime, above)));
         Self { prefix, path, mtime, directory, noted: false, names: HashSet::new() }
     }
 }
@@ -343,9 +344,8 @@ impl Comparison {
     }
 
     fn enter(&mut self, key: &str, path: PathBuf, entry: &Entry, is_there: bool) -> Result<(), Error> {
-        let pretend = self.rules.pretend;
         if !is_there {
-            let above = self.open.last().and_then(|open| open.directory.as_deref());
+            let above = self.open.last().and_then(|open| open.directory.as_ref());
             if let Some(above) = above
                 && let Err(error) = make_directory(above, &path)
             {
@@ -355,7 +355,9 @@ impl Comparison {
             self.change(Action::MakeDirectory, path.join(""), None)?;
         }
         let above = self.open.last().and_then(|open| open.directory.clone());
-        self.open.push(Open::new(format!("{key}\0"), path, Some(entry.mtime), above, pretend));
+        let mtime = Some(entry.mtime);
+        let directory = above.map(|above| Arc::new(Directory::new(path.clone(), mtime, Some(above))));
+        self.open.push(Open::new(format!("{key}\0"), path, mtime, directory));
         Ok(())
     }
 
@@ -377,7 +379,7 @@ impl Comparison {
         if self.rules.pretend {
             return self.change(if local.is_some() { Action::Update } else { Action::Fetch }, path, None);
         }
-        let above = self.open.last().and_then(|open| open.directory.as_deref());
+        let above = self.open.last().and_then(|open| open.directory.as_ref());
         let made = make_link(above, &path, entry);
         let made = made.map(|()| Becomes::Link { from, path: path.clone() });
         self.say(made.map_err(|error| Omitted { path, error, in_tree: true }))
@@ -526,16 +528,25 @@ impl Comparison {
             return self.say(Ok(Becomes::Changed(change)));
         }
         let began = Instant::now();
-        let placed = match moves {
-            true => relocate(&source, &wanted.path, &wanted.entry),
-            false => copy(&source, &wanted.path, &wanted.entry),
+        let Wanted { entry, from, path, directory, .. } = &wanted;
+        let place = || {
+            let site = match directory {
+                Some(directory) => directory.site(path)?,
+                None => Site::named(path, &Arc::default())?,
+            };
+            if moves {
+                relocate(&source, path, entry)?;
+                let directory = site.directory().clone();
+                return Ok(Landing::There { directory, path: path.clone() });
+            }
+            copy(&source, &site, entry).map(Landing::Target)
         };
-        let Wanted { entry, from, path, directory: _directory, .. } = &wanted;
+        let placed: Result<Landing, Error> = place();
         match (placed, entry.sha256) {
-            (Ok(()), Some(sha256)) => {
+            (Ok(landing), Some(sha256)) => {
                 let duration = began.elapsed();
                 let done = Done { size: entry.size, sha256, deduplicated: true, duration, wire_bytes: 0 };
-                self.say(Ok(Becomes::Had { from: from.clone(), path: path.clone(), done }))
+                self.say(Ok(Becomes::Had { from: from.clone(), path: path.clone(), done, landing }))
             }
             // It can be fetched still.
             _ => {

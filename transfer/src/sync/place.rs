@@ -6,7 +6,7 @@ use std::path::Path;
 use sealift_protocol::message::{Content, Entry};
 
 use crate::error::Error;
-use crate::local;
+use crate::local::{self, Site, Target};
 
 /// Renames a file whose content is the right one.
 pub(super) fn relocate(source: &Path, path: &Path, entry: &Entry) -> Result<(), Error> {
@@ -15,11 +15,11 @@ pub(super) fn relocate(source: &Path, path: &Path, entry: &Entry) -> Result<(), 
     fs::rename(source, path).map_err(Error::local("write", path))
 }
 
-/// Copies a file, and verifies the copy before it gets its name.
-pub(super) fn copy(source: &Path, path: &Path, entry: &Entry) -> Result<(), Error> {
+/// Copies a file, and verifies the copy, which gets its name when the target is committed.
+pub(super) fn copy(source: &Path, site: &Site, entry: &Entry) -> Result<Target, Error> {
     let Some(sha256) = entry.sha256 else { return Err(Error::Protocol("a file has no digest".into())) };
     let Entry { size, mtime, executable, .. } = *entry;
-    local::copy(source, path, &Content { size, sha256, mtime, executable, offset: 0 })
+    local::copy(source, site, &Content { size, sha256, mtime, executable, offset: 0 })
 }
 
 /// Gives a file that is there already its time and its permissions.
@@ -30,13 +30,10 @@ pub(super) fn dress(path: &Path, entry: &Entry) -> Result<(), Error> {
     {
         use std::os::unix::fs::PermissionsExt;
         let mode = file.metadata().map_err(failed())?.permissions().mode();
-        // Whoever may read it may execute it.
-        let wanted = if entry.executable { mode | (mode & 0o444) >> 2 } else { mode & !0o111 };
-        let is_executable = mode & 0o111 != 0;
-        if is_executable != entry.executable {
+        let wanted = local::with_executable(mode, entry.executable);
+        if wanted != mode {
             file.set_permissions(PermissionsExt::from_mode(wanted)).map_err(failed())?;
         }
     }
-    let time = local::from_nanoseconds(entry.mtime);
-    file.set_times(fs::FileTimes::new().set_modified(time)).map_err(failed())
+    local::set_times(&file, entry.mtime).map_err(failed())
 }

@@ -10,6 +10,7 @@ use crate::text;
 impl State<'_> {
     pub(super) fn summarize(&mut self) {
         let stored = self.direction == Direction::Put;
+        self.tell_imperfect();
         self.summary_for_programs();
         let kept = match (self.kept, stored) {
             (0, _) => String::new(),
@@ -65,6 +66,7 @@ impl State<'_> {
     pub(super) fn summarize_sync(&mut self, outcome: &Outcome) {
         let Outcome { unchanged, deleted, moved, touched, .. } = *outcome;
         let touched = touched + self.touched;
+        self.tell_imperfect();
         let pretend = self.manner.pretend;
         let transferred = if pretend { self.would } else { self.finished - self.deduplicated };
         let bytes = self.bytes - self.had_bytes;
@@ -105,6 +107,13 @@ impl State<'_> {
             note += "; nothing was changed";
         }
         self.printer.note(&note);
+    }
+
+    fn tell_imperfect(&mut self) {
+        if self.imperfect > 1 {
+            let count = self.imperfect;
+            self.printer.note(&format!("{count} files could not be given their permissions or their time"));
+        }
     }
 
     fn summary_for_programs(&mut self) {

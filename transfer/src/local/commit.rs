@@ -1,0 +1,129 @@
+//! Verified files get their names, many at a time: contents are synced, then named, then the names are synced.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Directory, Pinned, Target};
+use crate::error::Error;
+
+/// Of so many files each is synced by itself: a whole file system may hold what others write, which takes longer.
+const FEW: usize = 8;
+
+/// A file that is to become durable under its name.
+#[derive(Debug)]
+pub(crate) enum Landing {
+    /// It gets its name then.
+    Target(Target),
+    /// It has its name already.
+    There {
+        /// The directory that it is in.
+        directory: Arc<Directory>,
+        /// Where.
+        path: PathBuf,
+    },
+}
+
+impl Landing {
+    fn directory(&self) -> &Arc<Directory> {
+        match self {
+            Self::Target(target) => target.directory(),
+            Self::There { directory, .. } => directory,
+        }
+    }
+
+    fn sync(&self, more: bool) -> Result<(), Error> {
+        match self {
+            Self::Target(target) => target.sync(more),
+            Self::There { directory, path } => {
+                let failed = Error::local("sync", path);
+                let file = directory.pin()?.reopen(path.file_name().unwrap_or_default());
+                file.and_then(|file| directory.disks().sync_file(&file, more, path)).map_err(failed)
+            }
+        }
+    }
+
+    fn publish(self) -> Result<(), Error> {
+        match self {
+            Self::Target(target) => target.publish(),
+            Self::There { directory, .. } => {
+                directory.has_entry();
+                Ok(())
+            }
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::Target(target) => target.shown().to_owned(),
+            Self::There { path, .. } => path.clone(),
+        }
+    }
+}
+
+/// Makes files durable under their names. Returns how it went with each, in their order. Blocks.
+pub(crate) fn commit(group: Vec<Landing>) -> Vec<Result<(), Error>> {
+    let is_small = group.len() <= FEW;
+    let mut wholes = Wholes { asked: BTreeMap::new(), is_small };
+    // Contents.
+    let count = group.len();
+    let synced: Vec<Result<Option<u64>, Error>> = group
+        .iter()
+        .enumerate()
+        .map(|(number, landing)| {
+            let pinned = landing.directory().pin()?;
+            match wholes.sync(landing.directory(), &pinned) {
+                Some(Ok(())) => Ok(Some(pinned.device())),
+                Some(Err(error)) => Err(Error::local("write", &landing.path())(error)),
+                None => landing.sync(number + 1 < count).map(|()| None),
+            }
+        })
+        .collect();
+    // Names.
+    let named: Vec<_> = group
+        .into_iter()
+        .zip(synced)
+        .map(|(landing, synced)| {
+            let device = synced?;
+            let (directory, path) = (landing.directory().clone(), landing.path());
+            landing.publish().map(|()| (directory, path, device))
+        })
+        .collect();
+    // The names' directories.
+    let mut wholes = Wholes { asked: BTreeMap::new(), is_small };
+    named
+        .into_iter()
+        .map(|named| {
+            let (directory, path, device) = named?;
+            let synced = match device {
+                Some(_) => directory
+                    .pin()
+                    .map_err(Error::into_io)
+                    .and_then(|pinned| wholes.sync(&directory, &pinned).unwrap_or_else(|| directory.sync())),
+                None => directory.sync(),
+            };
+            synced.map_err(Error::local("sync the directory of", &path))
+        })
+        .collect()
+}
+
+/// The file systems that were synced as a whole, and how that went.
+struct Wholes {
+    asked: BTreeMap<u64, Option<Result<(), io::ErrorKind>>>,
+    is_small: bool,
+}
+
+impl Wholes {
+    /// Syncs the file system of a directory, once; `None` if it cannot be, or is not worth it.
+    fn sync(&mut self, directory: &Directory, pinned: &Pinned) -> Option<io::Result<()>> {
+        if self.is_small {
+            return None;
+        }
+        let synced = self.asked.entry(pinned.device()).or_insert_with(|| {
+            let synced = directory.disks().sync_whole(pinned.device())?;
+            Some(synced.map_err(|error| error.kind()))
+        });
+        synced.map(|synced| synced.map_err(io::Error::from))
+    }
+}

@@ -1,0 +1,80 @@
+//! Places of files.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::disks::Disks;
+use super::{Directory, Pinned, directory_of};
+use crate::error::Error;
+
+/// Where a file goes: its path as its user knows it, and the directory that holds it, open.
+#[derive(Debug, Clone)]
+pub(crate) struct Site {
+    shown: PathBuf,
+    directory: Arc<Directory>,
+    pinned: Arc<Pinned>,
+}
+
+impl Site {
+    /// A place that its user named, on one of `disks`. Blocks.
+    pub(crate) fn named(path: &Path, disks: &Arc<Disks>) -> Result<Self, Error> {
+        let directory = Arc::new(Directory::root(directory_of(path).to_owned(), None, disks));
+        directory.site(path).map_err(|error| match error {
+            Error::Local { source, .. } => Error::local("write", path)(source),
+            other => other,
+        })
+    }
+
+    /// A place in a directory that is open.
+    pub(super) fn inside(directory: Arc<Directory>, pinned: Arc<Pinned>, path: &Path) -> Self {
+        Self { shown: path.to_owned(), directory, pinned }
+    }
+
+    /// For messages.
+    pub(crate) fn shown(&self) -> &Path {
+        &self.shown
+    }
+
+    /// For the system.
+    pub(crate) fn real(&self) -> PathBuf {
+        self.pinned.itself().join(self.name())
+    }
+
+    /// Its name in the directory.
+    pub(crate) fn name(&self) -> &OsStr {
+        self.shown.file_name().unwrap_or_default()
+    }
+
+    /// The directory that it is in, ...
+    pub(crate) fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    /// ... which is open.
+    pub(super) fn pinned(&self) -> &Pinned {
+        &self.pinned
+    }
+}
+
+/// Makes a directory and those above it that are missing, durably. Blocks.
+pub(crate) fn make_directories(path: &Path) -> Result<(), Error> {
+    let make = || -> io::Result<()> {
+        let above = directory_of(path);
+        if path.is_dir() {
+            return Ok(());
+        }
+        if !above.is_dir() {
+            make_directories(above).map_err(Error::into_io)?;
+        }
+        match fs::create_dir(path) {
+            Ok(()) if cfg!(windows) => Ok(()),
+            Ok(()) => fs::File::open(above)?.sync_all(),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            Err(error) => Err(error),
+        }
+    };
+    make().map_err(Error::local("make the directory", path))
+}
