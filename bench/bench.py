@@ -10,7 +10,8 @@ Standard library only. Builds Sealift if it has to. Peers are measured where the
 install openssh-server openssh-client rsync nginx libnginx-mod-http-dav-ext curl openssl rclone`) and left out where not; so
 is the desktop client without a screen (`apt-get install xvfb libgl1 libgl1-mesa-dri libegl1 libxkbcommon-x11-0`).
 The peers of one line take turns within each run, so that ratios hold although a machine's speed drifts. Each result is
-verified. Uploads to Sealift are durable when they are acknowledged; no other peer here syncs what it stores.
+verified. What Sealift stored or fetched is durable when it says so; no other peer here syncs anything, so columns
+add what that takes.
 """
 import argparse
 import os

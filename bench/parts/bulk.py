@@ -44,6 +44,8 @@ def bulk(arguments):
                 figure[name] = result.seconds
                 if name == "up":
                     figure["sync"] = result.seconds + sync_largest(peer.data)
+                else:
+                    figure["down_sync"] = result.seconds + sync(target)
                 figure[name + "_client"] = result.cpu / gib
                 figure[name + "_server"] = (server_cpu(peer.pids()) - cpu) / gib
                 figure[name + "_memory"] = result.peak
@@ -64,19 +66,19 @@ def bulk(arguments):
     rows = []
     for peer, found in figures.items():
         cells = [peer.label]
-        for way in ("up", "sync"), ("down",):
+        for way in ("up", "sync"), ("down", "down_sync"):
             cells += [f"{median(found, key):.2f}" for key in way]
             cells += [f"{median(found, way[0] + '_client'):.2f} + {median(found, way[0] + '_server'):.2f}"]
         memory = max(median(found, "up_memory"), median(found, "down_memory"))
         cells += [f"{memory / 1048576:.0f} / {median(found, 'server_memory') / 1048576:.0f}"]
         cells += [f"{median(found, 'again'):.2f}", f"{median(found, 'again_wire') / 1048576:.2f}"]
         rows.append(cells)
-    table(["", "up s", "up + sync s", "CPU s/GiB, client + server", "down s", "CPU s/GiB, client + server",
+    table(["", "up s", "up + sync s", "CPU s/GiB, client + server", "down s", "down + sync s", "CPU s/GiB, client + server",
            "peak MiB, client / server", "again s", "again MiB on the wire"], rows)
     ours = figures[peers[0]]
     for peer in peers[1:]:
         ratios = [f"{way} {median(figures[peer], key) / median(ours, key):.2f} x"
-                  for way, key in (("up", "up"), ("up and synced", "sync"), ("down", "down"))]
+                  for way, key in (("up", "up"), ("up and synced", "sync"), ("down", "down"), ("down and synced", "down_sync"))]
         print(f"{peer.label} takes, as against Sealift: {', '.join(ratios)}.")
     print()
     print_limit(alone)
@@ -84,11 +86,17 @@ def bulk(arguments):
 
 def sync_largest(directory):
     """Seconds that it takes to get the file that a server has left onto the disk."""
-    largest = max((path for path in directory.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
-    with open(largest, "rb") as file:
-        begun = time.perf_counter()
-        os.fsync(file.fileno())
-        return time.perf_counter() - begun
+    return sync(max((path for path in directory.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size))
+
+
+def sync(path):
+    """Seconds that it takes to get a file onto the disk, under its name."""
+    begun = time.perf_counter()
+    for synced in path, path.parent:
+        descriptor = os.open(synced, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+    return time.perf_counter() - begun
 
 
 def steps_alone(work, source, size):
