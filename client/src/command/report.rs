@@ -382,8 +382,9 @@ impl State<'_> {
     /// A file has its content, and not all that it should have beside it. Where one has not, many have not.
     fn imperfect(&mut self, error: Error) {
         self.imperfect += 1;
-        let failure = Failure::from(error)
-            .hint("the content is complete: the file system cannot hold them, or the file is somebody else's");
+        let failure = Failure::from(error).hint(
+            "the content is complete: the file system cannot hold them, or the file is somebody else's",
+        );
         if self.printer.wants_json() {
             self.print(&json!({ "type": "imperfect", "message": failure.message }));
         } else if self.imperfect == 1 {
