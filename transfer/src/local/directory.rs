@@ -164,19 +164,19 @@ mod tests {
 
     /// Descriptors of this process that lead to somewhere below a path.
     fn open_below(path: &Path) -> usize {
-        let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
         open.filter(|entry| fs::read_link(entry.path()).is_ok_and(|to| to.starts_with(path))).count()
     }
 
     #[test]
     fn a_deep_tree_needs_few_descriptors_and_few_calls() {
-        const LEVELS: usize = 400;
+        const LEVELS: i32 = 400;
         let place = tempfile::tempdir().unwrap();
         let mut deepest = Arc::new(Directory::new(place.path().to_owned(), None, None));
         for level in 0..LEVELS {
             let path = deepest.path().join("d");
             fs::create_dir(deepest.pin().unwrap().itself().join("d")).unwrap();
-            deepest = Arc::new(Directory::new(path, Some(1_000_000_000 + level as i64), Some(deepest)));
+            deepest = Arc::new(Directory::new(path, Some(1_000_000_000 + i64::from(level)), Some(deepest)));
         }
         deepest.pin().unwrap();
         // And one by which the file system is synced.
