@@ -19,4 +19,5 @@ if [ -n "$missing" ]; then
     fi
 fi
 
-cargo test --workspace "$@"
+# A test program that fails does not hide what the others find.
+cargo test --workspace --no-fail-fast "$@"

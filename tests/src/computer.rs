@@ -162,6 +162,7 @@ impl Computer {
     }
 
     fn bare(&self, program: &Path) -> Command {
+        crate::signals::reset_in_children();
         let mut command = Command::new(program);
         command.env_clear().current_dir(self.desk());
         command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));

@@ -17,6 +17,7 @@ pub mod machine;
 mod panics;
 pub mod process;
 pub mod settings;
+mod signals;
 pub mod site;
 pub mod store;
 pub mod transfer;

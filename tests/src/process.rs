@@ -182,6 +182,7 @@ impl Launcher {
     }
 
     fn command(&self, program: &Path) -> Command {
+        crate::signals::reset_in_children();
         let mut command = Command::new(program);
         for (variable, _) in std::env::vars_os() {
             if variable.to_string_lossy().starts_with("SEALIFTD_") {
