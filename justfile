@@ -26,6 +26,7 @@ test-large:
 # A thousand kill -9 under the load of many clients; every answer is held against what a serial order allows
 test-history *ARGS:
     cd tests/reliability && python3 history.py {{ARGS}}
+
 # Runs fuzz targets, all or those named, for some seconds each (needs cargo-fuzz)
 fuzz SECONDS="600" *TARGETS:
     sh fuzz/run.sh {{SECONDS}} {{TARGETS}}
