@@ -35,6 +35,10 @@ fuzz SECONDS="600" *TARGETS:
 test-faults *ARGS:
     cd tests/reliability && python3 faults.py {{ARGS}}
 
+# A thousand power cuts on each of ext4, XFS and btrfs (root, FUSE, loop devices, xfsprogs, btrfs-progs)
+test-power-loss *ARGS:
+    cd tests/reliability && python3 power_loss.py {{ARGS}}
+
 # A server's life on a bare Debian tree under a real systemd (root, debootstrap, systemd-container, iproute2, cargo-deb)
 test-systemd:
     sh packaging/test/systemd.sh
