@@ -39,6 +39,14 @@ test-faults *ARGS:
 test-power-loss *ARGS:
     cd tests/reliability && python3 power_loss.py {{ARGS}}
 
+# Disks without bytes and without inodes (root)
+test-full-disk *ARGS:
+    cd tests/reliability && python3 full_disk.py {{ARGS}}
+
+# An hour of mixed load: memory, descriptors, threads and files reach a plateau
+test-soak *ARGS:
+    cd tests/reliability && python3 soak.py {{ARGS}}
+
 # A server's life on a bare Debian tree under a real systemd (root, debootstrap, systemd-container, iproute2, cargo-deb)
 test-systemd:
     sh packaging/test/systemd.sh
