@@ -191,6 +191,24 @@ pub async fn send(
     Ok(Outcome::of_error(error))
 }
 
+/// The whole content of a file, as [`find_all`] and [`send`] would read it.
+#[cfg(test)]
+pub(crate) async fn whole(state: &Arc<State>, caller: &Caller, path: RemotePath) -> Result<Vec<u8>> {
+    use std::io::Read;
+    let gets = VecDeque::from([Get { path, offset: 0, sha256: None, length: None }]);
+    let mut found = find_all(state, caller, &gets).await?;
+    let Some(Found { ticket, opened, .. }) = found.pop() else { return Err(Error::Stopped) };
+    ticket.withdraw();
+    match opened? {
+        (_, Source::Memory(data)) => Ok(data),
+        (content, Source::Files(mut reader)) => {
+            let mut data = Vec::new();
+            let read = reader.read_to_end(&mut data).map_err(Error::file(Path::new("blobs")));
+            read.and_then(|_| if Digest::of(&data) == content.sha256 { Ok(data) } else { Err(damage(&content.sha256).into()) })
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Source {
     Memory(Vec<u8>),

@@ -3,7 +3,7 @@
 //! Runs in the reading loop, since the body follows the request. What comes back is a commit to wait for, so that the
 //! next upload can arrive meanwhile.
 
-pub(super) mod commit;
+pub(crate) mod commit;
 mod resume;
 mod sink;
 mod stream;

@@ -164,7 +164,17 @@ where
 impl Catalog {
     /// Opens the catalog at `path`, which refers to `blobs`, and starts its writer, a thread that ends with the last clone.
     pub fn open(path: &Path, blobs: Blobs) -> Result<(Self, JoinHandle<()>), OpenError> {
-        let connection = schema::open(path)?;
+        Self::open_with(path, blobs, |_| Ok(()))
+    }
+
+    /// The same, with something that is done to the writer's connection first.
+    pub(super) fn open_with(
+        path: &Path,
+        blobs: Blobs,
+        prepare: impl FnOnce(&mut Connection) -> rusqlite::Result<()>,
+    ) -> Result<(Self, JoinHandle<()>), OpenError> {
+        let mut connection = schema::open(path)?;
+        prepare(&mut connection).map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
         let (writer, changes) = mpsc::channel(QUEUE);
         let failed = |error: std::io::Error| OpenError::Sqlite {
             path: path.to_owned(),

@@ -15,6 +15,8 @@ pub mod gc;
 pub mod holds;
 pub mod identities;
 pub mod incoming;
+#[cfg(test)]
+mod model;
 pub mod objects;
 pub mod packs;
 pub mod parts;

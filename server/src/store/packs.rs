@@ -110,7 +110,7 @@ impl Pack {
 }
 
 /// What is left of a pack.
-struct Rest {
+pub(super) struct Rest {
     blob: BlobId,
     contents: Vec<(ObjectId, Extent, Digest, Vec<u8>)>,
 }
@@ -143,14 +143,14 @@ pub async fn dissolve(catalog: &Catalog, blobs: &Blobs) -> Result<usize> {
 }
 
 /// Blobs that contents have left, up to a turn's worth.
-fn thinned(connection: &Connection) -> Result<Vec<BlobId>> {
+pub(super) fn thinned(connection: &Connection) -> Result<Vec<BlobId>> {
     let mut statement = connection.prepare_cached("SELECT blob FROM thinned LIMIT 64")?;
     let rows = statement.query_map([], |row| row.get(0).map(BlobId))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Reads what is left of a pack; `None` while more than half of it is needed.
-fn rest(connection: &Connection, blobs: &Blobs, blob: BlobId, guard: &Guard) -> Result<Option<Rest>> {
+pub(super) fn rest(connection: &Connection, blobs: &Blobs, blob: BlobId, guard: &Guard) -> Result<Option<Rest>> {
     let mut statement = connection.prepare_cached(
         "SELECT objects.id, blobs.digest, extents.offset, length, objects.digest, blobs.size
          FROM blobs JOIN extents ON extents.blob = blobs.id JOIN objects ON objects.id = extents.object
@@ -186,7 +186,7 @@ fn rest(connection: &Connection, blobs: &Blobs, blob: BlobId, guard: &Guard) -> 
 }
 
 impl Rest {
-    fn keep(self, connection: &Connection) -> Result<()> {
+    pub(super) fn keep(self, connection: &Connection) -> Result<()> {
         for (object, extent, digest, data) in self.contents {
             // It may have gone meanwhile, and its number may be another's.
             let moved = connection

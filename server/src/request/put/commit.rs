@@ -25,7 +25,7 @@ use crate::ticket::Ticket;
 
 /// What a commit needs of the content.
 #[derive(Debug)]
-pub(super) enum Brought {
+pub(crate) enum Brought {
     /// The bytes, and the room that they take up among those of all connections.
     Inline(Vec<u8>, Option<OwnedSemaphorePermit>),
     /// The bytes are in a pack, together with others.
@@ -85,7 +85,7 @@ impl Drop for Wake {
 }
 
 /// Queues the transaction that makes the path point to the content, with the log's record of it.
-pub(super) async fn commit(
+pub(crate) async fn commit(
     state: &Arc<State>,
     caller: &Caller,
     put: Put,

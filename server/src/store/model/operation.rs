@@ -1,0 +1,228 @@
+//! What is done to the store, and the strategies that make it up.
+
+use std::sync::{Arc, LazyLock};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use sealift_protocol::Digest;
+
+/// The identities, each with a space of its own; the last space is nobody's.
+pub(super) const NAMES: [&str; 3] = ["alice", "bob", "carol"];
+pub(super) const SPACES: [&str; 4] = ["alice", "bob", "carol", "team"];
+
+/// Contents of each size that there are.
+const TINY: u8 = 6;
+const PACKED: u8 = 40;
+const LARGE: u8 = 8;
+
+/// A path in a space.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct At {
+    pub(super) space: usize,
+    pub(super) names: Vec<String>,
+}
+
+/// A content, by its size and its number among those.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Piece {
+    Tiny(u8),
+    Packed(u8),
+    Large(u8),
+}
+
+/// How a content reaches the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    Sent,
+    Claimed,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Operation {
+    Put { by: usize, at: At, piece: Piece, how: How, mtime: i64, update: bool },
+    /// Stores the bytes of a file below `blobs/`, which may be a pack, as one content.
+    PutBlob { by: usize, at: At, which: u8 },
+    /// Leaves the beginning of an upload, so many blocks.
+    Begin { by: usize, at: At, piece: u8, blocks: u8 },
+    /// Goes on with what was left of an upload, or sends all of it.
+    Continue { by: usize, at: At, piece: u8 },
+    MakeDirectory { by: usize, at: At },
+    Link { by: usize, at: At, mtime: i64 },
+    Remove { by: usize, at: At, recursive: bool },
+    Move { by: usize, from: At, to: At },
+    Copy { by: usize, from: At, to: At },
+    Grant { space: usize, to: Option<usize>, rights: u8 },
+    Revoke(usize),
+    Join(usize),
+    /// Moves what is left of a thinned pack into the catalog.
+    Dissolve,
+}
+
+impl Operation {
+    /// Who asks for it, or is let in.
+    pub(super) fn who(&self) -> Option<usize> {
+        match self {
+            Self::Put { by, .. }
+            | Self::PutBlob { by, .. }
+            | Self::Begin { by, .. }
+            | Self::Continue { by, .. }
+            | Self::MakeDirectory { by, .. }
+            | Self::Link { by, .. }
+            | Self::Remove { by, .. }
+            | Self::Move { by, .. }
+            | Self::Copy { by, .. } => Some(*by),
+            Self::Join(who) => Some(*who),
+            Self::Grant { .. } | Self::Revoke(_) | Self::Dissolve => None,
+        }
+    }
+}
+
+/// What goes wrong in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Nothing,
+    /// A statement is cut off. SQLite takes the whole transaction back, as it does when the disk fails.
+    Statement(u16),
+    /// The catalog may grow by so many pages and no further.
+    Full(u8),
+    /// The commit itself fails.
+    Commit,
+    /// A pack cannot be written.
+    Pack,
+}
+
+/// What follows a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    Nothing,
+    Collect,
+    Reopen,
+    Backup,
+}
+
+/// What is submitted while the writer is busy.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    pub(super) operations: Vec<Operation>,
+    pub(super) fault: Fault,
+    pub(super) after: After,
+}
+
+/// A content's bytes and digest.
+#[derive(Debug)]
+pub(super) struct Bytes {
+    pub(super) data: Vec<u8>,
+    pub(super) digest: Digest,
+}
+
+impl Bytes {
+    pub(super) fn new(data: Vec<u8>) -> Arc<Self> {
+        let digest = Digest::of(&data);
+        Arc::new(Self { data, digest })
+    }
+}
+
+impl Piece {
+    pub(super) fn bytes(self) -> Arc<Bytes> {
+        static ALL: LazyLock<[Vec<Arc<Bytes>>; 3]> = LazyLock::new(|| {
+            [(TINY, 0, 200), (PACKED, 20_000, 1_100), (LARGE, 70_000, 5_000)].map(|(count, least, step)| {
+                let data = |number| random(u64::from(number) + least, usize::try_from(least + step * u64::from(number)).unwrap());
+                (0..count).map(|number| Bytes::new(data(number))).collect()
+            })
+        });
+        match self {
+            Self::Tiny(number) => ALL[0][usize::from(number)].clone(),
+            Self::Packed(number) => ALL[1][usize::from(number)].clone(),
+            Self::Large(number) => ALL[2][usize::from(number)].clone(),
+        }
+    }
+}
+
+/// Bytes that look random and are the same for the same seed.
+fn random(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    std::iter::repeat_with(next).flatten().take(length).collect()
+}
+
+fn at() -> impl Strategy<Value = At> {
+    let name = prop_oneof![Just("a"), Just("b"), Just("c"), Just("d")];
+    (0..SPACES.len(), vec(name.prop_map(str::to_owned), 1..=3)).prop_map(|(space, names)| At { space, names })
+}
+
+/// A place that is mostly somebody's own and mostly not deep, so that much is stored and little refused.
+fn own() -> impl Strategy<Value = (usize, At)> {
+    let by = 0..NAMES.len();
+    prop_oneof![
+        6 => (by.clone(), at()).prop_map(|(by, at)| (by, At { space: by, ..at })),
+        2 => (by, at()),
+    ]
+}
+
+fn piece() -> impl Strategy<Value = Piece> {
+    prop_oneof![
+        1 => (0..TINY).prop_map(Piece::Tiny),
+        8 => (0..PACKED).prop_map(Piece::Packed),
+        2 => (0..LARGE).prop_map(Piece::Large),
+    ]
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let how = prop_oneof![5 => Just(How::Sent), 1 => Just(How::Claimed)];
+    let mtime = 1..4i64;
+    let update = prop_oneof![7 => Just(false), 1 => Just(true)];
+    prop_oneof![
+        24 => (own(), piece(), how, mtime.clone(), update).prop_map(|((by, at), piece, how, mtime, update)| {
+            Operation::Put { by, at, piece, how, mtime, update }
+        }),
+        1 => (own(), any::<u8>()).prop_map(|((by, at), which)| Operation::PutBlob { by, at, which }),
+        1 => (own(), 0..LARGE, 1..16u8).prop_map(|((by, at), piece, blocks)| {
+            Operation::Begin { by, at, piece, blocks }
+        }),
+        1 => (own(), 0..LARGE).prop_map(|((by, at), piece)| Operation::Continue { by, at, piece }),
+        1 => own().prop_map(|(by, at)| Operation::MakeDirectory { by, at }),
+        1 => (own(), mtime).prop_map(|((by, at), mtime)| Operation::Link { by, at, mtime }),
+        6 => (own(), any::<bool>()).prop_map(|((by, at), recursive)| Operation::Remove { by, at, recursive }),
+        2 => (own(), at()).prop_map(|((by, from), to)| Operation::Move { by, from, to }),
+        2 => (own(), at()).prop_map(|((by, from), to)| Operation::Copy { by, from, to }),
+        1 => (0..SPACES.len(), prop::option::of(0..NAMES.len()), 0..16u8)
+            .prop_map(|(space, to, rights)| Operation::Grant { space, to, rights }),
+        1 => (0..NAMES.len()).prop_map(Operation::Join),
+        1 => Just(Operation::Dissolve),
+        1 => (0..2 * NAMES.len()).prop_map(|who| match who {
+            // Less often: nobody can do anything until they join again.
+            who if who < NAMES.len() => Operation::Revoke(who),
+            who => Operation::Join(who - NAMES.len()),
+        }),
+    ]
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        8 => Just(Fault::Nothing),
+        2 => (1..400u16).prop_map(Fault::Statement),
+        1 => (0..12u8).prop_map(Fault::Full),
+        1 => Just(Fault::Commit),
+        1 => Just(Fault::Pack),
+    ]
+}
+
+fn after() -> impl Strategy<Value = After> {
+    prop_oneof![
+        12 => Just(After::Nothing),
+        3 => Just(After::Collect),
+        1 => Just(After::Reopen),
+        1 => Just(After::Backup),
+    ]
+}
+
+pub(super) fn groups() -> impl Strategy<Value = Vec<Group>> {
+    let group = (vec(operation(), 1..24), fault(), after())
+        .prop_map(|(operations, fault, after)| Group { operations, fault, after });
+    vec(group, 1..8)
+}
