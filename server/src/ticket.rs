@@ -8,7 +8,7 @@ use sealift_protocol::message::{Direction, Nanoseconds};
 use sealift_protocol::{Digest, ErrorCode, RemotePath};
 
 use crate::clock;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::monitor::running::Transfer;
 use crate::session::Caller;
 use crate::state::State;
@@ -25,6 +25,8 @@ pub struct Ticket {
     identity: i64,
     direction: Direction,
     digest: Mutex<Option<Digest>>,
+    /// How it ends, once a transaction has its record, if that is committed.
+    recorded: Mutex<Option<Option<ErrorCode>>>,
     closed: AtomicBool,
 }
 
@@ -43,6 +45,7 @@ impl Ticket {
             identity: caller.identity,
             direction,
             digest: Mutex::default(),
+            recorded: Mutex::default(),
             closed: AtomicBool::new(false),
         }
     }
@@ -76,11 +79,29 @@ impl Ticket {
         self.transfer.leave();
     }
 
-    /// Writes the record as part of a transaction, so that the log and the tree agree.
+    /// Writes the record as part of a transaction, so that the log and the tree agree. It is not true before
+    /// [`conclude`](Self::conclude) is told that the transaction is durable.
     pub fn record_in(&self, connection: &Connection, error: Option<ErrorCode>) -> Result<()> {
-        match self.close(error) {
-            Some(record) => transfers::insert(connection, &record),
-            None => Ok(()),
+        if self.closed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        transfers::insert(connection, &self.record(error))?;
+        *self.recorded.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        Ok(())
+    }
+
+    /// Ends the transfer as its record says, or as one that failed if the record was lost with its transaction: then it is
+    /// written once more.
+    pub fn conclude(&self, commit: Result<(), &Error>) {
+        let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (commit, recorded) {
+            (Ok(()), Some(error)) => drop(self.close(error)),
+            (Ok(()), None) => {}
+            (Err(error), _) => {
+                if let Some(record) = self.close(Some(error.to_wire().code)) {
+                    self.catalog.post(move |connection| transfers::insert(connection, &record));
+                }
+            }
         }
     }
 
@@ -100,8 +121,12 @@ impl Ticket {
             return None;
         }
         self.transfer.end(error);
+        Some(self.record(error))
+    }
+
+    fn record(&self, error: Option<ErrorCode>) -> Record {
         let (bytes, wire_bytes) = self.transfer.crossed();
-        Some(Record {
+        Record {
             started: self.started,
             duration_us: u64::try_from(self.transfer.elapsed().as_micros()).unwrap_or(u64::MAX),
             identity: self.identity,
@@ -112,7 +137,7 @@ impl Ticket {
             wire_bytes,
             digest: *self.digest.lock().unwrap_or_else(PoisonError::into_inner),
             error,
-        })
+        }
     }
 }
 

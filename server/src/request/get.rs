@@ -204,7 +204,13 @@ pub(crate) async fn whole(state: &Arc<State>, caller: &Caller, path: RemotePath)
         (content, Source::Files(mut reader)) => {
             let mut data = Vec::new();
             let read = reader.read_to_end(&mut data).map_err(Error::file(Path::new("blobs")));
-            read.and_then(|_| if Digest::of(&data) == content.sha256 { Ok(data) } else { Err(damage(&content.sha256).into()) })
+            read.and_then(|_| {
+                if Digest::of(&data) == content.sha256 {
+                    Ok(data)
+                } else {
+                    Err(damage(&content.sha256).into())
+                }
+            })
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Blobs: immutable files named by the SHA-256 of their bytes.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use sealift_protocol::Digest;
@@ -25,6 +26,8 @@ pub struct Blobs {
     blobs: Arc<PathBuf>,
     incoming: Arc<PathBuf>,
     holds: Holds,
+    abandoned: Arc<Mutex<BTreeSet<Digest>>>,
+    coming: Arc<Mutex<Option<Digest>>>,
     gate: Arc<RwLock<()>>,
     lock: Arc<File>,
     meter: Arc<Meter>,
@@ -65,6 +68,16 @@ pub struct Guard(#[allow(dead_code)] OwnedRwLockReadGuard<()>);
 pub struct Sweep {
     lock: Arc<File>,
     _gate: OwnedRwLockWriteGuard<()>,
+}
+
+/// A file that is being written beside the transaction that needs it.
+#[derive(Debug)]
+pub(super) struct Coming<'a>(&'a Blobs);
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        *self.0.coming() = None;
+    }
 }
 
 /// Keeps the collectors of all processes away from the files while it lives.
@@ -112,6 +125,8 @@ impl Blobs {
             blobs: Arc::new(blobs),
             incoming: Arc::new(incoming),
             holds: Holds::starting_at(next),
+            abandoned: Arc::default(),
+            coming: Arc::default(),
             gate: Arc::default(),
             meter: Arc::default(),
         })
@@ -240,6 +255,26 @@ impl Blobs {
         Ok(hold)
     }
 
+    /// Notes that a file was placed whose commit failed. The collector looks whether the catalog knows of it all the same; no
+    /// row is needed for that, since the catalog may have no room for one.
+    pub fn abandon(&self, digest: Digest) {
+        self.abandoned.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
+    }
+
+    /// Up to `limit` files whose commits failed.
+    pub(super) fn abandoned(&self, limit: usize) -> Vec<Digest> {
+        let abandoned = self.abandoned.lock().unwrap_or_else(PoisonError::into_inner);
+        abandoned.iter().take(limit).copied().collect()
+    }
+
+    /// Forgets files whose commits failed, now that they have gone or are needed.
+    pub(super) fn forget_abandoned(&self, digests: &[Digest]) {
+        let mut abandoned = self.abandoned.lock().unwrap_or_else(PoisonError::into_inner);
+        for digest in digests {
+            abandoned.remove(digest);
+        }
+    }
+
     /// Takes a blob's file away. Returns the path under which it waits to be deleted, since deleting a large file takes
     /// longer than others should have to wait; `None` if there was no such file.
     pub fn take_away(&self, digest: &Digest, _sweep: &Sweep) -> Result<Option<PathBuf>> {
@@ -255,12 +290,27 @@ impl Blobs {
         }
     }
 
-    /// Whether the files that hold the extents are there and long enough; their bytes are not looked at.
+    /// Whether the files that hold the extents are there and long enough, or are about to be; their bytes are not looked at.
     pub fn has(&self, extents: &[Extent]) -> bool {
         extents.iter().all(|extent| {
-            let size = fs::metadata(self.path(&extent.blob)).map(|file| file.len());
-            size.is_ok_and(|size| size >= extent.offset + extent.length)
+            let size = || fs::metadata(self.path(&extent.blob)).map(|file| file.len());
+            self.is_coming(&extent.blob) || size().is_ok_and(|size| size >= extent.offset + extent.length)
         })
+    }
+
+    /// Notes that a file is being written that the transaction at hand does not commit without. Until the result is dropped,
+    /// what the transaction looks for in it counts as there.
+    pub(super) fn expect(&self, digest: Digest) -> Coming<'_> {
+        *self.coming() = Some(digest);
+        Coming(self)
+    }
+
+    fn is_coming(&self, digest: &Digest) -> bool {
+        self.coming().as_ref() == Some(digest)
+    }
+
+    fn coming(&self) -> std::sync::MutexGuard<'_, Option<Digest>> {
+        self.coming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A reader of the extents, one after the other, from byte `offset` of them all. The guard must have been taken

@@ -1,11 +1,12 @@
 //! Access to the catalog: one writer that groups commits, and readers that never wait for it.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use sealift_protocol::Digest;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
@@ -78,6 +79,9 @@ pub trait Held: Send + 'static {
 
     /// Tells where the content is going to be: the change need not bring it any more.
     fn packed(&mut self, _place: Placement) {}
+
+    /// Tells that the change's transaction is durable, or that it failed with all that is in it.
+    fn concluded(&mut self, _commit: std::result::Result<(), &Error>) {}
 }
 
 impl Held for () {}
@@ -130,7 +134,7 @@ where
     fn failure(&self) -> Error {
         match &self.result {
             Some(Err(error)) => copy(error),
-            _ => Error::Stopped,
+            _ => rolled_back(),
         }
     }
 
@@ -147,14 +151,14 @@ where
         }
     }
 
-    fn conclude(self: Box<Self>, commit: std::result::Result<(), &Error>) {
+    fn conclude(mut self: Box<Self>, commit: std::result::Result<(), &Error>) {
+        self.held.concluded(commit);
         // Not with the answer, which may wait for long until somebody cares.
         drop(self.held);
-        let result = match (self.result, commit) {
-            (Some(Err(error)), _) => Err(error),
-            (Some(Ok(value)), Ok(())) => Ok(value),
-            (_, Err(error)) => Err(copy(error)),
-            (None, Ok(())) => Err(Error::Stopped),
+        let result = match commit {
+            // A refusal as well: it may come from what an earlier change of the group had done.
+            Err(error) => Err(copy(error)),
+            Ok(()) => self.result.unwrap_or(Err(Error::Stopped)),
         };
         // Whoever asked may have gone; the change stands all the same.
         let _ = self.answer.send(result);
@@ -174,7 +178,9 @@ impl Catalog {
         prepare: impl FnOnce(&mut Connection) -> rusqlite::Result<()>,
     ) -> Result<(Self, JoinHandle<()>), OpenError> {
         let mut connection = schema::open(path)?;
-        prepare(&mut connection).map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
+        let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+        prepare(&mut connection).map_err(sqlite)?;
+        let committing = fence(&mut connection).map_err(sqlite)?;
         let (writer, changes) = mpsc::channel(QUEUE);
         let failed = |error: std::io::Error| OpenError::Sqlite {
             path: path.to_owned(),
@@ -187,7 +193,7 @@ impl Catalog {
             .name("catalog".into())
             .spawn({
                 let meter = meter.clone();
-                move || runtime.block_on(write(connection, changes, blobs, &meter))
+                move || runtime.block_on(write(connection, committing, changes, blobs, &meter))
             })
             .map_err(failed)?;
         Ok((Self { path: Arc::new(path.to_owned()), writer, readers: Arc::default(), meter }, thread))
@@ -315,6 +321,7 @@ impl<T> Pending<T> {
 
 async fn write(
     mut connection: Connection,
+    committing: Arc<AtomicBool>,
     mut changes: mpsc::Receiver<Box<dyn Change>>,
     blobs: Blobs,
     meter: &Meter,
@@ -322,7 +329,7 @@ async fn write(
     let mut group = Vec::new();
     while gather(&mut changes, &mut group).await {
         let begun = std::time::Instant::now();
-        let committed = commit(&mut connection, &blobs, &mut group);
+        let committed = commit(&mut connection, &committing, &blobs, &mut group);
         meter.durations.time(begun.elapsed());
         meter.changes.take(group.len() as u64);
         if let Err(error) = &committed {
@@ -350,13 +357,30 @@ async fn gather(changes: &mut mpsc::Receiver<Box<dyn Change>>, group: &mut Vec<B
     true
 }
 
-fn commit(connection: &mut Connection, blobs: &Blobs, group: &mut [Box<dyn Change>]) -> Result<()> {
+/// Makes the changes of a group, all or none of them. A change that is refused leaves nothing, and the others stand.
+fn commit(
+    connection: &mut Connection,
+    committing: &AtomicBool,
+    blobs: &Blobs,
+    group: &mut [Box<dyn Change>],
+) -> Result<()> {
+    // A transaction whose beginning or end has failed may be open still.
+    if !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK")?;
+    }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let end = |transaction: Transaction<'_>| {
+        committing.store(true, Ordering::Relaxed);
+        let committed = transaction.commit();
+        committing.store(false, Ordering::Relaxed);
+        Ok(committed?)
+    };
     let Some(pack) = pack(&transaction, blobs, group)? else {
         apply_all(&transaction, group)?;
-        return Ok(transaction.commit()?);
+        return end(transaction);
     };
-    // The disk writes while this thread makes the changes.
+    // The disk writes while this thread makes the changes, some of which may want what is being written.
+    let _coming = blobs.expect(pack.digest());
     let committed = thread::scope(|scope| {
         let writing = thread::Builder::new().name("pack".into()).spawn_scoped(scope, || pack.write(blobs));
         let applied = apply_all(&transaction, group);
@@ -364,11 +388,10 @@ fn commit(connection: &mut Connection, blobs: &Blobs, group: &mut [Box<dyn Chang
         let _hold = written.join().map_err(|_| Error::Stopped)??;
         applied?;
         pack.settle(&transaction)?;
-        Ok(transaction.commit()?)
+        end(transaction)
     });
     if committed.is_err() {
-        // Should this fail as well, the next start finds the file.
-        let _ = pack.discard(connection);
+        blobs.abandon(pack.digest());
     }
     committed
 }
@@ -391,26 +414,50 @@ fn apply_all(transaction: &Connection, group: &mut [Box<dyn Change>]) -> Result<
     group.iter_mut().try_for_each(|change| apply(transaction, change.as_mut()))
 }
 
-/// One change, fenced off from the others of its group.
+/// One change, fenced off from the others of its group. An error ends the group.
 fn apply(transaction: &Connection, change: &mut dyn Change) -> Result<()> {
     if change.held().checks_first() {
         // A savepoint would copy each page that the change touches.
         let before = transaction.total_changes();
-        if change.apply(transaction) || (transaction.total_changes() == before && change.recover(transaction))
-        {
-            return Ok(());
+        let applied = change.apply(transaction);
+        still_open(transaction, change)?;
+        if applied || (transaction.total_changes() == before && change.recover(transaction)) {
+            return still_open(transaction, change);
         }
         return Err(change.failure());
     }
     transaction.prepare_cached("SAVEPOINT change")?.execute([])?;
     if !change.apply(transaction) {
+        still_open(transaction, change)?;
         transaction.prepare_cached("ROLLBACK TO change")?.execute([])?;
         if !change.recover(transaction) {
+            still_open(transaction, change)?;
             transaction.prepare_cached("ROLLBACK TO change")?.execute([])?;
         }
     }
+    still_open(transaction, change)?;
     transaction.prepare_cached("RELEASE change")?.execute([])?;
     Ok(())
+}
+
+/// Fails if SQLite has ended the transaction by itself, as it does when the disk is full or fails: nothing of the group
+/// stands any more, and whatever came next would stand alone.
+fn still_open(transaction: &Connection, change: &dyn Change) -> Result<()> {
+    if transaction.is_autocommit() { Err(change.failure()) } else { Ok(()) }
+}
+
+fn rolled_back() -> Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT_ROLLBACK);
+    rusqlite::Error::SqliteFailure(code, Some("SQLite has taken the transaction back".into())).into()
+}
+
+/// Keeps statements from committing by themselves, whatever becomes of the transaction that they were to be part of.
+/// Only what happens while the result is set is committed.
+fn fence(connection: &mut Connection) -> rusqlite::Result<Arc<AtomicBool>> {
+    let committing = Arc::new(AtomicBool::new(false));
+    let allowed = committing.clone();
+    connection.commit_hook(Some(move || !allowed.load(Ordering::Relaxed)))?;
+    Ok(committing)
 }
 
 /// An error for each of those who share a failed commit.

@@ -113,24 +113,27 @@ pub async fn everything(catalog: &Catalog, blobs: &Blobs, keep: Duration, orphan
     }
 }
 
-/// Removes all that is marked. `None` while another process keeps the files.
+/// Removes all that is marked, and files whose commits failed. `None` while another process keeps the files.
 pub async fn collect(catalog: &Catalog, blobs: &Blobs) -> Result<Option<Collected>> {
     let mut collected = Collected::default();
     // Looked at beforehand, so that nobody waits for nothing.
-    while !catalog.read(marked).await?.is_empty() {
+    while !blobs.abandoned(1).is_empty() || !catalog.read(marked).await?.is_empty() {
         let Some(sweep) = blobs.sweep().await? else { return Ok(None) };
-        let marked = catalog.read(marked).await?;
+        let abandoned = blobs.abandoned(TURN);
+        let looked_at = abandoned.clone();
+        let (marked, unneeded) = catalog
+            .read(move |connection| Ok((marked(connection)?, unknown(connection, abandoned)?)))
+            .await?;
         let mut aside = Vec::new();
-        for digest in &marked {
+        for digest in marked.iter().chain(&unneeded) {
             aside.extend(blobs.take_away(digest, &sweep)?);
         }
-        catalog
-            .write(move |connection| {
-                let mut statement = connection.prepare_cached("DELETE FROM garbage WHERE digest = ?1")?;
-                marked.iter().try_for_each(|digest| statement.execute([digest.as_bytes()]).map(drop))?;
-                Ok(())
-            })
-            .await?;
+        blobs.forget_abandoned(&looked_at);
+        let cleared = if marked.is_empty() {
+            Ok(())
+        } else {
+            catalog.write(move |connection| clear(connection, &marked)).await
+        };
         drop(sweep);
         debug!(files = aside.len(), "collected garbage");
         let deleting = tokio::task::spawn_blocking(move || {
@@ -141,8 +144,17 @@ pub async fn collect(catalog: &Catalog, blobs: &Blobs) -> Result<Option<Collecte
             })
         });
         collected = collected.and(deleting.await.map_err(|_| Error::Stopped)??);
+        // Not before: a full disk needs the room.
+        cleared?;
     }
     Ok(Some(collected))
+}
+
+/// Takes the marks off files that have gone.
+fn clear(connection: &Connection, marked: &[Digest]) -> Result<()> {
+    let mut statement = connection.prepare_cached("DELETE FROM garbage WHERE digest = ?1")?;
+    marked.iter().try_for_each(|digest| statement.execute([digest.as_bytes()]).map(drop))?;
+    Ok(())
 }
 
 /// Asks the server that uses this catalog to collect now, orphans included.

@@ -56,7 +56,8 @@ pub fn keep_inline(connection: &Connection, digest: &Digest, data: &[u8]) -> Res
 /// Records a content that was not here when the transaction began, and that lies in a pack.
 pub fn keep_packed(connection: &Connection, digest: &Digest, place: &Placement) -> Result<ObjectId> {
     let object = insert(connection, digest, place.length)?;
-    insert_extent(connection, object, place)?;
+    let blob = keep_file(connection, &place.pack, place.size)?;
+    insert_extent(connection, object, blob, place.offset, place.length)?;
     Ok(object)
 }
 
@@ -70,19 +71,25 @@ pub fn keep_blob(connection: &Connection, digest: &Digest, size: u64) -> Result<
     }
     let object = insert(connection, digest, size)?;
     let blob = keep_file(connection, digest, size)?;
-    insert_extent(connection, object, &Placement { blob, offset: 0, length: size })?;
+    insert_extent(connection, object, blob, 0, size)?;
     Ok(object)
 }
 
-/// Records a file below `blobs/` that is durable before the transaction commits.
-pub(super) fn keep_file(connection: &Connection, digest: &Digest, size: u64) -> Result<BlobId> {
+/// The row of a file below `blobs/` that is durable before the transaction commits.
+///
+/// To be asked for whenever a content comes to refer to the file, and never kept: the row goes with the last content that
+/// leaves the file, and its number may be another file's then.
+fn keep_file(connection: &Connection, digest: &Digest, size: u64) -> Result<BlobId> {
+    // Others may lie in it already: it may be a pack, or what somebody stored as one content may be somebody else's pack.
+    let mut find = connection.prepare_cached("SELECT id FROM blobs WHERE digest = ?1")?;
+    if let Some(blob) = find.query_row([digest.as_bytes()], |row| row.get(0).map(BlobId)).optional()? {
+        return Ok(blob);
+    }
     connection.prepare_cached("DELETE FROM garbage WHERE digest = ?1")?.execute([digest.as_bytes()])?;
-    // Somebody may store as one content what others stored as a pack.
     connection
-        .prepare_cached("INSERT OR IGNORE INTO blobs (digest, size) VALUES (?1, ?2)")?
+        .prepare_cached("INSERT INTO blobs (digest, size) VALUES (?1, ?2)")?
         .execute(params![digest.as_bytes(), size.cast_signed()])?;
-    let find = "SELECT id FROM blobs WHERE digest = ?1";
-    Ok(connection.prepare_cached(find)?.query_row([digest.as_bytes()], |row| row.get(0).map(BlobId))?)
+    Ok(BlobId(connection.last_insert_rowid()))
 }
 
 /// Marks the file of a blob for removal, unless the catalog refers to it.
@@ -232,8 +239,13 @@ pub(super) fn insert_row(connection: &Connection, object: ObjectId, data: &[u8])
 }
 
 /// Makes a content's bytes one run of a blob.
-fn insert_extent(connection: &Connection, object: ObjectId, place: &Placement) -> Result<()> {
-    let Placement { blob, offset, length } = place;
+fn insert_extent(
+    connection: &Connection,
+    object: ObjectId,
+    blob: BlobId,
+    offset: u64,
+    length: u64,
+) -> Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO extents (object, position, blob, offset, length) VALUES (?1, 0, ?2, ?3, ?4)",

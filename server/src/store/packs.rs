@@ -30,11 +30,14 @@ const LEAST: usize = 256 * 1024;
 /// Bytes after which a pack takes no further content, so that what is left of one is never much.
 const MOST: usize = 8 * 1024 * 1024;
 
-/// Where a small content is going to be.
+/// Where a small content is going to be. The pack goes by its digest: its row in the catalog comes with the first content
+/// that is recorded in it, and may go and come again as long as the transaction runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Placement {
     /// The pack.
-    pub blob: BlobId,
+    pub pack: Digest,
+    /// Its size.
+    pub size: u64,
     /// The first byte.
     pub offset: u64,
     /// How many.
@@ -46,7 +49,6 @@ pub struct Placement {
 pub(super) struct Pack {
     bytes: Vec<u8>,
     digest: Digest,
-    blob: BlobId,
     /// The numbers of the contents in it, and their places.
     places: Vec<(usize, Placement)>,
     /// Keeps the collector off the file until the commit.
@@ -79,10 +81,10 @@ impl Pack {
             return Ok(None);
         }
         let digest = Digest::of(&bytes);
-        let blob = objects::keep_file(connection, &digest, bytes.len() as u64)?;
-        let place = |(number, offset, length)| (number, Placement { blob, offset, length });
+        let (pack, size) = (digest, bytes.len() as u64);
+        let place = |(number, offset, length)| (number, Placement { pack, size, offset, length });
         let places = runs.into_iter().map(place).collect();
-        Ok(Some(Self { bytes, digest, blob, places, guard }))
+        Ok(Some(Self { bytes, digest, places, guard }))
     }
 
     /// The numbers of the contents in it, and their places.
@@ -98,13 +100,13 @@ impl Pack {
         blobs.place(incoming, &self.digest, &self.guard)
     }
 
-    /// Forgets the pack if none of its contents was stored. To be called when the changes that bring them were made.
-    pub(super) fn settle(&self, connection: &Connection) -> Result<()> {
-        objects::review(connection, self.blob)
+    /// The name of its file.
+    pub(super) fn digest(&self) -> Digest {
+        self.digest
     }
 
-    /// Has the file removed after the transaction failed.
-    pub(super) fn discard(&self, connection: &Connection) -> Result<()> {
+    /// Has the file removed if none of its contents was stored. To be called when the changes that bring them were made.
+    pub(super) fn settle(&self, connection: &Connection) -> Result<()> {
         objects::discard(connection, &self.digest)
     }
 }
@@ -150,7 +152,12 @@ pub(super) fn thinned(connection: &Connection) -> Result<Vec<BlobId>> {
 }
 
 /// Reads what is left of a pack; `None` while more than half of it is needed.
-pub(super) fn rest(connection: &Connection, blobs: &Blobs, blob: BlobId, guard: &Guard) -> Result<Option<Rest>> {
+pub(super) fn rest(
+    connection: &Connection,
+    blobs: &Blobs,
+    blob: BlobId,
+    guard: &Guard,
+) -> Result<Option<Rest>> {
     let mut statement = connection.prepare_cached(
         "SELECT objects.id, blobs.digest, extents.offset, length, objects.digest, blobs.size
          FROM blobs JOIN extents ON extents.blob = blobs.id JOIN objects ON objects.id = extents.object

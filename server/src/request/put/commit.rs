@@ -39,6 +39,7 @@ pub(crate) enum Brought {
 struct Held {
     brought: Option<Brought>,
     sha256: Digest,
+    blobs: Blobs,
     ticket: Ticket,
     _wake: Wake,
 }
@@ -70,6 +71,13 @@ impl catalog::Held for Held {
             self.brought = Some(Brought::Packed(place, room.take()));
         }
     }
+
+    fn concluded(&mut self, commit: Result<(), &Error>) {
+        if let (Err(_), Some(Brought::Blob(..))) = (commit, &self.brought) {
+            self.blobs.abandon(self.sha256);
+        }
+        self.ticket.conclude(commit);
+    }
 }
 
 /// Calls the collector when it is dropped.
@@ -95,7 +103,8 @@ pub(crate) async fn commit(
 ) -> Pending<Reply> {
     let (caller, blobs, sha256) = (caller.clone(), state.blobs.clone(), stored.sha256);
     let (identity, size) = (caller.identity, stored.size);
-    let held = Held { brought, sha256, ticket, _wake: Wake(state.garbage.clone()) };
+    let wake = Wake(state.garbage.clone());
+    let held = Held { brought, sha256, blobs: blobs.clone(), ticket, _wake: wake };
     let work = {
         let blobs = blobs.clone();
         move |connection: &Connection, held: &Held| {

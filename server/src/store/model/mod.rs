@@ -6,8 +6,8 @@
 
 mod operation;
 mod real;
-mod verify;
 mod simple;
+mod verify;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -44,7 +44,9 @@ async fn run(groups: &[Group], operations: &AtomicU64) -> Result<(), String> {
             After::Backup => real.back_up(&simple).map_err(here)?,
         }
         if group.after != After::Nothing {
-            verify::all(&mut real, &simple).await.map_err(|fault| here(format!("{:?}: {fault}", group.after)))?;
+            verify::all(&mut real, &simple)
+                .await
+                .map_err(|fault| here(format!("{:?}: {fault}", group.after)))?;
         }
     }
     real.collect(&mut simple).await?;

@@ -39,19 +39,62 @@ pub(super) enum How {
 
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
-    Put { by: usize, at: At, piece: Piece, how: How, mtime: i64, update: bool },
+    Put {
+        by: usize,
+        at: At,
+        piece: Piece,
+        how: How,
+        mtime: i64,
+        update: bool,
+    },
     /// Stores the bytes of a file below `blobs/`, which may be a pack, as one content.
-    PutBlob { by: usize, at: At, which: u8 },
+    PutBlob {
+        by: usize,
+        at: At,
+        which: u8,
+    },
     /// Leaves the beginning of an upload, so many blocks.
-    Begin { by: usize, at: At, piece: u8, blocks: u8 },
+    Begin {
+        by: usize,
+        at: At,
+        piece: u8,
+        blocks: u8,
+    },
     /// Goes on with what was left of an upload, or sends all of it.
-    Continue { by: usize, at: At, piece: u8 },
-    MakeDirectory { by: usize, at: At },
-    Link { by: usize, at: At, mtime: i64 },
-    Remove { by: usize, at: At, recursive: bool },
-    Move { by: usize, from: At, to: At },
-    Copy { by: usize, from: At, to: At },
-    Grant { space: usize, to: Option<usize>, rights: u8 },
+    Continue {
+        by: usize,
+        at: At,
+        piece: u8,
+    },
+    MakeDirectory {
+        by: usize,
+        at: At,
+    },
+    Link {
+        by: usize,
+        at: At,
+        mtime: i64,
+    },
+    Remove {
+        by: usize,
+        at: At,
+        recursive: bool,
+    },
+    Move {
+        by: usize,
+        from: At,
+        to: At,
+    },
+    Copy {
+        by: usize,
+        from: At,
+        to: At,
+    },
+    Grant {
+        space: usize,
+        to: Option<usize>,
+        rights: u8,
+    },
     Revoke(usize),
     Join(usize),
     /// Moves what is left of a thinned pack into the catalog.
@@ -85,8 +128,6 @@ pub(super) enum Fault {
     Statement(u16),
     /// The catalog may grow by so many pages and no further.
     Full(u8),
-    /// The commit itself fails.
-    Commit,
     /// A pack cannot be written.
     Pack,
 }
@@ -126,7 +167,12 @@ impl Piece {
     pub(super) fn bytes(self) -> Arc<Bytes> {
         static ALL: LazyLock<[Vec<Arc<Bytes>>; 3]> = LazyLock::new(|| {
             [(TINY, 0, 200), (PACKED, 20_000, 1_100), (LARGE, 70_000, 5_000)].map(|(count, least, step)| {
-                let data = |number| random(u64::from(number) + least, usize::try_from(least + step * u64::from(number)).unwrap());
+                let data = |number| {
+                    random(
+                        u64::from(number) + least,
+                        usize::try_from(least + step * u64::from(number)).unwrap(),
+                    )
+                };
                 (0..count).map(|number| Bytes::new(data(number))).collect()
             })
         });
@@ -152,7 +198,9 @@ fn random(seed: u64, length: usize) -> Vec<u8> {
 
 fn at() -> impl Strategy<Value = At> {
     let name = prop_oneof![Just("a"), Just("b"), Just("c"), Just("d")];
-    (0..SPACES.len(), vec(name.prop_map(str::to_owned), 1..=3)).prop_map(|(space, names)| At { space, names })
+    let name = name.prop_map(str::to_owned);
+    let names = prop_oneof![3 => vec(name.clone(), 1), 1 => vec(name, 2..=3)];
+    (0..SPACES.len(), names).prop_map(|(space, names)| At { space, names })
 }
 
 /// A place that is mostly somebody's own and mostly not deep, so that much is stored and little refused.
@@ -162,6 +210,11 @@ fn own() -> impl Strategy<Value = (usize, At)> {
         6 => (by.clone(), at()).prop_map(|(by, at)| (by, At { space: by, ..at })),
         2 => (by, at()),
     ]
+}
+
+/// Mostly true.
+fn mostly() -> impl Strategy<Value = bool> {
+    prop_oneof![3 => Just(true), 1 => Just(false)]
 }
 
 fn piece() -> impl Strategy<Value = Piece> {
@@ -187,7 +240,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => (own(), 0..LARGE).prop_map(|((by, at), piece)| Operation::Continue { by, at, piece }),
         1 => own().prop_map(|(by, at)| Operation::MakeDirectory { by, at }),
         1 => (own(), mtime).prop_map(|((by, at), mtime)| Operation::Link { by, at, mtime }),
-        6 => (own(), any::<bool>()).prop_map(|((by, at), recursive)| Operation::Remove { by, at, recursive }),
+        6 => (own(), mostly()).prop_map(|((by, at), recursive)| Operation::Remove { by, at, recursive }),
         2 => (own(), at()).prop_map(|((by, from), to)| Operation::Move { by, from, to }),
         2 => (own(), at()).prop_map(|((by, from), to)| Operation::Copy { by, from, to }),
         1 => (0..SPACES.len(), prop::option::of(0..NAMES.len()), 0..16u8)
@@ -207,7 +260,6 @@ fn fault() -> impl Strategy<Value = Fault> {
         8 => Just(Fault::Nothing),
         2 => (1..400u16).prop_map(Fault::Statement),
         1 => (0..12u8).prop_map(Fault::Full),
-        1 => Just(Fault::Commit),
         1 => Just(Fault::Pack),
     ]
 }
@@ -222,7 +274,10 @@ fn after() -> impl Strategy<Value = After> {
 }
 
 pub(super) fn groups() -> impl Strategy<Value = Vec<Group>> {
-    let group = (vec(operation(), 1..24), fault(), after())
-        .prop_map(|(operations, fault, after)| Group { operations, fault, after });
+    let group = (vec(operation(), 1..24), fault(), after()).prop_map(|(operations, fault, after)| Group {
+        operations,
+        fault,
+        after,
+    });
     vec(group, 1..8)
 }

@@ -3,15 +3,13 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
-use sealift_protocol::message::{
-    Body, Direction, Link, MakeDirectory, Put, Remove, Reply, Request, Stored, Transplant,
-};
+use sealift_protocol::message::{Body, Direction, Link, MakeDirectory, Put, Remove, Reply, Request, Stored};
 use sealift_protocol::{Digest, ErrorCode, Name, RemotePath};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -30,6 +28,7 @@ use crate::request::{change, enter_with, submit};
 use crate::session::Caller;
 use crate::state::State;
 use crate::store::catalog::Pending;
+use crate::store::entries::{self, Copied, Moved, NewFile};
 use crate::store::objects::BlobId;
 use crate::store::parts::{self, Target};
 use crate::store::{Blobs, Catalog, gc, identities, packs, schema, spaces};
@@ -43,7 +42,6 @@ const KEEP: Duration = Duration::from_secs(3600);
 struct Sabotage {
     /// Calls of the progress handler until it cuts the statement off; 0 for never.
     statement: Arc<AtomicU64>,
-    commit: Arc<AtomicBool>,
 }
 
 /// A store on the disk, and what a running server has of it.
@@ -68,14 +66,13 @@ enum Submitted {
 
 impl Sabotage {
     fn install(&self, connection: &mut Connection) -> rusqlite::Result<()> {
-        let (statement, commit) = (self.statement.clone(), self.commit.clone());
+        let statement = self.statement.clone();
         let cut = move || {
             let left = statement.load(Ordering::Relaxed);
             statement.store(left.saturating_sub(1), Ordering::Relaxed);
             left == 1
         };
-        connection.progress_handler(1, Some(cut))?;
-        connection.commit_hook(Some(move || commit.swap(false, Ordering::Relaxed)))
+        connection.progress_handler(1, Some(cut))
     }
 
     fn prepare(&self, fault: Fault, connection: &Connection) -> Result<()> {
@@ -87,18 +84,15 @@ impl Sabotage {
             _ => i64::from(u32::MAX - 1),
         };
         connection.pragma_update_and_check(None, "max_page_count", most, |_| Ok(()))?;
-        // Last, so that neither hits this very transaction before its end.
-        match fault {
-            Fault::Statement(count) => self.statement.store(u64::from(count), Ordering::Relaxed),
-            Fault::Commit => self.commit.store(true, Ordering::Relaxed),
-            _ => {}
+        // Last, so that it does not hit this very transaction before its end.
+        if let Fault::Statement(count) = fault {
+            self.statement.store(u64::from(count), Ordering::Relaxed);
         }
         Ok(())
     }
 
     fn end(&self) {
         self.statement.store(0, Ordering::Relaxed);
-        self.commit.store(false, Ordering::Relaxed);
     }
 }
 
@@ -156,8 +150,14 @@ impl Real {
         let dir = tempfile::tempdir().unwrap();
         copy_tree(&template().join("data"), &dir.path().join("data"));
         let data = DataDirectory::open(&dir.path().join("data")).unwrap();
-        let mut real =
-            Self { dir, data, server: None, sabotage: Sabotage::default(), certificates: Default::default(), issued: 0 };
+        let mut real = Self {
+            dir,
+            data,
+            server: None,
+            sabotage: Sabotage::default(),
+            certificates: Default::default(),
+            issued: 0,
+        };
         real.open();
         real
     }
@@ -240,8 +240,18 @@ impl Real {
             told.push(Told { outcome, what, bytes, file, certificate });
         }
         self.sabotage.end();
+        if let Fault::Full(_) = fault {
+            let sabotage = self.sabotage.clone();
+            let mend = move |connection: &Connection| sabotage.prepare(Fault::Nothing, connection);
+            self.state().catalog.write(mend).await.map_err(|error| error.to_string())?;
+        }
         if fault == Fault::Pack {
             fs::rename(&aside, &incoming).unwrap();
+        }
+        if simple.unlinks(group) {
+            // Until then what was deleted can be claimed.
+            let state = self.state();
+            state.trees.settle(&state.catalog).await.map_err(|error| error.to_string())?;
         }
         Ok(told)
     }
@@ -310,7 +320,8 @@ impl Real {
                 self.put(*by, at, &bytes, Some(brought), 2, false).await
             }
             Operation::MakeDirectory { by, at } => {
-                self.request(*by, Request::MakeDirectory(MakeDirectory { path: at.path(), mtime: None })).await
+                self.request(*by, Request::MakeDirectory(MakeDirectory { path: at.path(), mtime: None }))
+                    .await
             }
             Operation::Link { by, at, mtime } => {
                 let link = Link { path: at.path(), target: "target".into(), mtime: Some(*mtime) };
@@ -319,12 +330,8 @@ impl Real {
             Operation::Remove { by, at, recursive } => {
                 self.request(*by, Request::Remove(Remove { path: at.path(), recursive: *recursive })).await
             }
-            Operation::Move { by, from, to } => {
-                self.request(*by, Request::Move(Transplant { from: from.path(), to: to.path() })).await
-            }
-            Operation::Copy { by, from, to } => {
-                self.request(*by, Request::Copy(Transplant { from: from.path(), to: to.path() })).await
-            }
+            Operation::Move { by, from, to } => self.transplant(*by, from, to, true).await,
+            Operation::Copy { by, from, to } => self.transplant(*by, from, to, false).await,
             Operation::Grant { space, to, rights } => {
                 let (space, to, rights) = (SPACES[*space].parse::<Name>().unwrap(), *to, *rights);
                 let to = to.map(|to| NAMES[to].parse::<Name>().unwrap());
@@ -366,7 +373,10 @@ impl Real {
         let guard = blobs.guard().await;
         let look = |connection: &Connection| {
             let thinned = packs::thinned(connection)?.into_iter().next();
-            Ok(thinned.map(|blob: BlobId| packs::rest(connection, &blobs, blob, &guard)).transpose()?.flatten())
+            Ok(thinned
+                .map(|blob: BlobId| packs::rest(connection, &blobs, blob, &guard))
+                .transpose()?
+                .flatten())
         };
         match self.state().catalog.read_here(look).unwrap() {
             Some(rest) => self.change(move |connection| rest.keep(connection)).await,
@@ -411,6 +421,28 @@ impl Real {
         Submitted::Request(submit(self.state(), &self.caller(by), change).await)
     }
 
+    /// A move or a copy, as far as it is one change.
+    async fn transplant(&self, by: usize, from: &At, to: &At, moves: bool) -> Submitted {
+        let (caller, from, to) = (self.caller(by), from.path(), to.path());
+        let work = move |connection: &Connection| {
+            let rights = if moves { Rights::DELETE.union(Rights::READ) } else { Rights::READ };
+            let (source, from) = enter_with(connection, &caller, &from, rights)?;
+            entries::find(connection, &source, &from)?;
+            let (target, to) = enter_with(connection, &caller, &to, Rights::CREATE.union(Rights::REPLACE))?;
+            let now = clock::now();
+            let directories = NewFile { mtime: now, executable: false, by: caller.identity, now };
+            let (from, to) = ((&source, &from[..]), (&target, &to[..]));
+            let done = if moves {
+                matches!(entries::rename(connection, from, to, &directories, None)?, Moved::Done(_))
+            } else {
+                matches!(entries::copy(connection, from, to, caller.identity, now)?, Copied::Done(_))
+            };
+            // What is large is done in many changes, which have tests of their own.
+            if done { Ok(()) } else { Err(Error::refused(ErrorCode::Busy, "large")) }
+        };
+        self.change(work).await
+    }
+
     async fn change(&self, work: impl FnOnce(&Connection) -> Result<()> + Send + 'static) -> Submitted {
         Submitted::Change(self.state().catalog.submit(work).await)
     }
@@ -418,6 +450,7 @@ impl Real {
     /// The collector's turn, after which nothing is there that nobody needs.
     pub(super) async fn collect(&mut self, simple: &mut Simple) -> Result<(), String> {
         let state = self.state();
+        state.trees.settle(&state.catalog).await.map_err(|error| error.to_string())?;
         match gc::everything(&state.catalog, &state.blobs, KEEP, true).await {
             gc::Outcome::Done(_) => {}
             other => return Err(format!("the collection ended with {other:?}")),
@@ -434,7 +467,10 @@ impl Real {
     pub(super) async fn reopen(&mut self) -> Result<(), String> {
         let (state, writer) = self.server.take().unwrap();
         drop(state);
-        tokio::task::spawn_blocking(|| writer.join()).await.unwrap().map_err(|_| "the writer has panicked")?;
+        tokio::task::spawn_blocking(|| writer.join())
+            .await
+            .unwrap()
+            .map_err(|_| "the writer has panicked")?;
         self.open();
         Ok(())
     }
@@ -459,6 +495,7 @@ fn outcome(result: Result<Reply>) -> (Outcome, String) {
         Ok(_) => (Outcome::Done, String::new()),
         Err(Error::Refused(error)) => match error.code {
             ErrorCode::NotAllowed | ErrorCode::CertificateRefused => (Outcome::Denied, error.message),
+            ErrorCode::Busy => (Outcome::Large, error.message),
             _ => (Outcome::Refused, error.message),
         },
         Err(error) => (Outcome::Failed, error.to_string()),

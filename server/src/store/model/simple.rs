@@ -6,6 +6,9 @@ use std::sync::Arc;
 use super::operation::{At, Bytes, Fault, Group, How, NAMES, Operation, SPACES};
 use crate::policy::Rights;
 
+/// Entries below a directory that is deleted or moved at once.
+const FEW: usize = 32;
+
 /// What a path holds.
 #[derive(Debug, Clone)]
 pub(super) enum Node {
@@ -26,6 +29,8 @@ pub(super) enum Outcome {
     Refused,
     /// The server failed.
     Failed,
+    /// Not done: the tree is so large that it would take several changes.
+    Large,
 }
 
 /// The beginnings of uploads to a path, by the size and number of the content.
@@ -39,13 +44,15 @@ pub(super) struct Simple {
     pub(super) good: BTreeSet<(usize, u64)>,
     /// Files and the bytes in them that can be continued.
     pub(super) parts: Parts,
-    /// Uploads that were answered, well or not, and those among them whose whole group failed.
+    /// Uploads that were answered, well or not, and those among them of which there may be no record.
     pub(super) logged: usize,
     pub(super) lost: usize,
     /// What the operation at hand brings, where the operation alone does not say it.
     brought: Option<Arc<Bytes>>,
     /// The certificate that it was asked for with.
     certificate: u64,
+    /// Whether a tree may have been deleted and not be reclaimed yet.
+    unlinked: bool,
 }
 
 impl Default for Simple {
@@ -59,6 +66,7 @@ impl Default for Simple {
             lost: 0,
             brought: None,
             certificate: 0,
+            unlinked: false,
         }
     }
 }
@@ -99,18 +107,24 @@ impl At {
 impl Simple {
     /// Does the operations of a group, and compares how each should end with how it did.
     pub(super) fn judge(&mut self, group: &Group, told: &[Told]) -> Result<(), String> {
+        self.unlinked = self.unlinks(group);
         for (operation, told) in group.operations.iter().zip(told) {
             if matches!(
                 operation,
                 Operation::Put { .. } | Operation::PutBlob { .. } | Operation::Continue { .. }
             ) {
                 self.logged += 1;
-                self.lost += usize::from(told.outcome == Outcome::Failed);
+                // A full disk has no room for the record either.
+                let full = matches!(group.fault, Fault::Full(_));
+                self.lost += usize::from(full && told.outcome == Outcome::Failed);
             }
             if told.outcome == Outcome::Failed {
                 if group.fault == Fault::Nothing {
                     return Err(format!("{operation:?} failed: {}", told.what));
                 }
+                continue;
+            }
+            if told.outcome == Outcome::Large {
                 continue;
             }
             let before = self.clone();
@@ -120,12 +134,32 @@ impl Simple {
             if !matches!(outcome, Outcome::Done) {
                 *self = before;
             }
+            let claimed = matches!(operation, Operation::Put { how: How::Claimed, .. });
+            if self.unlinked && claimed && (outcome, told.outcome) == (Outcome::Refused, Outcome::Done) {
+                // A large tree that was deleted or moved is not reclaimed yet.
+                self.claimed(operation);
+                continue;
+            }
             if outcome != told.outcome {
                 let Told { outcome: found, what, .. } = told;
                 return Err(format!("{operation:?} should be {outcome:?} and is {found:?}: {what}"));
             }
         }
+        self.unlinked = false;
         Ok(())
+    }
+
+    /// Whether a group may leave trees that are still to be reclaimed.
+    pub(super) fn unlinks(&self, group: &Group) -> bool {
+        let far =
+            |operation: &Operation| matches!(operation, Operation::Remove { .. } | Operation::Move { .. });
+        self.nodes.len() + group.operations.len() > FEW && group.operations.iter().any(far)
+    }
+
+    fn claimed(&mut self, operation: &Operation) {
+        if let Operation::Put { by, at, piece, mtime, .. } = operation {
+            self.store(*by, at, piece.bytes(), *mtime);
+        }
     }
 
     pub(super) fn rights(&self, who: usize, space: usize) -> Rights {
@@ -151,7 +185,9 @@ impl Simple {
             Operation::Put { by, at, piece, how, mtime, update } => {
                 let rights = self.enter(*by, at.space, STORE)?;
                 self.slot(rights, at)?;
-                if *update && matches!(self.nodes.get(at), Some(Node::File { mtime: there, .. }) if there > mtime) {
+                if *update
+                    && matches!(self.nodes.get(at), Some(Node::File { mtime: there, .. }) if there > mtime)
+                {
                     return Ok(Outcome::Kept);
                 }
                 let bytes = piece.bytes();

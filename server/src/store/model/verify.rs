@@ -35,7 +35,7 @@ const NEVER: &[(&str, &str)] = &[
     ),
     (
         "an entry without a directory",
-        "SELECT count(*) FROM entries WHERE parent <> 0 AND parent NOT IN
+        "SELECT count(*) FROM entries WHERE parent > 0 AND parent NOT IN
              (SELECT id FROM entries WHERE object IS NULL AND target IS NULL)",
     ),
     ("a reference to nothing", "SELECT count(*) FROM pragma_foreign_key_check"),
@@ -84,10 +84,10 @@ pub(super) fn tree(connection: &Connection, data: &Path, simple: &Simple) -> Res
     let mut statement = connection
         .prepare(
             "WITH RECURSIVE up (id, space, path, object, target, mtime) AS (
-                 SELECT id, space, name, object, target, mtime FROM entries WHERE parent = 0
+                 SELECT id, -parent, name, object, target, mtime FROM entries WHERE parent < 0
                  UNION ALL
-                 SELECT entries.id, entries.space, up.path || '/' || name, entries.object, entries.target, entries.mtime
-                 FROM up JOIN entries ON entries.space = up.space AND parent = up.id)
+                 SELECT entries.id, up.space, up.path || '/' || name, entries.object, entries.target, entries.mtime
+                 FROM up JOIN entries ON parent = up.id)
              SELECT spaces.name, path, object, target, mtime FROM up JOIN spaces ON spaces.id = space",
         )
         .map_err(text)?;
@@ -112,7 +112,11 @@ pub(super) fn tree(connection: &Connection, data: &Path, simple: &Simple) -> Res
                 demand(good, || format!("{} reads {}", here(), described(read.as_deref())))?;
             }
             (node, object, target) => {
-                return Err(format!("{} is {object:?}, {target:?}, {time} and should be {}", here(), kind(node)));
+                return Err(format!(
+                    "{} is {object:?}, {target:?}, {time} and should be {}",
+                    here(),
+                    kind(node)
+                ));
             }
         }
         found.insert(at);
@@ -167,7 +171,11 @@ fn rights(real: &Real, simple: &Simple) -> Result<(), String> {
                 let found = spaces::access(connection, caller.identity, &space.parse().unwrap())?.rights();
                 let right = simple.rights(who, number);
                 if found != right {
-                    return Ok(Err(format!("{name} has {:?} in {space}, not {:?}", found.names(), right.names())));
+                    return Ok(Err(format!(
+                        "{name} has {:?} in {space}, not {:?}",
+                        found.names(),
+                        right.names()
+                    )));
                 }
             }
         }
@@ -246,4 +254,3 @@ pub(super) fn nothing_is_left(real: &Real) -> Result<(), String> {
         "marks are left, or parts without rows or files".to_owned()
     })
 }
-
