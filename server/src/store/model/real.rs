@@ -105,9 +105,8 @@ fn template() -> &'static Path {
         Pki::open(&data, pki::authority(&data).unwrap(), Vec::new(), SystemTime::now()).unwrap();
         let connection = schema::open(&data.catalog()).unwrap();
         for (number, name) in NAMES.iter().enumerate() {
-            join(&connection, number, 0).unwrap();
             let name: Name = name.parse().unwrap();
-            let identity = identities::ensure(&connection, &name, 1).unwrap();
+            let identity = join(&connection, number, 0).unwrap();
             spaces::add(&connection, &name, Some(identity), 1).unwrap();
         }
         spaces::add(&connection, &"team".parse().unwrap(), None, 1).unwrap();
@@ -134,9 +133,10 @@ fn fingerprint(who: usize, number: u64) -> Digest {
     Digest::of(format!("{who} {number}").as_bytes())
 }
 
-fn join(connection: &Connection, who: usize, number: u64) -> Result<()> {
+fn join(connection: &Connection, who: usize, number: u64) -> Result<i64> {
     let identity = identities::ensure(connection, &NAMES[who].parse().unwrap(), 1)?;
-    identities::add_certificate(connection, identity, &fingerprint(who, number), 1, i64::MAX)
+    identities::add_certificate(connection, identity, &fingerprint(who, number), 1, i64::MAX)?;
+    Ok(identity)
 }
 
 impl At {
@@ -350,7 +350,7 @@ impl Real {
                 self.issued += 1;
                 self.certificates[*who] = self.issued;
                 let (who, number) = (*who, self.certificates[*who]);
-                self.change(move |connection| join(connection, who, number)).await
+                self.change(move |connection| join(connection, who, number).map(drop)).await
             }
             Operation::Dissolve => self.dissolve().await,
         };
