@@ -117,7 +117,11 @@ class Run:
         yield [remove("p", True), remove("large"), put("a", 300_000), put("one", 20_000)]
         yield [ask("list", path="/alice/tree", recursive=True), get("copy/e/z"), get("long")]
 
-    def serve(self, injector, times):
+    def serve_until_the_fault(self, injector, times):
+        """The same, with kill -9 right after the answers to the burst in which something failed."""
+        return self.serve(injector, times, until_the_fault=True)
+
+    def serve(self, injector, times, until_the_fault=False):
         """A start, all requests, the end; then everything is looked at without a fault."""
         server = self.copy_of_template()
         operations, running = [], True
@@ -134,6 +138,8 @@ class Run:
                 connection = connection or server.connect("alice", timeout=20)
                 operations += burst
                 connection.exchange([one.exchange for one in burst])
+                if until_the_fault and self.injector.failed():
+                    running = False
             except TimeoutError as error:
                 self.violation("no answer", error)
                 break
@@ -144,7 +150,7 @@ class Run:
                     running = False
                     self.report.count("stops because of a fault")
                     self.check_message(server, f"it ended with {server.process.returncode}")
-        if running and times == 1:
+        if running and times == 1 and not until_the_fault:
             self.must_go_on(server)
         fired = self.injector.failed()
         if running:
@@ -375,13 +381,12 @@ def is_possible(inject):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--step", type=int, default=1, help="on average, fail every so many calls")
-    parser.add_argument("--seconds", type=float, default=1e9, help="stop after this")
-    parser.add_argument("--works", default="serve,first_start,backup,get,join")
+    parser.add_argument("--seconds", type=float, default=1e9, help="share so much time among all kinds of faults")
+    parser.add_argument("--works", default="serve,serve_until_the_fault,first_start,backup,get,join")
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--figures", help="append the figures to this file")
     given = parser.parse_args()
-    given.end = time.monotonic() + given.seconds
     print(f"seed {given.seed}", flush=True)
     report = Report("faults")
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # nothing here needs a real disk
@@ -390,11 +395,12 @@ def main():
             print("skipped: this system does not let a program watch another one's system calls (seccomp)")
             return
         run = Run(given, report, workplace.path)
-        for work in given.works.split(","):
-            for mode in given.modes.split(","):
-                run.every_call(getattr(run, work), mode)
-        if "sync" in given.modes and "serve" in given.works:
-            run.every_call(run.serve, "sync", times=3)
+        cases = [(work, mode, 1) for work in given.works.split(",") for mode in given.modes.split(",")]
+        cases += [("serve", "sync", 3)] if "sync" in given.modes else []
+        begun = time.monotonic()
+        for number, (work, mode, times) in enumerate(cases):
+            given.end = begun + given.seconds * (number + 1) / len(cases)
+            run.every_call(getattr(run, work), mode, times)
     sys.exit(report.finish(given.figures))
 
 

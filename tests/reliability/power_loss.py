@@ -268,6 +268,8 @@ class Replay:
                 self.case = f"{self.recording.kind}, record {position}, {kind} of {position - begin} unflushed writes"
                 self.look(position)
                 self.report.count(f"power cuts on {self.recording.kind}")
+                if self.report.figures[f"power cuts on {self.recording.kind}"] % 100 == 0:
+                    print(f"{self.case}: {len(self.report.violations)} violations so far", flush=True)
 
     def lose(self, begin, position, kind):
         """Writes that part of the records after the last flush which survives."""
