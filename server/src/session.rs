@@ -430,7 +430,7 @@ impl Replying<'_> {
                     other => {
                         let span = info_span!("request", request = number);
                         let knows_working = self.busy.knows_working.load(Ordering::Relaxed);
-                        let waiting = Waiting::new(self.writer, &self.busy.cut, knows_working);
+                        let waiting = Waiting::new(self.state, self.writer, &self.busy.cut, knows_working);
                         let serving = request::serve(self.state, self.caller, self.prefixes, waiting, other);
                         let outcome = serving.instrument(span).await?;
                         self.served.send_modify(|served| *served += 1);

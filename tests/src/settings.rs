@@ -13,6 +13,7 @@ pub struct Settings {
     max_connections: Option<usize>,
     keep: Option<Duration>,
     yield_after: Option<Duration>,
+    copy_limit: Option<usize>,
     metrics: bool,
     json_log: bool,
 }
@@ -88,6 +89,13 @@ impl Settings {
         self
     }
 
+    /// The most entries that one request may copy.
+    #[must_use]
+    pub fn copy_limit(mut self, most: usize) -> Self {
+        self.copy_limit = Some(most);
+        self
+    }
+
     /// The configuration file.
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
@@ -99,6 +107,9 @@ impl Settings {
         }
         if let Some(time) = self.yield_after {
             writeln!(text, "uploads.yield_after = {:?}", time.as_secs_f64()).unwrap();
+        }
+        if let Some(most) = self.copy_limit {
+            writeln!(text, "trees.copy_limit = {most}").unwrap();
         }
         if self.metrics {
             text.push_str("metrics.listen = \"127.0.0.1:0\"\n");

@@ -13,7 +13,7 @@ mod serve;
 mod space;
 mod status;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -24,6 +24,7 @@ use crate::data::backup::BackupError;
 use crate::data::{DataDirectory, DataError};
 use crate::error::Error;
 use crate::store::schema::{self, OpenError};
+use crate::store::turnstile;
 
 /// The Sealift server: files in, files out, over mutual TLS, with nothing to understand about certificates.
 #[derive(Debug, Parser)]
@@ -96,6 +97,7 @@ fn transact<T>(
     connection: &mut Connection,
     work: impl FnOnce(&Connection) -> crate::error::Result<T>,
 ) -> anyhow::Result<T> {
+    let _passage = connection.path().and_then(|catalog| turnstile::pass(Path::new(catalog)));
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let value = work(&transaction)?;
     transaction.commit()?;

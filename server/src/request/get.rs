@@ -60,7 +60,7 @@ impl Carried {
 
 /// Looks up files in one go: up to the first that is not in the catalog, as far as there is room in memory.
 pub async fn find_all(state: &Arc<State>, caller: &Caller, gets: &VecDeque<Get>) -> Result<Vec<Found>> {
-    let guard = Arc::new(state.blobs.guard().await);
+    let guard = Arc::new(state.blobs.guard());
     let (here, wanted, blobs, guarded) = (caller.clone(), gets.clone(), state.blobs.clone(), guard.clone());
     let look = move |connection: &Connection| {
         let (mut found, mut held) = (Vec::with_capacity(wanted.len()), 0);

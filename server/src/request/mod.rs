@@ -36,8 +36,8 @@ use crate::store::catalog::{Held, Pending};
 use crate::store::entries::{self, Place};
 use crate::store::{Trees, spaces};
 
-/// How often a client is told that the server is working for it.
-const SIGN: Duration = Duration::from_secs(5);
+/// How often a client is told that the server is working for it, within the time that it waits for an answer.
+const SIGNS: u32 = 6;
 
 /// What a request without a body changes in the tree of files, in a transaction.
 pub type Change = Box<dyn FnOnce(&Connection, &Caller) -> Result<Reply> + Send>;
@@ -87,13 +87,17 @@ pub struct Waiting<'a> {
     cut: &'a AtomicBool,
     /// Whether the client knows the reply that says that the server is working.
     knows_working: bool,
-    told: Instant,
+    /// When it was told last that the server is working.
+    told: Option<Instant>,
+    /// How long it is waited between two signs.
+    pause: Duration,
 }
 
 impl<'a> Waiting<'a> {
     /// A client that has just asked.
-    pub fn new(writer: &'a mut Writer, cut: &'a AtomicBool, knows_working: bool) -> Self {
-        Self { writer, cut, knows_working, told: Instant::now() }
+    pub fn new(state: &State, writer: &'a mut Writer, cut: &'a AtomicBool, knows_working: bool) -> Self {
+        let pause = state.config().timeouts.stall() / SIGNS;
+        Self { writer, cut, knows_working, told: None, pause }
     }
 
     /// Tells the client now and then how many entries are done. Fails if the client is gone, which cancels its request.
@@ -101,8 +105,8 @@ impl<'a> Waiting<'a> {
         if self.cut.load(Ordering::Relaxed) {
             return Err(StreamError::Closed.into());
         }
-        if self.knows_working && self.told.elapsed() >= SIGN {
-            self.told = Instant::now();
+        if self.knows_working && self.told.is_none_or(|told| told.elapsed() >= self.pause) {
+            self.told = Some(Instant::now());
             self.writer.push(&Reply::Working { entries })?;
             self.writer.flush().await?;
         }

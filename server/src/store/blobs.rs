@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use sealift_protocol::Digest;
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
+pub use super::gate::Guard;
+use super::gate::{Gate, Removal};
 use super::holds::{Hold, Holds};
 use super::incoming::Incoming;
 use super::objects::Extent;
@@ -19,8 +20,8 @@ use crate::monitor::meter::{Counter, Histogram};
 /// The blobs of a data directory. Clones share it.
 ///
 /// The collector must not remove a file between a look into the catalog and the opening of that file, nor between the
-/// placing of a file and the commit that refers to it. Whoever does one of these holds a [`Guard`]; the collector
-/// waits for them all. Another process, which can hold no guard, keeps the collector away by [`keep_files`].
+/// placing of a file and the commit that refers to it. Whoever does one of these holds a [`Guard`], see
+/// [`gate`](super::gate). Another process, which can hold no guard, keeps the collector away by [`keep_files`].
 #[derive(Debug, Clone)]
 pub struct Blobs {
     blobs: Arc<PathBuf>,
@@ -28,7 +29,7 @@ pub struct Blobs {
     holds: Holds,
     abandoned: Arc<Mutex<BTreeSet<Digest>>>,
     coming: Arc<Mutex<Option<Digest>>>,
-    gate: Arc<RwLock<()>>,
+    gate: Gate,
     lock: Arc<File>,
     meter: Arc<Meter>,
 }
@@ -59,15 +60,11 @@ pub struct Leftover {
     pub modified: SystemTime,
 }
 
-/// Keeps the collector away while it lives. Short-lived: it spans a commit or the opening of a file, not a transfer.
-#[derive(Debug)]
-pub struct Guard(#[allow(dead_code)] OwnedRwLockReadGuard<()>);
-
-/// The collector's turn.
+/// The collector's turn with some files.
 #[derive(Debug)]
 pub struct Sweep {
     lock: Arc<File>,
-    _gate: OwnedRwLockWriteGuard<()>,
+    removal: Removal,
 }
 
 /// A file that is being written beside the transaction that needs it.
@@ -100,9 +97,16 @@ fn collector_lock(data: &Path) -> Result<(File, PathBuf)> {
     Ok((lock, path))
 }
 
+impl Sweep {
+    /// Returns true if the file of `digest` may be taken away.
+    pub fn has(&self, digest: &Digest) -> bool {
+        self.removal.has(digest)
+    }
+}
+
 impl Drop for Sweep {
     fn drop(&mut self) {
-        // Before the gate opens. Should it fail, nothing is collected any more, and nothing is lost.
+        // Should it fail, nothing is collected any more, and nothing is lost.
         let _ = self.lock.unlock();
     }
 }
@@ -127,7 +131,7 @@ impl Blobs {
             holds: Holds::starting_at(next),
             abandoned: Arc::default(),
             coming: Arc::default(),
-            gate: Arc::default(),
+            gate: Gate::default(),
             meter: Arc::default(),
         })
     }
@@ -151,20 +155,21 @@ impl Blobs {
     }
 
     /// Keeps the collector away.
-    pub async fn guard(&self) -> Guard {
-        Guard(self.gate.clone().read_owned().await)
+    pub fn guard(&self) -> Guard {
+        self.gate.guard()
     }
 
-    /// The same where nothing can be awaited; `None` if the collector has its turn or waits for it.
-    pub(super) fn try_guard(&self) -> Option<Guard> {
-        self.gate.clone().try_read_owned().ok().map(Guard)
+    /// Waits until all guards are gone that there are now: nobody who has looked into the catalog before is about to open
+    /// a file.
+    pub async fn grace(&self) {
+        self.gate.grace().await;
     }
 
-    /// Waits until nobody holds a guard, and keeps others from taking one; `None` while another process keeps the files.
-    pub async fn sweep(&self) -> Result<Option<Sweep>> {
-        let _gate = self.gate.clone().write_owned().await;
+    /// Takes the files of those of `digests` that nobody is placing; `None` while another process keeps the files. What the
+    /// catalog says of them has to be looked up while the result lives, and its writer must not be waited for.
+    pub fn sweep(&self, digests: impl IntoIterator<Item = Digest>) -> Result<Option<Sweep>> {
         match self.lock.try_lock() {
-            Ok(()) => Ok(Some(Sweep { lock: self.lock.clone(), _gate })),
+            Ok(()) => Ok(Some(Sweep { lock: self.lock.clone(), removal: self.gate.remove(digests) })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(Error::file(Path::new("gc.lock"))(error)),
         }
@@ -238,7 +243,8 @@ impl Blobs {
 
     /// Makes an upload a blob: durable when this returns. The guard must live until the catalog refers to it, the hold
     /// until the catalog has forgotten the upload.
-    pub fn place(&self, mut incoming: Incoming, digest: &Digest, _guard: &Guard) -> Result<Hold> {
+    pub fn place(&self, mut incoming: Incoming, digest: &Digest, guard: &Guard) -> Result<Hold> {
+        guard.place(digest);
         self.timed(|| incoming.sync())?;
         let target = self.path(digest);
         let directory = target.parent().unwrap_or(&self.blobs);
@@ -276,8 +282,11 @@ impl Blobs {
     }
 
     /// Takes a blob's file away. Returns the path under which it waits to be deleted, since deleting a large file takes
-    /// longer than others should have to wait; `None` if there was no such file.
-    pub fn take_away(&self, digest: &Digest, _sweep: &Sweep) -> Result<Option<PathBuf>> {
+    /// longer than others should have to wait; `None` if there was no such file. The sweep must have it.
+    pub fn take_away(&self, digest: &Digest, sweep: &Sweep) -> Result<Option<PathBuf>> {
+        if !sweep.has(digest) {
+            return Ok(None);
+        }
         let path = self.path(digest);
         let aside = self.incoming.join(format!("{}.gone", self.holds.number()));
         match fs::rename(&path, &aside) {
@@ -454,7 +463,7 @@ mod tests {
         let digest = Digest::of(content);
         let mut incoming = blobs.receive().unwrap();
         incoming.write_all(content).unwrap();
-        blobs.place(incoming, &digest, &blobs.guard().await).unwrap();
+        blobs.place(incoming, &digest, &blobs.guard()).unwrap();
         digest
     }
 
@@ -469,7 +478,7 @@ mod tests {
         ];
         for offset in 0..=7 {
             let mut text = String::new();
-            let guard = blobs.guard().await;
+            let guard = blobs.guard();
             let mut reader = blobs.read(&extents, offset, &guard).unwrap();
             reader.read_to_string(&mut text).unwrap();
             assert_eq!(text, "bcdghif"[usize::try_from(offset).unwrap()..]);
@@ -482,7 +491,7 @@ mod tests {
         let digest = place(&blobs, b"abcdef").await;
         fs::write(blobs.path(&digest), b"abc").unwrap();
         let extents = [Extent { blob: digest, offset: 0, length: 6 }];
-        let mut reader = blobs.read(&extents, 0, &blobs.guard().await).unwrap();
+        let mut reader = blobs.read(&extents, 0, &blobs.guard()).unwrap();
         let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }

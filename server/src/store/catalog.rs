@@ -16,6 +16,7 @@ use tracing::error;
 use super::Blobs;
 use super::packs::{Pack, Placement};
 use super::schema::{self, OpenError};
+use super::turnstile::Turnstile;
 use crate::error::{Error, Result};
 use crate::monitor::meter::{Counter, GROUPS, Histogram};
 
@@ -192,8 +193,8 @@ impl Catalog {
         let thread = thread::Builder::new()
             .name("catalog".into())
             .spawn({
-                let meter = meter.clone();
-                move || runtime.block_on(write(connection, committing, changes, blobs, &meter))
+                let (meter, turnstile) = (meter.clone(), Turnstile::open(path));
+                move || runtime.block_on(write(connection, committing, changes, blobs, &meter, &turnstile))
             })
             .map_err(failed)?;
         Ok((Self { path: Arc::new(path.to_owned()), writer, readers: Arc::default(), meter }, thread))
@@ -325,9 +326,11 @@ async fn write(
     mut changes: mpsc::Receiver<Box<dyn Change>>,
     blobs: Blobs,
     meter: &Meter,
+    turnstile: &Turnstile,
 ) {
     let mut group = Vec::new();
     while gather(&mut changes, &mut group).await {
+        turnstile.let_others_pass();
         let begun = std::time::Instant::now();
         let committed = commit(&mut connection, &committing, &blobs, &mut group);
         meter.durations.time(begun.elapsed());

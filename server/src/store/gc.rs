@@ -1,9 +1,8 @@
 //! Garbage collection: removes the files of blobs that nothing refers to.
 //!
 //! The transaction that drops the last reference marks the blob as garbage. The collector takes marked files away
-//! while nobody holds a [`Guard`](super::blobs::Guard): no download is between its look into the catalog and the
-//! opening of the file, and no upload between the placing of a file and its commit. A download that has the file open
-//! reads on. Files that no row knows are what a crash left between placing and commit; they are looked for after each
+//! when everybody is gone who was about to open a file by then, and leaves alone what somebody is placing, see
+//! [`gate`](super::gate). A download that has the file open reads on. The collector waits for others, others not for it. Files that no row knows are what a crash left between placing and commit; they are looked for after each
 //! start, and when an administrator asks. What uploads left in `incoming/` is collected beside it, see [`parts`], and packs of which little
 //! is needed are dissolved, see [`packs`].
 //!
@@ -12,6 +11,7 @@
 //! knows what its transfers are about.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -21,11 +21,11 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tracing::{debug, error, info};
 
-use super::{Blobs, Catalog, facts, packs, parts};
+use super::{Blobs, Catalog, facts, objects, packs, parts};
 use crate::config::Live;
 use crate::error::{Error, Result};
 
-/// Files that are taken away in one turn, while others wait for a guard.
+/// Files that are taken away in one turn.
 const TURN: usize = 64;
 
 /// How often it is looked for parts of uploads that have become too old, at least.
@@ -94,8 +94,8 @@ pub async fn run(catalog: Catalog, blobs: Blobs, wake: Arc<Notify>, settings: Li
 /// Removes all that nobody needs; on demand, files that no row knows as well.
 pub async fn everything(catalog: &Catalog, blobs: &Blobs, keep: Duration, orphans: bool) -> Outcome {
     let files = async {
-        if orphans && !adopt_orphans(catalog, blobs).await? {
-            return Ok(None);
+        if orphans {
+            adopt_orphans(catalog, blobs).await?;
         }
         packs::dissolve(catalog, blobs).await?;
         collect(catalog, blobs).await
@@ -113,47 +113,96 @@ pub async fn everything(catalog: &Catalog, blobs: &Blobs, keep: Duration, orphan
     }
 }
 
-/// Removes all that is marked, and files whose commits failed. `None` while another process keeps the files.
+/// Removes all that is marked, and files whose commits failed. `None` while another process keeps the files. Nobody waits
+/// for it but uploads of the very contents that are being removed.
 pub async fn collect(catalog: &Catalog, blobs: &Blobs) -> Result<Option<Collected>> {
     let mut collected = Collected::default();
-    // Looked at beforehand, so that nobody waits for nothing.
-    while !blobs.abandoned(1).is_empty() || !catalog.read(marked).await?.is_empty() {
-        let Some(sweep) = blobs.sweep().await? else { return Ok(None) };
+    loop {
         let abandoned = blobs.abandoned(TURN);
-        let looked_at = abandoned.clone();
-        let (marked, unneeded) = catalog
-            .read(move |connection| Ok((marked(connection)?, unknown(connection, abandoned)?)))
-            .await?;
-        let mut aside = Vec::new();
-        for digest in marked.iter().chain(&unneeded) {
-            aside.extend(blobs.take_away(digest, &sweep)?);
+        let marked = catalog.read(marked).await?;
+        if marked.is_empty() && abandoned.is_empty() {
+            return Ok(Some(collected));
         }
-        blobs.forget_abandoned(&looked_at);
+        // Nobody who comes from now on can find them.
+        blobs.grace().await;
+        let (here, catalog_here) = (blobs.clone(), catalog.clone());
+        let turn = blocking(move || take_away(&catalog_here, &here, marked, abandoned)).await?;
+        let Some(Taken { marked, abandoned, aside }) = turn else { return Ok(None) };
+        if marked.is_empty() && abandoned == 0 {
+            // Somebody is placing all of these, and calls the collector when that is done.
+            return Ok(Some(collected));
+        }
         let cleared = if marked.is_empty() {
             Ok(())
         } else {
             catalog.write(move |connection| clear(connection, &marked)).await
         };
-        drop(sweep);
         debug!(files = aside.len(), "collected garbage");
-        let deleting = tokio::task::spawn_blocking(move || {
+        let deleting = blocking(move || {
             aside.iter().try_fold(Collected::default(), |gone, path| {
                 let bytes = fs::metadata(path).map_err(Error::file(path))?.len();
                 fs::remove_file(path).map_err(Error::file(path))?;
-                Ok::<_, Error>(gone.and(Collected { files: 1, bytes }))
+                Ok(gone.and(Collected { files: 1, bytes }))
             })
         });
-        collected = collected.and(deleting.await.map_err(|_| Error::Stopped)??);
+        collected = collected.and(deleting.await?);
         // Not before: a full disk needs the room.
         cleared?;
     }
-    Ok(Some(collected))
+}
+
+/// A row of the garbage.
+type Marked = (i64, Digest);
+
+/// What a turn of the collector has taken away.
+struct Taken {
+    marked: Vec<Marked>,
+    /// How many of the files whose commits failed have been looked at.
+    abandoned: usize,
+    /// Where the files wait to be deleted.
+    aside: Vec<PathBuf>,
+}
+
+/// Takes away the files of what is still marked, all of it with the same numbers: what has another number by now was needed
+/// in between, and a reader may have found it. Takes away those of abandoned files that the catalog does not know. `None`
+/// while another process keeps the files.
+fn take_away(
+    catalog: &Catalog,
+    blobs: &Blobs,
+    marked: Vec<Marked>,
+    abandoned: Vec<Digest>,
+) -> Result<Option<Taken>> {
+    let digests = marked.iter().map(|(_, digest)| digest).chain(&abandoned).copied();
+    let Some(sweep) = blobs.sweep(digests)? else { return Ok(None) };
+    let (marked, abandoned, unneeded) = catalog.read_here(|connection| {
+        let mut statement = connection.prepare_cached("SELECT 1 FROM garbage WHERE id = ?1")?;
+        let mut still = Vec::new();
+        for (id, digest) in marked.into_iter().filter(|(_, digest)| sweep.has(digest)) {
+            if statement.exists([id])? {
+                still.push((id, digest));
+            }
+        }
+        let abandoned: Vec<_> = abandoned.into_iter().filter(|digest| sweep.has(digest)).collect();
+        let unneeded = unknown(connection, abandoned.clone())?;
+        Ok((still, abandoned, unneeded))
+    })?;
+    let mut aside = Vec::new();
+    for digest in marked.iter().map(|(_, digest)| digest).chain(&unneeded) {
+        aside.extend(blobs.take_away(digest, &sweep)?);
+    }
+    blobs.forget_abandoned(&abandoned);
+    Ok(Some(Taken { marked, abandoned: abandoned.len(), aside }))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Stopped)?
 }
 
 /// Takes the marks off files that have gone.
-fn clear(connection: &Connection, marked: &[Digest]) -> Result<()> {
-    let mut statement = connection.prepare_cached("DELETE FROM garbage WHERE digest = ?1")?;
-    marked.iter().try_for_each(|digest| statement.execute([digest.as_bytes()]).map(drop))?;
+fn clear(connection: &Connection, marked: &[Marked]) -> Result<()> {
+    // By its number: what has come back and gone again meanwhile has another.
+    let mut statement = connection.prepare_cached("DELETE FROM garbage WHERE id = ?1")?;
+    marked.iter().try_for_each(|(id, _)| statement.execute([id]).map(drop))?;
     Ok(())
 }
 
@@ -191,37 +240,30 @@ fn answer(connection: &Connection, asked: String, outcome: Outcome) -> Result<()
     facts::set(connection, facts::GC_ANSWER, &answer)
 }
 
-/// Marks files that no row knows. Returns `false` if another process keeps the files.
-async fn adopt_orphans(catalog: &Catalog, blobs: &Blobs) -> Result<bool> {
+/// Marks files that no row knows. One that an upload has just placed is unmarked by its commit, and not collected before.
+async fn adopt_orphans(catalog: &Catalog, blobs: &Blobs) -> Result<()> {
     for number in 0..=u8::MAX {
         let here = blobs.clone();
-        // During a sweep no upload is between placing and commit, so a file without a row is nobody's.
-        let Some(sweep) = blobs.sweep().await? else { return Ok(false) };
-        let files = tokio::task::spawn_blocking(move || here.in_directory(number)).await;
-        let files = files.map_err(|_| Error::Stopped)??;
+        let files = blocking(move || here.in_directory(number)).await?;
         let orphans = catalog.read(move |connection| unknown(connection, files)).await?;
-        if orphans.is_empty() {
-            continue;
+        for some in orphans.chunks(TURN) {
+            info!(files = some.len(), "found files that an interrupted run left");
+            let some = some.to_vec();
+            let mark = move |connection: &Connection| {
+                some.iter().try_for_each(|digest| objects::discard(connection, digest))
+            };
+            catalog.write(mark).await?;
         }
-        info!(files = orphans.len(), "found files that an interrupted run left");
-        catalog
-            .write(move |connection| {
-                let mut statement =
-                    connection.prepare_cached("INSERT OR IGNORE INTO garbage (digest) VALUES (?1)")?;
-                orphans.iter().try_for_each(|digest| statement.execute([digest.as_bytes()]).map(drop))?;
-                Ok(())
-            })
-            .await?;
-        drop(sweep);
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Garbage that has not come back to life, up to a turn's worth.
-fn marked(connection: &Connection) -> Result<Vec<Digest>> {
-    let mut statement = connection.prepare_cached("SELECT digest FROM garbage LIMIT ?1")?;
-    let rows = statement
-        .query_map([i64::try_from(TURN).unwrap_or(i64::MAX)], |row| row.get(0).map(Digest::from_bytes))?;
+fn marked(connection: &Connection) -> Result<Vec<Marked>> {
+    let mut statement = connection.prepare_cached("SELECT id, digest FROM garbage LIMIT ?1")?;
+    let rows = statement.query_map([i64::try_from(TURN).unwrap_or(i64::MAX)], |row| {
+        Ok((row.get(0)?, Digest::from_bytes(row.get(1)?)))
+    })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

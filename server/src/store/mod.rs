@@ -11,6 +11,7 @@ pub mod entries;
 pub mod facts;
 #[cfg(test)]
 mod fixture;
+mod gate;
 pub mod gc;
 pub mod holds;
 pub mod identities;
@@ -23,6 +24,7 @@ pub mod parts;
 pub mod schema;
 pub mod spaces;
 pub mod transfers;
+pub mod turnstile;
 pub mod upkeep;
 pub mod verification;
 

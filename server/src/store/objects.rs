@@ -112,9 +112,7 @@ pub fn within_reach(
     size: u64,
 ) -> Result<Option<ObjectId>> {
     let nearest = connection
-        .prepare_cached(
-            "SELECT id, digest, size, suspect FROM objects WHERE digest >= ?1 ORDER BY digest LIMIT 1",
-        )?
+        .prepare_cached(NEAREST)?
         .query_row([digest.as_bytes()], |row| {
             let is_good = !row.get::<_, bool>(3)? && row.get::<_, i64>(2)? == size.cast_signed();
             Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)? == *digest.as_bytes() && is_good))
@@ -122,24 +120,35 @@ pub fn within_reach(
         .optional()?;
     // Behind the last digest there is none; the spaces are asked all the same.
     let (id, is_wanted) = nearest.unwrap_or((0, false));
-    let sql = format!(
-        "{READABLE} SELECT max(EXISTS (
-             SELECT 1 FROM entries WHERE entries.object = ?2 AND entries.space = readable.space)) FROM readable"
-    );
     let is_readable = connection
-        .prepare_cached(&sql)?
+        .prepare_cached(&reachable())?
         .query_row([identity, id], |row| Ok(row.get::<_, Option<bool>>(0)?.unwrap_or(false)))?;
     Ok((is_wanted && is_readable).then_some(ObjectId(id)))
 }
 
+/// The content with the first digest that is not smaller.
+const NEAREST: &str =
+    "SELECT id, digest, size, suspect FROM objects WHERE digest >= ?1 ORDER BY digest LIMIT 1";
+
+/// Whether a content has a name in any space that an identity may read. No space is left out once there is one.
+fn reachable() -> String {
+    format!(
+        "{READABLE} SELECT max(EXISTS (
+             SELECT 1 FROM entries WHERE entries.object = ?2 AND entries.space = readable.space)) FROM readable"
+    )
+}
+
 /// Whether a content of this size is within the identity's reach, so that hashing first can save the transfer.
 pub fn size_within_reach(connection: &Connection, identity: i64, size: u64) -> Result<bool> {
-    let sql = format!(
+    Ok(connection.prepare_cached(&size_reachable())?.exists(params![identity, size.cast_signed()])?)
+}
+
+fn size_reachable() -> String {
+    format!(
         "{READABLE} SELECT 1 FROM readable WHERE EXISTS (
              SELECT 1 FROM entries JOIN objects ON objects.id = entries.object
              WHERE entries.space = readable.space AND entries.size = ?2 AND NOT suspect)"
-    );
-    Ok(connection.prepare_cached(&sql)?.exists(params![identity, size.cast_signed()])?)
+    )
 }
 
 /// Takes a content that did not verify out of reach, so that the next upload of it puts its bytes in place again.
@@ -260,3 +269,6 @@ fn insert(connection: &Connection, digest: &Digest, size: u64) -> Result<ObjectI
         .execute(params![digest.as_bytes(), size.cast_signed()])?;
     Ok(ObjectId(connection.last_insert_rowid()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,8 +68,7 @@ impl Pack {
         if contents.clone().map(|(_, _, data)| data.len()).sum::<usize>() < LEAST {
             return Ok(None);
         }
-        // The collector is at work, and may be waiting for this very thread.
-        let Some(guard) = blobs.try_guard() else { return Ok(None) };
+        let guard = blobs.guard();
         let (mut bytes, mut runs, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         for (number, digest, data) in contents {
             if bytes.len() < MOST && seen.insert(digest) && objects::find(connection, digest)?.is_none() {
@@ -126,11 +125,13 @@ pub async fn dissolve(catalog: &Catalog, blobs: &Blobs) -> Result<usize> {
     let mut gone = 0;
     for &blob in &thinned {
         // Until the bytes are read: somebody else may take the last of them away.
-        let (guard, here) = (blobs.guard().await, blobs.clone());
+        let (guard, here) = (blobs.guard(), blobs.clone());
         let Some(rest) = catalog.read(move |connection| rest(connection, &here, blob, &guard)).await? else {
             continue;
         };
-        catalog.write(move |connection| rest.keep(connection)).await?;
+        for few in rest.split() {
+            catalog.write(move |connection| few.keep(connection)).await?;
+        }
         gone += 1;
     }
     catalog
@@ -193,6 +194,24 @@ pub(super) fn rest(
 }
 
 impl Rest {
+    /// In portions that do not keep the writer for long.
+    fn split(self) -> Vec<Self> {
+        const BYTES: usize = 512 * 1024;
+        let mut portions = vec![Self { blob: self.blob, contents: Vec::new() }];
+        let mut bytes = 0;
+        for content in self.contents {
+            if bytes > BYTES {
+                portions.push(Self { blob: self.blob, contents: Vec::new() });
+                bytes = 0;
+            }
+            bytes += content.3.len();
+            if let Some(portion) = portions.last_mut() {
+                portion.contents.push(content);
+            }
+        }
+        portions
+    }
+
     pub(super) fn keep(self, connection: &Connection) -> Result<()> {
         for (object, extent, digest, data) in self.contents {
             // It may have gone meanwhile, and its number may be another's.

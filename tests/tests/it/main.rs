@@ -11,6 +11,7 @@ mod deletion;
 mod hostile;
 mod identity;
 mod joining;
+mod large;
 mod links;
 mod log;
 mod many;

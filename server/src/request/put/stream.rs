@@ -117,7 +117,7 @@ fn silent(upload: &Upload<'_>) -> Failure {
 
 /// Makes a received file a blob.
 async fn place(upload: &Upload<'_>, incoming: Incoming, digest: Digest) -> Result<Brought> {
-    let guard = upload.state.blobs.guard().await;
+    let guard = upload.state.blobs.guard();
     let blobs = upload.state.blobs.clone();
     let placed = tokio::task::spawn_blocking(move || {
         let hold = blobs.place(incoming, &digest, &guard)?;

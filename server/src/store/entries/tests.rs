@@ -1,4 +1,5 @@
 mod listing;
+mod slices;
 mod trees;
 
 use sealift_protocol::ErrorCode;

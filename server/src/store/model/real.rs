@@ -370,7 +370,7 @@ impl Real {
     /// What the collector does with one pack, up to the change that it submits.
     async fn dissolve(&self) -> Submitted {
         let blobs = self.state().blobs.clone();
-        let guard = blobs.guard().await;
+        let guard = blobs.guard();
         let look = |connection: &Connection| {
             let thinned = packs::thinned(connection)?.into_iter().next();
             Ok(thinned
@@ -392,7 +392,7 @@ impl Real {
     }
 
     async fn place_incoming(&self, incoming: crate::store::incoming::Incoming, bytes: &Bytes) -> Brought {
-        let guard = self.state().blobs.guard().await;
+        let guard = self.state().blobs.guard();
         let hold = self.state().blobs.place(incoming, &bytes.digest, &guard).unwrap();
         Brought::Blob(guard, hold)
     }

@@ -108,7 +108,7 @@ impl Fixture {
     }
 
     async fn holds(&self, data: &[u8]) -> bool {
-        let guard = self.blobs.guard().await;
+        let guard = self.blobs.guard();
         match self.bytes(data).await {
             Bytes::Inline(found) => found == data,
             Bytes::Extents(extents) => self.blobs.packs(&guard).read(&extents).unwrap() == data,

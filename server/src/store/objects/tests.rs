@@ -1,0 +1,95 @@
+use rusqlite::StatementStatus;
+
+use super::*;
+use crate::store::{identities, schema, spaces};
+
+/// A catalog with two identities, 1 and 2, who have spaces 1 and 2 and may read nothing else.
+fn catalog() -> (tempfile::TempDir, Connection) {
+    let dir = tempfile::tempdir().unwrap();
+    let connection = schema::open(&dir.path().join("catalog.db")).unwrap();
+    for name in ["alice", "bob"] {
+        let name = name.parse().unwrap();
+        let identity = identities::ensure(&connection, &name, 1).unwrap();
+        spaces::add(&connection, &name, Some(identity), 1).unwrap();
+    }
+    (dir, connection)
+}
+
+/// Stores a content of some bytes under so many names.
+fn store(connection: &Connection, space: i64, content: &str, names: u32) -> Digest {
+    let digest = Digest::of(content.as_bytes());
+    let object = keep_inline(connection, &digest, content.as_bytes()).unwrap();
+    for number in 0..names {
+        connection
+            .execute(
+                "INSERT INTO entries
+                     (space, parent, name, key, object, size, mtime, executable, stored_at, identity)
+                 VALUES (?1, -?1, ?2, ?2, ?3, (SELECT size FROM objects WHERE id = ?3), 0, 0, 0, 1)",
+                params![space, format!("{content} {number}"), object.0],
+            )
+            .unwrap();
+    }
+    digest
+}
+
+/// The work that identity 1's question after a content costs, in steps of SQLite's machine, and the answer.
+fn ask(connection: &Connection, digest: &Digest, size: u64) -> (Vec<i32>, bool) {
+    let statements = [NEAREST.to_owned(), reachable()];
+    for sql in &statements {
+        connection.prepare_cached(sql).unwrap().reset_status(StatementStatus::VmStep);
+    }
+    let found = within_reach(connection, 1, digest, size).unwrap().is_some();
+    let steps = |sql: &String| connection.prepare_cached(sql).unwrap().get_status(StatementStatus::VmStep);
+    (statements.iter().map(steps).collect(), found)
+}
+
+/// A claim must not tell whether others have a content: not by its answer, and not by how long it takes.
+#[test]
+fn the_work_of_a_claim_does_not_depend_on_what_others_have() {
+    let (_dir, connection) = catalog();
+    let once = store(&connection, 2, "a content", 1);
+    let often = store(&connection, 2, "another content", 3000);
+    for number in 0..300 {
+        store(&connection, 2, &format!("{number}"), 1);
+    }
+    let unknown = (0..50).map(|number| Digest::of(format!("unknown {number}").as_bytes()));
+    let (work, found) = ask(&connection, &once, 9);
+    assert!(!found && work.iter().all(|steps| *steps > 0), "{work:?}");
+    for digest in unknown.chain([once, often]) {
+        assert_eq!(ask(&connection, &digest, 9), (work.clone(), false), "{digest}");
+    }
+    let own = store(&connection, 1, "a content", 1);
+    assert!(ask(&connection, &own, 9).1);
+    assert!(!ask(&connection, &own, 8).1, "of another size it is another content");
+    suspect(&connection, &own).unwrap();
+    assert!(!ask(&connection, &own, 9).1);
+}
+
+#[test]
+fn the_work_of_a_plan_does_not_depend_on_what_others_have() {
+    let (_dir, connection) = catalog();
+    let sql = size_reachable();
+    let ask = |size| {
+        connection.prepare_cached(&sql).unwrap().reset_status(StatementStatus::VmStep);
+        let found = size_within_reach(&connection, 1, size).unwrap();
+        (connection.prepare_cached(&sql).unwrap().get_status(StatementStatus::VmStep), found)
+    };
+    let (work, _) = ask(4);
+    for number in 1000..2000 {
+        store(&connection, 2, &format!("{number}"), 1);
+    }
+    assert!(work > 0);
+    assert_eq!(ask(4), (work, false));
+    store(&connection, 1, "mine", 1);
+    assert!(ask(4).1);
+}
+
+/// The digest behind the last one has no neighbour.
+#[test]
+fn a_digest_behind_all_others_is_unknown() {
+    let (_dir, connection) = catalog();
+    let last = Digest::from_bytes([255; 32]);
+    assert!(!ask(&connection, &last, 1).1);
+    store(&connection, 1, "mine", 1);
+    assert!(!ask(&connection, &last, 1).1);
+}

@@ -1,0 +1,108 @@
+//! Lets other processes write to the catalog beside a busy server.
+//!
+//! SQLite has no queue: whoever finds the catalog locked looks again later. A server that commits one group after the
+//! other leaves it free for microseconds, so `sealiftd revoke` could look in vain for ever. So a process that is about to
+//! write says so by a lock on a file, and the server's writer lets it go first.
+
+use std::cell::Cell;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long the writer waits for other processes at most. One that takes longer has hung.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long either side waits before it looks again.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// The server's side.
+#[derive(Debug)]
+pub(super) struct Turnstile {
+    file: Option<File>,
+    /// A process has kept the lock for too long, and is not waited for until it lets go.
+    hung: Cell<bool>,
+}
+
+/// The other side: keeps the server's writer from beginning another group while it lives.
+#[derive(Debug)]
+pub struct Passage(#[allow(dead_code)] File);
+
+/// Asks the server that has this catalog open to let this process write. `None` if no server ever had it open.
+pub fn pass(catalog: &Path) -> Option<Passage> {
+    // Not made here: it has to belong to the server's user.
+    let file = File::open(path(catalog)).ok()?;
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Some(Passage(file)),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => std::thread::sleep(LOOK),
+            // The one before has hung. This one has to be lucky.
+            Err(_) => return None,
+        }
+    }
+}
+
+fn path(catalog: &Path) -> PathBuf {
+    let mut path = catalog.as_os_str().to_owned();
+    path.push(".turn");
+    path.into()
+}
+
+impl Turnstile {
+    /// The one beside a catalog. Without the file others have to be lucky, which is no reason not to serve.
+    pub(super) fn open(catalog: &Path) -> Self {
+        let path = path(catalog);
+        let made = File::options().create(true).truncate(false).write(true).open(&path);
+        // It may be another user's, if root has collected garbage before the first start.
+        let file = made.or_else(|_| File::open(&path)).ok();
+        Self { file, hung: Cell::new(false) }
+    }
+
+    /// Waits until no other process wants to write.
+    pub(super) fn let_others_pass(&self) {
+        let Some(file) = &self.file else { return };
+        let begun = Instant::now();
+        loop {
+            match file.try_lock_shared() {
+                Ok(()) => {
+                    let _ = file.unlock();
+                    self.hung.set(false);
+                    return;
+                }
+                Err(TryLockError::WouldBlock) if !self.hung.get() && begun.elapsed() < PATIENCE => {
+                    std::thread::sleep(LOOK);
+                }
+                Err(TryLockError::WouldBlock) => return self.hung.set(true),
+                Err(TryLockError::Error(_)) => return,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_wants_to_write_is_let_pass_unless_it_hangs() {
+        let dir = tempfile::tempdir().unwrap();
+        let catalog = dir.path().join("catalog.db");
+        assert!(pass(&catalog).is_none(), "no server, no need");
+        let turnstile = Turnstile::open(&catalog);
+        turnstile.let_others_pass();
+        let passage = pass(&catalog).unwrap();
+        let waited = std::thread::scope(|scope| {
+            let turnstile = Turnstile::open(&catalog);
+            let waiting = scope.spawn(move || {
+                turnstile.let_others_pass();
+                turnstile.hung.get()
+            });
+            drop(passage);
+            waiting.join().unwrap()
+        });
+        assert!(!waited);
+        let _hung = pass(&catalog).unwrap();
+        turnstile.let_others_pass();
+        assert!(turnstile.hung.get());
+    }
+}
