@@ -14,7 +14,8 @@ use std::sync::{Arc, OnceLock};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, ClientConfig, RootCertStore, ServerConfig, version};
 use rustls_pki_types::{CertificateDer, ServerName};
 use sealift_protocol::{ALPN, Digest, JOIN_ALPN};
@@ -93,6 +94,24 @@ pub fn server_config(
 /// Fails only when the TLS library refuses the configuration.
 pub fn join_server_config(resolver: Arc<dyn ResolvesServerCert>) -> Result<Arc<ServerConfig>, CertError> {
     new_server_config(WebPkiClientVerifier::no_client_auth(), resolver, JOIN_ALPN)
+}
+
+/// How the server refuses a client, whatever the client offers: with the alert `access_denied`, and before any key is
+/// computed.
+///
+/// # Errors
+/// Fails only when the TLS library refuses the configuration.
+pub fn refusing_server_config() -> Result<Arc<ServerConfig>, CertError> {
+    /// Has no certificate for anybody, to which rustls answers with that alert.
+    #[derive(Debug)]
+    struct NoCertificate;
+
+    impl ResolvesServerCert for NoCertificate {
+        fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+            None
+        }
+    }
+    new_server_config(WebPkiClientVerifier::no_client_auth(), Arc::new(NoCertificate), JOIN_ALPN)
 }
 
 /// How an enrolled client connects: with its certificate, to a server with a certificate of this authority.

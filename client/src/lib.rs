@@ -26,6 +26,7 @@ use crate::settings::Settings;
 
 /// The whole program: reads the command line, does what it says, and returns the exit code.
 pub fn main() -> ExitCode {
+    sealift_transfer::descriptors::raise_limit();
     let Arguments { flags, verb } = Arguments::parse();
     let settings = Settings::from_surroundings(&flags);
     let mut printer = match &settings {

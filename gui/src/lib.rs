@@ -62,6 +62,7 @@ fn say(text: &str) -> ExitCode {
 }
 
 fn run(token: Option<String>) -> Result<(), String> {
+    sealift_transfer::descriptors::raise_limit();
     let places = places().map_err(|error| error.to_string())?;
     let app = App::new(&places, token).map_err(|error| format!("cannot start: {error}"))?;
     let viewport = egui::ViewportBuilder::default()

@@ -55,6 +55,10 @@ impl Error {
                 ErrorCode::NoSpace,
                 "the server's disk is full and nothing was stored: ask its administrator to make room",
             ),
+            _ if self.is_out_of_descriptors() => WireError::new(
+                ErrorCode::Busy,
+                "the server has as many files open as the system allows, and nothing was changed: try again in a moment",
+            ),
             Self::Stream(StreamError::Stalled(_)) => {
                 WireError::new(ErrorCode::Timeout, format!("{self}: the server closes the connection"))
             }
@@ -77,6 +81,17 @@ impl Error {
     /// Whether a file was not there.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Returns true if the process, or the system, has too many files open.
+    pub fn is_out_of_descriptors(&self) -> bool {
+        #[cfg(unix)]
+        if let Self::File { source, .. } = self {
+            use rustix::io::Errno;
+            let code = source.raw_os_error();
+            return code == Some(Errno::MFILE.raw_os_error()) || code == Some(Errno::NFILE.raw_os_error());
+        }
+        false
     }
 
     fn is_disk_full(&self) -> bool {

@@ -1,9 +1,8 @@
 //! The server: accepts connections, gives each a task, watches for revocations, and stops in order.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
@@ -22,16 +21,14 @@ use tracing::{Instrument, debug, error, info, info_span, warn};
 use crate::config::{Config, Live};
 use crate::data::{DataDirectory, Lock};
 use crate::error::{Error, Result};
-use crate::monitor::{control, http, service};
+use crate::handshakes::{HandshakePlace, Origin};
+use crate::log_limit::LogLimit;
+use crate::monitor::{HandshakeFailure, LimitReached, control, http, service};
 use crate::pki::{self, Pki};
 use crate::session::{self, Caller, Signals, TlsConnection};
-use crate::state::State;
+use crate::state::{Session, State};
 use crate::store::{Blobs, Catalog, facts, gc, identities, parts, schema};
 use crate::{clock, join, socket};
-
-/// Connections that may be in their handshake at once. They hold no place of `max_connections`, and the one that has
-/// been at it for longest makes room: strangers who connect and say nothing keep nobody out.
-const HANDSHAKES: usize = 256;
 
 /// How often the catalog is asked whether another process has changed it.
 const WATCH: Duration = Duration::from_millis(100);
@@ -177,13 +174,15 @@ async fn accept(
     connections: &TaskTracker,
     stop: &CancellationToken,
 ) {
-    let handshakes = Handshakes::default();
+    static NOT_ACCEPTED: LogLimit = LogLimit::new();
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors, or a connection that went away at once: others must not suffer.
-                warn!(%error, "a connection could not be accepted");
+                if let Some(suppressed) = NOT_ACCEPTED.pass() {
+                    warn!(%error, suppressed, "a connection could not be accepted");
+                }
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
             }
@@ -191,95 +190,114 @@ async fn accept(
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         state.monitor.connections.count();
         let number = state.monitor.connections.get();
-        let (state, stop, turn) = (state.clone(), stop.clone(), handshakes.begin());
-        let tracker = connections.clone();
-        let connection = async move {
-            // Boxed: what a handshake needs is freed before the long life of the connection.
-            let patience = state.config().timeouts.handshake();
-            let handshaken = Box::pin(tokio::time::timeout(patience, handshake(&state, stream, &tracker)));
-            let failed = |reason: usize| state.monitor.handshakes[reason].count();
-            let handshaken = tokio::select! {
-                handshaken = handshaken => handshaken,
-                () = turn.over.cancelled() => {
-                    failed(2);
-                    return debug!("the handshake made room for others");
-                }
-                () = stop.cancelled() => return,
-            };
-            drop(turn);
-            match handshaken {
-                Ok(Ok(Some(connection))) => transfer(state, connection, peer, stop).await,
-                Ok(Ok(None)) => {}
-                Ok(Err(error)) => {
-                    failed(0);
-                    debug!(%error, "the handshake failed");
-                }
-                Err(_) => {
-                    failed(1);
-                    debug!("the handshake took too long");
-                }
-            }
-        };
+        let place = state.handshakes.begin(Origin::of(peer.ip()), state.handshake_limits());
+        let (state, stop, tracker) = (state.clone(), stop.clone(), connections.clone());
+        let connection = serve_connection(state, stream, peer, place, tracker, stop);
         connections.spawn(connection.instrument(info_span!("connection", id = number, %peer)));
     }
 }
 
-/// The handshakes under way, the oldest first.
-#[derive(Debug, Clone, Default)]
-struct Handshakes(Arc<Mutex<(u64, BTreeMap<u64, CancellationToken>)>>);
-
-/// One of them; it leaves when this is dropped.
-#[derive(Debug)]
-struct Turn {
-    number: u64,
-    handshakes: Handshakes,
-    /// Cancelled when others need the place.
-    over: CancellationToken,
-}
-
-impl Handshakes {
-    fn begin(&self) -> Turn {
-        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (next, under_way) = &mut *guard;
-        if under_way.len() >= HANDSHAKES
-            && let Some((_, oldest)) = under_way.pop_first()
-        {
-            oldest.cancel();
+/// From a connection's first byte to its last.
+async fn serve_connection(
+    state: Arc<State>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    mut place: HandshakePlace,
+    connections: TaskTracker,
+    stop: CancellationToken,
+) {
+    static DISPLACED: LogLimit = LogLimit::new();
+    let displaced = place.displaced.clone();
+    // Boxed: what a handshake needs is freed before the long life of the connection.
+    let admitted = Box::pin(tokio::time::timeout(
+        state.config().timeouts.handshake(),
+        handshake(&state, stream, peer, &mut place, &connections),
+    ));
+    let admitted = tokio::select! {
+        admitted = admitted => admitted,
+        () = displaced.cancelled() => {
+            state.monitor.handshake_failed(HandshakeFailure::Displaced);
+            if let Some(suppressed) = DISPLACED.pass() {
+                let limits = state.config().limits;
+                warn!(
+                    suppressed,
+                    limit = limits.handshakes,
+                    of_one_address = limits.handshakes_per_address,
+                    "a handshake made room for others: `limits.handshakes` and `limits.handshakes_per_address` allow more"
+                );
+            }
+            return;
         }
-        let (number, over) = (*next, CancellationToken::new());
-        *next += 1;
-        under_way.insert(number, over.clone());
-        Turn { number, handshakes: self.clone(), over }
+        () = stop.cancelled() => return,
+    };
+    drop(place);
+    match admitted {
+        Ok(Ok(Some(Admitted { connection, caller, session }))) => {
+            let signals = Signals { shutdown: stop, revoked: session.revoked.clone() };
+            let span = info_span!("session", identity = %caller.name);
+            session::run(state, connection, caller, signals).instrument(span).await;
+        }
+        Ok(Ok(None)) => {}
+        Ok(Err(error)) => {
+            state.monitor.handshake_failed(HandshakeFailure::Refused);
+            debug!(%error, "the handshake failed");
+        }
+        Err(_) => {
+            state.monitor.handshake_failed(HandshakeFailure::Timeout);
+            debug!("the handshake took too long");
+        }
     }
 }
 
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.handshakes.0.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&self.number);
-    }
+/// A client that is let in.
+struct Admitted {
+    connection: TlsConnection,
+    caller: Caller,
+    /// Its place among the open connections.
+    session: Session,
 }
 
-/// Leads a connection to where its application protocol wants it; one that joins is served right here, within the
-/// time of a handshake.
+/// Leads a connection to where its application protocol wants it. A client that joins, or is refused, is served right
+/// here, within the time and the place of a handshake.
 async fn handshake(
     state: &Arc<State>,
     stream: TcpStream,
+    peer: SocketAddr,
+    place: &mut HandshakePlace,
     connections: &TaskTracker,
-) -> anyhow::Result<Option<TlsConnection>> {
+) -> anyhow::Result<Option<Admitted>> {
     stream.set_nodelay(true)?;
     let begun = tls::client_hello(stream).await?;
+    place.greeted(state.handshake_limits());
     let joins = begun.client_hello().alpn().is_some_and(|mut offered| offered.any(|alpn| alpn == JOIN_ALPN));
     if !state.pki.is_current(SystemTime::now()) {
         let state = state.clone();
         tokio::task::spawn_blocking(move || state.pki.renew_if_due(SystemTime::now())).await?;
     }
-    let config = if joins { state.pki.join_config() } else { state.pki.transfer_config() };
+    let config = if !joins {
+        state.pki.transfer_config()
+    } else if state.joining.is_open(&state.catalog).await? {
+        state.pki.join_config()
+    } else {
+        state.monitor.handshake_failed(HandshakeFailure::NoInvitation);
+        debug!("a machine wants to join, and no invitation is open");
+        // Ends with an alert before anything is computed.
+        let _ = tls::accept(begun, state.pki.refusing_config()).await;
+        return Ok(None);
+    };
     let mut connection = tls::accept(begun, config).await?;
     match negotiated(connection.get_ref().1.alpn_protocol()) {
-        Some(Protocol::Transfer) => {
-            connection.get_mut().0.begin();
-            Ok(Some(connection))
-        }
+        Some(Protocol::Transfer) => match admit(state, &connection, peer).await {
+            Ok((caller, session)) => {
+                connection.get_mut().0.begin();
+                Ok(Some(Admitted { connection, caller, session }))
+            }
+            Err(error) => {
+                info!(%error, "refused");
+                session::refuse(connection, error, state.config().timeouts.stall()).await;
+                Ok(None)
+            }
+        },
         Some(Protocol::Join) => {
             let (read, write) = tokio::io::split(connection);
             join::serve(state, read, write, connections).await?;
@@ -289,29 +307,55 @@ async fn handshake(
     }
 }
 
-async fn transfer(
-    state: Arc<State>,
-    connection: TlsConnection,
+/// Lets a client in that has shown a certificate, if the catalog agrees and no limit is reached.
+async fn admit(
+    state: &Arc<State>,
+    connection: &TlsConnection,
     peer: SocketAddr,
-    shutdown: CancellationToken,
-) {
+) -> Result<(Caller, Session)> {
     let shown = connection.get_ref().1.peer_certificates().unwrap_or_default().first();
-    let Some(certificate) = shown else { return };
-    let session = state.sessions.enter(fingerprint(certificate));
-    let signals = Signals { shutdown, revoked: session.revoked.clone() };
-    let caller = if state.sessions.count() > state.config().max_connections.get() {
-        Err(Error::refused(
-            ErrorCode::Busy,
-            "the server has as many connections as it may: try again in a moment",
-        ))
-    } else {
-        // After entering: a revocation from here on finds the session, one before is seen in the catalog.
-        identify(&state, certificate, peer).await
+    let certificate = shown
+        .ok_or_else(|| Error::refused(ErrorCode::CertificateRefused, "the client shows no certificate"))?;
+    let origin = Origin::of(peer.ip());
+    let busy = |limit: LimitReached, message: String| {
+        state.monitor.limited(limit);
+        Error::refused(ErrorCode::Busy, message)
     };
-    let name = caller.as_ref().map_or_else(|_| String::from("?"), |caller| caller.name.to_string());
-    session::run(state, connection, caller, signals, peer)
-        .instrument(info_span!("session", identity = name))
-        .await;
+    let mut session = state.sessions.enter(fingerprint(certificate), origin);
+    let (limits, most) = (state.config().limits, state.most_connections());
+    if state.sessions.count() > most {
+        return Err(busy(
+            LimitReached::All,
+            format!(
+                "the server has {most} connections, and no more are allowed (`max_connections`, or its limit of open \
+                 files): try again in a moment"
+            ),
+        ));
+    }
+    let most = limits.connections_per_address.get();
+    if state.sessions.count_from(origin) > most {
+        return Err(busy(
+            LimitReached::Address,
+            format!(
+                "{origin} has {most} connections to the server, and no more are allowed \
+                 (`limits.connections_per_address`): try again in a moment"
+            ),
+        ));
+    }
+    // After entering: a revocation from here on finds the session, one before is seen in the catalog.
+    let caller = identify(state, certificate, peer).await?;
+    let most = limits.connections_per_identity.get();
+    if session.belongs_to(caller.identity) > most {
+        return Err(busy(
+            LimitReached::Identity,
+            format!(
+                "{} has {most} connections to the server, and no more are allowed \
+                 (`limits.connections_per_identity`): try again in a moment",
+                caller.name
+            ),
+        ));
+    }
+    Ok((caller, session))
 }
 
 /// Who the certificate names, if the catalog agrees.

@@ -29,6 +29,7 @@ pub struct Pki {
     current: Arc<CurrentCertificate>,
     transfer: Arc<ServerConfig>,
     join: Arc<ServerConfig>,
+    refusing: Arc<ServerConfig>,
 }
 
 /// What the next renewal of the server's certificate depends on.
@@ -56,8 +57,9 @@ impl Pki {
         let current = Arc::new(CurrentCertificate::new(identity));
         let transfer = tls::server_config(authority.certificate_der(), current.clone()).map_err(failed)?;
         let join = tls::join_server_config(current.clone()).map_err(failed)?;
+        let refusing = tls::refusing_server_config().map_err(failed)?;
         let renewal = Mutex::new(Renewal { hosts, failed: None });
-        Ok(Self { data: data.clone(), authority, renewal, current, transfer, join })
+        Ok(Self { data: data.clone(), authority, renewal, current, transfer, join, refusing })
     }
 
     /// The authority.
@@ -78,6 +80,11 @@ impl Pki {
     /// For connections that join.
     pub fn join_config(&self) -> Arc<ServerConfig> {
         self.join.clone()
+    }
+
+    /// For connections that may not even begin.
+    pub fn refusing_config(&self) -> Arc<ServerConfig> {
+        self.refusing.clone()
     }
 
     /// Issues a client certificate.

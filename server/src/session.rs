@@ -6,7 +6,6 @@
 //! answered.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -23,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, debug, info, info_span, warn};
+use tracing::{Instrument, debug, info_span, warn};
 
 use crate::error::{Error, Result};
 use crate::monitor::requests::{Asked, Outcome};
@@ -161,29 +160,26 @@ enum Slot {
     Close(WireError),
 }
 
-/// Serves a connection whose client has shown a certificate, until either end has had enough.
-pub async fn run(
-    state: Arc<State>,
-    connection: TlsConnection,
-    caller: Result<Caller>,
-    signals: Signals,
-    peer: SocketAddr,
-) {
+/// Serves a client until either end has had enough.
+pub async fn run(state: Arc<State>, connection: TlsConnection, caller: Caller, signals: Signals) {
     let timeouts = state.config().timeouts;
     let (read, write) = tokio::io::split(connection);
     let mut reader = FrameReader::new(Watched::new(read), timeouts.stall());
     let mut writer = FrameWriter::new(write, timeouts.stall());
-    let ended = match caller {
-        Ok(caller) => converse(&state, &caller, &signals, &mut reader, &mut writer).await,
-        Err(error) => {
-            info!(%peer, %error, "refused");
-            say_goodbye(&mut writer, error.to_wire()).await
-        }
-    };
-    match ended {
+    match converse(&state, &caller, &signals, &mut reader, &mut writer).await {
         Ok(true) => linger(&mut reader).await,
         Ok(false) => {}
         Err(error) => debug!(%error, "the connection ended"),
+    }
+}
+
+/// Tells a client why it is not served.
+pub async fn refuse(connection: TlsConnection, error: Error, stall: Duration) {
+    let (read, write) = tokio::io::split(connection);
+    let mut reader = FrameReader::new(Watched::new(read), stall);
+    let mut writer = FrameWriter::new(write, stall);
+    if say_goodbye(&mut writer, error.to_wire()).await.is_ok() {
+        linger(&mut reader).await;
     }
 }
 

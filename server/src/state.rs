@@ -1,6 +1,7 @@
 //! What all connections of a running server share.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::config::{Config, Live};
+use crate::descriptors::Descriptors;
+use crate::handshakes::{HandshakeLimits, Handshakes, Origin};
+use crate::join_gate::JoinGate;
 use crate::monitor::Monitor;
 use crate::pki::Pki;
 use crate::shared::Shared;
@@ -50,6 +54,12 @@ pub struct State {
     pub trees: Trees,
     /// The open connections.
     pub sessions: Sessions,
+    /// The connections that have not shown a certificate yet.
+    pub handshakes: Handshakes,
+    /// Whether anybody may join.
+    pub joining: JoinGate,
+    /// Files and sockets that the process may have open.
+    pub descriptors: Descriptors,
     /// Room for parts of uploads that are hashed before anybody continues them.
     pub prefixes: Arc<Semaphore>,
     /// The uploads under way that can be continued.
@@ -90,6 +100,9 @@ impl State {
             garbage,
             trees: Trees::default(),
             sessions,
+            handshakes: Handshakes::default(),
+            joining: JoinGate::default(),
+            descriptors: Descriptors::current(),
             prefixes,
             attempts,
             shared,
@@ -102,6 +115,16 @@ impl State {
     /// The settings as they are now.
     pub fn config(&self) -> Arc<Config> {
         self.settings.now()
+    }
+
+    /// How many handshakes may be under way now.
+    pub fn handshake_limits(&self) -> HandshakeLimits {
+        HandshakeLimits::within(self.descriptors.strangers(), self.config().limits)
+    }
+
+    /// How many clients may be connected now.
+    pub fn most_connections(&self) -> usize {
+        self.config().max_connections.get().min(self.descriptors.clients())
     }
 
     /// Counts a large upload of `size` bytes, if that is known, and divides the memory among all that are under way.
@@ -151,7 +174,14 @@ impl Drop for Share {
 #[derive(Debug, Clone, Default)]
 pub struct Sessions {
     next: Arc<AtomicU64>,
-    open: Arc<Mutex<HashMap<u64, (Digest, CancellationToken)>>>,
+    open: Arc<Mutex<OpenSessions>>,
+}
+
+#[derive(Debug, Default)]
+struct OpenSessions {
+    by_number: HashMap<u64, (Digest, CancellationToken)>,
+    by_origin: HashMap<Origin, usize>,
+    by_identity: HashMap<i64, usize>,
 }
 
 /// One open connection; it leaves the list when this is dropped.
@@ -159,23 +189,27 @@ pub struct Sessions {
 pub struct Session {
     number: u64,
     sessions: Sessions,
+    origin: Origin,
+    identity: Option<i64>,
     /// Cancelled when the certificate is revoked.
     pub revoked: CancellationToken,
 }
 
 impl Sessions {
-    /// Adds a connection.
-    pub fn enter(&self, fingerprint: Digest) -> Session {
+    /// Adds a connection from `origin`.
+    pub fn enter(&self, fingerprint: Digest, origin: Origin) -> Session {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let revoked = CancellationToken::new();
-        self.lock().insert(number, (fingerprint, revoked.clone()));
-        Session { number, sessions: self.clone(), revoked }
+        let mut open = self.lock();
+        open.by_number.insert(number, (fingerprint, revoked.clone()));
+        *open.by_origin.entry(origin).or_default() += 1;
+        Session { number, sessions: self.clone(), origin, identity: None, revoked }
     }
 
     /// Tells the connections whose certificates are revoked that they are.
     pub fn revoke_where<E>(&self, is_revoked: impl Fn(&Digest) -> Result<bool, E>) -> Result<(), E> {
         // Asked outside of the lock, which every new connection needs.
-        let open: Vec<_> = self.lock().values().cloned().collect();
+        let open: Vec<_> = self.lock().by_number.values().cloned().collect();
         for (fingerprint, token) in open {
             if !token.is_cancelled() && is_revoked(&fingerprint)? {
                 info!(%fingerprint, "ending a connection: its certificate was revoked");
@@ -187,17 +221,49 @@ impl Sessions {
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.lock().len()
+        self.lock().by_number.len()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, (Digest, CancellationToken)>> {
+    /// How many there are from one address.
+    pub fn count_from(&self, origin: Origin) -> usize {
+        self.lock().by_origin.get(&origin).copied().unwrap_or_default()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, OpenSessions> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Session {
+    /// Counts the connection as one of `identity`, once, and returns how many the identity has.
+    pub fn belongs_to(&mut self, identity: i64) -> usize {
+        let mut open = self.sessions.lock();
+        let count = open.by_identity.entry(identity).or_default();
+        if self.identity.replace(identity).is_none() {
+            *count += 1;
+        }
+        *count
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.sessions.lock().remove(&self.number);
+        let mut open = self.sessions.lock();
+        open.by_number.remove(&self.number);
+        one_less(&mut open.by_origin, self.origin);
+        if let Some(identity) = self.identity {
+            one_less(&mut open.by_identity, identity);
+        }
+    }
+}
+
+/// Counts one less, and forgets what is not there any more.
+fn one_less<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: K) {
+    if let Entry::Occupied(mut count) = counts.entry(key) {
+        *count.get_mut() -= 1;
+        if *count.get() == 0 {
+            count.remove();
+        }
     }
 }
 
@@ -220,6 +286,28 @@ mod tests {
         assert_eq!(division(9, long), (1, BLOCKS, BLOCK / 2));
         assert_eq!(division(33, long), (1, BLOCKS, BLOCK / 8));
         assert_eq!(division(10_000, long), (1, BLOCKS, MIN_BLOCK));
+    }
+
+    #[test]
+    fn connections_are_counted_by_address_and_by_identity() {
+        let sessions = Sessions::default();
+        let origin = |last| Origin::of([192, 0, 2, last].into());
+        let enter = |last| sessions.enter(Digest::of(b"certificate"), origin(last));
+        let (mut first, mut second, third) = (enter(1), enter(1), enter(2));
+        assert_eq!((first.belongs_to(7), second.belongs_to(7), second.belongs_to(7)), (1, 2, 2));
+        assert_eq!(
+            (sessions.count(), sessions.count_from(origin(1)), sessions.count_from(origin(2))),
+            (3, 2, 1)
+        );
+        drop((first, third));
+        assert_eq!(
+            (sessions.count(), sessions.count_from(origin(1)), sessions.count_from(origin(2))),
+            (1, 1, 0)
+        );
+        assert_eq!(enter(1).belongs_to(7), 2);
+        drop(second);
+        let open = sessions.lock();
+        assert!(open.by_number.is_empty() && open.by_origin.is_empty() && open.by_identity.is_empty());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A machine that has joined: what it keeps, and how it connects.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustls::{AlertDescription, ClientConfig};
@@ -84,7 +84,11 @@ impl Machine {
 
     /// The same with another TLS configuration.
     pub async fn try_connect_with(&self, config: Arc<ClientConfig>) -> Result<(Client, Welcome), Refusal> {
-        let mut client = match self.dial_with(config).await {
+        Self::greet(self.dial_with(config).await).await
+    }
+
+    async fn greet(dialled: std::io::Result<Client>) -> Result<(Client, Welcome), Refusal> {
+        let mut client = match dialled {
             Ok(client) => client,
             Err(error) => return Err(refusal(&StreamError::Io(error))),
         };
@@ -99,6 +103,16 @@ impl Machine {
             Ok(None) => Err(Refusal::Closed("between two frames".into())),
             Err(error) => Err(refusal(&error)),
         }
+    }
+
+    /// The same from an address of this computer.
+    pub async fn try_connect_from(&self, from: IpAddr) -> Result<(Client, Welcome), Refusal> {
+        let dialled = async {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind((from, 0).into())?;
+            self.secure(socket.connect(self.address).await?, self.config()).await
+        };
+        Self::greet(dialled.await).await
     }
 
     /// Connects without saying hello.

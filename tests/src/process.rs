@@ -25,6 +25,7 @@ pub struct Launcher {
     settings: Settings,
     listen: String,
     file_limit: Option<u64>,
+    open_files: Option<u64>,
     unheard: bool,
     environment: Vec<(String, String)>,
     data: Option<PathBuf>,
@@ -68,6 +69,7 @@ impl Launcher {
             settings: Settings::new(),
             listen: "127.0.0.1:0".into(),
             file_limit: None,
+            open_files: None,
             unheard: false,
             environment: Vec::new(),
             data: None,
@@ -92,6 +94,13 @@ impl Launcher {
     #[must_use]
     pub fn file_limit(mut self, blocks: u64) -> Self {
         self.file_limit = Some(blocks);
+        self
+    }
+
+    /// Without the means to have more than this many files and sockets open.
+    #[must_use]
+    pub fn open_files(mut self, limit: u64) -> Self {
+        self.open_files = Some(limit);
         self
     }
 
@@ -166,15 +175,16 @@ impl Launcher {
     fn serve(&self) -> Command {
         let config = self.configuration();
         fs::write(&config, self.settings.to_toml()).unwrap();
-        let mut command = match self.file_limit {
-            None => self.command(&self.program),
-            Some(blocks) => {
-                // Without the trap the signal would end the process; with it, writing fails.
-                let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
-                let mut command = self.command(Path::new("sh"));
-                command.arg("-c").arg(script).arg(&self.program);
-                command
-            }
+        // Without the trap the signal would end the process; with it, writing fails.
+        let blocks = self.file_limit.map(|blocks| format!("trap '' XFSZ; ulimit -f {blocks}; "));
+        let files = self.open_files.map(|limit| format!("ulimit -n {limit}; "));
+        let limits: String = blocks.into_iter().chain(files).collect();
+        let mut command = if limits.is_empty() {
+            self.command(&self.program)
+        } else {
+            let mut command = self.command(Path::new("sh"));
+            command.arg("-c").arg(limits + "exec \"$0\" \"$@\"").arg(&self.program);
+            command
         };
         command.args(["serve", "--listen", &self.listen, "--data"]).arg(self.data());
         command.arg("--config").arg(config);

@@ -14,6 +14,7 @@ pub struct Settings {
     keep: Option<Duration>,
     yield_after: Option<Duration>,
     copy_limit: Option<usize>,
+    lines: Vec<&'static str>,
     metrics: bool,
     json_log: bool,
 }
@@ -52,6 +53,13 @@ impl Settings {
     #[must_use]
     pub fn drain(self, time: Duration) -> Self {
         self.timeout("drain", time)
+    }
+
+    /// Another setting, as the file has it.
+    #[must_use]
+    pub fn line(mut self, line: &'static str) -> Self {
+        self.lines.push(line);
+        self
     }
 
     /// Metrics, on a port that the system picks.
@@ -99,6 +107,9 @@ impl Settings {
     /// The configuration file.
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
+        for line in &self.lines {
+            writeln!(text, "{line}").unwrap();
+        }
         if let Some(most) = self.max_connections {
             writeln!(text, "max_connections = {most}").unwrap();
         }

@@ -1,7 +1,7 @@
 //! Where a server is: its address and its data, and what an administrator does there.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use sealift_protocol::{Digest, Name};
 use sealift_server::clock::{nanoseconds, now};
 use sealift_server::policy::Rights;
 use sealift_server::store::{identities, schema, spaces};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::{Machine, Store, joining};
 
@@ -114,5 +114,12 @@ impl Site {
         let stream = TcpStream::connect(self.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         stream
+    }
+
+    /// The same from an address of this computer.
+    pub async fn knock_from(&self, from: IpAddr) -> std::io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((from, 0).into())?;
+        socket.connect(self.address).await
     }
 }

@@ -53,6 +53,10 @@ pub(crate) async fn connect(
             }
             Ok(Ok(_)) => HandshakeError::NotSealift,
             Ok(Err(error)) => match HandshakeError::of(&error) {
+                // A client that joins shows no certificate that could be refused.
+                Some(HandshakeError::Refused(_)) if protocol == Protocol::Join => {
+                    HandshakeError::NoInvitation
+                }
                 Some(cause) => cause,
                 None if error.kind() == io::ErrorKind::UnexpectedEof => HandshakeError::NotSealift,
                 None => {

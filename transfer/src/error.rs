@@ -218,6 +218,12 @@ pub enum HandshakeError {
     /// The server refuses this computer's certificate.
     #[error("the server refuses this computer's certificate ({0}): join again with a new token")]
     Refused(String),
+    /// The server has no open invitation, so nobody can join.
+    #[error(
+        "the server at this address has no open invitation: the token was used already, has expired or was withdrawn, \
+         or names another server; check the address, or ask for a new token"
+    )]
+    NoInvitation,
     /// Another program, or another version.
     #[error(
         "what answers there does not speak this version of Sealift: check the port, then update the older side"

@@ -85,9 +85,10 @@ impl Error {
         match self {
             Self::Connect(_) | Self::Lost(_) => Kind::Connection,
             Self::Handshake { cause, .. } => match cause {
-                HandshakeError::Expired | HandshakeError::Revoked | HandshakeError::Refused(_) => {
-                    Kind::CertificateRefused
-                }
+                HandshakeError::Expired
+                | HandshakeError::Revoked
+                | HandshakeError::Refused(_)
+                | HandshakeError::NoInvitation => Kind::CertificateRefused,
                 HandshakeError::WrongAuthority
                 | HandshakeError::UnknownServer
                 | HandshakeError::ServerOutOfDate => Kind::ServerRefused,

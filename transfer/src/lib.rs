@@ -9,6 +9,7 @@ pub mod client;
 pub mod configuration;
 mod connect;
 pub mod connection;
+pub mod descriptors;
 pub mod download;
 pub mod error;
 pub mod event;

@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use super::Common;
 use crate::config::value::address;
 use crate::config::{Addresses, Config, Live, LogFilter, LogFormat, Sources};
+use crate::descriptors::Descriptors;
 use crate::listener::Server;
 use crate::monitor::service;
 use crate::reload::{self, Hangups, Phase, Reloader};
@@ -58,6 +59,7 @@ impl Serve {
         let (reloader, resolved) = Reloader::open(self.sources())?;
         let (config, live) = (resolved.config, reloader.live());
         let filter = start_log(&config);
+        raise_descriptors(&config);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let served = runtime.block_on(async {
             let stop = stop_signal()?;
@@ -98,6 +100,23 @@ impl Serve {
         sources.flag("log", "--log", self.log, |config, log| config.log = log);
         sources.flag("log_level", "--log-level", self.log_level, |config, level| config.log_level = level);
         sources
+    }
+}
+
+/// Lets the process open as many files as the system allows.
+fn raise_descriptors(config: &Config) {
+    let descriptors = Descriptors::raise();
+    let (limit, connections) = (descriptors.limit(), descriptors.clients());
+    if connections < config.max_connections.get() {
+        warn!(
+            limit,
+            connections,
+            max_connections = config.max_connections,
+            "the limit of open files allows fewer connections than `max_connections`: raise the hard limit, \
+             with LimitNOFILE= in the unit or `ulimit -Hn`"
+        );
+    } else {
+        info!(limit, "open files");
     }
 }
 

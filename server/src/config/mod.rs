@@ -44,6 +44,8 @@ pub struct Config {
     pub addresses: Addresses,
     /// The most connections at once; more are told to come back.
     pub max_connections: NonZero<usize>,
+    /// How many connections an address and an identity may have.
+    pub limits: Limits,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// What becomes of uploads that break off.
@@ -56,6 +58,22 @@ pub struct Config {
     pub log_level: LogFilter,
     /// Where the server tells what it measures.
     pub metrics: Metrics,
+}
+
+/// How many connections an address and an identity may have.
+///
+/// The defaults leave room for an office behind one address, and for a proxy or a tunnel whose clients all come from
+/// the loopback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Handshakes under way, over all addresses.
+    pub handshakes: NonZero<usize>,
+    /// Handshakes under way from one address.
+    pub handshakes_per_address: NonZero<usize>,
+    /// Open connections from one address.
+    pub connections_per_address: NonZero<usize>,
+    /// Open connections of one identity.
+    pub connections_per_identity: NonZero<usize>,
 }
 
 /// How long things may take.
@@ -99,7 +117,8 @@ impl Default for Config {
             data: DEFAULT_DATA.into(),
             listen: SocketAddr::from(([0u16; 8], DEFAULT_PORT)),
             addresses: Addresses::default(),
-            max_connections: NonZero::<usize>::MIN.saturating_add(4095),
+            max_connections: number(4096),
+            limits: Limits::default(),
             timeouts: Timeouts::default(),
             uploads: Uploads::default(),
             trees: Trees::default(),
@@ -108,6 +127,22 @@ impl Default for Config {
             metrics: Metrics::default(),
         }
     }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshakes: number(1024),
+            handshakes_per_address: number(768),
+            connections_per_address: number(1024),
+            connections_per_identity: number(256),
+        }
+    }
+}
+
+/// A default.
+const fn number(value: usize) -> NonZero<usize> {
+    NonZero::new(value).expect("defaults are written here, and none is 0")
 }
 
 impl Default for Timeouts {

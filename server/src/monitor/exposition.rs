@@ -7,11 +7,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sealift_protocol::message::Direction;
 
-use super::HANDSHAKES;
 use super::health::Disk;
 use super::meter::{Counter, Histogram};
 use super::requests::OUTCOMES;
 use super::running::ENDINGS;
+use super::{HANDSHAKES, LIMITS};
 use crate::state::State;
 
 /// Microseconds in a second.
@@ -53,6 +53,11 @@ fn server(page: &mut Page, state: &State) {
     page.family("sealift_handshakes_failed_total", "counter", "TLS handshakes that failed.");
     for (reason, count) in HANDSHAKES.iter().zip(&monitor.handshakes) {
         page.sample("sealift_handshakes_failed_total", &[("reason", reason)], count.get());
+    }
+    page.gauge("sealift_handshakes", "Connections without a certificate yet.", state.handshakes.count());
+    page.family("sealift_connections_refused_total", "counter", "Clients that a limit refused.");
+    for (limit, count) in LIMITS.iter().zip(&monitor.limited) {
+        page.sample("sealift_connections_refused_total", &[("limit", limit)], count.get());
     }
     page.counter("sealift_machines_joined_total", "Machines that joined.", &monitor.joined);
     page.family("sealift_certificate_expiry_timestamp_seconds", "gauge", "When the certificate expires.");

@@ -45,8 +45,10 @@ pub struct Monitor {
     pub census: Census,
     /// Connections that were accepted.
     pub connections: Counter,
-    /// Handshakes that failed: refused, too slow, or in others' way.
-    pub handshakes: [Counter; 3],
+    /// Handshakes that failed, by [`HandshakeFailure`].
+    pub handshakes: [Counter; HANDSHAKES.len()],
+    /// Clients that were refused because of a limit, by [`LimitReached`].
+    pub limited: [Counter; LIMITS.len()],
     /// Machines that joined.
     pub joined: Counter,
     /// Where clients connect.
@@ -56,8 +58,35 @@ pub struct Monitor {
     stopping: AtomicBool,
 }
 
-/// Why handshakes fail, by the names that the metrics give it.
-pub const HANDSHAKES: [&str; 3] = ["refused", "timeout", "displaced"];
+/// Why a handshake fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandshakeFailure {
+    /// One of the ends does not accept the other.
+    Refused,
+    /// It took too long.
+    Timeout,
+    /// It made room for others.
+    Displaced,
+    /// The client wants to join, and no invitation is open.
+    NoInvitation,
+}
+
+/// The same by the names that the metrics give it.
+pub const HANDSHAKES: [&str; 4] = ["refused", "timeout", "displaced", "no-invitation"];
+
+/// Which limit refuses a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitReached {
+    /// The connections of all clients.
+    All,
+    /// The connections from its address.
+    Address,
+    /// The connections of its identity.
+    Identity,
+}
+
+/// The same by the names that the metrics give it.
+pub const LIMITS: [&str; 3] = ["all", "address", "identity"];
 
 impl Monitor {
     /// Of a server that starts.
@@ -70,11 +99,22 @@ impl Monitor {
             census: Census::of(catalog),
             connections: Counter::default(),
             handshakes: Default::default(),
+            limited: Default::default(),
             joined: Counter::default(),
             address: OnceLock::new(),
             metrics: OnceLock::new(),
             stopping: AtomicBool::new(false),
         }
+    }
+
+    /// Counts a handshake that failed.
+    pub fn handshake_failed(&self, why: HandshakeFailure) {
+        self.handshakes[why as usize].count();
+    }
+
+    /// Counts a client that a limit refuses.
+    pub fn limited(&self, limit: LimitReached) {
+        self.limited[limit as usize].count();
     }
 
     /// Notes that the server stops.

@@ -133,6 +133,13 @@ pub fn invite(
     Ok(())
 }
 
+/// Returns true if an invitation can still be used.
+pub fn is_invitation_open(connection: &Connection, now: Nanoseconds) -> Result<bool> {
+    let mut statement = connection
+        .prepare_cached("SELECT 1 FROM invites WHERE used_at IS NULL AND expires_at > ?1 LIMIT 1")?;
+    Ok(statement.exists([now])?)
+}
+
 /// Uses up an invitation: returns the invited identity, enrolled, with a space of its own.
 pub fn redeem(connection: &Connection, secret: &Digest, now: Nanoseconds) -> Result<(i64, Name)> {
     let refused = |message: &str| Err(Error::refused(ErrorCode::TokenRefused, message));

@@ -53,10 +53,16 @@ async fn a_token_comes_through_standard_input_too() {
 
 #[tokio::test]
 async fn a_token_is_good_for_one_machine() {
+    let _redacted = redacted();
     let world = World::start().await;
     let token = world.invite("alice").to_string();
     Computer::new(SEALIFT).run(["join", &token]).await.ok();
     let second = Computer::new(SEALIFT);
+    assert_snapshot!(second.run(["join", &token]).await.shown(), @r#"
+    sealift: the server at this address has no open invitation: the token was used already, has expired or was withdrawn, or names another server; check the address, or ask for a new token ([ADDRESS])
+    exit 4
+    "#);
+    let _open = world.invite("somebody");
     assert_snapshot!(second.run(["join", &token]).await.shown(), @r#"
     sealift: this token was used already, and each is good for one machine: ask for a new one
     exit 4
@@ -71,6 +77,7 @@ async fn a_token_is_good_for_one_machine() {
 async fn a_token_is_good_for_its_time() {
     let world = World::start().await;
     let alice = Computer::new(SEALIFT);
+    let _open = world.invite("somebody");
     let late = world.invite_until("alice", SystemTime::now() - Duration::from_secs(1)).to_string();
     assert_snapshot!(alice.run(["join", &late]).await.shown(), @r#"
     sealift: this token has expired: ask the server's administrator for a new one
@@ -116,6 +123,7 @@ async fn a_token_is_good_for_the_server_that_it_names() {
     let alice = Computer::new(SEALIFT);
     let token = world.invite("alice");
     let elsewhere = other.address.to_string();
+    let _open = other.invite("somebody");
     assert_snapshot!(alice.run(["join", &token.to_string(), "--server", &elsewhere]).await.shown(), @r#"
     sealift: the server at this address is not the one that the token names: check the address, or ask for a new token ([ADDRESS])
     exit 4

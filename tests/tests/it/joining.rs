@@ -30,6 +30,8 @@ async fn said(client: &mut Client, message: &Value) -> ErrorCode {
 #[tokio::test]
 async fn a_token_is_good_for_one_machine() {
     let world = World::start().await;
+    // Without an open invitation nobody could even ask.
+    let _open = world.invite("somebody");
     let token = world.invite("alice");
     let machine = join(&token).await.unwrap();
     assert_eq!(refused(&token).await, ErrorCode::TokenRefused);
@@ -66,6 +68,7 @@ async fn of_many_who_use_a_token_at_once_one_gets_in() {
 #[tokio::test]
 async fn late_and_unknown_tokens_are_refused() {
     let world = World::start().await;
+    let _open = world.invite("somebody");
     let late = world.invite_until("alice", SystemTime::now() - Duration::from_secs(1));
     assert_eq!(refused(&late).await, ErrorCode::TokenRefused);
     let unknown = JoinToken { secret: Secret::random(), ..world.invite("alice") };

@@ -3,6 +3,7 @@
 // A failed expectation is a failed test.
 #![allow(clippy::unwrap_used)]
 
+mod admission;
 mod announced;
 mod crash;
 mod crowd;
