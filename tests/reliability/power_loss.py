@@ -263,7 +263,7 @@ class Replay:
                     if offset is not None:
                         os.pwrite(durable.fileno(), data, offset)
                 done = max(done, begin)
-                run("cp", "--sparse=always", self.durable, self.scratch)
+                run("cp", self.durable, self.scratch)
                 self.lose(begin, position, kind)
                 self.case = f"{self.recording.kind}, record {position}, {kind} of {position - begin} unflushed writes"
                 self.look(position)
