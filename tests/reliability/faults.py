@@ -234,7 +234,7 @@ class Run:
         for path in ["/alice/tree", "/alice/life"]:
             connection.one(wire.ask("remove", path=path, recursive=True))
         connection.close()
-        server.stop()
+        server.kill()  # what it has not collected yet is for `gc` to find
         server.admin("gc")
         left = [path for folder in ("blobs", "incoming") for path in (server.data / folder).rglob("*") if path.is_file()]
         if left:

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::data::{DataDirectory, DataError};
 use crate::store::gc::{self, Outcome};
-use crate::store::{Blobs, Catalog};
+use crate::store::{Blobs, Catalog, Trees};
 
 /// How often it is looked whether the server has answered.
 const LOOK: Duration = Duration::from_millis(50);
@@ -75,6 +75,8 @@ fn collect_here(config: &Config, data: &DataDirectory) -> anyhow::Result<Outcome
     runtime.block_on(async {
         let blobs = Blobs::open(data.path())?;
         let (catalog, writer) = Catalog::open(&data.catalog(), blobs.clone())?;
+        // What the server unlinked and had not reclaimed when it ended.
+        Trees::default().settle(&catalog).await?;
         let outcome = gc::everything(&catalog, &blobs, config.uploads.keep(), true).await;
         drop(catalog);
         writer.join().ok().context("the catalog's writer panicked")?;
