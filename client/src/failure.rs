@@ -77,6 +77,21 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// The failure without the file, if it is not about the file: the same would happen to any other.
+    pub(crate) fn common(error: &Error) -> Option<Self> {
+        let kind = error.kind();
+        if !matches!(kind, Kind::ServerFull | Kind::Quota | Kind::DiskFull | Kind::NotAllowed) {
+            return None;
+        }
+        let message = match error {
+            Error::Local { action, source, .. } => {
+                format!("cannot {action} them: {}", sealift_transfer::error::plain(source))
+            }
+            other => other.to_string(),
+        };
+        Some(Self::new(kind.into(), code(error), message))
+    }
+
     /// Names what failed, if the message does not: with several of them nobody else would know.
     pub(crate) fn about(mut self, what: &str) -> Self {
         if !self.message.contains(what) && !self.message.is_empty() {
@@ -152,6 +167,8 @@ impl From<Error> for Failure {
             | Error::Handshake { .. }
             | Error::SourceChanged { .. }
             | Error::Unfit { .. }
+            | Error::Meanwhile { .. }
+            | Error::TooOld(_)
             | Error::Path(_) => return failure,
         };
         failure.hint(hint)
@@ -172,6 +189,8 @@ fn code(error: &Error) -> Cow<'static, str> {
         Error::Local { .. } => "local".into(),
         Error::SourceChanged { .. } => "source-failed".into(),
         Error::Unfit { .. } => "unfit".into(),
+        Error::Meanwhile { .. } => code_text(ErrorCode::Changed).into(),
+        Error::TooOld(_) => code_text(ErrorCode::UnsupportedVersion).into(),
         Error::Path(_) => code_text(ErrorCode::NameNotAllowed).into(),
         Error::Profile(_) | Error::Certificate(_) => "profile".into(),
     }

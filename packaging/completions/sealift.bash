@@ -524,7 +524,7 @@ _sealift() {
             return 0
             ;;
         sealift__subcmd__put)
-            opts="-u -n -q -h --update --dry-run --exclude --include --exclude-from --links --connections --limit-rate --retries --profile --server --json --quiet --help"
+            opts="-u -n -q -h --update --dry-run --allow-changing --exclude --include --exclude-from --links --connections --limit-rate --retries --profile --server --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -614,7 +614,7 @@ _sealift() {
             return 0
             ;;
         sealift__subcmd__sync)
-            opts="-c -n -q -h --delete --delete-anyway --checksum --dry-run --exclude --include --exclude-from --links --connections --limit-rate --retries --profile --server --json --quiet --help"
+            opts="-c -n -q -h --delete --delete-anyway --checksum --allow-changing --dry-run --exclude --include --exclude-from --links --connections --limit-rate --retries --profile --server --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

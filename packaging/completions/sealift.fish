@@ -63,6 +63,7 @@ complete -c sealift -n "__fish_sealift_using_subcommand put" -l profile -d 'Whic
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l server -d 'Reach the profile\'s server by this address instead; the port may be left out [env: SEALIFT_SERVER]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand put" -s u -l update -d 'Leave files alone that are newer where they would be replaced'
 complete -c sealift -n "__fish_sealift_using_subcommand put" -s n -l dry-run -d 'Say what would be done, and change nothing'
+complete -c sealift -n "__fish_sealift_using_subcommand put" -l allow-changing -d 'Store files that are being written to as they are read, up to the length that they had'
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l links -d 'Transfer symbolic links as links, instead of skipping them'
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l json -d 'Print JSON, one object on each line [env: SEALIFT_JSON]'
 complete -c sealift -n "__fish_sealift_using_subcommand put" -s q -l quiet -d 'Print no progress and no summaries [env: SEALIFT_QUIET]'
@@ -77,6 +78,7 @@ complete -c sealift -n "__fish_sealift_using_subcommand upload" -l profile -d 'W
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l server -d 'Reach the profile\'s server by this address instead; the port may be left out [env: SEALIFT_SERVER]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -s u -l update -d 'Leave files alone that are newer where they would be replaced'
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -s n -l dry-run -d 'Say what would be done, and change nothing'
+complete -c sealift -n "__fish_sealift_using_subcommand upload" -l allow-changing -d 'Store files that are being written to as they are read, up to the length that they had'
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l links -d 'Transfer symbolic links as links, instead of skipping them'
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l json -d 'Print JSON, one object on each line [env: SEALIFT_JSON]'
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -s q -l quiet -d 'Print no progress and no summaries [env: SEALIFT_QUIET]'
@@ -120,6 +122,7 @@ complete -c sealift -n "__fish_sealift_using_subcommand sync" -l server -d 'Reac
 complete -c sealift -n "__fish_sealift_using_subcommand sync" -l delete -d 'Delete what only DEST has, unless that is more than half of it'
 complete -c sealift -n "__fish_sealift_using_subcommand sync" -l delete-anyway -d 'Delete what only DEST has, however much that is'
 complete -c sealift -n "__fish_sealift_using_subcommand sync" -s c -l checksum -d 'Compare contents, not times of modification'
+complete -c sealift -n "__fish_sealift_using_subcommand sync" -l allow-changing -d 'Store files that are being written to as they are read, up to the length that they had'
 complete -c sealift -n "__fish_sealift_using_subcommand sync" -s n -l dry-run -d 'Say what would be done, and change nothing'
 complete -c sealift -n "__fish_sealift_using_subcommand sync" -l links -d 'Transfer symbolic links as links, instead of skipping them'
 complete -c sealift -n "__fish_sealift_using_subcommand sync" -l json -d 'Print JSON, one object on each line [env: SEALIFT_JSON]'

@@ -58,8 +58,9 @@ fn page() -> Reply {
         sha256: Some(Digest::of(&number.to_le_bytes())),
         target: None,
         by: Some("alice".parse().unwrap()),
+        etag: None,
     };
-    Reply::Entries { entries: (0..256).map(entry).collect(), more: true }
+    Reply::Entries { entries: (0..256).map(entry).collect(), more: true, state: None, changed: false }
 }
 
 fn messages(criterion: &mut Criterion) {

@@ -20,6 +20,8 @@ pub enum ErrorCode {
     NotADirectory,
     /// The target of a move or a copy is taken.
     Exists,
+    /// The entry is not what the request's condition says.
+    Changed,
     /// The caller lacks the right.
     NotAllowed,
     /// The caller's certificate is revoked, expired or unknown.

@@ -32,6 +32,13 @@ pub const SLICES: &str = "slices";
 /// The optional feature that the server says that it is working while a request takes its time: [`Reply::Working`].
 pub const WORKING: &str = "working";
 
+/// The optional feature that a client can act on the condition that nothing has changed: [`List::etags`],
+/// [`List::since`] and [`Remove::if_match`].
+pub const CONDITIONS: &str = "conditions";
+
+/// Every optional feature.
+pub const FEATURES: [&str; 3] = [SLICES, WORKING, CONDITIONS];
+
 /// Bytes of a slice of an upload, but for the last of a content.
 pub const SLICE: u64 = crate::content::BLOCK as u64;
 

@@ -8,6 +8,7 @@ pub mod command;
 pub mod config;
 pub mod data;
 pub mod descriptors;
+pub mod disturbances;
 pub mod error;
 pub mod handshakes;
 pub mod join;

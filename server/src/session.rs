@@ -14,7 +14,7 @@ use sealift_certs::tls::ReadAhead;
 use sealift_protocol::content::Order;
 use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
 use sealift_protocol::message::{
-    Get, Hello, Reply, Request, SLICES, Trailer, Turn, WORKING, Welcome, decode, decode_request,
+    FEATURES, Get, Hello, Reply, Request, Trailer, Turn, WORKING, Welcome, decode, decode_request,
 };
 use sealift_protocol::{Digest, ErrorCode, FrameKind, Header, Name, VERSION, WireError};
 use tokio::io::{ReadHalf, WriteHalf};
@@ -36,9 +36,6 @@ use crate::state::State;
 use crate::store::catalog::Pending;
 use crate::store::identities;
 use crate::{SERVER, clock};
-
-/// The optional features that the server knows.
-const FEATURES: [&str; 2] = [SLICES, WORKING];
 
 /// Replies that may wait for their turn.
 const QUEUE: usize = 256;
@@ -308,17 +305,20 @@ impl Reading<'_> {
                         }
                     }
                 }
-                Ok(request) => match request::change(request) {
-                    Ok(change) => {
-                        self.catch_up().await;
-                        let pending = request::submit(self.state, self.caller, change).await;
-                        self.push(asked, Slot::Changed(pending, None)).await?;
+                Ok(request) => {
+                    let disturbed = request::disturbs(&request);
+                    match request::change(request) {
+                        Ok(change) => {
+                            self.catch_up().await;
+                            let pending = request::submit(self.state, self.caller, change, disturbed).await;
+                            self.push(asked, Slot::Changed(pending, None)).await?;
+                        }
+                        Err(request) => {
+                            self.asked += 1;
+                            self.push(asked, Slot::Serve(request)).await?;
+                        }
                     }
-                    Err(request) => {
-                        self.asked += 1;
-                        self.push(asked, Slot::Serve(request)).await?;
-                    }
-                },
+                }
                 Err(error) => {
                     // Should it have been a put, its body follows; for everything else this changes nothing.
                     discarding = true;

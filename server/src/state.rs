@@ -14,6 +14,7 @@ use tracing::info;
 
 use crate::config::{Config, Live};
 use crate::descriptors::Descriptors;
+use crate::disturbances::Disturbances;
 use crate::handshakes::{HandshakeLimits, Handshakes, Origin};
 use crate::join_gate::JoinGate;
 use crate::monitor::Monitor;
@@ -66,6 +67,8 @@ pub struct State {
     pub attempts: Attempts,
     /// The uploads under way that further connections may join.
     pub shared: Shared,
+    /// What was moved, replaced or deleted lately, for those who list trees.
+    pub disturbances: Disturbances,
     /// What the server counts of itself.
     pub monitor: Monitor,
     room: Arc<Semaphore>,
@@ -106,6 +109,7 @@ impl State {
             prefixes,
             attempts,
             shared,
+            disturbances: Disturbances::default(),
             monitor,
             room,
             uploads,

@@ -38,7 +38,7 @@ pub fn path(text: &str) -> RemotePath {
 
 /// A list request with nothing optional.
 pub fn list(directory: &str) -> List {
-    List { path: path(directory), recursive: false, after: None, limit: 0 }
+    List::of(path(directory))
 }
 
 /// A link request with nothing optional.
@@ -172,7 +172,7 @@ impl Client {
         let mut all = Vec::new();
         loop {
             match self.reply().await {
-                Reply::Entries { entries, more } => {
+                Reply::Entries { entries, more, .. } => {
                     all.extend(entries);
                     if !more {
                         return Ok(all);
@@ -198,12 +198,18 @@ impl Client {
 
     /// Deletes.
     pub async fn remove(&mut self, file: &str) -> Result<(), WireError> {
-        done(self.request(&Request::Remove(Remove { path: path(file), recursive: false })).await)
+        done(
+            self.request(&Request::Remove(Remove { path: path(file), recursive: false, if_match: None }))
+                .await,
+        )
     }
 
     /// Deletes a directory with all that is in it.
     pub async fn remove_all(&mut self, directory: &str) -> Result<(), WireError> {
-        done(self.request(&Request::Remove(Remove { path: path(directory), recursive: true })).await)
+        done(
+            self.request(&Request::Remove(Remove { path: path(directory), recursive: true, if_match: None }))
+                .await,
+        )
     }
 
     /// Makes a directory.

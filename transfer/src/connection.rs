@@ -5,7 +5,7 @@ use std::time::Duration;
 use sealift_protocol::content::{EmptyBlocks, Filling};
 use sealift_protocol::frame::FrameKind;
 use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
-use sealift_protocol::message::{Hello, SLICES, Trailer, WORKING, Welcome, decode};
+use sealift_protocol::message::{CONDITIONS, FEATURES, Hello, SLICES, Trailer, Welcome, decode};
 use sealift_protocol::{Header, Reply, Request, VERSION};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -56,7 +56,7 @@ impl Connection {
         stall: Duration,
     ) -> Result<Self, Error> {
         let mut requests = FrameWriter::new(write, stall);
-        let features = [SLICES, WORKING].map(str::to_owned).to_vec();
+        let features = FEATURES.map(str::to_owned).to_vec();
         let hello = Hello { versions: vec![VERSION], agent: agent.to_owned(), features };
         requests.push(&Request::Hello(hello)).map_err(|error| explain(error, &address))?;
         let reader = FrameReader::new(read, stall);
@@ -289,7 +289,16 @@ impl Replies {
 
     /// Whether the server lets connections share a content.
     pub(crate) fn know_slices(&self) -> bool {
-        self.welcome.as_ref().is_some_and(|welcome| welcome.features.iter().any(|feature| feature == SLICES))
+        self.know(SLICES)
+    }
+
+    /// Whether the server deletes on the condition that nothing was changed, and tells whether a listing is of one state.
+    pub(crate) fn know_conditions(&self) -> bool {
+        self.know(CONDITIONS)
+    }
+
+    fn know(&self, feature: &str) -> bool {
+        self.welcome.as_ref().is_some_and(|welcome| welcome.features.iter().any(|known| known == feature))
     }
 
     /// Reads and drops the payload of a frame.

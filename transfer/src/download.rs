@@ -319,10 +319,10 @@ pub(crate) async fn run(connection: &mut Connection, queue: &Queue, events: Even
 fn request(task: &mut Task, queue: &Queue) -> Request {
     match task {
         Task::Page(tree) => Request::List(List {
-            path: tree.from.clone(),
             recursive: true,
             after: tree.after.clone(),
             limit: remote::PAGE,
+            ..List::of(tree.from.clone())
         }),
         Task::File(fetch) => {
             fetch.asked = asks_first(fetch, queue.manner());
@@ -433,7 +433,7 @@ async fn page(
     let mut entries = 0;
     loop {
         match connection.replies.next().await? {
-            Reply::Entries { entries: page, more } => {
+            Reply::Entries { entries: page, more, .. } => {
                 entries += page.len() as u64;
                 queue.add(page.into_iter().filter_map(|entry| tree.take(entry)), events);
                 if !more {

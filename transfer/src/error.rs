@@ -63,6 +63,15 @@ pub enum Error {
         /// What is different.
         change: String,
     },
+    /// What was to be deleted is not what it was any more.
+    #[error("{path} was changed while this ran, and stays: sync again to have it compared anew")]
+    Meanwhile {
+        /// Which, here or on the server.
+        path: String,
+    },
+    /// The server lacks an optional feature that is needed.
+    #[error("the server cannot {0}: update the server")]
+    TooOld(&'static str),
     /// Something local is not what a transfer needs.
     #[error("{} {unfit}", path.display())]
     Unfit {
@@ -106,6 +115,13 @@ impl Error {
         move |source| Self::Local { action, path: path.to_owned(), source }
     }
 
+    /// Whether nothing is there that could be read.
+    pub(crate) fn is_absence(&self) -> bool {
+        let kind =
+            if let Self::Local { action: "read", source, .. } = self { Some(source.kind()) } else { None };
+        kind == Some(io::ErrorKind::NotFound)
+    }
+
     /// Whether the same may succeed later without anybody mending anything.
     pub fn retry_can_help(&self) -> bool {
         match self {
@@ -128,6 +144,23 @@ pub enum Unfit {
     /// A symbolic link where only files and directories are transferred.
     #[error("is a symbolic link, and was skipped: --links stores links as links")]
     Link,
+    /// A link, or something of another kind, that took the place of what was found there.
+    #[error("was replaced by something else while this ran, which is not followed: transfer it again")]
+    Replaced,
+    /// A time that the wire cannot express.
+    #[error(
+        "was modified before 1677 or after 2262, as its time says: it is stored with the nearest time that there is"
+    )]
+    Time,
+    /// A symbolic link at the destination, where links are left alone.
+    #[error("is a symbolic link at the destination, which is left alone: --links lets it be replaced")]
+    LinkStays,
+    /// A directory that has to go and cannot.
+    #[error(
+        "is a directory at the destination and holds what is left alone (excluded, links, pipes, unfinished \
+         downloads, or what came meanwhile): delete it yourself, or leave this out"
+    )]
+    Blocked,
     /// A pipe, a device or a socket where a file is to be read.
     #[error("is a pipe, a device or a socket, not a file: send what it yields through standard input")]
     Special,

@@ -14,7 +14,7 @@ pub type Events<'a> = &'a (dyn Fn(Event) + Send + Sync);
 /// One thing that happened. Transfers are told apart by an `id`.
 ///
 /// Each transfer that was found ends in one [`Finished`](Self::Finished), [`Made`](Self::Made),
-/// [`Kept`](Self::Kept), [`Would`](Self::Would) or [`Failed`](Self::Failed), unless the whole run ends with an error. Ids are not used again within a run.
+/// [`Kept`](Self::Kept), [`Would`](Self::Would), [`Vanished`](Self::Vanished) or [`Failed`](Self::Failed), unless the whole run ends with an error. Ids are not used again within a run.
 #[derive(Debug)]
 pub enum Event {
     /// Another transfer is to be done.
@@ -102,6 +102,11 @@ pub enum Event {
         id: usize,
         /// The content's size; nothing for a link, and where it is not known.
         size: Option<u64>,
+    },
+    /// What was to be transferred is not there any more: nobody is to be blamed.
+    Vanished {
+        /// Which.
+        id: usize,
     },
     /// Something else was done, or would be.
     Changed(Change),

@@ -1,5 +1,6 @@
 //! Local files: read without missing a change, written under their names only when they are complete.
 
+mod beneath;
 mod commit;
 mod directory;
 mod disks;
@@ -19,6 +20,8 @@ use sealift_protocol::Digest;
 use sealift_protocol::message::Nanoseconds;
 
 use crate::error::{Error, Unfit};
+pub use beneath::Root;
+pub(crate) use beneath::Seen;
 pub(crate) use commit::{Landing, commit};
 pub(crate) use directory::Directory;
 pub(crate) use disks::{Disks, Operation};
@@ -35,9 +38,14 @@ pub(crate) struct Stamp {
     mtime: Option<SystemTime>,
 }
 
-/// The time of modification, as the wire has it; `None` for times that it cannot express.
+/// The time of modification, as the wire has it: the nearest that it can express. `None` where the system has none.
 pub(crate) fn mtime(metadata: &Metadata) -> Option<Nanoseconds> {
-    metadata.modified().ok().and_then(to_nanoseconds)
+    metadata.modified().ok().map(to_nanoseconds)
+}
+
+/// Whether the wire had only this as the nearest to a time that lies before 1677 or after 2262.
+pub(crate) fn is_clamped(mtime: Nanoseconds) -> bool {
+    matches!(mtime, Nanoseconds::MIN | Nanoseconds::MAX)
 }
 
 /// What the names of files end in that hold an unfinished download.
@@ -108,6 +116,8 @@ pub(crate) struct Source {
     pub(crate) stamp: Stamp,
     /// Whether it may be executed.
     pub(crate) executable: bool,
+    /// Whether it may be written to while it is read.
+    allow_changing: bool,
 }
 
 impl Source {
@@ -118,7 +128,15 @@ impl Source {
         // A pipe that took the file's place since it was looked at must not stop everything.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, O_NONBLOCK);
-        let file = options.open(path).map_err(Error::local("read", path))?;
+        Self::of(path, options.open(path).map_err(Error::local("read", path))?)
+    }
+
+    /// Opens a regular file of a tree; no link on the way is followed. Blocks.
+    pub(crate) fn inside(root: &Root, path: &Path) -> Result<Self, Error> {
+        Self::of(path, root.file(path)?)
+    }
+
+    fn of(path: &Path, file: File) -> Result<Self, Error> {
         let metadata = file.metadata().map_err(Error::local("read", path))?;
         check_source(path, &metadata)?;
         Ok(Self {
@@ -126,12 +144,19 @@ impl Source {
             file,
             stamp: Stamp::of(&metadata),
             executable: is_executable(&metadata),
+            allow_changing: false,
         })
     }
 
-    /// The time of modification, as the wire has it; `None` for times that it cannot express.
+    /// The same, with a file that may be written to meanwhile, or may not: then the first bytes count, as many as there
+    /// were when it was opened.
+    pub(crate) fn allow_changing(self, allow_changing: bool) -> Self {
+        Self { allow_changing, ..self }
+    }
+
+    /// The time of modification, as the wire has it: the nearest that it can express.
     pub(crate) fn mtime(&self) -> Option<Nanoseconds> {
-        self.stamp.mtime.and_then(to_nanoseconds)
+        self.stamp.mtime.map(to_nanoseconds)
     }
 
     /// Reads the whole of a small file. Blocks.
@@ -139,7 +164,8 @@ impl Source {
         let room = usize::try_from(self.stamp.size).unwrap_or(0);
         let mut content = Vec::with_capacity(room);
         // One byte more shows that it has grown.
-        let limited = (&mut self.file).take(self.stamp.size + 1).read_to_end(&mut content);
+        let limit = self.stamp.size + u64::from(!self.allow_changing);
+        let limited = (&mut self.file).take(limit).read_to_end(&mut content);
         limited.map_err(Error::local("read", &self.path))?;
         self.check(content.len() as u64)?;
         Ok(content)
@@ -147,6 +173,9 @@ impl Source {
 
     /// Fails if the file is not what it was when it was opened, after `read` bytes of it were read.
     pub(crate) fn check(&self, read: u64) -> Result<(), Error> {
+        if self.allow_changing && read == self.stamp.size {
+            return Ok(());
+        }
         let metadata = self.file.metadata().map_err(Error::local("read", &self.path))?;
         let now = Stamp::of(&metadata);
         let (was, is) = (self.stamp.size, if now.size == self.stamp.size { read } else { now.size });
@@ -195,13 +224,15 @@ fn shorten(name: &str, most: usize) -> &str {
 /// Whether there is a file that was modified after `mtime`. What cannot be looked at is not.
 pub(crate) fn is_newer(path: &Path, mtime: Nanoseconds) -> bool {
     let Ok(metadata) = path.symlink_metadata() else { return false };
-    metadata.is_file() && metadata.modified().is_ok_and(|modified| modified > from_nanoseconds(mtime))
+    metadata.is_file() && self::mtime(&metadata).is_some_and(|modified| modified > mtime)
 }
 
-fn to_nanoseconds(time: SystemTime) -> Option<Nanoseconds> {
+fn to_nanoseconds(time: SystemTime) -> Nanoseconds {
     match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_nanos()).ok(),
-        Err(before) => i64::try_from(before.duration().as_nanos()).ok().map(|nanoseconds| -nanoseconds),
+        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => {
+            i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanoseconds| -nanoseconds)
+        }
     }
 }
 
@@ -229,8 +260,11 @@ mod tests {
     #[test]
     fn times_survive_both_ways() {
         for time in [0, 1, -1, 1_700_000_000_123_456_789, -2_000_000_000_000_000_000] {
-            assert_eq!(to_nanoseconds(from_nanoseconds(time)), Some(time));
+            assert_eq!(to_nanoseconds(from_nanoseconds(time)), time);
         }
+        let far = Duration::from_secs(20_000_000_000);
+        assert_eq!(to_nanoseconds(UNIX_EPOCH + far), i64::MAX);
+        assert_eq!(to_nanoseconds(UNIX_EPOCH - far), i64::MIN);
     }
 
     #[test]
@@ -246,6 +280,12 @@ mod tests {
         let source = Source::open(&path).unwrap();
         File::open(&path).unwrap().set_modified(UNIX_EPOCH).unwrap();
         assert!(matches!(source.check(4), Err(Error::SourceChanged { .. })));
+
+        let mut source = Source::open(&path).unwrap().allow_changing(true);
+        std::fs::write(&path, b"abcdef").unwrap();
+        assert_eq!(source.read().unwrap(), b"abcd", "as long as it was");
+        assert!(source.check(3).is_err(), "cut short");
+        std::fs::write(&path, b"abcd").unwrap();
 
         let source = Source::open(&path).unwrap();
         assert!(source.check(4).is_ok());

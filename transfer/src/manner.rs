@@ -7,6 +7,8 @@ pub struct Manner {
     pub update: bool,
     /// Nothing is changed at either end: it is only told what would be.
     pub pretend: bool,
+    /// A file that is written to while it is read is stored as it was read, up to the length that it had.
+    pub allow_changing: bool,
     /// Small uploads are planned like large ones, because the server is likely to have their contents.
     pub(crate) ask_first: bool,
 }
@@ -14,6 +16,11 @@ pub struct Manner {
 impl Manner {
     /// The usual one, with these changes.
     pub fn new(update: bool, pretend: bool) -> Self {
-        Self { update, pretend, ask_first: false }
+        Self { update, pretend, allow_changing: false, ask_first: false }
+    }
+
+    /// The same, where files that are written to meanwhile are stored all the same, or are not.
+    pub fn allow_changing(self, allow_changing: bool) -> Self {
+        Self { allow_changing, ..self }
     }
 }

@@ -62,9 +62,9 @@ impl Iterator for Uploads {
     fn next(&mut self) -> Option<Self::Item> {
         let found = loop {
             if let Some(entry) = self.walk.as_mut().and_then(Iterator::next) {
-                break entry.map(|tree::Found { path, to, kind }| {
+                break entry.map(|tree::Found { root, path, to, kind }| {
                     let source = match kind {
-                        tree::Kind::File => Source::File(path),
+                        tree::Kind::File => Source::Inside { root, path },
                         tree::Kind::Directory { mtime } => Source::Directory { path, mtime },
                         tree::Kind::Link { target, mtime } => Source::Link { path, target, mtime },
                     };
@@ -111,6 +111,12 @@ pub fn uploads(
     for path in sources {
         let inside = inside(&path, destination);
         let is_directory = path.metadata().map(|metadata| metadata.is_dir());
+        // What was named is left out like what is found; what is in a directory is another matter.
+        let own_name = path.file_name().filter(|_| !means_contents(&path));
+        let is_left_out = |name| walking.filter.excludes(Path::new(name), matches!(is_directory, Ok(true)));
+        if own_name.is_some_and(is_left_out) {
+            continue;
+        }
         let planned = match is_directory {
             Ok(true) => tree(path.clone(), destination, inside, walking),
             Ok(false) => readable(&path).and_then(|()| {
@@ -142,15 +148,20 @@ fn tree(
     inside: Result<RemotePath, Error>,
     walking: &Walking,
 ) -> Result<(Option<RemotePath>, Found), Error> {
-    // `..` and `/` have no name of their own; that of `a/.` is the one that is not meant.
-    let dot = path.as_os_str().as_encoded_bytes().strip_suffix(b".");
-    let dot = dot.is_some_and(|before| before.is_empty() || ends_in_separator(before));
-    if ends_in_slash(&path) || dot || path.file_name().is_none() {
+    if means_contents(&path) {
         let itself = !destination.as_str().is_empty();
         return Ok((None, Found::Tree(Walk::new(path, destination.clone(), itself, walking.clone()))));
     }
     let to = inside?;
     Ok((Some(to.clone()), Found::Tree(Walk::new(path, to, true, walking.clone()))))
+}
+
+/// Whether only what is in a directory goes. `..` and `/` have no name of their own; that of `a/.` is the one that is not
+/// meant.
+fn means_contents(path: &Path) -> bool {
+    let dot = path.as_os_str().as_encoded_bytes().strip_suffix(b".");
+    let dot = dot.is_some_and(|before| before.is_empty() || ends_in_separator(before));
+    ends_in_slash(path) || dot || path.file_name().is_none()
 }
 
 /// Plans an upload of what a reader yields, such as standard input.
@@ -184,6 +195,7 @@ pub fn upload_stream(
 pub fn downloads(
     sources: impl IntoIterator<Item = RemotePath>,
     destination: Option<&Path>,
+    walking: &Walking,
 ) -> Result<Vec<Download>, DownloadPlanError> {
     let sources: Vec<_> = sources.into_iter().collect();
     let current = Path::new(".");
@@ -210,6 +222,9 @@ pub fn downloads(
             plan.push(Download { from, to: Destination::Nowhere, tree });
             continue;
         };
+        if walking.filter.excludes(Path::new(name), false) {
+            continue;
+        }
         let (path, tree) = match is_directory {
             true => (below(name)?, below(name)?),
             // What is no directory yet becomes one, should the source be one.
@@ -314,7 +329,8 @@ mod tests {
     }
 
     fn get(sources: &[&str], destination: Option<&Path>) -> Vec<PathBuf> {
-        let plan = downloads(sources.iter().map(|path| remote(path)), destination).unwrap();
+        let plan =
+            downloads(sources.iter().map(|path| remote(path)), destination, &Walking::default()).unwrap();
         let path = |download: Download| match download.to {
             Destination::File { path, .. } => path,
             Destination::Stream(_) => panic!(),
@@ -401,11 +417,14 @@ mod tests {
     #[test]
     fn downloads_that_cannot_be_meant_are_refused() {
         let directory = tempfile::tempdir().unwrap();
-        let refused =
-            |sources: &[&str], to: &Path| match downloads(sources.iter().map(|s| remote(s)), Some(to)) {
-                Err(DownloadPlanError::Plan(error)) => error,
-                other => panic!("{other:?}"),
-            };
+        let refused = |sources: &[&str], to: &Path| match downloads(
+            sources.iter().map(|s| remote(s)),
+            Some(to),
+            &Walking::default(),
+        ) {
+            Err(DownloadPlanError::Plan(error)) => error,
+            other => panic!("{other:?}"),
+        };
         let new = directory.path().join("new");
         assert!(matches!(refused(&["a", "b"], &new), PlanError::NeedsDirectory(_)));
         assert!(matches!(refused(&["x/a", "y/a"], directory.path()), PlanError::Twice(_)));

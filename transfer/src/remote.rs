@@ -23,7 +23,7 @@ pub async fn list(connection: &mut Connection, list: List) -> Result<Listing<'_>
     connection.enter();
     connection.push(&Request::List(list))?;
     connection.flush().await?;
-    Ok(Listing { connection, more: true })
+    Ok(Listing { connection, more: true, state: None, changed: false })
 }
 
 /// A listing, page by page, so that a directory may have any number of entries.
@@ -31,6 +31,10 @@ pub async fn list(connection: &mut Connection, list: List) -> Result<Listing<'_>
 pub struct Listing<'a> {
     connection: &'a mut Connection,
     more: bool,
+    /// What was listed, as its first page began.
+    pub(crate) state: Option<String>,
+    /// Whether something was moved, replaced or deleted since what the list asked about.
+    pub(crate) changed: bool,
 }
 
 impl Listing<'_> {
@@ -49,7 +53,11 @@ impl Listing<'_> {
             self.connection.leave();
         }
         match reply {
-            Reply::Entries { entries, .. } => Ok(Some(entries)),
+            Reply::Entries { entries, state, changed, .. } => {
+                self.state = self.state.take().or(state);
+                self.changed = changed;
+                Ok(Some(entries))
+            }
             other => Err(unexpected(other)),
         }
     }
@@ -89,8 +97,39 @@ pub async fn remove(
     recursive: bool,
     mut each: impl FnMut(usize, Result<(), WireError>),
 ) -> Result<(), Error> {
-    let requests: Vec<_> =
-        paths.iter().map(|path| Request::Remove(Remove { path: path.clone(), recursive })).collect();
+    let requests: Vec<_> = paths
+        .iter()
+        .map(|path| Request::Remove(Remove { path: path.clone(), recursive, if_match: None }))
+        .collect();
+    let take = |number, reply| match reply {
+        Reply::Done {} => {
+            each(number, Ok(()));
+            Ok(())
+        }
+        Reply::Error(error) => {
+            each(number, Err(error));
+            Ok(())
+        }
+        other => Err(unexpected(other)),
+    };
+    connection.ask_all(&requests, take).await
+}
+
+/// Deletes files, links and empty directories if they are what their etags say; `each` is told how it went, in the
+/// order of the paths.
+///
+/// # Errors
+/// Fails when the connection breaks, not when a path cannot be deleted.
+pub(crate) async fn remove_unchanged(
+    connection: &mut Connection,
+    paths: impl Iterator<Item = (RemotePath, Option<String>)>,
+    mut each: impl FnMut(usize, Result<(), WireError>),
+) -> Result<(), Error> {
+    let request = |(path, etag): (_, Option<String>)| {
+        // A server that knows conditions gives each entry its etag; none at all matches nothing.
+        Request::Remove(Remove { path, recursive: false, if_match: Some(etag.unwrap_or_default()) })
+    };
+    let requests: Vec<_> = paths.map(request).collect();
     let take = |number, reply| match reply {
         Reply::Done {} => {
             each(number, Ok(()));

@@ -13,7 +13,7 @@ mod up;
 mod walk;
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,7 +23,7 @@ use sealift_protocol::{Digest, ErrorCode, Hasher, RemotePath};
 use crate::client::Client;
 use crate::error::{Error, Unfit};
 use crate::event::{Event, Events};
-use crate::local;
+use crate::local::{self, Root};
 use crate::remote;
 use crate::tree::Walking;
 pub use down::down;
@@ -38,6 +38,8 @@ pub struct Rules {
     pub checksum: bool,
     /// What is done about that which only the destination has.
     pub delete: Delete,
+    /// A file that is written to meanwhile is stored as it was read.
+    pub allow_changing: bool,
     /// Nothing is changed: it is only told what would be.
     pub pretend: bool,
 }
@@ -55,11 +57,11 @@ pub enum Delete {
 }
 
 /// How it went, beyond what events told.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Outcome {
     /// Files and links that were equal already.
     pub unchanged: usize,
-    /// Entries that were deleted; a directory that goes with all that is in it counts as one.
+    /// Entries that were deleted: files, links and directories.
     pub deleted: usize,
     /// Files whose content the destination had under another name.
     pub moved: usize,
@@ -75,6 +77,9 @@ pub struct Outcome {
 pub enum Withheld {
     /// Something could not be transferred.
     Failures,
+    /// Each time the tree on the server was listed, something in it was moved, replaced or deleted meanwhile: what was
+    /// renamed may be missing here.
+    Restless,
     /// Too much would go.
     TooMuch {
         /// Files and links that would.
@@ -95,7 +100,8 @@ impl Outcome {
     /// Adds what a second pass brought.
     fn and(self, later: &Self) -> Self {
         Self {
-            unchanged: later.unchanged.max(self.unchanged),
+            // What the first pass has transferred is unchanged in the second.
+            unchanged: self.unchanged,
             deleted: self.deleted + later.deleted,
             moved: self.moved + later.moved,
             touched: self.touched + later.touched,
@@ -133,6 +139,10 @@ impl<'a> Watch<'a> {
 
     fn take(&self, event: Event) {
         match &event {
+            // It was listed, and has gone since: so did what it would have become.
+            Event::Failed { id, error: Error::Refused(error) } if error.code == ErrorCode::NotFound => {
+                return (self.events)(Event::Vanished { id: *id });
+            }
             Event::Failed { .. } => {
                 self.failures.fetch_add(1, Ordering::Relaxed);
             }
@@ -159,6 +169,30 @@ impl<'a> Watch<'a> {
     }
 }
 
+/// What was not deleted, by what it is called in its tree.
+#[derive(Debug, Default)]
+struct Left(HashSet<PathBuf>);
+
+impl Left {
+    /// An entry stays, and so does the directory that it is in.
+    fn add(&mut self, below: &Path) {
+        self.0.insert(below.to_owned());
+        self.0.extend(below.parent().map(Path::to_owned));
+    }
+
+    fn has(&self, below: &Path) -> bool {
+        self.0.contains(below)
+    }
+}
+
+/// Refuses to delete anything on a server that cannot do so on a condition.
+async fn check_conditions(client: &mut Client, rules: &Rules) -> Result<(), Error> {
+    if rules.delete == Delete::No || client.connection().await?.replies.know_conditions() {
+        return Ok(());
+    }
+    Err(Error::TooOld("delete on the condition that nothing was changed, which --delete needs"))
+}
+
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -170,9 +204,9 @@ fn same_time(a: Nanoseconds, b: Nanoseconds) -> bool {
     a == b || ((is_whole(a) || is_whole(b)) && a.div_euclid(SECOND) == b.div_euclid(SECOND))
 }
 
-/// The digest of a file that has this size still. Blocks.
-fn digest(path: &Path, size: u64) -> Result<Digest, Error> {
-    let source = local::Source::open(path)?;
+/// The digest of a file of a tree that has this size still. Blocks.
+fn digest(root: &Root, path: &Path, size: u64) -> Result<Digest, Error> {
+    let source = local::Source::inside(root, path)?;
     let mut hasher = Hasher::new();
     hasher.read(&source, source.stamp.size).map_err(source.unreadable())?;
     source.check(size)?;

@@ -2,16 +2,18 @@
 //!
 //! A walk holds the open directories from the root down to where it is, never the tree.
 
-use std::fs::{self, DirEntry, Metadata, ReadDir};
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use sealift_protocol::RemotePath;
 use sealift_protocol::message::Nanoseconds;
+use sealift_protocol::path::name_key;
 
 use crate::error::{Error, Unfit};
 use crate::local;
+pub use crate::local::Root;
 
 /// Which entries of a tree are left out: patterns as in a `.gitignore` at the tree's root, of which the last that
 /// matches decides.
@@ -45,6 +47,8 @@ impl Filter {
             reason: error.to_string(),
         };
         for pattern in patterns {
+            // Names are compared in this form, too.
+            let pattern = &*name_key(pattern);
             builder.add_line(None, pattern).map_err(|error| wrong(pattern, error))?;
         }
         builder.build().map(|built| Self(Arc::new(built))).map_err(|error| wrong("", error))
@@ -53,6 +57,8 @@ impl Filter {
     /// Whether an entry is left out, by its path below the tree's root. What is in a directory that is left out is not
     /// asked about.
     pub fn excludes(&self, below: &Path, is_directory: bool) -> bool {
+        let key = below.to_str().map(name_key);
+        let below = key.as_deref().map_or(below, Path::new);
         self.0.matched(below, is_directory).is_ignore()
     }
 }
@@ -75,6 +81,8 @@ impl Default for Walking {
 /// An entry of a tree.
 #[derive(Debug)]
 pub(crate) struct Found {
+    /// The tree.
+    pub(crate) root: Arc<Root>,
     pub(crate) path: PathBuf,
     pub(crate) to: RemotePath,
     pub(crate) kind: Kind,
@@ -100,75 +108,97 @@ pub struct Omitted {
 }
 
 impl Omitted {
-    /// Whether it is no failure: a tree may hold what is neither file nor directory.
+    /// Whether it is no failure: a tree may hold what is neither file nor directory, and lose entries meanwhile.
     pub fn is_harmless(&self) -> bool {
-        self.in_tree && matches!(self.error, Error::Unfit { unfit: Unfit::Link | Unfit::Special, .. })
+        let is_skipped = matches!(self.error, Error::Unfit { unfit: Unfit::Link | Unfit::Special, .. });
+        self.in_tree && (is_skipped || self.error.is_absence())
     }
 }
 
-/// A walk through a directory: each directory before what is in it. Blocks.
+/// A walk through a directory: each directory before what is in it, siblings by their names. Blocks.
 #[derive(Debug)]
 pub(crate) struct Walk {
     walking: Walking,
-    root: Option<Found>,
+    /// Where it begins, until it has.
+    start: Option<(PathBuf, RemotePath)>,
     /// Whether the root is an entry, too.
     itself: bool,
+    root: Option<Arc<Root>>,
     levels: Vec<Level>,
 }
 
 #[derive(Debug)]
 struct Level {
-    entries: ReadDir,
+    path: PathBuf,
     /// The directory below the root of the walk.
     below: PathBuf,
     to: RemotePath,
+    /// In descending order of the form in which they are compared: the next one is the last.
+    names: Vec<Name>,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    key: String,
+    name: OsString,
+    /// Whether it is known to be a file's.
+    is_file: bool,
 }
 
 impl Walk {
     /// A walk through `path`, of which the contents go to `to`. With `itself`, the directory comes first.
     pub(crate) fn new(path: PathBuf, to: RemotePath, itself: bool, walking: Walking) -> Self {
-        let mtime = path.metadata().ok().and_then(|metadata| local::mtime(&metadata));
-        let root = Found { path, to, kind: Kind::Directory { mtime } };
-        Self { walking, root: Some(root), itself, levels: Vec::new() }
+        Self { walking, start: Some((path, to)), itself, root: None, levels: Vec::new() }
     }
 
-    fn enter(&mut self, path: &Path, below: PathBuf, to: RemotePath) -> Result<(), Error> {
-        let entries = fs::read_dir(path).map_err(Error::local("read", path))?;
-        self.levels.push(Level { entries, below, to });
+    fn enter(&mut self, root: &Root, path: PathBuf, below: PathBuf, to: RemotePath) -> Result<(), Error> {
+        let name = |(name, is_file): (OsString, bool)| Name { key: key(&name), name, is_file };
+        let mut names: Vec<_> = root.names(&path)?.into_iter().map(name).collect();
+        names.sort_unstable_by(|a, b| b.cmp(a));
+        self.levels.push(Level { path, below, to, names });
         Ok(())
     }
 
+    fn begin(&mut self, path: PathBuf, to: RemotePath) -> Result<Option<Found>, Error> {
+        let root = Arc::new(Root::open(&path)?);
+        let mtime = path.metadata().ok().and_then(|metadata| local::mtime(&metadata));
+        self.enter(&root, path.clone(), PathBuf::new(), to.clone())?;
+        self.root = Some(Arc::clone(&root));
+        Ok(self.itself.then_some(Found { root, path, to, kind: Kind::Directory { mtime } }))
+    }
+
     /// What to do about one entry; `None` if it is left out.
-    fn take(&mut self, entry: &DirEntry, below: &Path, to: &RemotePath) -> Result<Option<Found>, Error> {
-        let path = entry.path();
-        let kind = entry.file_type().map_err(Error::local("read", &path))?;
-        let name = entry.file_name();
-        let below = below.join(&name);
-        if self.walking.filter.excludes(&below, kind.is_dir()) || local::is_part(&name) {
-            return Ok(None);
+    fn take(
+        &mut self,
+        root: &Arc<Root>,
+        path: &Path,
+        below: PathBuf,
+        to: &RemotePath,
+        is_file: bool,
+    ) -> Result<Option<Found>, Error> {
+        let found =
+            |kind| Ok(Some(Found { root: Arc::clone(root), path: path.to_owned(), to: to.clone(), kind }));
+        if is_file {
+            return if self.walking.filter.excludes(&below, false) { Ok(None) } else { found(Kind::File) };
         }
-        let unfit = |unfit| Error::Unfit { path: path.clone(), unfit };
-        let name = name.to_str().ok_or_else(|| unfit(Unfit::NotUtf8))?;
-        let to = to.join(name)?;
-        let metadata = |entry: &DirEntry| -> Result<Metadata, Error> {
-            entry.metadata().map_err(Error::local("read", &path))
-        };
-        let kind = if kind.is_file() {
-            Kind::File
+        let metadata = path.symlink_metadata().map_err(Error::local("read", path))?;
+        let (kind, mtime) = (metadata.file_type(), local::mtime(&metadata));
+        let unfit = |unfit| Error::Unfit { path: path.to_owned(), unfit };
+        if self.walking.filter.excludes(&below, kind.is_dir()) {
+            Ok(None)
+        } else if kind.is_file() {
+            found(Kind::File)
         } else if kind.is_dir() {
-            let mtime = local::mtime(&metadata(entry)?);
-            self.enter(&path, below, to.clone())?;
-            Kind::Directory { mtime }
+            self.enter(root, path.to_owned(), below, to.clone())?;
+            found(Kind::Directory { mtime })
         } else if !kind.is_symlink() {
-            return Err(unfit(Unfit::Special));
+            Err(unfit(Unfit::Special))
         } else if self.walking.links {
-            let target = fs::read_link(&path).map_err(Error::local("read", &path))?;
-            let target = target.into_os_string().into_string().map_err(|_| unfit(Unfit::NotUtf8))?;
-            Kind::Link { target, mtime: local::mtime(&metadata(entry)?) }
+            let target = root.target(path)?.into_os_string().into_string();
+            found(Kind::Link { target: target.map_err(|_| unfit(Unfit::NotUtf8))?, mtime })
         } else {
-            return Err(unfit(Unfit::Link));
-        };
-        Ok(Some(Found { path, to, kind }))
+            Err(unfit(Unfit::Link))
+        }
     }
 }
 
@@ -176,43 +206,61 @@ impl Iterator for Walk {
     type Item = Result<Found, Omitted>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(root) = self.root.take() {
-            match self.enter(&root.path, PathBuf::new(), root.to.clone()) {
-                Ok(()) if self.itself => return Some(Ok(root)),
-                Ok(()) => {}
-                Err(error) => return Some(Err(Omitted { path: root.path, error, in_tree: false })),
+        if let Some((path, to)) = self.start.take() {
+            match self.begin(path.clone(), to) {
+                Ok(Some(root)) => return Some(Ok(root)),
+                Ok(None) => {}
+                Err(error) => return Some(Err(Omitted { path, error, in_tree: false })),
             }
         }
+        let root = self.root.clone()?;
         loop {
             let level = self.levels.last_mut()?;
-            let (below, to) = (level.below.clone(), level.to.clone());
-            let found = match level.entries.next() {
-                None => {
-                    self.levels.pop();
-                    continue;
-                }
-                Some(Ok(entry)) => {
-                    let path = entry.path();
-                    self.take(&entry, &below, &to).map_err(|error| Omitted { path, error, in_tree: true })
-                }
-                // The directory went away, or its disk is failing: what is left of it cannot be seen.
-                Some(Err(error)) => {
-                    self.levels.pop();
-                    let error = Error::local("read", &below)(error);
-                    Err(Omitted { path: below, error, in_tree: true })
-                }
+            let Some(Name { key, name, is_file }) = level.names.pop() else {
+                self.levels.pop();
+                continue;
             };
-            match found {
+            if local::is_part(&name) {
+                continue;
+            }
+            let (path, below) = (level.path.join(&name), level.below.join(&name));
+            let omitted = |error| Some(Err(Omitted { path: path.clone(), error, in_tree: true }));
+            let unfit = |unfit| Error::Unfit { path: path.clone(), unfit };
+            let is_twin = level.names.last().is_some_and(|next| next.key == key);
+            let to = match name.to_str() {
+                Some(name) => level.to.join(name).map_err(Error::from),
+                None => Err(unfit(Unfit::NotUtf8)),
+            };
+            let excluded = || self.walking.filter.excludes(&below, !is_file && path.is_dir());
+            let to = match to {
+                Ok(to) if !is_twin => to,
+                // What is left out anyway is nobody's concern.
+                _ if excluded() => continue,
+                Ok(_) => return omitted(unfit(Unfit::SameName)),
+                Err(error) => return omitted(error),
+            };
+            match self.take(&root, &path, below, &to, is_file) {
                 Ok(None) => {}
                 Ok(Some(found)) => return Some(Ok(found)),
-                Err(omitted) => return Some(Err(omitted)),
+                Err(error) => return omitted(error),
             }
         }
     }
 }
 
+/// The key by which a name is sorted, and by which two names are one. One that is not UTF-8 gets a key that no name on a
+/// server has.
+pub(crate) fn key(name: &OsStr) -> String {
+    match name.to_str() {
+        Some(name) => name_key(name).into_owned(),
+        None => format!("{}\u{1}{name:?}", name.to_string_lossy()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn walk(root: &Path, walking: Walking) -> (Vec<String>, Vec<String>) {

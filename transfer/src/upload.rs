@@ -16,6 +16,7 @@ mod tests;
 
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -28,7 +29,7 @@ use crate::client::Client;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::event::{Event, Events};
-use crate::local::Stamp;
+use crate::local::{self, Root, Stamp};
 use crate::manner::Manner;
 use crate::retry::Line;
 use crate::tree::Omitted;
@@ -59,6 +60,13 @@ pub struct Upload {
 pub enum Source {
     /// A local file; symbolic links are followed.
     File(PathBuf),
+    /// A file of a local tree; no symbolic link is followed on the way to it.
+    Inside {
+        /// The tree.
+        root: Arc<Root>,
+        /// The file's whole path.
+        path: PathBuf,
+    },
     /// Whatever the reader yields, such as standard input.
     Stream(Box<dyn Read + Send>),
     /// A directory, without what is in it.
@@ -83,6 +91,7 @@ impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Inside { path, .. } => f.debug_tuple("Inside").field(path).finish(),
             Self::Stream(_) => f.write_str("Stream"),
             Self::Directory { path, .. } => f.debug_tuple("Directory").field(path).finish(),
             Self::Link { path, target, .. } => f.debug_tuple("Link").field(path).field(target).finish(),
@@ -245,6 +254,8 @@ async fn run(
 struct Job {
     id: usize,
     path: PathBuf,
+    /// The tree that it was found in.
+    root: Option<Arc<Root>>,
     what: What,
     to: RemotePath,
     inside: Option<RemotePath>,
@@ -265,6 +276,15 @@ enum What {
 }
 
 impl Job {
+    /// Opens the file. Blocks.
+    fn open(&self) -> Result<local::Source, Error> {
+        let source = match &self.root {
+            Some(root) => local::Source::inside(root, &self.path),
+            None => local::Source::open(&self.path),
+        };
+        source.map(|source| source.allow_changing(self.manner.allow_changing))
+    }
+
     /// The same file into the directory that its target turned out to be, if that is why it was refused.
     fn redirected(&self, refusal: &WireError, board: &Board<'_>) -> Option<Self> {
         let to = self.inside.clone().filter(|_| refusal.code == ErrorCode::IsADirectory)?;

@@ -9,6 +9,7 @@ use sealift_protocol::RemotePath;
 use sealift_protocol::message::Direction;
 use sealift_transfer::download::{self, Destination, Download};
 use sealift_transfer::plan;
+use sealift_transfer::tree::Walking;
 
 use super::report::Report;
 use super::transfer::{Choice, Lines, Trees};
@@ -51,7 +52,7 @@ pub(crate) async fn run(
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
     let walking = arguments.trees.walking()?;
-    let downloads = plan(arguments.paths)?;
+    let downloads = plan(arguments.paths, &walking)?;
     let manner = arguments.choice.manner();
     session.wish(arguments.lines.wishes());
     let client = session.client()?;
@@ -63,7 +64,7 @@ pub(crate) async fn run(
     report.end(result)
 }
 
-fn plan(mut paths: Vec<OsString>) -> Result<Vec<Download>, Failure> {
+fn plan(mut paths: Vec<OsString>, walking: &Walking) -> Result<Vec<Download>, Failure> {
     let destination = if paths.len() > 1 { paths.pop() } else { None };
     let sources: Vec<_> = paths.iter().map(remote).collect::<Result<_, _>>()?;
     match destination {
@@ -71,7 +72,7 @@ fn plan(mut paths: Vec<OsString>) -> Result<Vec<Download>, Failure> {
             let output = output().map_err(Failure::from)?;
             Ok(plan::download_stream(sources, output)?)
         }
-        destination => Ok(plan::downloads(sources, destination.map(PathBuf::from).as_deref())?),
+        destination => Ok(plan::downloads(sources, destination.map(PathBuf::from).as_deref(), walking)?),
     }
 }
 
@@ -101,7 +102,8 @@ mod tests {
     use super::*;
 
     fn planned(paths: &[&str]) -> Result<Vec<PathBuf>, Exit> {
-        let plan = plan(paths.iter().map(OsString::from).collect()).map_err(|failure| failure.exit)?;
+        let paths = paths.iter().map(OsString::from).collect();
+        let plan = plan(paths, &Walking::default()).map_err(|failure| failure.exit)?;
         let path = |download: Download| match download.to {
             Destination::File { path, .. } => path,
             Destination::Stream(_) => PathBuf::from("-"),

@@ -76,7 +76,7 @@ async fn list(
     printer: &mut Printer,
 ) -> Result<Vec<String>, Failure> {
     let mut spaces = Vec::new();
-    let mut listing = remote::list(connection, List { path, recursive, after: None, limit: 0 }).await?;
+    let mut listing = remote::list(connection, List { recursive, ..List::of(path) }).await?;
     while let Some(entries) = listing.page().await? {
         show(&entries, prefix, style, printer)?;
         let found = entries.into_iter().filter(|entry| entry.kind == EntryKind::Space);

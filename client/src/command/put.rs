@@ -34,6 +34,7 @@ use crate::session::Session;
     sealift put photos                      a directory, as photos/ in your own space\n  \
     sealift put photos/ /team/2026/         what is in it, into /team/2026/\n  \
     sealift put --exclude '*.tmp' src work/ a directory without some of its files\n  \
+    sealift put --exclude '*' --include '*/' --include '*.jpg' photos   the pictures of a whole tree\n  \
     sealift put -n photos /team/            what would be stored, nothing else\n  \
     sealift put -u photos /team/            but what is newer there\n  \
     sealift put report.pdf /team/2026.pdf   into the space `team`, under another name\n  \
@@ -45,6 +46,9 @@ pub(crate) struct Put {
     paths: Vec<OsString>,
     #[command(flatten)]
     choice: Choice,
+    /// Store files that are being written to as they are read, up to the length that they had
+    #[arg(long)]
+    allow_changing: bool,
     #[command(flatten)]
     trees: Trees,
     #[command(flatten)]
@@ -57,7 +61,7 @@ pub(crate) async fn run(
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
     let uploads = plan(arguments.paths, &arguments.trees.walking()?)?;
-    let manner = arguments.choice.manner();
+    let manner = arguments.choice.manner().allow_changing(arguments.allow_changing);
     session.wish(arguments.lines.wishes());
     let client = session.client()?;
     let report = Report::new(printer, Direction::Put, manner, client.identity().clone());

@@ -78,6 +78,10 @@ struct State<'a> {
     touched: usize,
     /// Bytes of the files that the destination had.
     had_bytes: u64,
+    /// Bytes of files whose sizes were not known when they were found.
+    late_bytes: u64,
+    /// Failures that are not about the file: how often each came, and what to say of it.
+    common: Vec<(usize, Failure)>,
     /// The last file that is complete.
     last: Option<Open>,
     /// Files without all that they should have beside their content.
@@ -115,6 +119,8 @@ impl<'a> Report<'a> {
             changed: 0,
             touched: 0,
             had_bytes: 0,
+            late_bytes: 0,
+            common: Vec::new(),
             last: None,
             imperfect: 0,
             failures: Vec::new(),
@@ -135,6 +141,7 @@ impl<'a> Report<'a> {
         if let Some(failure) = state.broken.take() {
             return Err(failure);
         }
+        state.tell_common();
         if let Err(error) = result {
             return Err(state.gave_up(error));
         }
@@ -150,6 +157,7 @@ impl<'a> Report<'a> {
         if let Some(failure) = state.broken.take() {
             return Err(failure);
         }
+        state.tell_common();
         let outcome = match result {
             Ok(outcome) => outcome,
             Err(error) => return Err(state.gave_up(error)),
@@ -168,6 +176,14 @@ impl<'a> Report<'a> {
             Some(Withheld::Failures) => {
                 let message = "nothing was deleted, because not everything could be transferred";
                 let failure = Failure::new(Exit::Some, "failures", message).hint("mend that, and sync again");
+                state.printer.warning(&failure);
+            }
+            Some(Withheld::Restless) => {
+                let message = "the directory on the server changed each time it was listed: what was renamed \
+                               meanwhile may be missing here, and nothing was deleted";
+                let failure =
+                    Failure::new(Exit::Some, "restless", message).hint("sync again when it is quiet");
+                state.failures.push(failure.exit);
                 state.printer.warning(&failure);
             }
             None => {}
@@ -202,9 +218,7 @@ impl State<'_> {
             }
             Event::FoundAll { count, bytes } => {
                 self.total = Some((count, bytes));
-                if count > 1 {
-                    self.bar.set_length(Some(bytes));
-                }
+                self.show_length();
             }
             Event::Omitted(omitted) => self.omitted(omitted),
             Event::Retrying { error, wait } => self.retrying(error, wait),
@@ -212,10 +226,15 @@ impl State<'_> {
                 self.hashing = None;
                 self.advance(id, 0, 0);
                 if let Some(open) = self.open.get_mut(&id) {
+                    if open.size.is_none() {
+                        self.late_bytes += size.unwrap_or(0);
+                    }
                     open.size = size;
                 }
                 if self.found == 1 {
                     self.bar.set_length(size);
+                } else {
+                    self.show_length();
                 }
                 self.name(id, "");
             }
@@ -245,6 +264,7 @@ impl State<'_> {
             Event::Kept { id } => self.kept(id),
             Event::Would { id, size } => self.would(id, size),
             Event::Changed(change) => self.changed(&change),
+            Event::Vanished { id } => self.vanished(id),
             Event::Failed { id, error } => {
                 self.advance(id, 0, 0);
                 if let Some(Open { remote, local, .. }) = self.open.remove(&id) {
@@ -298,6 +318,16 @@ impl State<'_> {
             let direction = self.direction;
             self.print(&json!({ "type": "kept", "direction": direction, "path": remote, "local": local }));
         }
+    }
+
+    /// What was found has gone before it was transferred.
+    fn vanished(&mut self, id: usize) {
+        self.advance(id, 0, 0);
+        let Some(Open { local, .. }) = self.open.remove(&id) else { return };
+        self.skipped(
+            &local,
+            &Failure::new(Exit::Done, "vanished", format!("{local} vanished, and was skipped")),
+        );
     }
 
     /// A file would be transferred.
@@ -366,25 +396,39 @@ impl State<'_> {
             self.failed(None, &path.display().to_string(), error);
             return;
         }
-        let failure = Failure::from(error);
+        let path = path.display().to_string();
+        let failure = match &error {
+            Error::Local { .. } => {
+                Failure::new(Exit::Done, "vanished", format!("{path} vanished, and was skipped"))
+            }
+            _ => Failure::from(error),
+        };
+        self.skipped(&path, &failure);
+    }
+
+    fn skipped(&mut self, local: &str, failure: &Failure) {
         if self.printer.wants_json() {
             self.print(&json!({
                 "type": "skipped",
                 "direction": self.direction,
-                "local": path.display().to_string(),
+                "local": local,
                 "message": failure.message,
             }));
         }
         let printer = &mut *self.printer;
-        self.bar.suspend(|| printer.warning(&failure));
+        self.bar.suspend(|| printer.warning(failure));
     }
 
     /// A file has its content, and not all that it should have beside it. Where one has not, many have not.
     fn imperfect(&mut self, error: Error) {
         self.imperfect += 1;
-        let failure = Failure::from(error).hint(
-            "the content is complete: the file system cannot hold them, or the file is somebody else's",
-        );
+        let is_unfit = matches!(error, Error::Unfit { .. });
+        let mut failure = Failure::from(error);
+        if !is_unfit {
+            failure = failure.hint(
+                "the content is complete: the file system cannot hold them, or the file is somebody else's",
+            );
+        }
         if self.printer.wants_json() {
             self.print(&json!({ "type": "imperfect", "message": failure.message }));
         } else if self.imperfect == 1 {
@@ -410,6 +454,7 @@ impl State<'_> {
         // The server names the path as it was asked for; what is local names the local file.
         let known = matches!(error, Error::Local { .. } | Error::Unfit { .. } | Error::SourceChanged { .. });
         let about = remote.filter(|_| !known).unwrap_or(local);
+        let common = Failure::common(&error);
         let failure = Failure::from(error).about(about);
         self.failures.push(failure.exit);
         if self.printer.wants_json() {
@@ -425,8 +470,27 @@ impl State<'_> {
             });
             self.print(&line);
         }
+        // Of what would fail every file the first one is told, and at the end how many more there were.
+        if let Some(common) = common {
+            if let Some((times, _)) = self.common.iter_mut().find(|(_, known)| *known == common) {
+                *times += 1;
+                return;
+            }
+            self.common.push((1, common));
+        }
         let printer = &mut *self.printer;
         self.bar.suspend(|| printer.failure(&failure));
+    }
+
+    /// Tells how many more files failed for a reason that was told of one.
+    fn tell_common(&mut self) {
+        for (times, mut failure) in std::mem::take(&mut self.common) {
+            if times > 1 {
+                let more = files(times - 1);
+                failure.message = format!("{more} more failed for the same reason: {}", failure.message);
+                self.printer.failure(&failure);
+            }
+        }
     }
 
     fn print(&mut self, line: &serde_json::Value) {

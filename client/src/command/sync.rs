@@ -48,6 +48,9 @@ pub(crate) struct Sync {
     /// Compare contents, not times of modification
     #[arg(long, short)]
     checksum: bool,
+    /// Store files that are being written to as they are read, up to the length that they had
+    #[arg(long)]
+    allow_changing: bool,
     /// Say what would be done, and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
@@ -69,14 +72,15 @@ pub(crate) async fn run(
     session: &mut Session,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let Sync { source, destination, delete, delete_anyway, checksum, dry_run, trees, lines } = arguments;
+    let Sync { source, destination, delete, delete_anyway, checksum, allow_changing, dry_run, trees, lines } =
+        arguments;
     let way = way(&source, &destination)?;
     let delete = match (delete, delete_anyway) {
         (_, true) => Delete::Anyway,
         (true, false) => Delete::Guarded,
         (false, false) => Delete::No,
     };
-    let rules = Rules { walking: trees.walking()?, checksum, delete, pretend: dry_run };
+    let rules = Rules { walking: trees.walking()?, checksum, delete, allow_changing, pretend: dry_run };
     session.wish(lines.wishes());
     let client = session.client()?;
     let own = client.identity().clone();

@@ -40,13 +40,30 @@ impl Trees {
             })?;
             patterns.extend(text.lines().map(str::to_owned));
         }
-        patterns.extend(self.exclude.iter().cloned());
+        for pattern in &self.exclude {
+            check_pattern("--exclude", pattern)?;
+            // Only in a file is it a comment.
+            patterns.push(if pattern.starts_with('#') { format!("\\{pattern}") } else { pattern.clone() });
+        }
         // The last that matches decides.
-        patterns.extend(self.include.iter().map(|pattern| format!("!{pattern}")));
+        for pattern in &self.include {
+            check_pattern("--include", pattern)?;
+            patterns.push(format!("!{pattern}"));
+        }
         let filter = Filter::new(patterns.iter().map(String::as_str))
             .map_err(|error| Failure::usage(error.to_string()))?;
         Ok(Walking { filter, links: self.links })
     }
+}
+
+/// Refuses a pattern that matches nothing: most likely a variable was empty.
+fn check_pattern(option: &str, pattern: &str) -> Result<(), Failure> {
+    if pattern.trim().is_empty() {
+        return Err(Failure::usage(format!(
+            "{option} is blank, and would match nothing: give a pattern, such as '*.tmp'"
+        )));
+    }
+    Ok(())
 }
 
 /// What is transferred, and whether it is.
@@ -111,7 +128,24 @@ fn rate(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::rate;
+    use super::{Trees, rate};
+
+    fn trees(exclude: &[&str], include: &[&str]) -> Trees {
+        let owned = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+        let (exclude, include) = (owned(exclude), owned(include));
+        Trees { exclude, include, exclude_from: Vec::new(), links: false }
+    }
+
+    #[test]
+    fn patterns_that_match_nothing_are_refused() {
+        for blank in ["", " ", "\t"] {
+            assert!(trees(&[blank], &[]).walking().is_err() && trees(&["a"], &[blank]).walking().is_err());
+        }
+        let walking = trees(&["#auto#", "*.o"], &["keep.o"]).walking().unwrap();
+        for (name, excluded) in [("#auto#", true), ("x.o", true), ("keep.o", false), ("x", false)] {
+            assert_eq!(walking.filter.excludes(name.as_ref(), false), excluded, "{name}");
+        }
+    }
 
     #[test]
     fn rates_have_units() {

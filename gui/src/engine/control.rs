@@ -125,7 +125,7 @@ async fn connect(shared: &Shared, profile: &Name) -> Result<sealift_protocol::me
 }
 
 async fn list(shared: &Shared, profile: &Name, path: RemotePath, generation: u64) -> Result<(), Error> {
-    let wanted = List { path, recursive: false, after: None, limit: 0 };
+    let wanted = List::of(path);
     with_client(shared, profile, async |client| {
         let mut listing = remote::list(client.connection().await?, wanted.clone()).await?;
         while let Some(entries) = listing.page().await? {

@@ -49,7 +49,7 @@ fn upload(profile: &Name, path: PathBuf, directory: &RemotePath) -> Result<Spec,
 
 /// The names in a directory on the server; none if it is not there, or may not be read.
 async fn remote_names(shared: &Shared, profile: &Name, path: &RemotePath) -> Result<Vec<String>, Error> {
-    let wanted = List { path: path.clone(), recursive: false, after: None, limit: 0 };
+    let wanted = List::of(path.clone());
     let listed = with_client(shared, profile, async |client| {
         let mut names = Vec::new();
         let mut listing = remote::list(client.connection().await?, wanted.clone()).await?;

@@ -160,6 +160,7 @@ mod tests {
             target: None,
             stored_at: 0,
             by: None,
+            etag: None,
             stored_bytes: None,
         }
     }

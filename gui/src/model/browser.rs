@@ -303,6 +303,7 @@ mod tests {
             sha256: None,
             target: None,
             by: None,
+            etag: None,
         }
     }
 

@@ -80,7 +80,9 @@ impl Queue {
                     self.end(&[entry]);
                 }
             }
-            Event::Made { id } | Event::Kept { id } => self.on(at(id), job, Item::made),
+            Event::Made { id } | Event::Kept { id } | Event::Vanished { id } => {
+                self.on(at(id), job, Item::made)
+            }
             Event::Failed { id, error } => self.failed(at(id), job, id, Trouble::from(&error)),
         }
     }

@@ -238,6 +238,7 @@ async fn a_hundred_thousand_rows_scroll() {
         sha256: None,
         target: None,
         by: Some("alice".parse().unwrap()),
+        etag: None,
     };
     let browser = &mut desk.screen.state_mut().model.browser;
     let generation = browser.begin();

@@ -326,6 +326,7 @@ fn many(desk: &mut Desk, see: &mut impl FnMut(&mut Desk, &str)) {
         sha256: None,
         target: None,
         by: Some("alice".parse().unwrap()),
+        etag: None,
     };
     let browser = &mut desk.screen.state_mut().model.browser;
     browser.go("/team/measurements".parse().unwrap());

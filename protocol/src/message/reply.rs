@@ -29,6 +29,13 @@ pub enum Reply {
         /// Whether another reply to the same request follows.
         #[serde(default)]
         more: bool,
+        /// To a list with [`since`](super::List::since): the state of what is listed as this reply begins.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        state: Option<String>,
+        /// To a list with [`since`](super::List::since): something of what is listed was moved, replaced or deleted since
+        /// then, or may have been.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        changed: bool,
     },
     /// To an info.
     Info(Description),
@@ -161,6 +168,9 @@ pub struct Entry {
     /// Who stored it; the owner of a space.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Name>,
+    /// Differs from what it was before the entry was stored anew or touched. Only its equality means anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
 }
 
 /// Everything about one path.

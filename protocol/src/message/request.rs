@@ -201,6 +201,20 @@ pub struct List {
     /// The most entries of the answer; 0 is no limit. One that reaches it may have left some out.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub limit: u64,
+    /// Whether each entry is to have its [`etag`](super::Entry::etag).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub etags: bool,
+    /// Asks whether anything was moved, replaced or deleted since an earlier answer told this
+    /// [`state`](super::Reply::Entries::state). The empty text asks for a state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+}
+
+impl List {
+    /// Lists all that is in a directory, and nothing below that.
+    pub fn of(path: RemotePath) -> Self {
+        Self { path, recursive: false, after: None, limit: 0, etags: false, since: None }
+    }
 }
 
 /// Describes a path.
@@ -218,6 +232,10 @@ pub struct Remove {
     /// Whether a directory goes with all that is in it; otherwise it has to be empty.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recursive: bool,
+    /// Deletes the entry only if a listing would tell this [`etag`](super::Entry::etag) of it now, and a directory only if
+    /// nothing is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_match: Option<String>,
 }
 
 /// From where to where; nothing is moved but names.

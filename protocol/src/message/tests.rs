@@ -64,6 +64,8 @@ fn frames_are_pinned() {
         recursive: true,
         after: Some("a/b".into()),
         limit: 9,
+        etags: false,
+        since: None,
     });
     assert_eq!(
         frame(&list)[HEADER..],
@@ -73,7 +75,7 @@ fn frames_are_pinned() {
     assert_eq!(frame(&make)[HEADER..], br#"{"type":"make-directory","path":"d","mtime":1}"#[..]);
     let link = Request::Link(Link { path: "l".parse().unwrap(), target: "../x".into(), mtime: None });
     assert_eq!(frame(&link)[HEADER..], br#"{"type":"link","path":"l","target":"../x"}"#[..]);
-    let remove = Request::Remove(Remove { path: "d".parse().unwrap(), recursive: true });
+    let remove = Request::Remove(Remove { path: "d".parse().unwrap(), recursive: true, if_match: None });
     assert_eq!(frame(&remove)[HEADER..], br#"{"type":"remove","path":"d","recursive":true}"#[..]);
     let part = Part { size: 3, sha256: Digest::of(b"abc") };
     assert_eq!(
@@ -103,6 +105,37 @@ fn slices_are_pinned() {
     let put = br#"{"type":"put","path":"x","body":"stream","size":9,"key":7}"#;
     assert!(matches!(decode_request(put).unwrap(), Request::Put(put) if put.key == Some(7)));
     assert_eq!((SLICE, SLICES_AHEAD), (1_048_576, 16));
+}
+
+/// Golden bytes of what acting on a condition needs.
+#[test]
+fn conditions_are_pinned() {
+    let list = List { etags: true, since: Some("7-3".into()), ..List::of("d".parse().unwrap()) };
+    assert_eq!(
+        frame(&Request::List(list))[HEADER..],
+        br#"{"type":"list","path":"d","etags":true,"since":"7-3"}"#[..]
+    );
+    let entry = Entry {
+        name: "a".into(),
+        kind: EntryKind::Directory,
+        size: 0,
+        mtime: 1,
+        executable: false,
+        sha256: None,
+        target: None,
+        by: None,
+        etag: Some("c0ffee".into()),
+    };
+    let entries =
+        Reply::Entries { entries: vec![entry], more: false, state: Some("7-4".into()), changed: true };
+    assert_eq!(
+        frame(&entries)[HEADER..],
+        br#"{"type":"entries","entries":[{"name":"a","kind":"directory","mtime":1,"etag":"c0ffee"}],"more":false,"state":"7-4","changed":true}"#[..]
+    );
+    let if_match = Some("c0ffee".into());
+    let remove = Request::Remove(Remove { path: "a".parse().unwrap(), recursive: false, if_match });
+    assert_eq!(frame(&remove)[HEADER..], br#"{"type":"remove","path":"a","if_match":"c0ffee"}"#[..]);
+    assert_eq!(FEATURES, ["slices", "working", "conditions"]);
 }
 
 #[test]

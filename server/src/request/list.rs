@@ -21,14 +21,22 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, lis
     let mut left = if list.limit == 0 { u64::MAX } else { list.limit };
     let mut after = Some(list.after.clone().unwrap_or_default());
     let mut outcome = Outcome::Ok;
+    let mut since = list.since.clone();
     while let Some(from) = after.take() {
-        let (caller, list) = (caller.clone(), list.clone());
-        let page = state.catalog.read(move |connection| page(connection, &caller, &list, &from, left)).await;
+        // Before the snapshot: whatever comes later is a change.
+        let now = since.is_some().then(|| state.disturbances.state());
+        since = since.map(|since| if since.is_empty() { now.clone().unwrap_or_default() } else { since });
+        let page = {
+            let (caller, list) = (caller.clone(), list.clone());
+            state.catalog.read(move |connection| page(connection, &caller, &list, &from, left)).await
+        };
+        let changed =
+            since.as_ref().is_some_and(|since| state.disturbances.since(since, &caller.name, &list.path));
         let reply = match page.map(Page::finish) {
             Ok((entries, more)) => {
                 left -= entries.len() as u64;
                 after = entries.last().filter(|_| more).map(|entry| entry.name.clone());
-                Reply::Entries { entries, more: after.is_some() }
+                Reply::Entries { entries, more: after.is_some(), state: now, changed }
             }
             Err(error) => to_reply(Err(error)),
         };
@@ -42,7 +50,7 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, lis
 }
 
 fn page(connection: &Connection, caller: &Caller, list: &List, after: &str, limit: u64) -> Result<Page> {
-    let mut page = Page::new(limit);
+    let mut page = Page::new(limit).with_etags(list.etags);
     if list.path.locate(&caller.name)? == Location::Spaces {
         caller.verify(connection)?;
         if list.recursive {
@@ -61,8 +69,8 @@ fn page(connection: &Connection, caller: &Caller, list: &List, after: &str, limi
             entries::list(connection, &permit, &place, list.recursive, after, &mut page)?;
         }
         Place::File(..) | Place::Link(..) => {
-            if let Some(entry) = place.to_entry().filter(|entry| name_key(&entry.name) > name_key(after)) {
-                page.take(entry);
+            if place.name().is_some_and(|name| name_key(name) > name_key(after)) {
+                page.take_place(&place, "");
             }
         }
     }
@@ -83,6 +91,7 @@ fn fill_with_spaces(connection: &Connection, caller: &Caller, after: &str, page:
             sha256: None,
             target: None,
             by: space.owner,
+            etag: None,
         };
         if !page.take(entry) {
             break;

@@ -26,6 +26,7 @@ use sealift_protocol::{ErrorCode, Location, RemotePath, WireError};
 use tokio::sync::Notify;
 use tracing::{Instrument, debug, error, info_span};
 
+use crate::disturbances::Disturbing;
 use crate::error::{Error, Result};
 use crate::monitor::requests::Outcome;
 use crate::policy::{Access, Permit, Rights};
@@ -41,6 +42,15 @@ const SIGNS: u32 = 6;
 
 /// What a request without a body changes in the tree of files, in a transaction.
 pub type Change = Box<dyn FnOnce(&Connection, &Caller) -> Result<Reply> + Send>;
+
+/// The path at which a change that succeeds leaves something else than was there, or nothing.
+pub fn disturbs(request: &Request) -> Option<RemotePath> {
+    match request {
+        Request::Link(request) => Some(request.path.clone()),
+        Request::Remove(request) => Some(request.path.clone()),
+        _ => None,
+    }
+}
 
 /// The change that a request asks for; any other request is given back, and is for [`serve`].
 pub fn change(request: Request) -> std::result::Result<Change, Box<Request>> {
@@ -63,11 +73,14 @@ pub fn change(request: Request) -> std::result::Result<Change, Box<Request>> {
 struct Calls {
     garbage: Arc<Notify>,
     trees: Trees,
+    /// What listings have to know of, until the change is over.
+    disturbing: Disturbing,
 }
 
 impl Calls {
     fn of(state: &State) -> Self {
-        Self { garbage: state.garbage.clone(), trees: state.trees.clone() }
+        let disturbing = Disturbing::new(&state.disturbances);
+        Self { garbage: state.garbage.clone(), trees: state.trees.clone(), disturbing }
     }
 }
 
@@ -115,9 +128,18 @@ impl<'a> Waiting<'a> {
 }
 
 /// Queues a change behind those that were sent before it, as an upload's commit is.
-pub async fn submit(state: &Arc<State>, caller: &Caller, change: Change) -> Pending<Reply> {
+pub async fn submit(
+    state: &Arc<State>,
+    caller: &Caller,
+    change: Change,
+    disturbed: Option<RemotePath>,
+) -> Pending<Reply> {
     let caller = caller.clone();
-    let work = move |connection: &Connection, _: &Calls| change(connection, &caller);
+    let work = move |connection: &Connection, calls: &Calls| {
+        let reply = change(connection, &caller)?;
+        disturbed.iter().for_each(|path| calls.disturbing.tell(&caller.name, path));
+        Ok(reply)
+    };
     state.catalog.submit_holding(Calls::of(state), work, |_, _, _| Ok(())).await
 }
 

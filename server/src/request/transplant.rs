@@ -50,8 +50,11 @@ impl Ends {
         (&self.to, &self.to_names)
     }
 
-    fn placed(&self, names: &[String]) -> Result<Reply> {
-        Ok(Reply::Placed { path: entries::display(self.to.name(), names).parse()? })
+    /// The answer. What was at the new place, if anything, is not there any more.
+    fn placed(&self, names: &[String], caller: &Caller, calls: &Calls) -> Result<Reply> {
+        let path = entries::display(self.to.name(), names).parse()?;
+        calls.disturbing.tell(&caller.name, &path);
+        Ok(Reply::Placed { path })
     }
 }
 
@@ -65,12 +68,15 @@ pub(super) async fn rename(
     let mut measured = None;
     for _ in 0..ATTEMPTS {
         let (here, request) = (caller.clone(), paths.clone());
-        let work = move |connection: &Connection, _: &Calls| {
+        let work = move |connection: &Connection, calls: &Calls| {
             let ends = Ends::find(connection, &here, &request, Rights::DELETE.union(Rights::READ))?;
             let now = clock::now();
             let directories = NewFile { mtime: now, executable: false, by: here.identity, now };
             match entries::rename(connection, ends.from(), ends.to(), &directories, measured)? {
-                Moved::Done(names) => ends.placed(&names).map(Ok),
+                Moved::Done(names) => {
+                    calls.disturbing.tell(&here.name, &request.from);
+                    ends.placed(&names, &here, calls).map(Ok)
+                }
                 Moved::Unmeasured(measure) => Ok(Err(measure)),
             }
         };
@@ -110,10 +116,10 @@ pub(super) async fn copy(
     paths: Arc<Transplant>,
 ) -> Result<Reply> {
     let (here, request) = (caller.clone(), paths.clone());
-    let work = move |connection: &Connection, _: &Calls| {
+    let work = move |connection: &Connection, calls: &Calls| {
         let ends = Ends::find(connection, &here, &request, Rights::READ)?;
         match entries::copy(connection, ends.from(), ends.to(), here.identity, clock::now())? {
-            Copied::Done(names) => ends.placed(&names).map(Some),
+            Copied::Done(names) => ends.placed(&names, &here, calls).map(Some),
             Copied::Large => Ok(None),
         }
     };
@@ -167,7 +173,8 @@ async fn copy_large(
     let link = move |connection: &Connection| {
         let ends = Ends::find(connection, &here, &request, Rights::READ)?;
         let names = copying.link(connection, ends.from(), ends.to())?;
-        ends.placed(&names)
+        // Nothing was at the new place.
+        Ok(Reply::Placed { path: entries::display(ends.to.name(), &names).parse()? })
     };
     state.catalog.write(link).await
 }

@@ -170,6 +170,35 @@ impl Place {
         }
     }
 
+    /// The name, as it was given; a space's root has none here.
+    pub fn name(&self) -> Option<&str> {
+        self.node().map(|node| node.name.as_str())
+    }
+
+    /// Another text for whatever else is stored at the same place, even if it is of the same content.
+    pub fn etag(&self) -> String {
+        let mut all = Vec::with_capacity(64);
+        if let Some(node) = self.node() {
+            all.extend(node.stored_at.to_le_bytes());
+            all.extend(node.mtime.to_le_bytes());
+        }
+        match self {
+            Self::Root => {}
+            Self::Directory(_) => all.push(0),
+            Self::File(_, file) => {
+                all.push(1 + u8::from(file.executable));
+                all.extend(file.digest.as_bytes());
+            }
+            Self::Link(_, target) => {
+                all.push(3);
+                all.extend(target.as_bytes());
+            }
+        }
+        let mut digest = Digest::of(&all).to_string();
+        digest.truncate(32);
+        digest
+    }
+
     /// As a line of a listing, which a space's root cannot be.
     pub fn to_entry(&self) -> Option<Entry> {
         let node = self.node()?;
@@ -182,6 +211,7 @@ impl Place {
             sha256: None,
             target: None,
             by: Some(node.by.clone()),
+            etag: None,
         };
         match self {
             Self::Root | Self::Directory(_) => {}

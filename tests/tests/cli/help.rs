@@ -100,6 +100,9 @@ async fn of_put() {
       -n, --dry-run
               Say what would be done, and change nothing
 
+          --allow-changing
+              Store files that are being written to as they are read, up to the length that they had
+
       -h, --help
               Print help (see a summary with '-h')
 
@@ -149,6 +152,7 @@ async fn of_put() {
       sealift put photos                      a directory, as photos/ in your own space
       sealift put photos/ /team/2026/         what is in it, into /team/2026/
       sealift put --exclude '*.tmp' src work/ a directory without some of its files
+      sealift put --exclude '*' --include '*/' --include '*.jpg' photos   the pictures of a whole tree
       sealift put -n photos /team/            what would be stored, nothing else
       sealift put -u photos /team/            but what is newer there
       sealift put report.pdf /team/2026.pdf   into the space `team`, under another name
@@ -190,6 +194,9 @@ async fn of_sync() {
 
       -c, --checksum
               Compare contents, not times of modification
+
+          --allow-changing
+              Store files that are being written to as they are read, up to the length that they had
 
       -n, --dry-run
               Say what would be done, and change nothing

@@ -35,6 +35,8 @@ mod server_death;
 mod settings;
 mod source_change;
 mod sync;
+mod sync_conflicts;
+mod sync_races;
 mod terminal;
 mod tree;
 mod trees;

@@ -129,6 +129,7 @@ async fn many_deletions_at_once_leave_nothing() {
         client.push(&sealift_protocol::Request::Remove(sealift_protocol::message::Remove {
             path,
             recursive: false,
+            if_match: None,
         }));
     }
     client.flush().await;

@@ -35,7 +35,7 @@ async fn a_thousand_small_uploads_are_answered_in_order() {
 async fn requests_see_what_those_before_them_did() {
     let world = World::start().await;
     let mut client = world.enrol("alice").await.connect().await;
-    let list = Request::List(List { path: path(""), recursive: false, after: None, limit: 0 });
+    let list = Request::List(List::of(path("")));
     let get = Request::Get(Get { path: path("a"), offset: 0, sha256: None, length: None });
     for round in 0..20 {
         let (one, two) = (format!("one {round}"), Pattern::new(round, 70_000).whole());
@@ -45,12 +45,12 @@ async fn requests_see_what_those_before_them_did() {
         client.send_stream(&put("a", Body::Stream), &two[..]).await;
         client.push(&get);
         client.push(&list);
-        client.push(&Request::Remove(Remove { path: path("a"), recursive: false }));
+        client.push(&Request::Remove(Remove { path: path("a"), recursive: false, if_match: None }));
         client.push(&get);
         client.push_inline("a/b", b"x");
         client.push(&list);
-        client.push(&Request::Remove(Remove { path: path("a/b"), recursive: false }));
-        client.push(&Request::Remove(Remove { path: path("a"), recursive: false }));
+        client.push(&Request::Remove(Remove { path: path("a/b"), recursive: false, if_match: None }));
+        client.push(&Request::Remove(Remove { path: path("a"), recursive: false, if_match: None }));
         client.flush().await;
 
         assert!(entries(&mut client).await.is_empty());
@@ -76,9 +76,9 @@ async fn a_stream_is_not_refused_for_what_an_earlier_change_takes_away() {
     for round in 0..20 {
         let content = Pattern::new(round, 70_000).whole();
         client.push_inline("a/b", b"x");
-        client.push(&Request::Remove(Remove { path: path("a"), recursive: true }));
+        client.push(&Request::Remove(Remove { path: path("a"), recursive: true, if_match: None }));
         client.send_stream(&put("a", Body::Stream), &content[..]).await;
-        client.push(&Request::Remove(Remove { path: path("a"), recursive: false }));
+        client.push(&Request::Remove(Remove { path: path("a"), recursive: false, if_match: None }));
         client.flush().await;
         client.stored().await.unwrap();
         assert_eq!(client.reply().await, Reply::Done {});
@@ -104,7 +104,7 @@ async fn a_claim_sees_the_upload_before_it() {
 
 async fn entries(client: &mut Client) -> Vec<(String, EntryKind)> {
     match client.reply().await {
-        Reply::Entries { entries, more: false } => {
+        Reply::Entries { entries, more: false, .. } => {
             entries.into_iter().map(|entry| (entry.name, entry.kind)).collect()
         }
         other => panic!("{other:?}"),

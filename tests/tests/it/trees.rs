@@ -74,7 +74,7 @@ async fn changes_take_effect_in_the_order_in_which_they_were_sent() {
     let world = World::start().await;
     let mut client = world.enrol("alice").await.connect().await;
     let info = |name: &str| Request::Info(Info { path: path(name) });
-    let remove = |name: &str| Request::Remove(Remove { path: path(name), recursive: true });
+    let remove = |name: &str| Request::Remove(Remove { path: path(name), recursive: true, if_match: None });
     for round in 0..20 {
         client.push(&info("a"));
         client.push_inline("a", b"x");
@@ -131,7 +131,11 @@ async fn thousands_of_changes_can_be_pipelined() {
     let files: Vec<_> = client.list_all("d").await.unwrap();
     in_hundreds(&mut client, 3000, |client, number| {
         let name = &files[files.len() - 1 - number].name;
-        client.push(&Request::Remove(Remove { path: path(&format!("d/{name}")), recursive: false }));
+        client.push(&Request::Remove(Remove {
+            path: path(&format!("d/{name}")),
+            recursive: false,
+            if_match: None,
+        }));
     })
     .await;
     assert_eq!(all(&mut client, "").await, ["d/"]);

@@ -223,7 +223,7 @@ async fn what_was_sent_before_is_seen() {
     let mut client = with_file(&world, b"newer").await;
     let content = Pattern::new(1, MAX_INLINE + 1).whole();
     for round in 0..20 {
-        client.push(&Request::Remove(Remove { path: path("file"), recursive: false }));
+        client.push(&Request::Remove(Remove { path: path("file"), recursive: false, if_match: None }));
         push(&mut client, &update("file", Body::Stream, MTIME - 1), &content);
         push(&mut client, &Put { mtime: Some(MTIME), ..put_inline("file", b"newer") }, b"newer");
         push(&mut client, &update("file", Body::Stream, MTIME - 1), &content);

@@ -15,22 +15,27 @@ use sealift_protocol::{Digest, RemotePath};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
+use super::extras::Extras;
 use super::listing;
 use super::pairs::{Pair, Pairs, Step};
 use super::place::{copy, dress, relocate};
 use super::walk::{Kind, Local};
-use super::{Delete, Outcome, Rules, Watch, Withheld, describe, digest, same_time};
+use super::{Delete, Left, Outcome, Rules, Watch, Withheld, check_conditions, describe, digest, same_time};
 use crate::client::Client;
 use crate::download::{Becomes, download_found, make_directory, make_link};
 use crate::error::{Error, Unfit};
 use crate::event::{Action, Change, Done, Event, Events, Place};
-use crate::local::{Directory, Disks, Landing, Site, make_directories};
+use crate::local::{Directory, Disks, Landing, Root, Seen, Site, make_directories};
 use crate::plan::CASE_MATTERS;
 use crate::tree::Omitted;
 
 /// Files that are handed over at a time, and batches that wait.
 const BATCH: usize = 64;
 const AHEAD: usize = 4;
+
+/// How often the trees are compared: again where something else can take the place of what was deleted, or where the
+/// listing was not of one state.
+const LOOKS: u32 = 6;
 
 type Found = Result<Becomes, Omitted>;
 
@@ -46,37 +51,65 @@ pub async fn down(
     rules: &Rules,
     events: Events<'_>,
 ) -> Result<Outcome, Error> {
-    let (outcome, again) = pass(client, from, to, rules, events).await?;
-    if !again {
+    let mut whole: Option<Outcome> = None;
+    let mut look = 0;
+    loop {
+        look += 1;
+        let Passed { outcome, blocked, freed, torn } = pass(client, from, to, rules, events).await?;
+        let mut outcome = whole.take().map_or_else(|| outcome.clone(), |earlier| earlier.and(&outcome));
+        // Something else can take the place of what was deleted; what was renamed may be on another page now.
+        if (torn || freed) && look < LOOKS && !rules.pretend {
+            whole = Some(outcome);
+            continue;
+        }
+        for path in blocked {
+            let error = Error::Unfit { path: path.clone(), unfit: Unfit::Blocked };
+            events(Event::Omitted(Omitted { path, error, in_tree: true }));
+        }
+        if torn && !rules.pretend {
+            outcome.withheld = Some(Withheld::Restless);
+        }
         return Ok(outcome);
     }
-    // What stood in the way of something of another kind is gone now.
-    let (later, _) = pass(client, from, to, rules, events).await?;
-    Ok(outcome.and(&later))
 }
 
-/// One comparison and what follows from it. Returns whether another one would find more to do.
+/// What one comparison came to.
+#[derive(Debug, Default)]
+struct Passed {
+    outcome: Outcome,
+    /// In whose way a directory is that holds what is left alone.
+    blocked: Vec<PathBuf>,
+    /// Whether something was deleted that was in the way of something else.
+    freed: bool,
+    /// Whether the listing was not of one state of the tree.
+    torn: bool,
+}
+
+/// One comparison and what follows from it.
 async fn pass(
     client: &mut Client,
     from: &RemotePath,
     to: &Path,
     rules: &Rules,
     events: Events<'_>,
-) -> Result<(Outcome, bool), Error> {
+) -> Result<Passed, Error> {
     let watch = Watch::new(events, super::Before::default());
     let take = |event| watch.take(event);
     let Some(there) = describe(client, from).await? else {
         let path = PathBuf::from(from.to_string());
         return Err(Error::local("read", &path)(io::ErrorKind::NotFound.into()));
     };
+    check_conditions(client, rules).await?;
     let is_new = prepare_root(to, rules.pretend)?;
+    let tree = if to.exists() { Some(Arc::new(Root::open(to)?)) } else { None };
     let (tell_pages, listed) = listing::channel();
     let (tell, found) = mpsc::channel(AHEAD);
     let disks = Arc::<Disks>::default();
     let mtime = (there.kind == EntryKind::Directory).then_some(there.mtime);
     let root = (!rules.pretend).then(|| Arc::new(Directory::root(to.to_owned(), mtime, &disks)));
     let mut comparison = Comparison {
-        pairs: Pairs::new(to, listed, &rules.walking.filter, true),
+        pairs: Pairs::new(to, tree.clone(), listed, &rules.walking.filter, true),
+        tree: tree.clone(),
         from: from.clone(),
         rules: rules.clone(),
         open: vec![Open::new(String::new(), to.to_owned(), mtime, root)],
@@ -96,26 +129,42 @@ async fn pass(
     };
     tokio::try_join!(listing, download_found(client, found, disks, &take))?;
     let panicked = |panic| Error::local("read", to)(io::Error::other(panic));
-    let Compared { unchanged, extras, times, withheld, replaced, moved, .. } =
-        comparing.await.map_err(panicked)??;
-    let mut outcome = Outcome { unchanged, moved, withheld, ..Outcome::default() };
-    if rules.delete == Delete::No {
-        return Ok((outcome, false));
+    let compared = comparing.await.map_err(panicked)??;
+    let Compared { unchanged, extras, times, withheld, waiting, moved, torn, .. } = compared;
+    let mut passed = Passed { torn, ..Passed::default() };
+    passed.outcome = Outcome { unchanged, moved, withheld, ..Outcome::default() };
+    let (waiting, stuck): (Vec<_>, Vec<_>) =
+        waiting.into_iter().partition(|waiting| !extras.going[waiting.number].stays);
+    passed.blocked = stuck.into_iter().map(|waiting| waiting.path).collect();
+    // A listing that is not of one state does not tell what has gone.
+    if rules.delete == Delete::No || (torn && !rules.pretend) {
+        return Ok(passed);
     }
-    if watch.failed() && !extras.is_empty() {
-        outcome.withheld = Some(Withheld::Failures);
+    if watch.failed() && !extras.going.is_empty() {
+        passed.outcome.withheld = Some(Withheld::Failures);
     }
-    if outcome.withheld.is_none() {
-        outcome.deleted = delete(extras, rules.pretend, &take);
+    if passed.outcome.withheld.is_some() {
+        return Ok(passed);
+    }
+    let Some(tree) = tree else { return Ok(passed) };
+    let (deleted, left) = delete(&tree, &extras, rules.pretend, &take);
+    passed.outcome.deleted = deleted;
+    if rules.pretend {
+        return Ok(passed);
     }
     // What moved away has changed them, too.
-    if !rules.pretend {
-        for (path, mtime) in times.into_iter().rev() {
-            drop(Directory::new(path, Some(mtime), None));
+    for (path, mtime) in times.into_iter().rev() {
+        drop(Directory::new(path, Some(mtime), None));
+    }
+    passed.freed = compared.freed;
+    for Waiting { number, path, .. } in waiting {
+        if left.has(&extras.going[number].entry.path) {
+            passed.blocked.push(path);
+        } else {
+            passed.freed = true;
         }
     }
-    let again = replaced && outcome.withheld.is_none() && !rules.pretend;
-    Ok((outcome, again))
+    Ok(passed)
 }
 
 /// Makes the root. Returns whether nothing is in it yet. Blocks.
@@ -133,30 +182,36 @@ fn prepare_root(to: &Path, pretend: bool) -> Result<bool, Error> {
     }
 }
 
-/// Deletes what only this side has, the deepest first. Returns how much. Blocks.
-fn delete(extras: Vec<Extra>, pretend: bool, events: Events<'_>) -> usize {
-    let mut count = 0;
-    for Extra { path, is_directory, .. } in extras.into_iter().rev() {
-        if !pretend {
-            let removed = if is_directory { fs::remove_dir(&path) } else { fs::remove_file(&path) };
-            match removed {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                // What is left alone is in it.
-                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => continue,
-                Err(error) => {
-                    let error = Error::local("delete", &path)(error);
-                    events(Event::Omitted(Omitted { path, error, in_tree: true }));
+/// Deletes what only this side has, as far as it is what was compared. Returns how much, and what was not. Blocks.
+fn delete(tree: &Root, extras: &Extras<Here>, pretend: bool, events: Events<'_>) -> (usize, Left) {
+    let (mut count, mut left) = (0, Left::default());
+    extras.going.iter().filter(|extra| extra.stays).for_each(|extra| left.add(&extra.entry.path));
+    for (_, extra) in extras.doomed() {
+        let path = &extra.entry.path;
+        let removed = if pretend { Ok(()) } else { tree.remove(path, &extra.entry.seen) };
+        let error = match removed {
+            Ok(()) => {
+                count += 1;
+                let place = Place::Local(if extra.is_directory { path.join("") } else { path.clone() });
+                let (action, from, size) = (Action::Delete, None, None);
+                events(Event::Changed(Change { action, place, from, size, pretended: pretend }));
+                continue;
+            }
+            Err(Error::Local { source, .. }) if source.kind() == io::ErrorKind::NotFound => continue,
+            Err(Error::Local { source, .. }) if source.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                // What is in a directory was told of already, unless it came meanwhile.
+                if left.has(path) {
+                    left.add(path);
                     continue;
                 }
+                Error::Meanwhile { path: path.display().to_string() }
             }
-        }
-        count += 1;
-        let place = Place::Local(if is_directory { path.join("") } else { path });
-        let change = Change { action: Action::Delete, place, from: None, size: None, pretended: pretend };
-        events(Event::Changed(change));
+            Err(error) => error,
+        };
+        left.add(path);
+        events(Event::Omitted(Omitted { path: path.clone(), error, in_tree: true }));
     }
-    count
+    (count, left)
 }
 
 /// What the comparison found out beside what is to be fetched.
@@ -165,22 +220,35 @@ struct Compared {
     unchanged: usize,
     /// Files and links in the destination.
     files: usize,
-    /// What only this side has, in the order of the walk.
-    extras: Vec<Extra>,
+    /// What only this side has.
+    extras: Extras<Here>,
     /// Directories that lose entries, and the times that they get behind that.
     times: Vec<(PathBuf, Nanoseconds)>,
-    /// Whether something has to go before something of another kind can take its place.
-    replaced: bool,
+    /// Files and links that wait for a directory to go.
+    waiting: Vec<Waiting>,
+    /// Whether a file or a link has to go before a directory can take its place.
+    freed: bool,
     moved: usize,
     withheld: Option<Withheld>,
+    torn: bool,
 }
 
+/// An entry that only this side has.
 #[derive(Debug)]
-struct Extra {
+struct Here {
     path: PathBuf,
-    is_directory: bool,
+    seen: Seen,
     /// Of a file.
     size: Option<u64>,
+}
+
+/// Something in whose way a directory is.
+#[derive(Debug)]
+struct Waiting {
+    /// The directory among what only this side has.
+    number: usize,
+    path: PathBuf,
+    size: u64,
 }
 
 /// A file that is to be fetched, unless its content is here.
@@ -222,6 +290,8 @@ impl Open {
 /// The comparison. Blocks.
 struct Comparison {
     pairs: Pairs,
+    /// The local tree, if there is one yet.
+    tree: Option<Arc<Root>>,
     from: RemotePath,
     rules: Rules,
     /// The directories from the root to where the comparison is.
@@ -240,10 +310,12 @@ impl Comparison {
             match step {
                 Step::Pair(pair) => self.judge(pair)?,
                 Step::LeftOut(_) => {}
+                Step::LeftHere(key) => self.compared.extras.protect(&key),
                 Step::Omitted(omitted) => self.say(Err(omitted))?,
             }
         }
         self.open.clear();
+        self.compared.torn = self.pairs.is_torn();
         Ok(())
     }
 
@@ -251,6 +323,7 @@ impl Comparison {
         while self.open.last().is_some_and(|open| !key.starts_with(&open.prefix)) {
             self.open.pop();
         }
+        self.compared.extras.settle(&key);
         let links = self.rules.walking.links;
         let out_of_scope = |local: &Local| match local.kind {
             Kind::Special => true,
@@ -262,8 +335,12 @@ impl Comparison {
                 usize::from(!matches!(local.kind, Kind::Directory { .. }) && !out_of_scope(local));
         }
         let Some(entry) = remote else {
-            if let Some(local) = local.filter(|local| !out_of_scope(local)) {
-                self.extra(local);
+            match local {
+                Some(local) if out_of_scope(&local) => self.compared.extras.protect(&key),
+                Some(local) => {
+                    self.extra(&key, local);
+                }
+                None => {}
             }
             return Ok(());
         };
@@ -279,21 +356,27 @@ impl Comparison {
         if entry.kind == EntryKind::Link && !links {
             return self.leave(path, Unfit::Link, false, was_directory);
         }
+        if let Some(local) = local.as_ref().filter(|local| out_of_scope(local)) {
+            let unfit = match local.kind {
+                Kind::Link { .. } if is_directory => Unfit::LinkInTheWay,
+                Kind::Link { .. } => Unfit::LinkStays,
+                _ => Unfit::SpecialTarget,
+            };
+            return self.leave(path, unfit, is_directory, false);
+        }
         let local = match local {
+            Some(_) if is_directory != was_directory && self.rules.delete == Delete::No => {
+                return self.leave(path, Unfit::OtherKind, is_directory, was_directory);
+            }
             Some(local) if is_directory != was_directory => {
-                if self.rules.delete == Delete::No || out_of_scope(&local) {
-                    let unfit = match local.kind {
-                        Kind::Link { .. } if is_directory => Unfit::LinkInTheWay,
-                        _ => Unfit::OtherKind,
-                    };
-                    return self.leave(path, unfit, is_directory, was_directory);
+                let number = self.extra(&key, local);
+                if was_directory {
+                    self.compared.waiting.push(Waiting { number, path, size: entry.size });
+                    return Ok(());
                 }
-                self.compared.replaced = true;
-                self.extra(local);
+                self.compared.freed = true;
                 if !self.rules.pretend {
-                    if is_directory {
-                        self.pairs.skip_remote();
-                    }
+                    self.pairs.skip_remote();
                     return Ok(());
                 }
                 None
@@ -329,7 +412,8 @@ impl Comparison {
         self.say(Err(Omitted { path, error, in_tree: true }))
     }
 
-    fn extra(&mut self, local: Local) {
+    /// Takes down what only this side has. Returns its number.
+    fn extra(&mut self, key: &str, local: Local) -> usize {
         if let Some(open) = self.open.last_mut().filter(|open| !open.noted) {
             open.noted = true;
             let time = open.mtime.map(|mtime| (open.path.clone(), mtime));
@@ -340,7 +424,8 @@ impl Comparison {
             Kind::File { size, .. } => (false, Some(size)),
             Kind::Link { .. } | Kind::Special => (false, None),
         };
-        self.compared.extras.push(Extra { path: local.path, is_directory, size });
+        let Local { path, seen, .. } = local;
+        self.compared.extras.add(key, Here { path, seen, size }, is_directory)
     }
 
     fn enter(&mut self, key: &str, path: PathBuf, entry: &Entry, is_there: bool) -> Result<(), Error> {
@@ -400,7 +485,7 @@ impl Comparison {
                 true
             } else {
                 // Reading it here is cheaper than fetching it.
-                match digest(&path, *size) {
+                match self.digest(&path, *size) {
                     Ok(digest) => Some(digest) == entry.sha256,
                     Err(error) => return self.say(Err(Omitted { path, error, in_tree: true })),
                 }
@@ -427,6 +512,13 @@ impl Comparison {
                 Ok(())
             }
             None => self.fetch(wanted),
+        }
+    }
+
+    fn digest(&self, path: &Path, size: u64) -> Result<Digest, Error> {
+        match &self.tree {
+            Some(tree) => digest(tree, path, size),
+            None => Err(Error::local("read", path)(io::ErrorKind::NotFound.into())),
         }
     }
 
@@ -459,8 +551,8 @@ impl Comparison {
     /// Finds what is here under other names, and has the rest fetched.
     fn settle(mut self) -> Result<Compared, Error> {
         let mut by_size: HashMap<u64, Vec<usize>> = HashMap::new();
-        for (number, extra) in self.compared.extras.iter().enumerate() {
-            if let Some(size) = extra.size.filter(|size| *size > 0) {
+        for (number, extra) in self.compared.extras.going.iter().enumerate() {
+            if let Some(size) = extra.entry.size.filter(|size| *size > 0) {
                 by_size.entry(size).or_default().push(number);
             }
         }
@@ -469,13 +561,13 @@ impl Comparison {
         let mut taken = HashSet::new();
         for wanted in self.held.take().unwrap_or_default() {
             let candidates = by_size.get(&wanted.entry.size).map_or(&[][..], Vec::as_slice);
-            let extras = &self.compared.extras;
-            let mut has = |number: usize| {
-                let known = digests.entry(number);
-                let digest = known.or_insert_with(|| digest(&extras[number].path, wanted.entry.size).ok());
+            let has = |number: &usize| {
+                let path = &self.compared.extras.going[*number].entry.path;
+                let known = digests.entry(*number);
+                let digest = known.or_insert_with(|| self.digest(path, wanted.entry.size).ok());
                 digest.is_some() && *digest == wanted.entry.sha256
             };
-            match candidates.iter().copied().find(|number| has(*number)) {
+            match candidates.iter().copied().find(has) {
                 Some(number) => {
                     taken.insert(number);
                     matched.push((number, wanted));
@@ -483,10 +575,11 @@ impl Comparison {
                 None => self.fetch(wanted)?,
             }
         }
-        let files = self.compared.extras.iter().filter(|extra| !extra.is_directory).count();
+        let files = self.compared.extras.going.iter().filter(|extra| !extra.is_directory).count();
         let going = files - taken.len();
         self.compared.withheld = self.rules.judge(going, self.compared.files);
-        let may_move = self.rules.delete != Delete::No && self.compared.withheld.is_none();
+        let may_move =
+            self.rules.delete != Delete::No && self.compared.withheld.is_none() && !self.compared.torn;
         let mut left: HashMap<usize, usize> = HashMap::new();
         for (number, _) in &matched {
             *left.entry(*number).or_default() += 1;
@@ -498,24 +591,26 @@ impl Comparison {
             let moves = may_move && *left == 0;
             self.reuse(number, wanted, moves)?;
         }
-        let mut extras = std::mem::take(&mut self.compared.extras);
-        if may_move {
-            let pretend = self.rules.pretend;
-            let mut number = 0;
-            extras.retain(|extra| {
-                number += 1;
-                // One that could not be moved is still there.
-                !taken.contains(&(number - 1)) || (!pretend && extra.path.symlink_metadata().is_ok())
-            });
+        if may_move && self.rules.pretend {
+            taken.iter().for_each(|number| self.compared.extras.going[*number].moved = true);
         }
-        self.compared.extras = extras;
+        if self.rules.pretend {
+            for number in 0..self.compared.waiting.len() {
+                let Waiting { number, path, size } = &self.compared.waiting[number];
+                if !self.compared.extras.going[*number].stays {
+                    let (path, size) = (path.clone(), Some(*size));
+                    self.change(Action::Fetch, path, size)?;
+                }
+            }
+        }
         self.flush()?;
         Ok(self.compared)
     }
 
     /// Gives a content that is here its new name.
     fn reuse(&mut self, number: usize, wanted: Wanted, moves: bool) -> Result<(), Error> {
-        let source = self.compared.extras[number].path.clone();
+        let Here { path: source, seen, .. } = &self.compared.extras.going[number].entry;
+        let (source, seen) = (source.clone(), *seen);
         self.compared.moved += 1;
         if self.rules.pretend {
             let change = Change {
@@ -535,7 +630,7 @@ impl Comparison {
                 None => Site::named(path, &Arc::default())?,
             };
             if moves {
-                relocate(&source, path, entry)?;
+                relocate(&source, &seen, path, entry)?;
                 let directory = site.directory().clone();
                 return Ok(Landing::There { directory, path: path.clone() });
             }
@@ -544,6 +639,7 @@ impl Comparison {
         let placed: Result<Landing, Error> = place();
         match (placed, entry.sha256) {
             (Ok(landing), Some(sha256)) => {
+                self.compared.extras.going[number].moved |= moves;
                 let duration = began.elapsed();
                 let done = Done { size: entry.size, sha256, deduplicated: true, duration, wire_bytes: 0 };
                 self.say(Ok(Becomes::Had { from: from.clone(), path: path.clone(), done, landing }))

@@ -1,68 +1,76 @@
-//! What only the server has, while a listing goes by.
+//! What only the destination has, while a comparison goes by.
 
-use sealift_protocol::Digest;
-use sealift_protocol::message::{Entry, EntryKind};
-
-/// What only the server has.
-#[derive(Debug, Default)]
-pub(super) struct Extras {
-    /// What is to be deleted, in the order of the listing. A directory that goes as a whole stands for what is in it.
-    pub(super) going: Vec<Extra>,
-    /// The files and links among them.
-    pub(super) files: Vec<ExtraFile>,
-    /// The directories from the root to the last entry.
-    open: Vec<Open>,
+/// What only the destination has.
+#[derive(Debug)]
+pub(super) struct Extras<T> {
+    /// In the order of the comparison: each directory before what is in it.
+    pub(super) going: Vec<Extra<T>>,
+    /// The directories from the root to the last entry, as prefixes of keys, and where they are among the others.
+    open: Vec<(String, usize)>,
 }
 
 #[derive(Debug)]
-pub(super) struct Extra {
-    pub(super) below: String,
+pub(super) struct Extra<T> {
+    pub(super) entry: T,
     pub(super) is_directory: bool,
-    /// There is something in it that is left alone.
+    /// It stays: something is in it that is left alone.
     pub(super) stays: bool,
+    /// It got another name, and is not there any more.
+    pub(super) moved: bool,
 }
 
-#[derive(Debug)]
-pub(super) struct ExtraFile {
-    pub(super) below: String,
-    pub(super) size: u64,
-    pub(super) sha256: Option<Digest>,
+impl<T> Default for Extras<T> {
+    fn default() -> Self {
+        Self { going: Vec::new(), open: Vec::new() }
+    }
 }
 
-#[derive(Debug)]
-struct Open {
-    prefix: String,
-    at: usize,
-    stays: bool,
-}
-
-impl Extras {
+impl<T> Extras<T> {
     /// Closes the directories that `key` is not in.
     pub(super) fn settle(&mut self, key: &str) {
-        while let Some(open) = self.open.pop_if(|open| !key.starts_with(&open.prefix)) {
-            if open.stays {
-                self.going[open.at].stays = true;
-            } else {
-                self.going.truncate(open.at + 1);
-            }
-        }
+        while self.open.pop_if(|(prefix, _)| !key.starts_with(prefix.as_str())).is_some() {}
     }
 
-    pub(super) fn add(&mut self, key: &str, entry: Entry) {
-        let is_directory = entry.kind == EntryKind::Directory;
+    /// Adds an entry. Returns its number.
+    pub(super) fn add(&mut self, key: &str, entry: T, is_directory: bool) -> usize {
+        let number = self.going.len();
         if is_directory {
-            self.open.push(Open { prefix: format!("{key}\0"), at: self.going.len(), stays: false });
-        } else {
-            let Entry { name: below, size, sha256, .. } = &entry;
-            self.files.push(ExtraFile { below: below.clone(), size: *size, sha256: *sha256 });
+            self.open.push((format!("{key}\0"), number));
         }
-        self.going.push(Extra { below: entry.name, is_directory, stays: false });
+        self.going.push(Extra { entry, is_directory, stays: false, moved: false });
+        number
     }
 
     /// Something is left alone, and so are the directories that it is in.
     pub(super) fn protect(&mut self, key: &str) {
-        for open in self.open.iter_mut().filter(|open| key.starts_with(&open.prefix)) {
-            open.stays = true;
+        for (_, number) in self.open.iter().filter(|(prefix, _)| key.starts_with(prefix.as_str())) {
+            self.going[*number].stays = true;
         }
+    }
+
+    /// What is to be deleted, what is in a directory before the directory.
+    pub(super) fn doomed(&self) -> impl Iterator<Item = (usize, &Extra<T>)> {
+        self.going.iter().enumerate().rev().filter(|(_, extra)| !extra.stays && !extra.moved)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_alone_keeps_the_directories_above_it() {
+        let mut extras = Extras::default();
+        for (key, is_directory) in [("a", true), ("a\0b", true), ("a\0b\0x", false)] {
+            extras.settle(key);
+            extras.add(key, key, is_directory);
+        }
+        extras.settle("a\0c\0kept");
+        extras.protect("a\0c\0kept");
+        extras.settle("d");
+        extras.add("d", "d", true);
+        extras.protect("e");
+        let doomed: Vec<_> = extras.doomed().map(|(_, extra)| extra.entry).collect();
+        assert_eq!(doomed, ["d", "a\0b\0x", "a\0b"]);
     }
 }

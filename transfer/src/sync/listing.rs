@@ -1,5 +1,7 @@
 //! The server's side of a comparison: a recursive listing, pulled page by page while the other side keeps up.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sealift_protocol::RemotePath;
@@ -25,18 +27,41 @@ type Page = Result<Vec<Entry>, Error>;
 pub(super) struct Listed {
     pages: Option<mpsc::Receiver<Page>>,
     page: std::vec::IntoIter<Entry>,
+    torn: Arc<AtomicBool>,
+}
+
+/// Where [`list`] puts pages.
+#[derive(Debug)]
+pub(super) struct Telling {
+    pages: mpsc::Sender<Page>,
+    torn: Arc<AtomicBool>,
 }
 
 /// Where [`list`] puts pages, and where they come out.
-pub(super) fn channel() -> (mpsc::Sender<Page>, Listed) {
+pub(super) fn channel() -> (Telling, Listed) {
     let (tell, pages) = mpsc::channel(AHEAD);
-    (tell, Listed { pages: Some(pages), page: Vec::new().into_iter() })
+    let torn = Arc::new(AtomicBool::new(false));
+    let telling = Telling { pages: tell, torn: Arc::clone(&torn) };
+    (telling, Listed { pages: Some(pages), page: Vec::new().into_iter(), torn })
 }
 
 impl Listed {
     /// A listing without entries.
     pub(super) fn empty() -> Self {
-        Self { pages: None, page: Vec::new().into_iter() }
+        Self { pages: None, page: Vec::new().into_iter(), torn: Arc::default() }
+    }
+
+    /// Whether the pages may be of different states of the tree, so that something that was renamed meanwhile is on
+    /// none of them. Known after the last entry.
+    pub(super) fn is_torn(&self) -> bool {
+        self.torn.load(Ordering::Acquire)
+    }
+}
+
+impl Telling {
+    /// Hands on a page; `false` if nobody wants to know any more.
+    async fn page(&self, entries: Vec<Entry>) -> bool {
+        self.pages.send(Ok(entries)).await.is_ok()
     }
 }
 
@@ -57,47 +82,70 @@ impl Iterator for Listed {
 }
 
 /// Lists everything below a directory until nobody wants to know any more. A lost connection is replaced.
-pub(super) async fn list(
-    mut client: Client,
-    from: &RemotePath,
-    tell: mpsc::Sender<Page>,
-    events: Events<'_>,
-) {
+pub(super) async fn list(mut client: Client, from: &RemotePath, tell: Telling, events: Events<'_>) {
     let mut retry = Retry::new(client.retries());
-    let (mut after, mut count) = (None, 0);
-    while let Err(error) = pages(&mut client, from, &mut after, &mut count, &tell).await {
-        if let Err(error) = retry.pause(error, count, events).await {
-            let _ = tell.send(Err(error)).await;
+    let mut progress = Progress::default();
+    while let Err(error) = pages(&mut client, from, &mut progress, &tell).await {
+        if let Err(error) = retry.pause(error, progress.count, events).await {
+            let _ = tell.pages.send(Err(error)).await;
             break;
         }
     }
     client.close().await;
 }
 
+/// How far a listing has come.
+#[derive(Debug, Default)]
+struct Progress {
+    /// The last entry.
+    after: Option<String>,
+    count: u64,
+    /// The state of the tree before the first page; empty until it is known.
+    since: String,
+}
+
 async fn pages(
     client: &mut Client,
     from: &RemotePath,
-    after: &mut Option<String>,
-    count: &mut u64,
-    tell: &mpsc::Sender<Page>,
+    progress: &mut Progress,
+    tell: &Telling,
 ) -> Result<(), Error> {
     loop {
         let connection = client.connection().await?;
-        let list = List { path: from.clone(), recursive: true, after: after.clone(), limit: PAGE };
+        let list = List {
+            recursive: true,
+            after: progress.after.clone(),
+            limit: PAGE,
+            etags: true,
+            since: Some(progress.since.clone()),
+            ..List::of(from.clone())
+        };
         let (mut listing, mut page) = (remote::list(connection, list).await?, Vec::new());
         // All of a page is taken at once: the server does not wait for a comparison.
         while let Some(entries) = listing.page().await? {
             page.extend(entries);
         }
+        if progress.since.is_empty() {
+            progress.since = listing.state.take().unwrap_or_default();
+        }
+        tell.torn.store(listing.changed, Ordering::Release);
         let last = (page.len() as u64) < PAGE;
-        *after = page.last().map(|entry| entry.name.clone()).or(after.take());
-        *count += page.len() as u64;
+        progress.after = page.last().map(|entry| entry.name.clone()).or(progress.after.take());
+        progress.count += page.len() as u64;
         let waited = Instant::now();
-        if tell.send(Ok(page)).await.is_err() || last {
+        if !tell.page(page).await || last {
             return Ok(());
         }
         if waited.elapsed() > IDLE {
             drop(client.take_connection());
         }
     }
+}
+
+/// A listing of these entries.
+#[cfg(test)]
+pub(super) fn listed(entries: Vec<Entry>) -> Listed {
+    let (telling, listed) = channel();
+    telling.pages.try_send(Ok(entries)).unwrap();
+    listed
 }

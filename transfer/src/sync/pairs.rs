@@ -2,13 +2,15 @@
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sealift_protocol::message::{Entry, EntryKind};
 use sealift_protocol::path::{check_name, name_key};
 
 use super::listing::Listed;
-use super::walk::{Local, Walk};
+use super::walk::{Local, Named, Walk};
 use crate::error::{Error, Unfit};
+use crate::local::Root;
 use crate::plan::fits;
 use crate::tree::{Filter, Omitted};
 
@@ -26,8 +28,10 @@ pub(super) struct Pair {
 #[derive(Debug)]
 pub(super) enum Step {
     Pair(Pair),
-    /// Something on the server that the filter leaves out.
+    /// Something on the server that is left out.
     LeftOut(String),
+    /// Something here that is left out.
+    LeftHere(String),
     Omitted(Omitted),
 }
 
@@ -49,12 +53,19 @@ pub(super) struct Pairs {
 }
 
 impl Pairs {
-    pub(super) fn new(root: &Path, listed: Listed, filter: &Filter, here: bool) -> Self {
+    /// Compares what is in a local directory, or nothing yet if that is missing, with what is listed.
+    pub(super) fn new(
+        path: &Path,
+        root: Option<Arc<Root>>,
+        listed: Listed,
+        filter: &Filter,
+        here: bool,
+    ) -> Self {
         Self {
             walk: Walk::new(root, filter.clone()),
             listed,
             filter: filter.clone(),
-            root: root.to_owned(),
+            root: path.to_owned(),
             here,
             local: None,
             remote: None,
@@ -66,6 +77,11 @@ impl Pairs {
     /// The local root.
     pub(super) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Whether the listing was not of one state of the tree. Known at the end.
+    pub(super) fn is_torn(&self) -> bool {
+        self.listed.is_torn()
     }
 
     /// Leaves out what is in the local directory of the last pair.
@@ -85,7 +101,8 @@ impl Pairs {
     pub(super) fn next(&mut self) -> Result<Option<Step>, Error> {
         if self.local.is_none() {
             match self.walk.next() {
-                Some(Ok(local)) => self.local = Some(local),
+                Some(Ok((key, Named::Entry(local)))) => self.local = Some((key, local)),
+                Some(Ok((key, Named::LeftOut))) => return Ok(Some(Step::LeftHere(key))),
                 Some(Err(omitted)) => return Ok(Some(Step::Omitted(omitted))),
                 None => {}
             }
@@ -155,7 +172,7 @@ mod tests {
 
     fn entry(name: &str, kind: EntryKind) -> Entry {
         let (name, target) = (name.to_owned(), None);
-        Entry { name, kind, size: 0, mtime: 0, executable: false, sha256: None, target, by: None }
+        Entry { name, kind, size: 0, mtime: 0, executable: false, sha256: None, target, by: None, etag: None }
     }
 
     /// What comes of a listing and the local files `here`, as `L`, `R` or both, and the path.
@@ -166,10 +183,9 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         }
-        let (tell, listed) = listing::channel();
-        tell.try_send(Ok(listing)).unwrap();
-        drop(tell);
-        let mut pairs = Pairs::new(directory.path(), listed, filter, true);
+        let listed = listing::listed(listing);
+        let root = Arc::new(Root::open(directory.path()).unwrap());
+        let mut pairs = Pairs::new(directory.path(), Some(root), listed, filter, true);
         let mut found = Vec::new();
         while let Some(step) = pairs.next()? {
             found.push(match step {
@@ -177,6 +193,7 @@ mod tests {
                     let (local, remote) = (local.map_or("", |_| "L"), remote.map_or("", |_| "R"));
                     format!("{local}{remote} {}", key.replace('\0', "/"))
                 }
+                Step::LeftHere(key) => format!("here out {}", key.replace('\0', "/")),
                 Step::LeftOut(key) => format!("out {}", key.replace('\0', "/")),
                 Step::Omitted(omitted) => format!("omitted {}", omitted.error),
             });
@@ -219,7 +236,10 @@ mod tests {
             vec![entry("a", Directory), entry("a/b", Directory), entry("a/b/x", File), entry("c", File)];
         let found = pairs(&here, listing, &filter).unwrap();
         // What is left out is told as soon as it is known.
-        assert_eq!(found, ["LR a", "out a/b", "L a/\u{e9}", "L a-b", "LR c", "L c/d"]);
+        assert_eq!(
+            found,
+            ["LR a", "here out a/b", "out a/b", "L a/\u{e9}", "L a-b", "here out a.b", "LR c", "L c/d"]
+        );
     }
 
     #[test]

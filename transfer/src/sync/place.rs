@@ -6,11 +6,15 @@ use std::path::Path;
 use sealift_protocol::message::{Content, Entry};
 
 use crate::error::Error;
-use crate::local::{self, Site, Target};
+use crate::local::{self, Seen, Site, Target};
 
-/// Renames a file whose content is the right one.
-pub(super) fn relocate(source: &Path, path: &Path, entry: &Entry) -> Result<(), Error> {
+/// Renames a file whose content is the right one, if it is what it was when it was `seen`.
+pub(super) fn relocate(source: &Path, seen: &Seen, path: &Path, entry: &Entry) -> Result<(), Error> {
     local::check_target(path)?;
+    let metadata = source.symlink_metadata().map_err(Error::local("read", source))?;
+    if !Seen::of(&metadata).is(seen) {
+        return Err(Error::Meanwhile { path: source.display().to_string() });
+    }
     dress(source, entry)?;
     fs::rename(source, path).map_err(Error::local("write", path))
 }

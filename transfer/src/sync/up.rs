@@ -8,15 +8,17 @@ use sealift_protocol::message::{Description, Entry, EntryKind};
 use sealift_protocol::{Digest, ErrorCode, RemotePath, WireError};
 use tokio::task::spawn_blocking;
 
-use super::extras::{ExtraFile, Extras};
+use super::extras::{Extra, Extras};
 use super::listing::{self, Listed};
 use super::pairs::{Pair, Pairs, Step};
 use super::walk::{Kind, Local};
-use super::{Delete, Outcome, Rules, Watch, Withheld, describe, digest, lock, same_time};
+use super::{
+    Delete, Left, Outcome, Rules, Watch, Withheld, check_conditions, describe, digest, lock, same_time,
+};
 use crate::client::Client;
 use crate::error::{Error, Unfit};
 use crate::event::{Action, Change, Event, Events, Place};
-use crate::local;
+use crate::local::{self, Root};
 use crate::manner::Manner;
 use crate::remote;
 use crate::retry::Retry;
@@ -42,27 +44,47 @@ pub async fn up(
     if !metadata.is_dir() {
         return Err(Error::Unfit { path: from.to_owned(), unfit: Unfit::NeedsDirectory });
     }
-    let (outcome, again) = pass(client, from, to, rules, events).await?;
-    if !again {
-        return Ok(outcome);
+    let (mut outcome, mut blocked) = pass(client, from, to, rules, events).await?;
+    if blocked.freed {
+        // What stood in the way of something of another kind is gone now.
+        let (later, still) = pass(client, from, to, rules, events).await?;
+        (outcome, blocked) = (outcome.and(&later), still);
     }
-    // What stood in the way of something of another kind is gone now.
-    let (later, _) = pass(client, from, to, rules, events).await?;
-    Ok(outcome.and(&later))
+    blocked.tell(events);
+    Ok(outcome)
 }
 
-/// One comparison and what follows from it. Returns whether another one would find more to do.
+/// Entries in whose way something of another kind was.
+#[derive(Debug, Default)]
+struct Blocked {
+    /// Whether something was deleted that was in the way.
+    freed: bool,
+    /// In whose way something is still.
+    by: Vec<PathBuf>,
+}
+
+impl Blocked {
+    fn tell(self, events: Events<'_>) {
+        for path in self.by {
+            let error = Error::Unfit { path: path.clone(), unfit: Unfit::Blocked };
+            events(Event::Omitted(Omitted { path, error, in_tree: true }));
+        }
+    }
+}
+
+/// One comparison and what follows from it.
 async fn pass(
     client: &mut Client,
     from: &Path,
     to: &RemotePath,
     rules: &Rules,
     events: Events<'_>,
-) -> Result<(Outcome, bool), Error> {
+) -> Result<(Outcome, Blocked), Error> {
     let before = super::Before::default();
     let watch = Watch::new(events, Arc::clone(&before));
     let take = |event| watch.take(event);
     let there = describe(client, to).await?;
+    check_conditions(client, rules).await?;
     let (tell, listed) = match &there {
         Some(_) => {
             let (tell, listed) = listing::channel();
@@ -70,11 +92,13 @@ async fn pass(
         }
         None => (None, Listed::empty()),
     };
+    let tree = Arc::new(Root::open(from)?);
     let shared = Arc::new(Mutex::new(Shared::default()));
     let found = Differences {
         root: root(from, to, there.as_ref()),
         exists: there.is_some(),
-        pairs: Pairs::new(from, listed, &rules.walking.filter, false),
+        pairs: Pairs::new(from, Some(Arc::clone(&tree)), listed, &rules.walking.filter, false),
+        tree: Arc::clone(&tree),
         to: to.clone(),
         rules: rules.clone(),
         shared: Arc::clone(&shared),
@@ -101,7 +125,8 @@ async fn pass(
         };
         tokio::try_join!(listing, collecting)?;
     } else {
-        let manner = Manner { ask_first: true, ..Manner::default() };
+        let allow_changing = rules.allow_changing;
+        let manner = Manner { ask_first: true, allow_changing, ..Manner::default() };
         let found = found.map(|found| found.map(|(upload, _)| upload));
         tokio::try_join!(listing, upload(client, found, manner, &take))?;
     }
@@ -111,37 +136,52 @@ async fn pass(
     }
     shared.extras.settle("");
     let mut outcome = Outcome { unchanged: shared.unchanged, ..Outcome::default() };
+    let mut blocked = Blocked::default();
+    for Waiting { number, path, upload } in std::mem::take(&mut shared.waiting) {
+        match upload {
+            _ if shared.extras.going[number].stays => blocked.by.push(path),
+            Some(upload) if rules.pretend => pretended.push(Ok(upload)),
+            _ => shared.waiting.push(Waiting { number, path, upload }),
+        }
+    }
+    let files = || shared.extras.going.iter().filter(|extra| !extra.is_directory).map(|extra| &extra.entry);
     let mut had = Vec::new();
     if rules.pretend {
-        had = tell_of(pretended, &shared.extras.files, to, rules, &take);
+        had = tell_of(pretended, &files(), &tree, to, rules, &take);
         outcome.moved = had.len();
     } else {
         outcome.moved = watch.moved.load(Ordering::Relaxed);
         outcome.touched = watch.touched.load(Ordering::Relaxed);
     }
-    let going = &shared.extras.files;
-    let going = going.iter().filter(|extra| {
+    let going = files().filter(|extra| {
         let digest = extra.sha256.as_ref();
         !digest.is_some_and(|digest| watch.has(digest) || had.contains(digest))
     });
     let going = going.count();
     if rules.delete == Delete::No || shared.extras.going.is_empty() {
-        return Ok((outcome, false));
+        return Ok((outcome, blocked));
     }
     outcome.withheld = rules.judge(going, shared.files);
     if watch.failed() {
         outcome.withheld = Some(Withheld::Failures);
     }
-    if outcome.withheld.is_none() {
-        let doomed = shared.extras.going.iter().filter(|extra| !extra.stays).map(|extra| {
-            let path = to.join(&extra.below)?;
-            Ok((path, extra.is_directory))
-        });
-        let doomed: Vec<_> = doomed.collect::<Result<_, Error>>()?;
-        outcome.deleted = delete(client, &doomed, rules.pretend, &take).await?;
+    if outcome.withheld.is_some() {
+        return Ok((outcome, blocked));
     }
-    let again = shared.replaced && outcome.withheld.is_none() && !rules.pretend;
-    Ok((outcome, again))
+    let left;
+    (outcome.deleted, left) = delete(client, to, &shared.extras, rules.pretend, &take).await?;
+    if rules.pretend {
+        return Ok((outcome, blocked));
+    }
+    blocked.freed = shared.freed;
+    for Waiting { number, path, .. } in shared.waiting {
+        if left.has(Path::new(&shared.extras.going[number].entry.below)) {
+            blocked.by.push(path);
+        } else {
+            blocked.freed = true;
+        }
+    }
+    Ok((outcome, blocked))
 }
 
 /// The directory itself, unless it is as it should be.
@@ -162,11 +202,40 @@ struct Shared {
     unchanged: usize,
     /// Files and links in the destination.
     files: usize,
-    extras: Extras,
-    /// Whether something has to go before something of another kind can take its place.
-    replaced: bool,
+    extras: Extras<There>,
+    /// Files and links that wait for a directory to go.
+    waiting: Vec<Waiting>,
+    /// Whether a file or a link has to go before a directory can take its place.
+    freed: bool,
     /// Why the comparison ended too early.
     error: Option<Error>,
+}
+
+/// An entry that only the server has.
+#[derive(Debug)]
+struct There {
+    /// Its path below the root.
+    below: String,
+    size: u64,
+    sha256: Option<Digest>,
+    etag: Option<String>,
+}
+
+/// Something in whose way a directory is.
+#[derive(Debug)]
+struct Waiting {
+    /// The directory among what only the server has.
+    number: usize,
+    path: PathBuf,
+    /// What would become of it, if this is only talk.
+    upload: Option<(Upload, Action)>,
+}
+
+impl There {
+    fn of(entry: Entry) -> Self {
+        let Entry { name: below, size, sha256, etag, .. } = entry;
+        Self { below, size, sha256, etag }
+    }
 }
 
 /// What is to be uploaded, found while it is asked for. Blocks.
@@ -175,6 +244,8 @@ struct Differences {
     /// Whether the destination is there.
     exists: bool,
     pairs: Pairs,
+    /// The local tree.
+    tree: Arc<Root>,
     to: RemotePath,
     rules: Rules,
     shared: Arc<Mutex<Shared>>,
@@ -198,6 +269,7 @@ impl Iterator for Differences {
                     lock(&self.shared).extras.protect(&key);
                     None
                 }
+                Ok(Some(Step::LeftHere(_))) => None,
                 Ok(Some(Step::Omitted(omitted))) => Some(Err(omitted)),
                 Ok(None) => return None,
                 Err(error) => {
@@ -226,7 +298,8 @@ impl Differences {
             if entry.kind == EntryKind::Link && !links {
                 shared.extras.protect(&key);
             } else {
-                shared.extras.add(&key, entry);
+                let is_directory = entry.kind == EntryKind::Directory;
+                shared.extras.add(&key, There::of(entry), is_directory);
             }
             return None;
         };
@@ -245,25 +318,34 @@ impl Differences {
             }
             return omitted(Error::Unfit { path: path.clone(), unfit });
         }
+        if remote.as_ref().is_some_and(|entry| entry.kind == EntryKind::Link && !links) {
+            if is_directory {
+                self.pairs.skip_local();
+            }
+            return omitted(Error::Unfit { path: path.clone(), unfit: Unfit::LinkStays });
+        }
         let remote = match remote {
-            Some(entry) if is_directory != was_directory => {
-                let links_stay = entry.kind == EntryKind::Link && !links;
-                if self.rules.delete == Delete::No || links_stay {
-                    if was_directory {
-                        self.pairs.skip_remote();
-                    } else {
-                        self.pairs.skip_local();
-                    }
-                    return omitted(Error::Unfit { path: path.clone(), unfit: Unfit::OtherKind });
+            Some(_) if is_directory != was_directory && self.rules.delete == Delete::No => {
+                if was_directory {
+                    self.pairs.skip_remote();
+                } else {
+                    self.pairs.skip_local();
                 }
-                let mut shared = lock(&self.shared);
-                shared.replaced = true;
-                shared.extras.add(&key, entry);
-                if !self.rules.pretend {
-                    drop(shared);
-                    if is_directory {
-                        self.pairs.skip_local();
+                return omitted(Error::Unfit { path: path.clone(), unfit: Unfit::OtherKind });
+            }
+            Some(entry) if is_directory != was_directory => {
+                let number = lock(&self.shared).extras.add(&key, There::of(entry), was_directory);
+                if was_directory {
+                    let upload = self.rules.pretend.then(|| self.upload(local, None)).transpose();
+                    match upload {
+                        Ok(upload) => lock(&self.shared).waiting.push(Waiting { number, path, upload }),
+                        Err(error) => return omitted(error),
                     }
+                    return None;
+                }
+                if !self.rules.pretend {
+                    lock(&self.shared).freed = true;
+                    self.pairs.skip_local();
                     return None;
                 }
                 None
@@ -287,7 +369,7 @@ impl Differences {
     }
 
     /// Whether there is anything to do about an entry.
-    fn differs(&self, Local { path, kind }: &Local, remote: Option<&Entry>) -> Result<bool, Error> {
+    fn differs(&self, Local { path, kind, .. }: &Local, remote: Option<&Entry>) -> Result<bool, Error> {
         let Some(entry) = remote else { return Ok(true) };
         match (kind, entry.kind) {
             (Kind::File { size, mtime, executable }, EntryKind::File) => {
@@ -295,10 +377,10 @@ impl Differences {
                 if *size != entry.size || !same || *executable != entry.executable {
                     return Ok(true);
                 }
-                Ok(self.rules.checksum && Some(digest(path, *size)?) != entry.sha256)
+                Ok(self.rules.checksum && Some(digest(&self.tree, path, *size)?) != entry.sha256)
             }
             (Kind::Link { mtime }, EntryKind::Link) => {
-                let target = std::fs::read_link(path).map_err(Error::local("read", path))?;
+                let target = self.tree.target(path)?;
                 let same = mtime.is_none_or(|mtime| same_time(mtime, entry.mtime));
                 Ok(!same || target.to_str() != entry.target.as_deref())
             }
@@ -310,17 +392,20 @@ impl Differences {
     }
 
     fn upload(&mut self, local: Local, remote: Option<&Entry>) -> Result<(Upload, Action), Error> {
-        let Local { path, kind } = local;
+        let Local { path, kind, .. } = local;
         let to = self.target(&path)?;
         let (source, action) = match kind {
             Kind::Directory { mtime } => (Source::Directory { path, mtime }, Action::MakeDirectory),
             Kind::Link { mtime } => {
-                let target = std::fs::read_link(&path).map_err(Error::local("read", &path))?;
+                let target = self.tree.target(&path)?;
                 let unfit = |_| Error::Unfit { path: path.clone(), unfit: Unfit::NotUtf8 };
                 let target = target.into_os_string().into_string().map_err(unfit)?;
                 (Source::Link { path, target, mtime }, Action::Store)
             }
-            Kind::File { .. } | Kind::Special => (Source::File(path), Action::Store),
+            Kind::File { .. } | Kind::Special => {
+                let root = Arc::clone(&self.tree);
+                (Source::Inside { root, path }, Action::Store)
+            }
         };
         let action = match (remote, action) {
             (None, action) => action,
@@ -347,9 +432,10 @@ impl Differences {
 }
 
 /// Tells what would be uploaded. Returns the contents that the server has under other names.
-fn tell_of(
+fn tell_of<'a>(
     found: Vec<Result<(Upload, Action), Omitted>>,
-    extras: &[ExtraFile],
+    extras: &(impl Iterator<Item = &'a There> + Clone),
+    tree: &Root,
     to: &RemotePath,
     rules: &Rules,
     events: Events<'_>,
@@ -364,14 +450,15 @@ fn tell_of(
             }
         };
         let size = match &upload.source {
-            Source::File(path) => path.metadata().ok().map(|metadata| (path, metadata.len())),
+            Source::Inside { path, .. } => path.symlink_metadata().ok().map(|found| (path, found.len())),
             _ => None,
         };
         let mut candidates = Vec::new();
         if let Some((_, size)) = size {
-            candidates.extend(extras.iter().filter(|extra| extra.size == size && size > 0));
+            candidates.extend(extras.clone().filter(|extra| extra.size == size && size > 0));
         }
-        let known = size.filter(|_| !candidates.is_empty()).and_then(|(path, size)| digest(path, size).ok());
+        let known = size.filter(|_| !candidates.is_empty());
+        let known = known.and_then(|(path, size)| digest(tree, path, size).ok());
         let from = known.and_then(|known| candidates.into_iter().find(|extra| extra.sha256 == Some(known)));
         let from = from.and_then(|extra| {
             had.extend(extra.sha256);
@@ -395,59 +482,69 @@ fn tell_of(
     had
 }
 
-/// Deletes what only the server has. Returns how much.
+/// Deletes what only the server has, as far as it is what was listed. Returns how much, and what was not.
 async fn delete(
     client: &mut Client,
-    doomed: &[(RemotePath, bool)],
+    to: &RemotePath,
+    extras: &Extras<There>,
     pretend: bool,
     events: Events<'_>,
-) -> Result<usize, Error> {
-    let deleted = |(path, is_directory): &(RemotePath, bool)| {
-        let place = if *is_directory { as_directory(path) } else { path.clone() };
-        let place = Place::Remote(place);
-        events(Event::Changed(Change {
-            action: Action::Delete,
-            place,
-            from: None,
-            size: None,
-            pretended: pretend,
-        }));
+) -> Result<(usize, Left), Error> {
+    let mut doomed = Vec::new();
+    for (_, extra) in extras.doomed() {
+        doomed.push((to.join(&extra.entry.below)?, extra));
+    }
+    let mut left = Left::default();
+    extras.going.iter().filter(|extra| extra.stays).for_each(|extra| left.add(Path::new(&extra.entry.below)));
+    let deleted = |(path, extra): &(RemotePath, &Extra<There>)| {
+        let place = Place::Remote(if extra.is_directory { as_directory(path) } else { path.clone() });
+        let change = Change { action: Action::Delete, place, from: None, size: None, pretended: pretend };
+        events(Event::Changed(change));
     };
     if pretend {
         doomed.iter().for_each(deleted);
-        return Ok(doomed.len());
+        return Ok((doomed.len(), left));
     }
-    let mut count = 0;
+    let (mut count, mut next) = (0, 0);
     let mut retry = Retry::new(client.retries());
-    for recursive in [true, false] {
-        let doomed: Vec<_> = doomed.iter().filter(|(_, is_directory)| *is_directory == recursive).collect();
-        let mut next = 0;
-        while next < doomed.len() {
-            let paths: Vec<_> = doomed[next..].iter().take(BATCH).map(|(path, _)| path.clone()).collect();
-            let before = next;
-            let each = |number: usize, removed: Result<(), WireError>| {
-                next = before + number + 1;
-                match removed {
-                    Err(error) if error.code != ErrorCode::NotFound => {
-                        let path = PathBuf::from(paths[number].to_string());
-                        events(Event::Omitted(Omitted { path, error: error.into(), in_tree: true }));
-                    }
-                    _ => {
-                        count += 1;
-                        deleted(doomed[before + number]);
-                    }
-                }
+    while next < doomed.len() {
+        let before = next;
+        let each = |number: usize, removed: Result<(), WireError>| {
+            next = before + number + 1;
+            let (path, extra) = &doomed[before + number];
+            let below = Path::new(&extra.entry.below);
+            let Err(error) = removed else {
+                count += 1;
+                return deleted(&doomed[before + number]);
             };
-            let removed = match client.connection().await {
-                Ok(connection) => remote::remove(connection, &paths, recursive, each).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = removed {
-                retry.pause(error, next as u64, events).await?;
+            if error.code == ErrorCode::NotFound {
+                return;
             }
+            // What is in a directory was told of already, unless it came meanwhile.
+            let is_known = error.code == ErrorCode::IsADirectory && left.has(below);
+            left.add(below);
+            if !is_known {
+                let error = match error.code {
+                    ErrorCode::Changed | ErrorCode::IsADirectory => {
+                        Error::Meanwhile { path: path.to_string() }
+                    }
+                    _ => error.into(),
+                };
+                let path = PathBuf::from(path.to_string());
+                events(Event::Omitted(Omitted { path, error, in_tree: true }));
+            }
+        };
+        let batch = doomed[before..].iter().take(BATCH);
+        let batch = batch.map(|(path, extra)| (path.clone(), extra.entry.etag.clone()));
+        let removed = match client.connection().await {
+            Ok(connection) => remote::remove_unchanged(connection, batch, each).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed {
+            retry.pause(error, next as u64, events).await?;
         }
     }
-    Ok(count)
+    Ok((count, left))
 }
 
 /// The path with the slash that tells a person what it is.

@@ -3,21 +3,22 @@
 //! Siblings are sorted by their keys, so the names of the directories from the root down are held, never the tree.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sealift_protocol::message::Nanoseconds;
-use sealift_protocol::path::name_key;
 
 use crate::error::{Error, Unfit};
-use crate::local;
-use crate::tree::{Filter, Omitted};
+use crate::local::{self, Root, Seen};
+use crate::tree::{Filter, Omitted, key};
 
 /// A local entry.
 #[derive(Debug)]
 pub(super) struct Local {
     pub(super) path: PathBuf,
     pub(super) kind: Kind,
+    /// What it was when it was looked at.
+    pub(super) seen: Seen,
 }
 
 /// What it is, links not followed.
@@ -29,9 +30,19 @@ pub(super) enum Kind {
     Special,
 }
 
+/// What a name stands for.
+#[derive(Debug)]
+pub(super) enum Named {
+    Entry(Local),
+    /// Something that the filter leaves out, or that holds an unfinished download.
+    LeftOut,
+}
+
 /// The walk. Blocks.
 #[derive(Debug)]
 pub(super) struct Walk {
+    /// `None` if there is nothing to walk through.
+    root: Option<Arc<Root>>,
     filter: Filter,
     levels: Vec<Level>,
     /// A directory that was yielded and is entered next.
@@ -49,12 +60,16 @@ struct Level {
 }
 
 impl Walk {
-    /// A walk through what is below `root`; nothing if that is missing.
-    pub(super) fn new(root: &Path, filter: Filter) -> Self {
-        let level =
-            Level { path: root.to_owned(), below: PathBuf::new(), prefix: String::new(), names: Vec::new() };
-        let entering = root.exists().then_some(level);
-        Self { filter, levels: Vec::new(), entering }
+    /// A walk through what is below `root`.
+    pub(super) fn new(root: Option<Arc<Root>>, filter: Filter) -> Self {
+        let level = |root: &Arc<Root>| Level {
+            path: root.path().to_owned(),
+            below: PathBuf::new(),
+            prefix: String::new(),
+            names: Vec::new(),
+        };
+        let entering = root.as_ref().map(level);
+        Self { root, filter, levels: Vec::new(), entering }
     }
 
     /// Leaves out what is in the directory that came last.
@@ -63,20 +78,18 @@ impl Walk {
     }
 
     fn enter(&mut self, mut level: Level) -> Result<(), Error> {
-        let unreadable = || Error::local("read", &level.path);
-        for entry in fs::read_dir(&level.path).map_err(unreadable())? {
-            let name = entry.map_err(unreadable())?.file_name();
-            if !local::is_part(&name) {
-                level.names.push((key(&name), name));
-            }
-        }
+        let names = self.root.as_ref().map_or_else(|| Ok(Vec::new()), |root| root.names(&level.path))?;
+        level.names = names.into_iter().map(|(name, _)| (key(&name), name)).collect();
         level.names.sort_unstable_by(|a, b| b.cmp(a));
         self.levels.push(level);
         Ok(())
     }
 
-    /// What a name stands for; `None` if it is left out or has gone.
-    fn look(&mut self, path: &Path, below: &Path, key: &str) -> Result<Option<Kind>, Error> {
+    /// What a name stands for; `None` if it has gone.
+    fn look(&mut self, path: &Path, below: &Path, key: &str) -> Result<Option<Named>, Error> {
+        if path.file_name().is_some_and(local::is_part) {
+            return Ok(Some(Named::LeftOut));
+        }
         let metadata = match path.symlink_metadata() {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -84,9 +97,9 @@ impl Walk {
         };
         let (kind, mtime) = (metadata.file_type(), local::mtime(&metadata));
         if self.filter.excludes(below, kind.is_dir()) {
-            return Ok(None);
+            return Ok(Some(Named::LeftOut));
         }
-        Ok(Some(if kind.is_file() {
+        let kind = if kind.is_file() {
             Kind::File { size: metadata.len(), mtime, executable: local::is_executable(&metadata) }
         } else if kind.is_dir() {
             let (path, below, prefix) = (path.to_owned(), below.to_owned(), format!("{key}\0"));
@@ -96,12 +109,13 @@ impl Walk {
             Kind::Link { mtime }
         } else {
             Kind::Special
-        }))
+        };
+        Ok(Some(Named::Entry(Local { path: path.to_owned(), kind, seen: Seen::of(&metadata) })))
     }
 }
 
 impl Iterator for Walk {
-    type Item = Result<(String, Local), Omitted>;
+    type Item = Result<(String, Named), Omitted>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(level) = self.entering.take() {
@@ -125,17 +139,9 @@ impl Iterator for Walk {
             }
             match self.look(&path, &below, &key) {
                 Ok(None) => {}
-                Ok(Some(kind)) => return Some(Ok((key, Local { path, kind }))),
+                Ok(Some(named)) => return Some(Ok((key, named))),
                 Err(error) => return Some(Err(Omitted { path, error, in_tree: true })),
             }
         }
-    }
-}
-
-/// The key by which a name is sorted. One that is not UTF-8 gets a key that no name on a server has.
-fn key(name: &OsString) -> String {
-    match name.to_str() {
-        Some(name) => name_key(name).into_owned(),
-        None => format!("{}\u{1}{name:?}", name.to_string_lossy()),
     }
 }

@@ -92,8 +92,11 @@ impl<'a> Board<'a> {
     }
 
     pub(super) fn failed(&self, id: usize, error: Error) {
+        let in_tree = self.state().open.get(&id).is_some_and(|job| job.root.is_some());
         self.close(id);
-        (self.events)(Event::Failed { id, error });
+        // Nobody asked for the file itself, only for what is in the tree.
+        let vanished = in_tree && error.is_absence();
+        (self.events)(if vanished { Event::Vanished { id } } else { Event::Failed { id, error } });
     }
 
     /// The same job with another target.

@@ -12,7 +12,6 @@ use tokio::task::spawn_blocking;
 
 use super::{Job, Large, Source, Upload, What};
 use crate::error::Error;
-use crate::local;
 use crate::manner::Manner;
 use crate::tree::Omitted;
 
@@ -156,6 +155,19 @@ impl Prepared {
         }
     }
 
+    /// When it was last modified, as far as it is known.
+    pub(super) fn mtime(&self) -> Option<Nanoseconds> {
+        match self {
+            Self::Request(job, _) => match job.what {
+                What::Directory { mtime } | What::Link { mtime, .. } => mtime,
+                What::File | What::Pipe => None,
+            },
+            Self::Inline(inline) => inline.mtime,
+            Self::Large(large) => large.mtime,
+            Self::Stream(..) | Self::Pretended(_) | Self::Failed(..) => None,
+        }
+    }
+
     /// The content's size, as far as it is known.
     pub(super) fn size(&self) -> u64 {
         match self {
@@ -182,9 +194,11 @@ pub(super) fn thread_failed(panic: tokio::task::JoinError) -> Error {
 
 fn first(upload: Upload, manner: Manner) -> Prepared {
     let Upload { id, source, to, inside } = upload;
-    let job = |path, what| Job { id, path, what, to, inside, known: None, manner, resumable: true };
+    let job =
+        |path, what| Job { id, path, root: None, what, to, inside, known: None, manner, resumable: true };
     match source {
         Source::File(path) => prepare(job(path, What::File)),
+        Source::Inside { root, path } => prepare(Job { root: Some(root), ..job(path, What::File) }),
         Source::Directory { path, mtime } => prepare(job(path, What::Directory { mtime })),
         Source::Link { path, target, mtime } => prepare(job(path, What::Link { target, mtime })),
         // Whatever is in standard input stays there.
@@ -210,7 +224,7 @@ fn prepare(job: Job) -> Prepared {
 
 fn file(job: Job) -> Prepared {
     let prepare = || {
-        let mut source = local::Source::open(&job.path)?;
+        let mut source = job.open()?;
         if source.stamp.size > MAX_INLINE || job.manner.ask_first || job.manner.pretend {
             return Ok(Prepared::Large(Large {
                 size: source.stamp.size,

@@ -23,7 +23,7 @@ use super::prepare::{self, Inline, Intake, Prepared, again, thread_failed};
 use super::share::{Offers, Share, Taken};
 use super::{Expected, Feedback, Job, Kind, Large, Next, Sent, What};
 use crate::connection::Requests;
-use crate::error::Error;
+use crate::error::{Error, Unfit};
 use crate::event::Event;
 use crate::local;
 use crate::pace::LEAST;
@@ -141,6 +141,11 @@ impl<'a> Sender<'a> {
                 let Job { id, path, to, .. } = prepared.job().clone();
                 let size = (!matches!(prepared, Prepared::Stream(..))).then(|| prepared.size());
                 (self.board.events)(Event::Found { id, remote: to, local: path, size });
+                if prepared.mtime().is_some_and(local::is_clamped) {
+                    let path = prepared.job().path.clone();
+                    let error = Error::Unfit { path, unfit: Unfit::Time };
+                    (self.board.events)(Event::Imperfect { id, error });
+                }
                 prepared
             }
             prepare::Taken::Omitted(omitted) => {
@@ -232,7 +237,8 @@ impl<'a> Sender<'a> {
                 path: to.clone(),
                 size: large.size,
                 mtime: large.mtime.filter(|_| timed),
-                update: manner.update,
+                // Without a time nothing is newer.
+                update: manner.update && large.mtime.is_some(),
             }
         };
         self.requests.push(&Request::Plan(Plan { files: files.iter().map(planned).collect() }))?;
@@ -467,8 +473,8 @@ impl Input {
 
 /// Opens a file, or tells why not.
 async fn open(job: &Job, board: &Board<'_>) -> Option<local::Source> {
-    let path = job.path.clone();
-    let opened = spawn_blocking(move || local::Source::open(&path)).await;
+    let file = job.clone();
+    let opened = spawn_blocking(move || file.open()).await;
     match opened.unwrap_or_else(|panic| Err(thread_failed(panic))) {
         Ok(source) => {
             (board.events)(Event::Started { id: job.id, size: Some(source.stamp.size) });
@@ -508,7 +514,7 @@ fn put(
         sha256,
         mtime,
         executable,
-        update: job.manner.update,
+        update: job.manner.update && mtime.is_some(),
         resume: None,
         key: None,
     }

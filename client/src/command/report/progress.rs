@@ -23,7 +23,16 @@ impl State<'_> {
 
     /// Shows how much is done.
     pub(super) fn show_position(&mut self) {
-        self.bar.set_position(self.bytes + self.crossing + self.comparing);
+        // What is read to compare it may cross still: of several files it counts when it is known not to.
+        let comparing = if self.found == 1 { self.comparing } else { 0 };
+        self.bar.set_position(self.bytes + self.crossing + comparing);
+    }
+
+    /// Shows how much there is in all, once that is known, of several files.
+    pub(super) fn show_length(&mut self) {
+        if let Some((2.., bytes)) = self.total {
+            self.bar.set_length(Some(bytes + self.late_bytes));
+        }
     }
 
     /// Puts a file's name beside the bar.
@@ -81,7 +90,9 @@ impl State<'_> {
         let Open { remote, local, size, crossed, .. } = open;
         let done = self.bytes + self.crossing;
         let seconds_left = match self.total {
-            Some((_, bytes)) if rate > 0 => Some(bytes.saturating_sub(done).div_ceil(rate)),
+            Some((_, bytes)) if rate > 0 => {
+                Some((bytes + self.late_bytes).saturating_sub(done).div_ceil(rate))
+            }
             _ => None,
         };
         json!({
@@ -94,7 +105,7 @@ impl State<'_> {
             "files_found": self.found,
             "files_left": self.left(),
             "bytes_done": done,
-            "bytes_found": self.found_bytes,
+            "bytes_found": self.found_bytes + self.late_bytes,
             "found_all": self.total.is_some(),
             "bytes_per_second": rate,
             "seconds_left": seconds_left,

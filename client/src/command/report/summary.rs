@@ -33,6 +33,9 @@ impl State<'_> {
             } else if self.made > 0 && self.failures.is_empty() {
                 let verb = if stored { "stored" } else { "fetched" };
                 self.printer.note(&format!("{verb} {} entries without content", self.made));
+            } else if self.found == 0 && self.failures.is_empty() {
+                let verb = if stored { "stored" } else { "fetched" };
+                self.printer.note(&format!("{verb} nothing: all that was named is left out"));
             }
             return;
         };

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::stays;
 use crate::clock;
+use crate::disturbances::Disturbing;
 use crate::error::{Error, Result};
 use crate::policy::Rights;
 use crate::request::enter_with;
@@ -41,7 +42,7 @@ struct Held {
     sha256: Digest,
     blobs: Blobs,
     ticket: Ticket,
-    _wake: Wake,
+    wake: Wake,
 }
 
 impl Held {
@@ -80,15 +81,22 @@ impl catalog::Held for Held {
     }
 }
 
-/// Calls the collector when it is dropped.
+/// Calls the collector when it is dropped, after the commit. What listings have to know of is open until then.
 #[derive(Debug)]
-pub(in crate::request) struct Wake(pub(in crate::request) Arc<Notify>);
+struct Wake {
+    garbage: Arc<Notify>,
+    disturbing: Disturbing,
+}
 
-impl catalog::Held for Wake {}
+impl Wake {
+    fn of(state: &State) -> Self {
+        Self { garbage: state.garbage.clone(), disturbing: Disturbing::new(&state.disturbances) }
+    }
+}
 
 impl Drop for Wake {
     fn drop(&mut self) {
-        self.0.notify_one();
+        self.garbage.notify_one();
     }
 }
 
@@ -103,8 +111,7 @@ pub(crate) async fn commit(
 ) -> Pending<Reply> {
     let (caller, blobs, sha256) = (caller.clone(), state.blobs.clone(), stored.sha256);
     let (identity, size) = (caller.identity, stored.size);
-    let wake = Wake(state.garbage.clone());
-    let held = Held { brought, sha256, blobs: blobs.clone(), ticket, _wake: wake };
+    let held = Held { brought, sha256, blobs: blobs.clone(), ticket, wake: Wake::of(state) };
     let work = {
         let blobs = blobs.clone();
         move |connection: &Connection, held: &Held| {
@@ -129,6 +136,9 @@ pub(crate) async fn commit(
             let now = clock::now();
             let mtime = put.mtime.unwrap_or(now);
             let file = NewFile { mtime, executable: put.executable, by: caller.identity, now };
+            if slot.is_taken() {
+                held.wake.disturbing.tell(&caller.name, &put.path);
+            }
             slot.store(connection, object, &file)?;
             let target = Target::new(caller.identity, &permit, &names);
             parts::supersede(connection, &blobs, &target, held.hold())?;

@@ -24,6 +24,7 @@ pub struct Page {
     entries: Vec<Entry>,
     bytes: usize,
     limit: u64,
+    etags: bool,
     more: bool,
     scratch: Vec<u8>,
 }
@@ -31,7 +32,21 @@ pub struct Page {
 impl Page {
     /// An empty one, for at most `limit` entries.
     pub fn new(limit: u64) -> Self {
-        Self { entries: Vec::new(), bytes: 0, limit, more: false, scratch: Vec::new() }
+        Self { entries: Vec::new(), bytes: 0, limit, etags: false, more: false, scratch: Vec::new() }
+    }
+
+    /// The same with the etags of the entries.
+    pub fn with_etags(self, etags: bool) -> Self {
+        Self { etags, ..self }
+    }
+
+    /// Takes what is at a place, under the name that it has in the listing. Returns `false` if there is no room, as
+    /// [`take`](Self::take) does.
+    pub fn take_place(&mut self, place: &Place, prefix: &str) -> bool {
+        let Some(mut entry) = place.to_entry() else { return true };
+        entry.name.insert_str(0, prefix);
+        entry.etag = self.etags.then(|| place.etag());
+        self.take(entry)
     }
 
     /// Takes an entry. If there is no room, it returns `false`, and the entry belongs to the next page, if the limit
@@ -100,9 +115,7 @@ pub fn list(
         let mut deeper = None;
         while let Some(row) = rows.next()? {
             let found = place(row)?;
-            let Some(mut entry) = found.to_entry() else { continue };
-            entry.name.insert_str(0, &path);
-            if !page.take(entry) {
+            if !page.take_place(&found, &path) {
                 return Ok(());
             }
             if let (true, Place::Directory(node)) = (recursive, found) {

@@ -66,6 +66,11 @@ impl<'a> Slot<'a> {
         Ok(slot)
     }
 
+    /// Whether a file or a link is there, which is about to be replaced.
+    pub fn is_taken(&self) -> bool {
+        self.replaces.is_some()
+    }
+
     /// Makes the place point to `object`; missing directories come into being, a file or link that is there is replaced.
     pub fn store(self, connection: &Connection, object: ObjectId, file: &NewFile) -> Result<()> {
         self.fill(connection, Held::File(object), file)

@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::pki::{self, Pki};
 use crate::policy::Rights;
 use crate::request::put::commit::{Brought, commit};
-use crate::request::{change, enter_with, submit};
+use crate::request::{change, disturbs, enter_with, submit};
 use crate::session::Caller;
 use crate::state::State;
 use crate::store::catalog::Pending;
@@ -328,7 +328,11 @@ impl Real {
                 self.request(*by, Request::Link(link)).await
             }
             Operation::Remove { by, at, recursive } => {
-                self.request(*by, Request::Remove(Remove { path: at.path(), recursive: *recursive })).await
+                self.request(
+                    *by,
+                    Request::Remove(Remove { path: at.path(), recursive: *recursive, if_match: None }),
+                )
+                .await
             }
             Operation::Move { by, from, to } => self.transplant(*by, from, to, true).await,
             Operation::Copy { by, from, to } => self.transplant(*by, from, to, false).await,
@@ -417,8 +421,9 @@ impl Real {
     }
 
     async fn request(&self, by: usize, request: Request) -> Submitted {
+        let disturbed = disturbs(&request);
         let change = change(request).unwrap_or_else(|request| panic!("{request:?} is no change"));
-        Submitted::Request(submit(self.state(), &self.caller(by), change).await)
+        Submitted::Request(submit(self.state(), &self.caller(by), change, disturbed).await)
     }
 
     /// A move or a copy, as far as it is one change.

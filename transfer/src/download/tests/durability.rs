@@ -145,6 +145,7 @@ async fn a_tree_is_durable_with_its_directories_and_links() {
             sha256: (kind == EntryKind::File).then(|| Digest::of(&content(10))),
             target: (kind == EntryKind::Link).then(|| "a".to_owned()),
             by: None,
+            etag: None,
         };
         let mut entries = vec![entry("a", EntryKind::Directory), entry("a/b", EntryKind::Directory)];
         entries.extend((0..20).map(|number| entry(&format!("a/b/{number:02}"), EntryKind::File)));
@@ -155,7 +156,7 @@ async fn a_tree_is_durable_with_its_directories_and_links() {
             Download { from: "t".parse().unwrap(), to: Destination::Nowhere, tree: Some(root.clone()) };
         let (operations, paths) = recorded(directory.path(), syncing, vec![tree], async |mut peer| {
             let Some(Request::List(_)) = peer.request().await else { panic!() };
-            peer.send(&Reply::Entries { entries, more: false }).await;
+            peer.send(&Reply::Entries { entries, more: false, state: None, changed: false }).await;
             for _ in 0..20 {
                 asked(&mut peer).await;
             }

@@ -66,8 +66,11 @@ fn a_page_fits_a_frame() {
             after.clone_from(&last.name);
         }
         let mut frame = Vec::new();
-        sealift_protocol::message::encode(&sealift_protocol::Reply::Entries { entries, more }, &mut frame)
-            .unwrap();
+        sealift_protocol::message::encode(
+            &sealift_protocol::Reply::Entries { entries, more, state: None, changed: false },
+            &mut frame,
+        )
+        .unwrap();
         assert!(!more || frame.len() > 20_000, "pages are filled: {}", frame.len());
         if !more {
             break;
