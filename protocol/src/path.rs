@@ -70,6 +70,11 @@ impl RemotePath {
         &self.text
     }
 
+    /// How many names it has at most: each may be a directory that is to be made.
+    pub fn depth(&self) -> usize {
+        1 + self.as_str().bytes().filter(|byte| *byte == b'/').count()
+    }
+
     /// Whether the path was written with a trailing slash (or names a root), and so must mean a directory.
     pub fn means_directory(&self) -> bool {
         self.directory || self.text.is_empty() || self.text == "/"

@@ -41,7 +41,29 @@ use crate::store::{Trees, spaces};
 const SIGNS: u32 = 6;
 
 /// What a request without a body changes in the tree of files, in a transaction.
-pub type Change = Box<dyn FnOnce(&Connection, &Caller) -> Result<Reply> + Send>;
+pub struct Change {
+    /// Entries that it may touch.
+    weight: usize,
+    apply: Box<Apply>,
+}
+
+/// The change itself.
+type Apply = dyn FnOnce(&Connection, &Caller) -> Result<Reply> + Send;
+
+impl Change {
+    fn new(
+        weight: usize,
+        apply: impl FnOnce(&Connection, &Caller) -> Result<Reply> + Send + 'static,
+    ) -> Self {
+        Self { weight, apply: Box::new(apply) }
+    }
+}
+
+impl std::fmt::Debug for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Change").field("weight", &self.weight).finish_non_exhaustive()
+    }
+}
 
 /// The path at which a change that succeeds leaves something else than was there, or nothing.
 pub fn disturbs(request: &Request) -> Option<RemotePath> {
@@ -55,14 +77,17 @@ pub fn disturbs(request: &Request) -> Option<RemotePath> {
 /// The change that a request asks for; any other request is given back, and is for [`serve`].
 pub fn change(request: Request) -> std::result::Result<Change, Box<Request>> {
     Ok(match request {
-        Request::MakeDirectory(request) => {
-            Box::new(move |connection, caller| make_directory::apply(connection, caller, &request))
-        }
-        Request::Link(request) => {
-            Box::new(move |connection, caller| link::apply(connection, caller, &request))
-        }
+        Request::MakeDirectory(request) => Change::new(request.path.depth(), move |connection, caller| {
+            make_directory::apply(connection, caller, &request)
+        }),
+        Request::Link(request) => Change::new(request.path.depth(), move |connection, caller| {
+            link::apply(connection, caller, &request)
+        }),
         Request::Remove(request) => {
-            Box::new(move |connection, caller| remove::apply(connection, caller, &request))
+            let below = if request.recursive { entries::FEW } else { 0 };
+            Change::new(request.path.depth() + below, move |connection, caller| {
+                remove::apply(connection, caller, &request)
+            })
         }
         other => return Err(Box::new(other)),
     })
@@ -75,16 +100,22 @@ struct Calls {
     trees: Trees,
     /// What listings have to know of, until the change is over.
     disturbing: Disturbing,
+    weight: usize,
 }
 
 impl Calls {
-    fn of(state: &State) -> Self {
+    /// `weight` is how many entries the change may touch.
+    fn of(state: &State, weight: usize) -> Self {
         let disturbing = Disturbing::new(&state.disturbances);
-        Self { garbage: state.garbage.clone(), trees: state.trees.clone(), disturbing }
+        Self { garbage: state.garbage.clone(), trees: state.trees.clone(), disturbing, weight }
     }
 }
 
-impl Held for Calls {}
+impl Held for Calls {
+    fn weight(&self) -> usize {
+        self.weight
+    }
+}
 
 impl Drop for Calls {
     fn drop(&mut self) {
@@ -135,12 +166,13 @@ pub async fn submit(
     disturbed: Option<RemotePath>,
 ) -> Pending<Reply> {
     let caller = caller.clone();
+    let Change { weight, apply } = change;
     let work = move |connection: &Connection, calls: &Calls| {
-        let reply = change(connection, &caller)?;
+        let reply = apply(connection, &caller)?;
         disturbed.iter().for_each(|path| calls.disturbing.tell(&caller.name, path));
         Ok(reply)
     };
-    state.catalog.submit_holding(Calls::of(state), work, |_, _, _| Ok(())).await
+    state.catalog.submit_holding(Calls::of(state, weight), work, |_, _, _| Ok(())).await
 }
 
 /// Serves a request whose turn has come, and tells what came of it. An error means that the connection is of no further use.

@@ -80,7 +80,7 @@ pub(super) async fn rename(
                 Moved::Unmeasured(measure) => Ok(Err(measure)),
             }
         };
-        let moving = state.catalog.submit_holding(Calls::of(state), work, |_, _, _| Ok(())).await;
+        let moving = state.catalog.submit_holding(calls(state, &paths), work, |_, _, _| Ok(())).await;
         match moving.wait().await? {
             Ok(reply) => return Ok(reply),
             Err(measure) => measured = Some(measure_all(state, waiting, measure).await?),
@@ -88,6 +88,11 @@ pub(super) async fn rename(
     }
     let message = format!("{} is changed all the time: try again in a moment", paths.from);
     Err(Error::refused(ErrorCode::Busy, message))
+}
+
+/// What a change of both ends holds, which touches few entries besides those on the way to them.
+fn calls(state: &State, paths: &Transplant) -> Calls {
+    Calls::of(state, paths.from.depth() + paths.to.depth() + entries::FEW)
 }
 
 /// Finds out how long the paths below a directory are. Reads only, so nobody waits for it.
@@ -123,7 +128,7 @@ pub(super) async fn copy(
             Copied::Large => Ok(None),
         }
     };
-    let copying = state.catalog.submit_holding(Calls::of(state), work, |_, _, _| Ok(())).await;
+    let copying = state.catalog.submit_holding(calls(state, &paths), work, |_, _, _| Ok(())).await;
     match copying.wait().await? {
         Some(reply) => Ok(reply),
         None => {

@@ -26,6 +26,10 @@ const QUEUE: usize = 1024;
 /// Changes that share one transaction at most, so that the first one's answer does not wait for ever.
 const GROUP: usize = 512;
 
+/// Entries that the changes of one transaction may touch, after which it takes no further change. One change may touch as
+/// many as a path has names.
+pub(super) const WEIGHT: usize = 2048;
+
 /// How long changes may wait that nobody waits for: a commit costs the disk a sync, whatever is in it.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -71,6 +75,11 @@ pub trait Held: Send + 'static {
     /// takes its whole group with it: the disk is full, or worse.
     fn checks_first(&self) -> bool {
         false
+    }
+
+    /// How many entries the change may touch.
+    fn weight(&self) -> usize {
+        1
     }
 
     /// A small content that it brings, which may be stored together with others.
@@ -347,15 +356,21 @@ async fn write(
 
 /// Waits for changes, and for more if nobody waits for those; `false` when there will be none.
 async fn gather(changes: &mut mpsc::Receiver<Box<dyn Change>>, group: &mut Vec<Box<dyn Change>>) -> bool {
-    if changes.recv_many(group, GROUP).await == 0 {
-        return false;
-    }
+    let Some(first) = changes.recv().await else { return false };
     let deadline = Instant::now() + PATIENCE;
-    while group.len() < GROUP && !group.iter().any(|change| change.is_urgent()) {
-        let more = changes.recv_many(group, GROUP - group.len());
-        if !matches!(timeout_at(deadline, more).await, Ok(1..)) {
+    let (mut next, mut weight, mut urgent) = (Some(first), 0, false);
+    while let Some(mut change) = next.take() {
+        weight += change.held().weight();
+        urgent |= change.is_urgent();
+        group.push(change);
+        if group.len() == GROUP || weight >= WEIGHT {
             break;
         }
+        next = match changes.try_recv() {
+            Ok(change) => Some(change),
+            Err(_) if urgent => None,
+            Err(_) => timeout_at(deadline, changes.recv()).await.ok().flatten(),
+        };
     }
     true
 }
@@ -495,6 +510,40 @@ mod tests {
             Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
         };
         catalog.read(read).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn changes_share_a_transaction_up_to_a_number_and_up_to_a_weight() {
+        struct Heavy(usize);
+        impl Held for Heavy {
+            fn weight(&self) -> usize {
+                self.0
+            }
+        }
+        let change = |weight| -> Box<dyn Change> {
+            let work = |_: &Connection, _: &Heavy| Ok(());
+            let otherwise = |_: &Connection, _: &Heavy, _: &Error| Ok(());
+            let (answer, held) = (oneshot::channel().0, Heavy(weight));
+            Box::new(Job {
+                urgent: true,
+                work: Some(work),
+                otherwise: Some(otherwise),
+                held,
+                result: None,
+                answer,
+            })
+        };
+        let (sender, mut changes) = mpsc::channel(2 * GROUP);
+        for weight in std::iter::repeat_n(1, GROUP + 1).chain([WEIGHT, WEIGHT / 2, WEIGHT, 1]) {
+            sender.send(change(weight)).await.ok().unwrap();
+        }
+        drop(sender);
+        let mut sizes = Vec::new();
+        let mut group = Vec::new();
+        while gather(&mut changes, &mut group).await {
+            sizes.push(group.drain(..).count());
+        }
+        assert_eq!(sizes, [GROUP, 2, 2, 1]);
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ pub use self::refusal::{is_a_directory, is_a_link};
 use self::refusal::{not_a_directory, not_found};
 pub use self::slot::Slot;
 pub use self::trees::{Copied, Moved, copy, remove, rename};
-pub use self::walk::{Longest, Measure, Slice};
+pub use self::walk::{FEW, Longest, Measure, Slice};
 use super::objects::ObjectId;
 use crate::error::Result;
 use crate::policy::{Permit, Rights, SpaceId};

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tracing::{debug, error};
 
 use super::Catalog;
-use super::catalog::Held;
+use super::catalog::{self, Held};
 use super::entries::Slice;
 use super::entries::unlinked::{self, Building, Relabelling};
 use crate::error::{Error, Result};
@@ -45,6 +45,11 @@ impl Default for Shared {
 struct Sliced;
 
 impl Held for Sliced {
+    /// The few changes that have come by then share its transaction, no more.
+    fn weight(&self) -> usize {
+        catalog::WEIGHT
+    }
+
     fn checks_first(&self) -> bool {
         true
     }

@@ -331,6 +331,7 @@ async fn trees_are_as_deep_as_paths_are_long() {
     for top in ["x", "\"", &"\\".repeat(255)] {
         client.remove_all(top).await.unwrap();
     }
+    world.store().settled().await;
     assert_eq!(world.store().count("entries"), 0);
 }
 

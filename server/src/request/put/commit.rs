@@ -42,6 +42,8 @@ struct Held {
     sha256: Digest,
     blobs: Blobs,
     ticket: Ticket,
+    /// Entries that it may touch.
+    weight: usize,
     wake: Wake,
 }
 
@@ -56,6 +58,10 @@ impl Held {
 }
 
 impl catalog::Held for Held {
+    fn weight(&self) -> usize {
+        self.weight
+    }
+
     fn checks_first(&self) -> bool {
         true
     }
@@ -111,7 +117,8 @@ pub(crate) async fn commit(
 ) -> Pending<Reply> {
     let (caller, blobs, sha256) = (caller.clone(), state.blobs.clone(), stored.sha256);
     let (identity, size) = (caller.identity, stored.size);
-    let held = Held { brought, sha256, blobs: blobs.clone(), ticket, wake: Wake::of(state) };
+    let (weight, wake) = (put.path.depth(), Wake::of(state));
+    let held = Held { brought, sha256, blobs: blobs.clone(), ticket, weight, wake };
     let work = {
         let blobs = blobs.clone();
         move |connection: &Connection, held: &Held| {

@@ -14,7 +14,7 @@ const ROWS: usize = 2000;
 const TIME: Duration = Duration::from_millis(8);
 
 /// Entries that a change may touch without being a slice. Hundreds of such changes share a transaction.
-pub(super) const FEW: usize = 32;
+pub const FEW: usize = 32;
 
 /// Bounds the work of one transaction on a large tree.
 #[derive(Debug)]
