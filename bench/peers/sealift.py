@@ -19,7 +19,9 @@ class Sealift(Peer):
         shutil.rmtree(self.dir / "home", ignore_errors=True)  # a new server is a new authority
 
     def serve(self):
-        return [PROGRAMS / "sealiftd", "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}"]
+        # One identity stands for many people here.
+        return ["env", "SEALIFTD_LIMITS_CONNECTIONS_PER_IDENTITY=100000", "SEALIFTD_LIMITS_CONNECTIONS_PER_ADDRESS=100000",
+                PROGRAMS / "sealiftd", "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}"]
 
     def start(self):
         self.run(self.serve())

@@ -40,9 +40,17 @@ pub struct HandshakePlace {
     handshakes: Handshakes,
     number: u64,
     origin: Origin,
-    greeted: bool,
+    stage: HandshakeStage,
     /// Cancelled when others need the place.
     pub displaced: CancellationToken,
+}
+
+/// How far a handshake has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HandshakeStage {
+    Silent,
+    Greeted,
+    Vouched,
 }
 
 #[derive(Debug, Default)]
@@ -99,7 +107,7 @@ impl Handshakes {
             per_address: limits.per_address.saturating_mul(SILENT),
         };
         strangers.silent.enter(origin, number, displaced.clone(), silent);
-        HandshakePlace { handshakes: self.clone(), number, origin, greeted: false, displaced }
+        HandshakePlace { handshakes: self.clone(), number, origin, stage: HandshakeStage::Silent, displaced }
     }
 
     /// How many are under way, silent connections included.
@@ -116,18 +124,34 @@ impl Handshakes {
 impl HandshakePlace {
     /// The client has sent its ClientHello: from now on it costs memory and time.
     pub fn greeted(&mut self, limits: HandshakeLimits) {
+        self.leave();
         let mut strangers = self.handshakes.lock();
-        strangers.silent.leave(self.origin, self.number);
+        // Its age counts from here on.
+        self.number = strangers.next;
+        strangers.next += 1;
         strangers.greeted.enter(self.origin, self.number, self.displaced.clone(), limits);
-        self.greeted = true;
+        self.stage = HandshakeStage::Greeted;
+    }
+
+    /// The client has shown a good certificate: it makes room for strangers no more.
+    pub fn vouched(&mut self) {
+        self.leave();
+        self.stage = HandshakeStage::Vouched;
+    }
+
+    fn leave(&self) {
+        let mut strangers = self.handshakes.lock();
+        match self.stage {
+            HandshakeStage::Silent => strangers.silent.leave(self.origin, self.number),
+            HandshakeStage::Greeted => strangers.greeted.leave(self.origin, self.number),
+            HandshakeStage::Vouched => {}
+        }
     }
 }
 
 impl Drop for HandshakePlace {
     fn drop(&mut self) {
-        let mut strangers = self.handshakes.lock();
-        let crowd = if self.greeted { &mut strangers.greeted } else { &mut strangers.silent };
-        crowd.leave(self.origin, self.number);
+        self.leave();
     }
 }
 
@@ -223,6 +247,27 @@ mod tests {
     }
 
     #[test]
+    fn a_client_with_a_certificate_makes_no_room() {
+        let handshakes = Handshakes::default();
+        let mut client = handshakes.begin(origin(1), LIMITS);
+        client.greeted(LIMITS);
+        client.vouched();
+        let flood: Vec<_> = (0..10)
+            .map(|_| {
+                let mut place = handshakes.begin(origin(1), LIMITS);
+                place.greeted(LIMITS);
+                place
+            })
+            .collect();
+        assert!(!client.displaced.is_cancelled());
+        // While it is told that it is one too many, it counts again.
+        client.greeted(LIMITS);
+        assert!(flood.iter().filter(|place| !place.displaced.is_cancelled()).count() < LIMITS.per_address);
+        drop(flood);
+        assert_eq!(handshakes.count(), 1);
+    }
+
+    #[test]
     fn a_silent_connection_takes_no_place_from_one_that_speaks() {
         let handshakes = Handshakes::default();
         let mut speaking = handshakes.begin(origin(1), LIMITS);
@@ -237,13 +282,14 @@ mod tests {
     proptest! {
         /// No order of events leaves a place taken, or lets more handshakes in than agreed.
         #[test]
-        fn places_are_counted_right(events in proptest::collection::vec((0..4u8, 0..5u8, 0..8usize), 0..200)) {
+        fn places_are_counted_right(events in proptest::collection::vec((0..5u8, 0..5u8, 0..8usize), 0..200)) {
             let handshakes = Handshakes::default();
             let mut places: Vec<HandshakePlace> = Vec::new();
             for (event, last, index) in events {
                 match event {
                     0 | 1 => places.push(handshakes.begin(origin(last), LIMITS)),
-                    2 if index < places.len() && !places[index].greeted => places[index].greeted(LIMITS),
+                    2 if index < places.len() => places[index].greeted(LIMITS),
+                    4 if index < places.len() => places[index].vouched(),
                     3 if index < places.len() => drop(places.swap_remove(index)),
                     _ => {}
                 }

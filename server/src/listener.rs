@@ -208,11 +208,12 @@ async fn serve_connection(
 ) {
     static DISPLACED: LogLimit = LogLimit::new();
     let displaced = place.displaced.clone();
-    // Boxed: what a handshake needs is freed before the long life of the connection.
-    let admitted = Box::pin(tokio::time::timeout(
-        state.config().timeouts.handshake(),
-        handshake(&state, stream, peer, &mut place, &connections),
-    ));
+    let admitted = tokio::time::timeout(state.config().timeouts.handshake(), async {
+        // Most strangers say nothing, and cost no more than this until they do.
+        stream.readable().await?;
+        // Boxed: what a handshake needs is freed before the long life of the connection.
+        Box::pin(handshake(&state, stream, peer, &mut place, &connections)).await
+    });
     let admitted = tokio::select! {
         admitted = admitted => admitted,
         () = displaced.cancelled() => {
@@ -235,7 +236,8 @@ async fn serve_connection(
         Ok(Ok(Some(Admitted { connection, caller, session }))) => {
             let signals = Signals { shutdown: stop, revoked: session.revoked.clone() };
             let span = info_span!("session", identity = %caller.name);
-            session::run(state, connection, caller, signals).instrument(span).await;
+            // Boxed: strangers need no room for it.
+            Box::pin(session::run(state, connection, caller, signals).instrument(span)).await;
         }
         Ok(Ok(None)) => {}
         Ok(Err(error)) => {
@@ -287,17 +289,21 @@ async fn handshake(
     };
     let mut connection = tls::accept(begun, config).await?;
     match negotiated(connection.get_ref().1.alpn_protocol()) {
-        Some(Protocol::Transfer) => match admit(state, &connection, peer).await {
-            Ok((caller, session)) => {
-                connection.get_mut().0.begin();
-                Ok(Some(Admitted { connection, caller, session }))
+        Some(Protocol::Transfer) => {
+            place.vouched();
+            match admit(state, &connection, peer).await {
+                Ok((caller, session)) => {
+                    connection.get_mut().0.begin();
+                    Ok(Some(Admitted { connection, caller, session }))
+                }
+                Err(error) => {
+                    info!(%error, "refused");
+                    place.greeted(state.handshake_limits());
+                    session::refuse(connection, error, state.config().timeouts.stall()).await;
+                    Ok(None)
+                }
             }
-            Err(error) => {
-                info!(%error, "refused");
-                session::refuse(connection, error, state.config().timeouts.stall()).await;
-                Ok(None)
-            }
-        },
+        }
         Some(Protocol::Join) => {
             let (read, write) = tokio::io::split(connection);
             join::serve(state, read, write, connections).await?;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sealift_protocol::message::{Body, Request};
+use sealift_server::descriptors::Descriptors;
 use sealift_tests::transfer::{put, put_inline};
-use sealift_tests::{Client, Machine, Pattern, World, eventually, within};
+use sealift_tests::{Client, Machine, Pattern, Settings, World, eventually, within};
 use serde_json::json;
 
 /// By when others must be served: far below every time-out that would help the server out.
@@ -18,6 +19,12 @@ const CROWD: u64 = 600;
 fn allow_many_files() {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+}
+
+/// A server that lets one identity have so many connections.
+async fn crowded() -> World {
+    Descriptors::raise();
+    World::with(Settings::new().line("limits.connections_per_identity = 1000")).await
 }
 
 /// Connections that all have sent what `begin` sends.
@@ -48,7 +55,7 @@ async fn assert_serves_others(client: &mut Client, machine: &Machine, beside: &s
 
 #[tokio::test]
 async fn many_slow_large_uploads_leave_room_for_others() {
-    let world = World::start().await;
+    let world = crowded().await;
     let alice = world.enrol("alice").await;
     let mut other = alice.connect().await;
     let _slow = crowd(&alice, async |client, number| {
@@ -63,7 +70,7 @@ async fn many_slow_large_uploads_leave_room_for_others() {
 
 #[tokio::test]
 async fn many_slow_small_uploads_leave_room_for_others() {
-    let world = World::start().await;
+    let world = crowded().await;
     let alice = world.enrol("alice").await;
     let mut other = alice.connect().await;
     let content = vec![7; 65_536];
@@ -79,7 +86,7 @@ async fn many_slow_small_uploads_leave_room_for_others() {
 #[tokio::test]
 #[ignore = "the buffers of 600 downloads hold 2 GB: `just test-large` runs it"]
 async fn many_slow_downloads_leave_room_for_others() {
-    let world = World::start().await;
+    let world = crowded().await;
     let alice = world.enrol("alice").await;
     let mut other = alice.connect().await;
     other.put_from("file", Pattern::new(1, 20 << 20), None).await.unwrap();
