@@ -400,7 +400,11 @@ def main():
         begun = time.monotonic()
         for number, (work, mode, times) in enumerate(cases):
             given.end = begun + given.seconds * (number + 1) / len(cases)
-            run.every_call(getattr(run, work), mode, times)
+            try:
+                run.every_call(getattr(run, work), mode, times)
+            except KeyboardInterrupt:  # what was found so far is reported
+                print("interrupted", flush=True)
+                break
     sys.exit(report.finish(given.figures))
 
 

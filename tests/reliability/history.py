@@ -347,6 +347,8 @@ def main():
                 report.violation("check", checked.stdout[-500:] + checked.stderr[-500:])
         except ServerEnded as ended:
             report.violation("no start", str(ended))
+        except KeyboardInterrupt:  # what was found so far is reported
+            print("interrupted", flush=True)
         finally:
             run.server.kill()
         workplace.keep = bool(report.violations)
