@@ -124,7 +124,10 @@ fn upgrade(connection: &mut Connection, from: usize) -> Result<(), rusqlite::Err
     }
     // A step may replace a table that others refer to. SQLite ignores this pragma inside a transaction.
     connection.pragma_update(None, "foreign_keys", false)?;
+    // An index over millions of rows is sorted, which must not take memory without bound.
+    connection.pragma_update(None, "temp_store", "FILE")?;
     let taken = take_steps(connection, from);
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     taken
 }

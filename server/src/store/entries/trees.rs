@@ -13,7 +13,8 @@ use super::refusal::{into_itself, is_a_space, taken};
 use super::unlinked::{ask_relabelling, delete_row, delete_tree, is_relabelling, relabel, unlink};
 use super::walk::{FEW, Found, Longest, Measure, Slice, Walk, measure_few};
 use super::{
-    Held, NewFile, Node, Place, Slot, child, display, find, insert, is_a_directory, make_directories, walk,
+    Held, NewFile, Node, Place, Slot, child, directory, display, find, insert, is_a_directory,
+    make_directories, root, walk,
 };
 use crate::error::{Error, Result};
 use crate::policy::{Permit, Rights};
@@ -271,16 +272,15 @@ pub(super) fn into_directory(
 
 /// Refuses a place for a directory that something else has, or that lies below a file.
 pub(super) fn check_free(connection: &Connection, permit: &Permit, names: &[String]) -> Result<()> {
-    for depth in 1..names.len() {
-        match walk(connection, permit, &names[..depth])? {
+    let mut parent = root(permit.space());
+    for (depth, name) in names.iter().enumerate() {
+        match child(connection, parent, name)? {
             None => return Ok(()),
-            Some(place) => drop(super::directory(permit, &names[..depth], &place)?),
+            Some(_) if depth + 1 == names.len() => break,
+            Some(place) => parent = directory(permit, &names[..=depth], &place)?,
         }
     }
-    match walk(connection, permit, names)? {
-        None => Ok(()),
-        Some(_) => Err(taken(permit, names)),
-    }
+    Err(taken(permit, names))
 }
 
 /// Refuses a new path that could not be written, so that nobody could reach what is there.
