@@ -5,7 +5,9 @@
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
 
 /// Writes a file that only its owner can read, replacing one that is there.
 ///
@@ -15,16 +17,41 @@ use std::path::Path;
 /// # Errors
 /// Fails as the file system does; the target is then as before.
 pub fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let directory = parent(path);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".sealift-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600));
-    let mut file = builder.tempfile_in(directory)?;
-    file.write_all(contents)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    sync_directory(directory)
+    PrivateFile::create(path)?.write(contents)
+}
+
+/// A private file that does not have its name yet. It goes when it is dropped before it was written.
+///
+/// Its creation shows that the directory can be written to, before something is spent on the contents.
+#[derive(Debug)]
+pub struct PrivateFile {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl PrivateFile {
+    /// Makes the file, beside the one at `path` that it is going to replace.
+    ///
+    /// # Errors
+    /// Fails as the file system does.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".sealift-");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600));
+        Ok(Self { file: builder.tempfile_in(parent(path))?, path: path.to_owned() })
+    }
+
+    /// Writes the contents and gives the file its name. When this returns, it survives a power cut.
+    ///
+    /// # Errors
+    /// Fails as the file system does; what had the name before still has it.
+    pub fn write(mut self, contents: &[u8]) -> io::Result<()> {
+        self.file.write_all(contents)?;
+        self.file.as_file().sync_all()?;
+        self.file.persist(&self.path)?;
+        sync_directory(parent(&self.path))
+    }
 }
 
 /// Makes a directory that only its owner can enter, and the parents that are missing.
@@ -53,7 +80,10 @@ fn parent(path: &Path) -> &Path {
 }
 
 /// Makes a rename or a creation in a directory durable. Elsewhere than on Unix the file system does so itself.
-fn sync_directory(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// Fails as the file system does.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 

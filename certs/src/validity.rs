@@ -43,6 +43,11 @@ impl Validity {
         }
     }
 
+    /// When a certificate that [`starting`](Self::starting) describes was issued, in whole seconds.
+    pub fn issued(&self) -> SystemTime {
+        self.not_before + Duration::from_secs(CLOCK_SKEW)
+    }
+
     /// Whether a certificate is valid at `now`.
     pub fn contains(&self, now: SystemTime) -> bool {
         (self.not_before..=self.not_after).contains(&now)

@@ -68,6 +68,7 @@ pub(crate) enum Verb {
     Log(command::log::Log),
     Whoami(command::whoami::Whoami),
     Renew(command::renew::Renew),
+    Profile(command::profile::Profile),
 }
 
 /// Reads a path on the server. A leading `./` is what a shell's completion and habit add: the own space is meant.
@@ -120,6 +121,7 @@ mod tests {
             ("log", None),
             ("whoami", None),
             ("renew", None),
+            ("profile", None),
         ] {
             let found = command.find_subcommand(verb).unwrap();
             assert_eq!(found.get_visible_aliases().next(), alias);

@@ -155,12 +155,15 @@ impl From<Error> for Failure {
             }
             Error::Local { action, source, .. } => local_hint(action, source.kind()),
             Error::Profile(error) => match error {
-                ProfileError::Exists { .. } => "--profile NAME chooses a name; the token is not used yet",
+                ProfileError::Exists { .. } => "`sealift profile list` shows all of them",
+                ProfileError::Credentials { .. } => "if the profile is damaged, join again with a new token",
                 ProfileError::Missing(_) => "`sealift join TOKEN --profile NAME` makes a profile",
                 ProfileError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                     "restore the file, or remove the profile and join again with a new token"
                 }
-                ProfileError::Damaged { .. } | ProfileError::Io { .. } => return failure,
+                ProfileError::Damaged { .. } | ProfileError::Io { .. } | ProfileError::Unrenewable { .. } => {
+                    return failure;
+                }
             },
             Error::Certificate(_) => "if the profile is damaged, join again with a new token",
             Error::Refused(_)

@@ -72,7 +72,10 @@ fn runtime() -> Result<Runtime, Failure> {
 
 async fn converse(verb: Verb, settings: Settings, printer: &mut Printer) -> Result<Exit, Failure> {
     let mut session = Session::new(settings);
-    let exit = command::run(verb, &mut session, printer).await?;
-    session.end(printer).await;
-    Ok(exit)
+    let result = command::run(verb, &mut session, printer).await.map_err(|failure| session.advise(failure));
+    // Also after a failure: a run that fails every night must not let its certificate expire.
+    let is_shut_out =
+        |failure: &Failure| failure.exit == Exit::Connection || failure.code == "certificate-refused";
+    session.end(!result.as_ref().is_err_and(is_shut_out), printer).await;
+    result
 }

@@ -60,11 +60,24 @@ impl Session {
         Ok(self.client.insert(client))
     }
 
-    /// Ends a run that was successful: renews the certificate if that is due, and says goodbye.
-    pub(crate) async fn end(self, printer: &mut Printer) {
+    /// Says how the profile that was used is named, where a failure's advice would lead to another one.
+    pub(crate) fn advise(&self, failure: Failure) -> Failure {
+        let naming =
+            self.settings.meant_profile().map(|name| self.settings.naming(&name)).unwrap_or_default();
+        let is_about_joining = matches!(&*failure.code, "certificate-refused" | "profile");
+        if naming.is_empty() || !is_about_joining || failure.hint.is_some() {
+            return failure;
+        }
+        failure.hint(format!(
+            "this is about one of several profiles: `sealift join TOKEN{naming}` renews it in its place"
+        ))
+    }
+
+    /// Ends a run, whatever came of it: renews the certificate if that is due, and says goodbye.
+    pub(crate) async fn end(self, can_renew: bool, printer: &mut Printer) {
         let Some(mut client) = self.client else { return };
-        if client.is_connected() && client.should_renew(SystemTime::now()) {
-            // What the user asked for is done; a certificate that is not renewed today is renewed tomorrow.
+        if can_renew && client.has_connected() && client.should_renew(SystemTime::now()) {
+            // What the user asked for is over; a certificate that is not renewed today is renewed tomorrow.
             if let Err(error) = client.renew().await {
                 printer.warning(&Failure::from(error).about("the certificate could not be renewed"));
             }

@@ -1,6 +1,7 @@
 //! Flags, environment and configuration file, resolved once into a value that cannot be half-valid.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use sealift_protocol::Name;
 use sealift_transfer::configuration::Platform;
@@ -23,6 +24,12 @@ pub(crate) struct Settings {
     pub(crate) quiet: bool,
     /// All profiles.
     pub(crate) profiles: Profiles,
+    /// Where `config.toml` is.
+    pub(crate) directory: PathBuf,
+    /// The profile that `config.toml` names.
+    pub(crate) profile_in_file: Option<Name>,
+    /// The profile that the environment names.
+    pub(crate) profile_in_environment: Option<Name>,
 }
 
 impl Settings {
@@ -47,26 +54,44 @@ impl Settings {
             },
             None => Ok(None),
         };
-        let profile = match &flags.profile {
-            Some(name) => Some(name.clone()),
-            None => configuration.parsed("SEALIFT_PROFILE")?.or(file.profile),
-        };
+        let in_environment: Option<Name> = configuration.parsed("SEALIFT_PROFILE")?;
+        let profile = flags.profile.clone().or(in_environment.clone()).or(file.profile.clone());
         let server = match &flags.server {
             Some(address) => Some(address.clone()),
             None => configuration.parsed("SEALIFT_SERVER")?,
         };
         let json = flags.json || switch("SEALIFT_JSON")?.or(file.json).unwrap_or(false);
         let quiet = flags.quiet || switch("SEALIFT_QUIET")?.or(file.quiet).unwrap_or(false);
-        Ok(Self { profile, server, json, quiet, profiles: configuration.profiles() })
+        Ok(Self {
+            profile,
+            server,
+            json,
+            quiet,
+            profiles: configuration.profiles(),
+            directory: configuration.directory().to_owned(),
+            profile_in_file: file.profile,
+            profile_in_environment: in_environment,
+        })
     }
 
     /// The profile that is meant: the chosen one, else `default`, else the only one.
     pub(crate) fn load_profile(&self) -> Result<Profile, Failure> {
-        let name = match &self.profile {
-            Some(name) => name.clone(),
-            None => self.only_profile()?,
+        Ok(self.profiles.load(&self.meant_profile()?)?)
+    }
+
+    /// Its name.
+    pub(crate) fn meant_profile(&self) -> Result<Name, Failure> {
+        self.profile.clone().map_or_else(|| self.only_profile(), Ok)
+    }
+
+    /// What a command needs behind it to mean a profile: nothing if that one is meant anyway.
+    pub(crate) fn naming(&self, name: &Name) -> String {
+        let usual = self.profile_in_environment.as_ref().or(self.profile_in_file.as_ref());
+        let is_usual = match usual {
+            Some(usual) => usual == name,
+            None => self.only_profile().is_ok_and(|only| only == *name),
         };
-        Ok(self.profiles.load(&name)?)
+        if is_usual { String::new() } else { format!(" --profile {name}") }
     }
 
     /// The name under which a join is saved.
@@ -83,13 +108,18 @@ impl Settings {
         match (names.pop(), names.is_empty()) {
             (Some(only), true) => Ok(only),
             (None, _) => {
-                Err(Failure::new(Exit::Other, "profile", "this computer has not joined a server yet")
+                let place = self.directory.join("profiles");
+                let message = format!(
+                    "this computer has not joined a server yet: there is no profile in {}",
+                    place.display()
+                );
+                Err(Failure::new(Exit::Other, "profile", message)
                     .hint("run `sealift join TOKEN`; `sealiftd invite NAME` prints a token on the server"))
             }
             (Some(last), false) => {
                 let names: Vec<_> = names.iter().chain([&last]).map(Name::as_str).collect();
                 Err(Failure::usage(format!("there are several profiles: {}", names.join(", "))).hint(
-                    "choose one with --profile NAME, SEALIFT_PROFILE, or `profile = \"NAME\"` in config.toml",
+                    "choose one with --profile NAME or SEALIFT_PROFILE, or for good with `sealift profile use NAME`",
                 ))
             }
         }

@@ -47,6 +47,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealift' -ScriptBlock {
             [CompletionResult]::new('log', 'log', [CompletionResultType]::ParameterValue, 'Show the transfer log, newest first')
             [CompletionResult]::new('whoami', 'whoami', [CompletionResultType]::ParameterValue, 'Show who you are on the server, and what you may do there')
             [CompletionResult]::new('renew', 'renew', [CompletionResultType]::ParameterValue, 'Renew this computer''s certificate now')
+            [CompletionResult]::new('profile', 'profile', [CompletionResultType]::ParameterValue, 'List, select, rename and remove the saved profiles')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -300,6 +301,84 @@ Register-ArgumentCompleter -Native -CommandName 'sealift' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'sealift;profile' {
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Which saved profile to use [env: SEALIFT_PROFILE]')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Reach the profile''s server by this address instead; the port may be left out [env: SEALIFT_SERVER]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON, one object on each line [env: SEALIFT_JSON]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no progress and no summaries [env: SEALIFT_QUIET]')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no progress and no summaries [env: SEALIFT_QUIET]')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the profiles with their identities, servers and the end of their certificates')
+            [CompletionResult]::new('use', 'use', [CompletionResultType]::ParameterValue, 'Select the profile that is meant when none is named')
+            [CompletionResult]::new('rename', 'rename', [CompletionResultType]::ParameterValue, 'Give a profile another name')
+            [CompletionResult]::new('remove', 'remove', [CompletionResultType]::ParameterValue, 'Remove a profile with its private key: to come back, this computer needs a new token')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'sealift;profile;list' {
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Which saved profile to use [env: SEALIFT_PROFILE]')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Reach the profile''s server by this address instead; the port may be left out [env: SEALIFT_SERVER]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON, one object on each line [env: SEALIFT_JSON]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no progress and no summaries [env: SEALIFT_QUIET]')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no progress and no summaries [env: SEALIFT_QUIET]')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'sealift;profile;use' {
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Which saved profile to use [env: SEALIFT_PROFILE]')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Reach the profile''s server by this address instead; the port may be left out [env: SEALIFT_SERVER]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON, one object on each line [env: SEALIFT_JSON]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no progress and no summaries [env: SEALIFT_QUIET]')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no progress and no summaries [env: SEALIFT_QUIET]')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'sealift;profile;rename' {
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Which saved profile to use [env: SEALIFT_PROFILE]')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Reach the profile''s server by this address instead; the port may be left out [env: SEALIFT_SERVER]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON, one object on each line [env: SEALIFT_JSON]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no progress and no summaries [env: SEALIFT_QUIET]')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no progress and no summaries [env: SEALIFT_QUIET]')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'sealift;profile;remove' {
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Which saved profile to use [env: SEALIFT_PROFILE]')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Reach the profile''s server by this address instead; the port may be left out [env: SEALIFT_SERVER]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON, one object on each line [env: SEALIFT_JSON]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no progress and no summaries [env: SEALIFT_QUIET]')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no progress and no summaries [env: SEALIFT_QUIET]')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'sealift;profile;help' {
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the profiles with their identities, servers and the end of their certificates')
+            [CompletionResult]::new('use', 'use', [CompletionResultType]::ParameterValue, 'Select the profile that is meant when none is named')
+            [CompletionResult]::new('rename', 'rename', [CompletionResultType]::ParameterValue, 'Give a profile another name')
+            [CompletionResult]::new('remove', 'remove', [CompletionResultType]::ParameterValue, 'Remove a profile with its private key: to come back, this computer needs a new token')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'sealift;profile;help;list' {
+            break
+        }
+        'sealift;profile;help;use' {
+            break
+        }
+        'sealift;profile;help;rename' {
+            break
+        }
+        'sealift;profile;help;remove' {
+            break
+        }
+        'sealift;profile;help;help' {
+            break
+        }
         'sealift;help' {
             [CompletionResult]::new('join', 'join', [CompletionResultType]::ParameterValue, 'Join a server with a token from its administrator')
             [CompletionResult]::new('put', 'put', [CompletionResultType]::ParameterValue, 'Store files and directories on the server')
@@ -313,6 +392,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealift' -ScriptBlock {
             [CompletionResult]::new('log', 'log', [CompletionResultType]::ParameterValue, 'Show the transfer log, newest first')
             [CompletionResult]::new('whoami', 'whoami', [CompletionResultType]::ParameterValue, 'Show who you are on the server, and what you may do there')
             [CompletionResult]::new('renew', 'renew', [CompletionResultType]::ParameterValue, 'Renew this computer''s certificate now')
+            [CompletionResult]::new('profile', 'profile', [CompletionResultType]::ParameterValue, 'List, select, rename and remove the saved profiles')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -350,6 +430,25 @@ Register-ArgumentCompleter -Native -CommandName 'sealift' -ScriptBlock {
             break
         }
         'sealift;help;renew' {
+            break
+        }
+        'sealift;help;profile' {
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the profiles with their identities, servers and the end of their certificates')
+            [CompletionResult]::new('use', 'use', [CompletionResultType]::ParameterValue, 'Select the profile that is meant when none is named')
+            [CompletionResult]::new('rename', 'rename', [CompletionResultType]::ParameterValue, 'Give a profile another name')
+            [CompletionResult]::new('remove', 'remove', [CompletionResultType]::ParameterValue, 'Remove a profile with its private key: to come back, this computer needs a new token')
+            break
+        }
+        'sealift;help;profile;list' {
+            break
+        }
+        'sealift;help;profile;use' {
+            break
+        }
+        'sealift;help;profile;rename' {
+            break
+        }
+        'sealift;help;profile;remove' {
             break
         }
         'sealift;help;help' {

@@ -48,6 +48,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealiftd' -ScriptBlock {
             [CompletionResult]::new('--metrics', '--metrics', [CompletionResultType]::ParameterName, 'Tells what the server measures to Prometheus, at http://ADDR:PORT/metrics; without an address at 127.0.0.1:9188 [env: SEALIFTD_METRICS_LISTEN] [default: nowhere]')
             [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'How events are written [env: SEALIFTD_LOG]')
             [CompletionResult]::new('--log-level', '--log-level', [CompletionResultType]::ParameterName, 'Which events are written: a level, or directives as in info,sealift_server=debug [env: SEALIFTD_LOG_LEVEL, or else RUST_LOG] [default: info]')
+            [CompletionResult]::new('--read-only', '--read-only', [CompletionResultType]::ParameterName, 'Serves without a change to the data directory, as for a drill on a backup: uploads, deletions and new machines are refused [env: SEALIFTD_READ_ONLY]')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
@@ -68,6 +69,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealiftd' -ScriptBlock {
             [CompletionResult]::new('--address', '--address', [CompletionResultType]::ParameterName, 'A name or address under which that machine reaches this server [default: as the server found out]. Repeatable')
             [CompletionResult]::new('--data', '--data', [CompletionResultType]::ParameterName, 'The data directory [env: SEALIFTD_DATA] [default: /var/lib/sealift, or what the configuration says]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration file, TOML [default: /etc/sealift/sealiftd.toml, if it is there]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print a JSON object with the token, and what names the invitation')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
@@ -77,16 +79,22 @@ Register-ArgumentCompleter -Native -CommandName 'sealiftd' -ScriptBlock {
         'sealiftd;identities' {
             [CompletionResult]::new('--data', '--data', [CompletionResultType]::ParameterName, 'The data directory [env: SEALIFTD_DATA] [default: /var/lib/sealift, or what the configuration says]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration file, TOML [default: /etc/sealift/sealiftd.toml, if it is there]')
+            [CompletionResult]::new('--certificates', '--certificates', [CompletionResultType]::ParameterName, 'List certificates, one by one')
+            [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'With --certificates: those that have expired or are revoked, too')
+            [CompletionResult]::new('--invitations', '--invitations', [CompletionResultType]::ParameterName, 'List invitations that are still open')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON object on each line')
-            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
-            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             break
         }
         'sealiftd;revoke' {
+            [CompletionResult]::new('--certificate', '--certificate', [CompletionResultType]::ParameterName, 'First digits of a certificate''s fingerprint, as `sealiftd identities --certificates` lists it')
+            [CompletionResult]::new('--invitation', '--invitation', [CompletionResultType]::ParameterName, 'First digits of an open invitation, as `sealiftd identities --invitations` lists it')
             [CompletionResult]::new('--data', '--data', [CompletionResultType]::ParameterName, 'The data directory [env: SEALIFTD_DATA] [default: /var/lib/sealift, or what the configuration says]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration file, TOML [default: /etc/sealift/sealiftd.toml, if it is there]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON object')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
@@ -115,6 +123,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealiftd' -ScriptBlock {
         'sealiftd;space;list' {
             [CompletionResult]::new('--data', '--data', [CompletionResultType]::ParameterName, 'The data directory [env: SEALIFTD_DATA] [default: /var/lib/sealift, or what the configuration says]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration file, TOML [default: /etc/sealift/sealiftd.toml, if it is there]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON object on each line')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
@@ -167,6 +176,8 @@ Register-ArgumentCompleter -Native -CommandName 'sealiftd' -ScriptBlock {
         'sealiftd;backup' {
             [CompletionResult]::new('--data', '--data', [CompletionResultType]::ParameterName, 'The data directory [env: SEALIFTD_DATA] [default: /var/lib/sealift, or what the configuration says]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration file, TOML [default: /etc/sealift/sealiftd.toml, if it is there]')
+            [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'Read every file that the backup has already, and replace the damaged ones')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON object')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')

@@ -49,6 +49,9 @@ _sealift() {
             sealift,mv)
                 cmd="sealift__subcmd__mv"
                 ;;
+            sealift,profile)
+                cmd="sealift__subcmd__profile"
+                ;;
             sealift,put)
                 cmd="sealift__subcmd__put"
                 ;;
@@ -94,6 +97,9 @@ _sealift() {
             sealift__subcmd__help,mv)
                 cmd="sealift__subcmd__help__subcmd__mv"
                 ;;
+            sealift__subcmd__help,profile)
+                cmd="sealift__subcmd__help__subcmd__profile"
+                ;;
             sealift__subcmd__help,put)
                 cmd="sealift__subcmd__help__subcmd__put"
                 ;;
@@ -109,6 +115,48 @@ _sealift() {
             sealift__subcmd__help,whoami)
                 cmd="sealift__subcmd__help__subcmd__whoami"
                 ;;
+            sealift__subcmd__help__subcmd__profile,list)
+                cmd="sealift__subcmd__help__subcmd__profile__subcmd__list"
+                ;;
+            sealift__subcmd__help__subcmd__profile,remove)
+                cmd="sealift__subcmd__help__subcmd__profile__subcmd__remove"
+                ;;
+            sealift__subcmd__help__subcmd__profile,rename)
+                cmd="sealift__subcmd__help__subcmd__profile__subcmd__rename"
+                ;;
+            sealift__subcmd__help__subcmd__profile,use)
+                cmd="sealift__subcmd__help__subcmd__profile__subcmd__use"
+                ;;
+            sealift__subcmd__profile,help)
+                cmd="sealift__subcmd__profile__subcmd__help"
+                ;;
+            sealift__subcmd__profile,list)
+                cmd="sealift__subcmd__profile__subcmd__list"
+                ;;
+            sealift__subcmd__profile,remove)
+                cmd="sealift__subcmd__profile__subcmd__remove"
+                ;;
+            sealift__subcmd__profile,rename)
+                cmd="sealift__subcmd__profile__subcmd__rename"
+                ;;
+            sealift__subcmd__profile,use)
+                cmd="sealift__subcmd__profile__subcmd__use"
+                ;;
+            sealift__subcmd__profile__subcmd__help,help)
+                cmd="sealift__subcmd__profile__subcmd__help__subcmd__help"
+                ;;
+            sealift__subcmd__profile__subcmd__help,list)
+                cmd="sealift__subcmd__profile__subcmd__help__subcmd__list"
+                ;;
+            sealift__subcmd__profile__subcmd__help,remove)
+                cmd="sealift__subcmd__profile__subcmd__help__subcmd__remove"
+                ;;
+            sealift__subcmd__profile__subcmd__help,rename)
+                cmd="sealift__subcmd__profile__subcmd__help__subcmd__rename"
+                ;;
+            sealift__subcmd__profile__subcmd__help,use)
+                cmd="sealift__subcmd__profile__subcmd__help__subcmd__use"
+                ;;
             *)
                 ;;
         esac
@@ -116,7 +164,7 @@ _sealift() {
 
     case "${cmd}" in
         sealift)
-            opts="-q -h -V --profile --server --json --quiet --help --version join put upload get download sync ls list info stat rm delete mv cp log whoami renew help"
+            opts="-q -h -V --profile --server --json --quiet --help --version join put upload get download sync ls list info stat rm delete mv cp log whoami renew profile help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -206,7 +254,7 @@ _sealift() {
             return 0
             ;;
         sealift__subcmd__help)
-            opts="join put get sync ls info rm mv cp log whoami renew help"
+            opts="join put get sync ls info rm mv cp log whoami renew profile help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -320,6 +368,76 @@ _sealift() {
         sealift__subcmd__help__subcmd__mv)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealift__subcmd__help__subcmd__profile)
+            opts="list use rename remove"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealift__subcmd__help__subcmd__profile__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealift__subcmd__help__subcmd__profile__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealift__subcmd__help__subcmd__profile__subcmd__rename)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealift__subcmd__help__subcmd__profile__subcmd__use)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -504,6 +622,200 @@ _sealift() {
         sealift__subcmd__mv)
             opts="-q -h --profile --server --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealift__subcmd__profile)
+            opts="-q -h --profile --server --json --quiet --help list use rename remove help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealift__subcmd__profile__subcmd__help)
+            opts="list use rename remove help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealift__subcmd__profile__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealift__subcmd__profile__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealift__subcmd__profile__subcmd__help__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealift__subcmd__profile__subcmd__help__subcmd__rename)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealift__subcmd__profile__subcmd__help__subcmd__use)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealift__subcmd__profile__subcmd__list)
+            opts="-q -h --profile --server --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealift__subcmd__profile__subcmd__remove)
+            opts="-q -h --profile --server --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealift__subcmd__profile__subcmd__rename)
+            opts="-q -h --profile --server --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealift__subcmd__profile__subcmd__use)
+            opts="-q -h --profile --server --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

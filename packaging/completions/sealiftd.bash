@@ -163,7 +163,7 @@ _sealiftd() {
             return 0
             ;;
         sealiftd__subcmd__backup)
-            opts="-h -V --data --config --help --version"
+            opts="-h -V --verify --json --data --config --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -617,7 +617,7 @@ _sealiftd() {
             return 0
             ;;
         sealiftd__subcmd__identities)
-            opts="-h -V --data --config --json --help --version"
+            opts="-h -V --certificates --all --invitations --data --config --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -661,7 +661,7 @@ _sealiftd() {
             return 0
             ;;
         sealiftd__subcmd__invite)
-            opts="-h -V --ttl --address --data --config --help --version"
+            opts="-h -V --ttl --address --json --data --config --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -691,12 +691,20 @@ _sealiftd() {
             return 0
             ;;
         sealiftd__subcmd__revoke)
-            opts="-h -V --data --config --help --version"
+            opts="-h -V --certificate --invitation --json --data --config --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --certificate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --invitation)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --data)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -713,7 +721,7 @@ _sealiftd() {
             return 0
             ;;
         sealiftd__subcmd__serve)
-            opts="-h -V --data --config --listen --address --metrics --log --log-level --help --version"
+            opts="-h -V --data --config --listen --read-only --address --metrics --log --log-level --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -847,7 +855,7 @@ _sealiftd() {
             return 0
             ;;
         sealiftd__subcmd__space__subcmd__list)
-            opts="-h -V --data --config --help --version"
+            opts="-h -V --json --data --config --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -47,6 +47,7 @@ complete -c sealiftd -n "__fish_sealiftd_using_subcommand serve" -l metrics -d '
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand serve" -l log -d 'How events are written [env: SEALIFTD_LOG]' -r -f -a "text\t'Lines for people'
 json\t'One JSON object on each line'"
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand serve" -l log-level -d 'Which events are written: a level, or directives as in info,sealift_server=debug [env: SEALIFTD_LOG_LEVEL, or else RUST_LOG] [default: info]' -r
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand serve" -l read-only -d 'Serves without a change to the data directory, as for a drill on a backup: uploads, deletions and new machines are refused [env: SEALIFTD_READ_ONLY]'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand serve" -s V -l version -d 'Print version'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand init" -l data -d 'The data directory [env: SEALIFTD_DATA] [default: /var/lib/sealift, or what the configuration says]' -r -F
@@ -57,15 +58,22 @@ complete -c sealiftd -n "__fish_sealiftd_using_subcommand invite" -l ttl -d 'How
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand invite" -l address -d 'A name or address under which that machine reaches this server [default: as the server found out]. Repeatable' -r
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand invite" -l data -d 'The data directory [env: SEALIFTD_DATA] [default: /var/lib/sealift, or what the configuration says]' -r -F
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand invite" -l config -d 'The configuration file, TOML [default: /etc/sealift/sealiftd.toml, if it is there]' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand invite" -l json -d 'Print a JSON object with the token, and what names the invitation'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand invite" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand invite" -s V -l version -d 'Print version'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand identities" -l data -d 'The data directory [env: SEALIFTD_DATA] [default: /var/lib/sealift, or what the configuration says]' -r -F
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand identities" -l config -d 'The configuration file, TOML [default: /etc/sealift/sealiftd.toml, if it is there]' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand identities" -l certificates -d 'List certificates, one by one'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand identities" -l all -d 'With --certificates: those that have expired or are revoked, too'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand identities" -l invitations -d 'List invitations that are still open'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand identities" -l json -d 'One JSON object on each line'
-complete -c sealiftd -n "__fish_sealiftd_using_subcommand identities" -s h -l help -d 'Print help'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand identities" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand identities" -s V -l version -d 'Print version'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand revoke" -l certificate -d 'First digits of a certificate\'s fingerprint, as `sealiftd identities --certificates` lists it' -r
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand revoke" -l invitation -d 'First digits of an open invitation, as `sealiftd identities --invitations` lists it' -r
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand revoke" -l data -d 'The data directory [env: SEALIFTD_DATA] [default: /var/lib/sealift, or what the configuration says]' -r -F
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand revoke" -l config -d 'The configuration file, TOML [default: /etc/sealift/sealiftd.toml, if it is there]' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand revoke" -l json -d 'One JSON object'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand revoke" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand revoke" -s V -l version -d 'Print version'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and not __fish_seen_subcommand_from add list help" -s h -l help -d 'Print help'
@@ -79,6 +87,7 @@ complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen_subcommand_from add" -s V -l version -d 'Print version'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen_subcommand_from list" -l data -d 'The data directory [env: SEALIFTD_DATA] [default: /var/lib/sealift, or what the configuration says]' -r -F
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen_subcommand_from list" -l config -d 'The configuration file, TOML [default: /etc/sealift/sealiftd.toml, if it is there]' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen_subcommand_from list" -l json -d 'One JSON object on each line'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand space; and __fish_seen_subcommand_from help" -f -a "add" -d 'Makes a shared space, which nobody has a right on yet'
@@ -99,6 +108,8 @@ complete -c sealiftd -n "__fish_sealiftd_using_subcommand gc" -s h -l help -d 'P
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand gc" -s V -l version -d 'Print version'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand backup" -l data -d 'The data directory [env: SEALIFTD_DATA] [default: /var/lib/sealift, or what the configuration says]' -r -F
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand backup" -l config -d 'The configuration file, TOML [default: /etc/sealift/sealiftd.toml, if it is there]' -r -F
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand backup" -l verify -d 'Read every file that the backup has already, and replace the damaged ones'
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand backup" -l json -d 'One JSON object'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand backup" -s V -l version -d 'Print version'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand config; and not __fish_seen_subcommand_from check show help" -s h -l help -d 'Print help'

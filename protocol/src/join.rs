@@ -12,6 +12,9 @@ pub struct JoinRequest {
     pub secret: String,
     /// A PKCS #10 certificate request, PEM; its key stays where it was made.
     pub csr: String,
+    /// What the machine calls itself, for the administrator's list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
 }
 
 impl std::fmt::Debug for JoinRequest {

@@ -14,6 +14,7 @@ use sealift_server::data::DataDirectory;
 use sealift_server::error::Result;
 use sealift_server::policy::{Permit, Rights};
 use sealift_server::store::catalog::Held;
+use sealift_server::store::certificates::{self, NewCertificate, Origin};
 use sealift_server::store::entries::{self, NewFile, Page, Slot};
 use sealift_server::store::packs::Placement;
 use sealift_server::store::parts::{self, Target};
@@ -85,7 +86,10 @@ impl Store {
         let make = |connection: &Connection| {
             let identity = identities::ensure(connection, &alice(), 1)?;
             let expires = clock::now() + 3_600_000_000_000;
-            identities::add_certificate(connection, identity, &Digest::of(b"certificate"), 1, expires)?;
+            let fingerprint = &Digest::of(b"certificate");
+            let origin = Origin::Token(None);
+            let new = NewCertificate { fingerprint, issued_at: 1, expires_at: expires, origin };
+            certificates::add(connection, identity, new)?;
             spaces::add(connection, &alice(), Some(identity), 1)?;
             Ok(identity)
         };

@@ -2,6 +2,8 @@
 
 mod access;
 pub mod backup;
+pub(crate) mod drill;
+pub mod revocations;
 
 use std::fs::{self, File};
 use std::io;
@@ -10,11 +12,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sealift_certs::files::{create_private_dir, write_private};
 use sealift_certs::{Authority, CertError, Date, TrustDomain};
+use tempfile::TempDir;
 
+pub(crate) use self::access::inherit_owner;
 use crate::store::schema::{self, OpenError};
 
 /// The first of January 2025, in seconds since 1970: before this program was written, so no right clock says less.
 const WRITTEN: Duration = Duration::from_secs(1_735_689_600);
+/// What the name of a file begins with that is being written, see [`write_private`].
+const UNFINISHED: &str = ".sealift-";
 
 /// How long a data directory's lock is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
@@ -25,17 +31,30 @@ pub struct DataDirectory(PathBuf);
 
 /// Held by the server that uses a data directory.
 #[derive(Debug)]
-pub struct Lock(#[allow(dead_code)] File);
+#[allow(dead_code)]
+pub struct Lock {
+    file: File,
+    /// The lock of the directory that is served without a change to it, and where the server works meanwhile.
+    shared: Option<File>,
+    scratch: Option<TempDir>,
+}
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// It was never initialised.
-    #[error("{} is no Sealift data directory: start `sealiftd serve --data DIR` or run `sealiftd init --data DIR` first", .0.display())]
+    #[error(
+        "{} is no Sealift data directory: name your server's with --data DIR, SEALIFTD_DATA or `data` in the configuration; \
+         `sealiftd init --data DIR` makes a new one, for a server of its own",
+        .0.display()
+    )]
     Uninitialised(PathBuf),
     /// It holds something else.
     #[error("{} is not empty and no Sealift data directory: name an empty or a new one", .0.display())]
     Foreign(PathBuf),
+    /// A backup was begun in it and not finished.
+    #[error("{} is an unfinished backup: run `sealiftd backup {}` on its server again", .0.display(), .0.display())]
+    Unfinished(PathBuf),
     /// A part is gone.
     #[error("{} is missing: restore it from a backup; nothing is made anew, so that nothing is lost", .0.display())]
     Missing(PathBuf),
@@ -76,7 +95,7 @@ pub enum DataError {
         now: Date,
     },
     /// The system refuses.
-    #[error("{}: {source}; sealiftd must be able to read and write there as the user that it runs as", path.display())]
+    #[error("{}: {source}; {}", path.display(), mend(source))]
     File {
         /// What.
         path: PathBuf,
@@ -86,6 +105,18 @@ pub enum DataError {
     /// The catalog cannot be used.
     #[error(transparent)]
     Catalog(#[from] OpenError),
+    /// The list of revocations is damaged.
+    #[error(
+        "{}:{line}: this line is no revocation: restore the file from a backup, or remove the line if you know what was \
+         revoked and revoke it again",
+        path.display()
+    )]
+    Revocations {
+        /// The list.
+        path: PathBuf,
+        /// The number of the line.
+        line: usize,
+    },
     /// The authority could not be made or read.
     #[error("the authority in {}: {source}", path.display())]
     Authority {
@@ -107,6 +138,8 @@ impl DataDirectory {
     fn look(path: &Path, foreign: bool) -> Result<Self, DataError> {
         let here = Self(path.to_owned());
         if !here.is_initialised()? {
+            here.refuse_unfinished_backup()?;
+            here.refuse_lost_certificate()?;
             return Err(DataError::Uninitialised(path.to_owned()));
         }
         let parts = [here.catalog(), here.pki("ca.key"), path.join("blobs"), path.join("incoming")];
@@ -127,6 +160,8 @@ impl DataDirectory {
         if now < UNIX_EPOCH + WRITTEN {
             return Err(DataError::Clock { now: now.into() });
         }
+        here.refuse_unfinished_backup()?;
+        here.refuse_lost_certificate()?;
         here.refuse_strangers()?;
         access::claim(path)?;
         for directory in [path.to_owned(), path.join("blobs"), path.join("incoming"), path.join("pki")] {
@@ -154,10 +189,11 @@ impl DataDirectory {
         let path = self.0.join("lock");
         let lock =
             File::options().create(true).truncate(false).write(true).open(&path).map_err(file(&path))?;
+        inherit_owner(&path).map_err(file(&path))?;
         let begun = Instant::now();
         loop {
             match lock.try_lock() {
-                Ok(()) => return Ok(Lock(lock)),
+                Ok(()) => return Ok(Lock { file: lock, shared: None, scratch: None }),
                 // It may be about to be let go: by a server that is ending, or by a child of this very process, which
                 // has every open file until it becomes another program.
                 Err(fs::TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => {
@@ -209,6 +245,10 @@ impl DataDirectory {
         certificate.try_exists().map_err(file(&certificate))
     }
 
+    fn refuse_unfinished_backup(&self) -> Result<(), DataError> {
+        if self.backup_mark().exists() { Err(DataError::Unfinished(self.0.clone())) } else { Ok(()) }
+    }
+
     /// Refuses a directory that holds anything that an interrupted initialisation would not have left.
     fn refuse_strangers(&self) -> Result<(), DataError> {
         let entries = match fs::read_dir(&self.0) {
@@ -224,14 +264,44 @@ impl DataDirectory {
                 || name == "blobs"
                 || name == "incoming"
                 || name == "lock"
+                || name.starts_with(UNFINISHED)
                 || name.starts_with("catalog.db"))
             {
                 return Err(DataError::Foreign(self.0.clone()));
             }
         }
-        let blobs = self.0.join("blobs");
-        let used = fs::read_dir(&blobs).is_ok_and(|mut entries| entries.next().is_some());
-        if used { Err(DataError::Missing(self.pki("ca.pem"))) } else { Ok(()) }
+        Ok(())
+    }
+
+    /// Refuses a directory that was in use and has lost the authority's certificate: what an interrupted initialisation
+    /// leaves knows nobody and holds nothing.
+    fn refuse_lost_certificate(&self) -> Result<(), DataError> {
+        let holds_blobs =
+            || fs::read_dir(self.0.join("blobs")).is_ok_and(|mut entries| entries.next().is_some());
+        let knows_somebody = || {
+            let catalog = schema::open_reader(&self.catalog()).ok()?;
+            catalog.query_row("SELECT EXISTS (SELECT 1 FROM spaces)", [], |row| row.get::<_, bool>(0)).ok()
+        };
+        if self.catalog().exists() && (holds_blobs() || knows_somebody() == Some(true)) {
+            return Err(DataError::Missing(self.pki("ca.pem")));
+        }
+        Ok(())
+    }
+}
+
+/// What to do about an error of the system.
+fn mend(error: &io::Error) -> &'static str {
+    /// An input or output error, which has no kind of its own.
+    const EIO: i32 = 5;
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "this cannot be done on read-only media; `sealiftd serve --read-only`, `check` and `backup` can"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room and try again",
+        _ if cfg!(unix) && error.raw_os_error() == Some(EIO) => {
+            "the disk did not do its work: look into the system's log, and try again before you restore anything"
+        }
+        _ => "sealiftd must be able to read and write there as the user that it runs as",
     }
 }
 
@@ -283,6 +353,29 @@ mod tests {
         let refused = DataDirectory::open_or_initialise(&path, SystemTime::now());
         assert!(matches!(refused, Err(DataError::Missing(_))));
         assert!(!data.catalog().exists());
+    }
+
+    /// Making a new authority would lock out everybody who had joined.
+    #[test]
+    fn a_certificate_that_is_lost_is_not_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data");
+        let (data, _) = DataDirectory::open_or_initialise(&path, SystemTime::now()).unwrap();
+        let catalog = schema::open(&data.catalog()).unwrap();
+        catalog.execute("INSERT INTO spaces (name, created_at) VALUES ('team', 1)", []).unwrap();
+        drop(catalog);
+        let key = fs::read(data.pki("ca.key")).unwrap();
+        fs::remove_file(data.pki("ca.pem")).unwrap();
+        for refused in [
+            DataDirectory::open(&path).err(),
+            DataDirectory::open_or_initialise(&path, SystemTime::now()).err(),
+        ] {
+            assert!(
+                matches!(&refused, Some(DataError::Missing(part)) if part.ends_with("ca.pem")),
+                "{refused:?}"
+            );
+        }
+        assert_eq!(fs::read(data.pki("ca.key")).unwrap(), key);
     }
 
     #[test]

@@ -8,6 +8,8 @@ use sealift_protocol::io::StreamError;
 use sealift_protocol::path::PathError;
 use sealift_protocol::{ErrorCode, WireError};
 
+use crate::data::DataError;
+
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -28,6 +30,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The data directory is not as it should be.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// A certificate could not be made.
     #[error("a certificate could not be made: {0}")]
     Certificate(CertError),
@@ -66,7 +71,7 @@ impl Error {
             Self::Stopped => {
                 WireError::new(ErrorCode::ShuttingDown, "the server is stopping: try again in a moment")
             }
-            Self::Catalog(_) | Self::File { .. } | Self::Certificate(_) => WireError::new(
+            Self::Catalog(_) | Self::File { .. } | Self::Data(_) | Self::Certificate(_) => WireError::new(
                 ErrorCode::Internal,
                 "the server failed and nothing was changed: its log has the cause, ask its administrator",
             ),
@@ -75,7 +80,7 @@ impl Error {
 
     /// Whether an administrator should hear of it.
     pub fn is_internal(&self) -> bool {
-        matches!(self, Self::Catalog(_) | Self::File { .. } | Self::Certificate(_))
+        matches!(self, Self::Catalog(_) | Self::File { .. } | Self::Data(_) | Self::Certificate(_))
     }
 
     /// Whether a file was not there.

@@ -15,6 +15,7 @@ use tracing::{error, info};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::state::State;
+use crate::store::certificates::{self, NewCertificate, Origin};
 use crate::store::identities;
 
 /// Serves one machine that joins. The caller bounds how long it may take.
@@ -63,6 +64,10 @@ async fn answer(state: &Arc<State>, request: std::result::Result<JoinRequest, Me
 }
 
 async fn enrol(state: &Arc<State>, request: JoinRequest) -> Result<Joined> {
+    if state.config().read_only {
+        let message = "this server only reads and takes in no machines: use the one that it is a copy of";
+        return Err(Error::refused(ErrorCode::NotAllowed, message));
+    }
     let secret = Secret::from_text(&request.secret)
         .map_err(|error| Error::refused(ErrorCode::TokenRefused, error.to_string()))?;
     let here = state.clone();
@@ -73,7 +78,10 @@ async fn enrol(state: &Arc<State>, request: JoinRequest) -> Result<Joined> {
         // A request that is no good gives an error, and so leaves the token unused.
         let issued = here.pki.issue_user(&request.csr, &name, now)?;
         let expires = clock::nanoseconds(issued.validity.not_after);
-        identities::add_certificate(connection, identity, &issued.fingerprint, moment, expires)?;
+        let (fingerprint, machine) = (&issued.fingerprint, request.machine.as_deref());
+        let origin = Origin::Token(machine);
+        let new = NewCertificate { fingerprint, issued_at: moment, expires_at: expires, origin };
+        certificates::add(connection, identity, new)?;
         Ok(Joined {
             identity: name,
             certificate: issued.pem,

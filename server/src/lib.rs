@@ -2,6 +2,7 @@
 //!
 //! [`serve`] is all of it; the program around it reads the settings, opens the socket and waits for signals.
 
+pub mod audit;
 pub mod background;
 pub mod clock;
 pub mod command;

@@ -10,7 +10,7 @@ use anyhow::Context;
 use rusqlite::OptionalExtension;
 use rustls::pki_types::CertificateDer;
 use sealift_certs::tls::{self, Protocol, negotiated};
-use sealift_certs::{Identity, fingerprint};
+use sealift_certs::{Authority, Identity, fingerprint};
 use sealift_protocol::{ErrorCode, JOIN_ALPN};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use crate::config::{Config, Live};
-use crate::data::{DataDirectory, Lock};
+use crate::data::{DataDirectory, Lock, drill};
 use crate::error::{Error, Result};
 use crate::handshakes::{HandshakePlace, Origin};
 use crate::log_limit::LogLimit;
@@ -27,8 +27,8 @@ use crate::monitor::{HandshakeFailure, LimitReached, control, http, service};
 use crate::pki::{self, Pki};
 use crate::session::{self, Caller, Signals, TlsConnection};
 use crate::state::{Session, State};
-use crate::store::{Blobs, Catalog, facts, gc, identities, parts, schema};
-use crate::{clock, join, socket};
+use crate::store::{Blobs, Catalog, certificates, facts, gc, identities, parts, schema};
+use crate::{audit, clock, join, socket};
 
 /// How often the catalog is asked whether another process has changed it.
 const WATCH: Duration = Duration::from_millis(100);
@@ -70,14 +70,7 @@ impl Server {
             })?),
             None => None,
         };
-        let (data, first) = DataDirectory::open_or_initialise(&config.data, SystemTime::now())?;
-        // What cannot be used is found before anything is changed.
-        let authority = pki::authority(&data)?;
-        let lock = data.lock()?;
-        data.take_into_service()?;
-        if first {
-            info!(data = %data.path().display(), "initialised a new data directory");
-        }
+        let (data, lock, authority) = open_data(&config)?;
         let control = control::listen(data.path())
             .inspect_err(|error| warn!(%error, "`sealiftd status` will not see this server"))
             .ok();
@@ -85,9 +78,16 @@ impl Server {
         let (catalog, writer) = Catalog::open(&data.catalog(), blobs.clone())?;
         let pki = Pki::open(&data, authority, certificate_hosts(&config, address), SystemTime::now())?;
         parts::collect(&catalog, &blobs, SystemTime::now(), config.uploads.keep()).await?;
+        catch_up(&catalog, &pki).await?;
         // Before anybody can connect: whoever sees the port open may invite.
         let listening = address.to_string();
-        catalog.write(move |connection| facts::set(connection, facts::LISTENING, &listening)).await?;
+        let addresses = config.addresses.join(",");
+        catalog
+            .write(move |connection| {
+                facts::set(connection, facts::LISTENING, &listening)?;
+                facts::set(connection, facts::ADDRESSES, &addresses)
+            })
+            .await?;
         let state = Arc::new(State::new(settings, catalog, blobs, pki));
         let _ = state.monitor.address.set(address);
         Ok(Self { state, writer, lock, metrics, control })
@@ -141,6 +141,46 @@ impl Server {
     }
 }
 
+/// Opens the data directory, which is initialised if it is empty, and keeps others away from it.
+fn open_data(config: &Config) -> anyhow::Result<(DataDirectory, Lock, Authority)> {
+    if config.read_only {
+        let (data, lock) = drill::open(&config.data)?;
+        let authority = pki::authority(&data)?;
+        info!(data = %config.data.display(), "serving without a change to the data directory");
+        return Ok((data, lock, authority));
+    }
+    let (data, first) = DataDirectory::open_or_initialise(&config.data, SystemTime::now())?;
+    // What cannot be used is found before anything is changed.
+    let authority = pki::authority(&data)?;
+    let lock = data.lock()?;
+    data.take_into_service()?;
+    if first {
+        info!(data = %data.path().display(), "initialised a new data directory");
+    }
+    Ok((data, lock, authority))
+}
+
+/// Brings a catalog that may come from a backup up to what was revoked since.
+async fn catch_up(catalog: &Catalog, pki: &Pki) -> anyhow::Result<()> {
+    let list = pki.revocations()?;
+    let restored =
+        catalog.write(move |connection| certificates::catch_up(connection, &list, clock::now())).await?;
+    if let Some(restored) = restored {
+        warn!(
+            taken = %written(restored.taken_at),
+            withdrawn = restored.withdrawn,
+            "this catalog is a backup: open invitations are withdrawn, certificates that were issued since are taken in \
+             when they come, and what was revoked since is revoked as far as pki/revocations has it"
+        );
+    }
+    Ok(())
+}
+
+/// A moment as a log has it.
+fn written(moment: i64) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(moment)).map(|moment| moment.to_string()).unwrap_or_default()
+}
+
 /// Starts what runs beside the connections; all of it ends with `stop`.
 fn in_background(state: &Arc<State>, address: SocketAddr, stop: &CancellationToken) -> TaskTracker {
     let tasks = TaskTracker::new();
@@ -148,7 +188,10 @@ fn in_background(state: &Arc<State>, address: SocketAddr, stop: &CancellationTok
     let collect = gc::run(state.catalog.clone(), state.blobs.clone(), state.garbage.clone(), settings);
     tasks.spawn(stop.clone().run_until_cancelled_owned(follow_settings(state.clone(), address)));
     let (watched, renewed) = (state.clone(), state.clone());
-    tasks.spawn(stop.clone().run_until_cancelled_owned(collect));
+    // What a catalog that is thrown away calls garbage is not to go.
+    if !state.config().read_only {
+        tasks.spawn(stop.clone().run_until_cancelled_owned(collect));
+    }
     let trees = state.trees.clone().run(state.catalog.clone(), state.garbage.clone());
     tasks.spawn(stop.clone().run_until_cancelled_owned(trees));
     tasks.spawn(stop.clone().run_until_cancelled_owned(watch_revocations(watched)));
@@ -162,7 +205,10 @@ async fn follow_settings(state: Arc<State>, address: SocketAddr) {
     let mut settings = state.settings.clone();
     loop {
         settings.changed().await;
-        state.pki.rename(certificate_hosts(&settings.now(), address));
+        let now = settings.now();
+        state.pki.rename(certificate_hosts(&now, address));
+        let addresses = now.addresses.join(",");
+        state.catalog.note(move |connection| facts::set(connection, facts::ADDRESSES, &addresses)).await;
         // Parts of uploads may be too old by now.
         state.garbage.notify_one();
     }
@@ -369,15 +415,51 @@ async fn identify(state: &Arc<State>, certificate: &CertificateDer<'_>, peer: So
     let refused = |message: String| Error::refused(ErrorCode::CertificateRefused, message);
     let identity = Identity::of_certificate(certificate).map_err(|error| refused(error.to_string()))?;
     let print = fingerprint(certificate);
-    let (row, name, expires) = state
-        .catalog
-        .read(move |connection| identities::of_certificate(connection, &print, clock::now()))
-        .await?;
+    let look = move |connection: &rusqlite::Connection| {
+        let now = clock::now();
+        let known = identities::of_certificate(connection, &print, now);
+        let adoptable = known.is_err() && certificates::may_adopt(connection, &print)?;
+        let noteworthy = known.is_ok() && certificates::is_use_worth_a_note(connection, &print, now)?;
+        Ok((known, adoptable, noteworthy))
+    };
+    let (mut known, adoptable, mut noteworthy) = state.catalog.read(look).await?;
+    if adoptable && adopt(state, certificate, &identity).await? {
+        (known, _, noteworthy) = state.catalog.read(look).await?;
+    }
+    let (row, name, expires) = known?;
+    if noteworthy {
+        let from = peer.ip().to_string();
+        state
+            .catalog
+            .note(move |connection| certificates::note_use(connection, &print, &from, clock::now()))
+            .await;
+    }
     if identity.user() != Some(&name) || identity.trust_domain != *state.pki.authority().trust_domain() {
         return Err(refused(format!("the certificate names {identity}, which is nobody here: join again")));
     }
     let uri = identity.to_string();
-    Ok(Caller { identity: row, name, uri, fingerprint: print, expires, address: peer.to_string() })
+    let (address, read_only) = (peer.to_string(), state.config().read_only);
+    Ok(Caller { identity: row, name, uri, fingerprint: print, expires, address, read_only })
+}
+
+/// Takes in a certificate that a restored catalog does not know, if it may.
+async fn adopt(state: &Arc<State>, certificate: &CertificateDer<'_>, identity: &Identity) -> Result<bool> {
+    let Some(name) = identity.user().cloned() else { return Ok(false) };
+    if identity.trust_domain != *state.pki.authority().trust_domain() {
+        return Ok(false);
+    }
+    let validity = sealift_certs::validity(certificate).map_err(sealift_certs::CertError::from)?;
+    let print = fingerprint(certificate);
+    let list = state.pki.revocations()?;
+    let taken_in = name.clone();
+    let adopted = state
+        .catalog
+        .write(move |connection| certificates::adopt(connection, &print, &taken_in, validity, &list))
+        .await?;
+    if adopted {
+        info!(target: "audit", action = "adopt-certificate", identity = %name, certificate = %print, "audit");
+    }
+    Ok(adopted)
 }
 
 /// Ends the connections of certificates that another process revokes.
@@ -399,6 +481,10 @@ async fn watch_revocations(state: Arc<State>) {
             .flatten();
         if now != version || now.is_none() {
             version = now;
+            let left = audit::left(&connection);
+            if let Err(error) = log_commands(&state, left).await {
+                error!(%error, "what a command did could not be written to the log");
+            }
             if gc::is_asked_for(&connection) {
                 state.garbage.notify_one();
             }
@@ -424,6 +510,18 @@ async fn watch_revocations(state: Arc<State>) {
         }
         tokio::time::sleep(WATCH).await;
     }
+}
+
+/// Writes to the log what commands beside the server have done.
+async fn log_commands(state: &Arc<State>, left: Result<(i64, Vec<(String, String)>)>) -> Result<()> {
+    let (last, lines) = left?;
+    if lines.is_empty() {
+        return Ok(());
+    }
+    for (action, subject) in lines {
+        audit::log_command(&action, &subject);
+    }
+    state.catalog.write(move |connection| audit::forget(connection, last)).await
 }
 
 /// What the server's certificate names: the configured addresses and the machine's own.

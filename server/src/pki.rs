@@ -12,7 +12,8 @@ use sealift_certs::{Authority, CertError, Issued, SERVER_VALIDITY, USER_VALIDITY
 use sealift_protocol::Name;
 use tracing::{error, info};
 
-use crate::data::{DataDirectory, DataError};
+use crate::data::revocations::{self, Revocation};
+use crate::data::{DataDirectory, DataError, inherit_owner};
 
 /// How often the server looks whether its certificate has little of its life left.
 const INTERVAL: Duration = Duration::from_secs(3600);
@@ -85,6 +86,11 @@ impl Pki {
     /// For connections that may not even begin.
     pub fn refusing_config(&self) -> Arc<ServerConfig> {
         self.refusing.clone()
+    }
+
+    /// What was revoked, as the file beside the authority's key has it.
+    pub fn revocations(&self) -> Result<Vec<Revocation>, DataError> {
+        revocations::read(&self.data)
     }
 
     /// Issues a client certificate.
@@ -188,7 +194,9 @@ fn renew(
         [("server.key", key.as_str()), ("server.pem", &issued.pem), ("server.hosts", &hosts.join("\n"))];
     for (name, contents) in files {
         let path = data.pki(name);
-        write_private(&path, contents.as_bytes()).map_err(|source| DataError::File { path, source })?;
+        write_private(&path, contents.as_bytes())
+            .and_then(|()| inherit_owner(&path))
+            .map_err(|source| DataError::File { path, source })?;
     }
     Ok(identity)
 }
@@ -199,7 +207,11 @@ pub fn hosts(listen: SocketAddr) -> Vec<String> {
     let mut hosts = Vec::new();
     let ip = listen.ip().to_canonical();
     if ip.is_unspecified() {
-        hosts.extend(outward_addresses(ip).iter().map(ToString::to_string));
+        let mut addresses = outward_addresses(ip);
+        if addresses.is_empty() {
+            addresses = interface_addresses(ip);
+        }
+        hosts.extend(addresses.iter().map(ToString::to_string));
         hosts.extend(host_name());
     } else {
         hosts.push(ip.to_string());
@@ -210,6 +222,50 @@ pub fn hosts(listen: SocketAddr) -> Vec<String> {
         }
     }
     hosts
+}
+
+/// The addresses of this machine's interfaces, for one that no route leads out of.
+#[cfg(target_os = "linux")]
+fn interface_addresses(listen: IpAddr) -> Vec<IpAddr> {
+    let read = |name: &str| fs::read_to_string(format!("/proc/self/net/{name}")).unwrap_or_default();
+    let mut addresses = ipv4_of_routes(&read("fib_trie"));
+    if listen.is_ipv6() {
+        addresses.extend(ipv6_of_interfaces(&read("if_inet6")));
+    }
+    addresses
+}
+
+#[cfg(not(target_os = "linux"))]
+fn interface_addresses(_: IpAddr) -> Vec<IpAddr> {
+    Vec::new()
+}
+
+/// The machine's own addresses in the kernel's tree of routes: a leaf, and below it `/32 host LOCAL`.
+#[cfg(any(target_os = "linux", test))]
+fn ipv4_of_routes(trie: &str) -> Vec<IpAddr> {
+    let (mut addresses, mut leaf): (Vec<IpAddr>, Option<Ipv4Addr>) = (Vec::new(), None);
+    for line in trie.lines().map(str::trim) {
+        if let Some(address) = line.strip_prefix("|-- ") {
+            leaf = address.parse().ok();
+        } else if line == "/32 host LOCAL"
+            && let Some(address) = leaf.filter(|address| !address.is_loopback())
+            && !addresses.contains(&address.into())
+        {
+            addresses.push(address.into());
+        }
+    }
+    addresses
+}
+
+/// The addresses of interfaces that are good beyond their own link (scope 0).
+#[cfg(any(target_os = "linux", test))]
+fn ipv6_of_interfaces(table: &str) -> Vec<IpAddr> {
+    let address = |line: &str| {
+        let columns: Vec<_> = line.split_whitespace().collect();
+        let [digits, _, _, "00", ..] = columns[..] else { return None };
+        u128::from_str_radix(digits, 16).ok().map(|bits| Ipv6Addr::from_bits(bits).into())
+    };
+    table.lines().filter_map(address).collect()
 }
 
 /// The addresses from which this machine would reach others. No packet is sent: connecting a UDP socket only looks
@@ -304,5 +360,19 @@ mod tests {
         }
         assert!(open(&data, UNIX_EPOCH).unwrap_err().to_string().contains("1970-01-01"));
         open(&data, now).unwrap();
+    }
+
+    #[test]
+    fn addresses_of_a_machine_without_a_route() {
+        let trie = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     +-- 10.1.0.0/16 2 0 2\n        |-- 10.1.0.0\n           /16 link UNICAST\n        \
+                    |-- 10.1.0.7\n           /32 host LOCAL\n        |-- 10.1.255.255\n           /32 link BROADCAST\n     \
+                    +-- 127.0.0.0/8 2 0 2\n        |-- 127.0.0.1\n           /32 host LOCAL\nLocal:\n        |-- 10.1.0.7\n           \
+                    /32 host LOCAL\n";
+        assert_eq!(ipv4_of_routes(trie), ["10.1.0.7".parse::<IpAddr>().unwrap()]);
+        let table = "00000000000000000000000000000001 01 80 10 80       lo\n\
+                     fe800000000000000000000000000001 02 40 20 80     eth0\n\
+                     20010db8000000000000000000000007 02 40 00 80     eth0\n";
+        assert_eq!(ipv6_of_interfaces(table), ["2001:db8::7".parse::<IpAddr>().unwrap()]);
+        assert_eq!((ipv4_of_routes("rubbish").len(), ipv6_of_interfaces("rubbish\n\n").len()), (0, 0));
     }
 }

@@ -138,7 +138,7 @@ fn denied(space: &Name, wanted: Rights) -> WireError {
         ErrorCode::NotAllowed,
         format!(
             "you have no right to {} in the space /{space}, or there is no such space: \
-             `sealift whoami` shows where you have rights, its owner can grant more",
+             `sealift whoami` shows where you have rights, the server's administrator can grant more",
             wanted.names().join(" or ")
         ),
     )

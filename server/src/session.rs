@@ -64,9 +64,21 @@ pub struct Caller {
     pub expires: i64,
     /// From where, `ADDR:PORT`.
     pub address: String,
+    /// Whether the server changes nothing, for nobody.
+    pub read_only: bool,
 }
 
 impl Caller {
+    /// Refuses what would change something, if the server is to change nothing.
+    pub fn refuse_changes(&self) -> Result<()> {
+        if !self.read_only {
+            return Ok(());
+        }
+        let message = "this server only reads (`sealiftd serve --read-only`) and changes nothing: use the one that it is \
+                       a copy of, or ask its administrator";
+        Err(Error::refused(ErrorCode::NotAllowed, message))
+    }
+
     /// Refuses a caller whose certificate is no longer good.
     pub fn verify(&self, connection: &rusqlite::Connection) -> Result<()> {
         identities::of_certificate(connection, &self.fingerprint, clock::now()).map(drop)
@@ -459,7 +471,10 @@ impl Replying<'_> {
     fn answered(&self, asked: Option<Asked>, outcome: Outcome) {
         self.busy.end();
         if let Some(asked) = asked {
-            self.state.monitor.requests.answered(asked, outcome);
+            self.state.monitor.requests.answered(&asked, outcome);
+            if let Some(audited) = asked.audited.filter(|_| outcome == Outcome::Ok) {
+                audited.log(&self.caller.name, &self.caller.address);
+            }
         }
     }
 

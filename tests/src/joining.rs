@@ -29,7 +29,7 @@ pub enum JoinError {
 pub async fn join(token: &JoinToken) -> Result<Machine, JoinError> {
     let made = new_key_and_request().unwrap();
     let mut client = dial(token).await?;
-    let request = JoinRequest { secret: token.secret.to_text(), csr: made.csr_pem };
+    let request = JoinRequest { secret: token.secret.to_text(), csr: made.csr_pem, machine: None };
     client.writer.push(&request).unwrap();
     let joined = match answer(&mut client).await? {
         JoinReply::Joined(joined) => joined,

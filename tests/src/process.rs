@@ -28,6 +28,7 @@ pub struct Launcher {
     open_files: Option<u64>,
     unheard: bool,
     environment: Vec<(String, String)>,
+    flags: Vec<String>,
     data: Option<PathBuf>,
 }
 
@@ -72,6 +73,7 @@ impl Launcher {
             open_files: None,
             unheard: false,
             environment: Vec::new(),
+            flags: Vec::new(),
             data: None,
         }
     }
@@ -115,6 +117,13 @@ impl Launcher {
     #[must_use]
     pub fn on(mut self, data: &Path) -> Self {
         self.data = Some(data.to_owned());
+        self
+    }
+
+    /// With a flag for `serve`.
+    #[must_use]
+    pub fn flag(mut self, flag: &str) -> Self {
+        self.flags.push(flag.into());
         self
     }
 
@@ -187,7 +196,7 @@ impl Launcher {
             command
         };
         command.args(["serve", "--listen", &self.listen, "--data"]).arg(self.data());
-        command.arg("--config").arg(config);
+        command.arg("--config").arg(config).args(&self.flags);
         command
     }
 

@@ -84,7 +84,7 @@ impl Site {
     /// Revokes as `sealiftd revoke` does; returns how many certificates were good.
     pub fn revoke(&self, name: &str) -> usize {
         let name: Name = name.parse().unwrap();
-        self.administer(|catalog| identities::revoke(catalog, &name, now()).unwrap())
+        self.administer(|catalog| identities::revoke(catalog, &name, now()).unwrap().len())
     }
 
     /// Makes a shared space as `sealiftd space add` does.

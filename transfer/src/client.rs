@@ -1,5 +1,7 @@
 //! A client: a profile, and a connection where one is needed.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use sealift_certs::Validity;
@@ -56,12 +58,14 @@ pub struct Client {
     profile: Profile,
     options: Options,
     connection: Option<Connection>,
+    /// Whether any connection was made in this run, also by another client of the same profile.
+    has_connected: Arc<AtomicBool>,
 }
 
 impl Client {
     /// A client that has not connected yet.
     pub fn new(profile: Profile, options: Options) -> Self {
-        Self { profile, options, connection: None }
+        Self { profile, options, connection: None, has_connected: Arc::default() }
     }
 
     /// Who the client is.
@@ -92,6 +96,11 @@ impl Client {
         self.connection.as_ref().is_some_and(Connection::is_in_step)
     }
 
+    /// Whether there was a connection to the server.
+    pub fn has_connected(&self) -> bool {
+        self.has_connected.load(Ordering::Relaxed)
+    }
+
     /// Whether the certificate is in the last third of its life; `false` when nobody can tell.
     pub fn should_renew(&self, now: SystemTime) -> bool {
         self.profile.validity().is_ok_and(|validity| validity.should_renew(now))
@@ -104,9 +113,11 @@ impl Client {
     /// # Errors
     /// Fails when the server refuses, and when the profile cannot be written; the old certificate is kept then.
     pub async fn renew(&mut self) -> Result<Validity, Error> {
+        // Each certificate that cannot be saved would be one more that somebody has to revoke.
+        let place = self.profile.prepare_renewal()?;
         let made = sealift_certs::new_key_and_request()?;
         let certificate = remote::renew(self.connection().await?, made.csr_pem).await?;
-        self.profile.replace_identity(&certificate, &made.key_pem)?;
+        self.profile.replace_identity(place, &certificate, &made.key_pem)?;
         Ok(self.profile.validity()?)
     }
 
@@ -119,7 +130,10 @@ impl Client {
 
     /// Another client of the same profile, with connections of its own.
     pub(crate) fn another(&self) -> Self {
-        Self::new(self.profile.clone(), self.options.clone())
+        Self {
+            has_connected: self.has_connected.clone(),
+            ..Self::new(self.profile.clone(), self.options.clone())
+        }
     }
 
     /// Takes the connection out, if it is ready for a request.
@@ -159,6 +173,7 @@ impl Client {
             options.limit.as_ref(),
         )
         .await?;
+        self.has_connected.store(true, Ordering::Relaxed);
         let (read, write) = tokio::io::split(connection);
         Connection::new(Box::new(read), Box::new(write), address, &options.agent, options.stall)
     }

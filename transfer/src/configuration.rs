@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use sealift_certs::files::{create_private_dir, write_private};
 use sealift_protocol::Name;
 use serde::Deserialize;
 
@@ -168,6 +169,37 @@ impl<E: Fn(&str) -> Option<OsString>> Configuration<E> {
     }
 }
 
+/// Writes into `config.toml` which profile is meant when none is named; `None` takes that out. Everything else in the file
+/// stays as it is.
+///
+/// # Errors
+/// Fails when the file cannot be read or written, or does not say what it should.
+pub fn select_profile(directory: &Path, name: Option<&Name>) -> Result<(), ConfigurationError> {
+    let path = directory.join("config.toml");
+    let wrong = |reason: String| ConfigurationError::File { path: path.clone(), reason };
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(wrong(plain(&error))),
+    };
+    let is_the_key = |line: &str| {
+        line.trim_start().strip_prefix("profile").is_some_and(|rest| rest.trim_start().starts_with('='))
+    };
+    let chosen = name.map(|name| format!("profile = \"{name}\"\n"));
+    let others = text.split_inclusive('\n').filter(|line| !is_the_key(line));
+    // First: what is behind a table would be in it.
+    let new: String = chosen.as_deref().into_iter().chain(others).collect();
+    // What is not one line would have been taken apart.
+    let parsed =
+        toml::from_str::<ConfigurationFile>(&new).map_err(|error| wrong(error.message().to_owned()))?;
+    if parsed.profile.as_ref() != name {
+        return Err(wrong("write the key `profile` on one line of its own".into()));
+    }
+    create_private_dir(directory)
+        .and_then(|()| write_private(&path, new.as_bytes()))
+        .map_err(|error| wrong(plain(&error)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +226,25 @@ mod tests {
         assert_eq!(found("profile = 'file'", Some("environment")).1, name("environment"));
         assert_eq!(found("profile = 'file'", Some("")).1, name("file"));
         assert_eq!(found("", None).1, None);
+    }
+
+    #[test]
+    fn a_profile_is_selected_and_the_rest_of_the_file_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.toml");
+        let name = |text: &str| -> Name { text.parse().unwrap() };
+        select_profile(directory.path(), Some(&name("work"))).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "profile = \"work\"\n");
+        fs::write(&path, "# mine\nquiet = true\n  profile='a' # why\n").unwrap();
+        select_profile(directory.path(), Some(&name("b"))).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "profile = \"b\"\n# mine\nquiet = true\n");
+        select_profile(directory.path(), None).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "# mine\nquiet = true\n");
+        for odd in ["nobody = 'knows'\n", "'profile' = 'a'\n", "profile = \"\"\"\na\"\"\"\n"] {
+            fs::write(&path, odd).unwrap();
+            assert!(select_profile(directory.path(), Some(&name("b"))).is_err(), "{odd}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), odd);
+        }
     }
 
     #[test]

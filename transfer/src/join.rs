@@ -33,7 +33,7 @@ pub async fn join(token: &JoinToken, options: &Options) -> Result<Enrolment, Err
         connect(dialled, &token.trust_domain, config, Protocol::Join, patience, None).await?;
 
     let made = new_key_and_request()?;
-    let request = JoinRequest { secret: token.secret.to_text(), csr: made.csr_pem };
+    let request = JoinRequest { secret: token.secret.to_text(), csr: made.csr_pem, machine: machine() };
     let (read, write) = tokio::io::split(connection);
     let joined = converse(
         FrameReader::new(read, options.stall),
@@ -50,6 +50,15 @@ pub async fn join(token: &JoinToken, options: &Options) -> Result<Enrolment, Err
         }
     }
     check(token, joined, made.key_pem, addresses)
+}
+
+/// What this machine calls itself.
+fn machine() -> Option<String> {
+    #[cfg(unix)]
+    let name = rustix::system::uname().nodename().to_str().ok()?.to_owned();
+    #[cfg(not(unix))]
+    let name = std::env::var("COMPUTERNAME").ok()?;
+    Some(name)
 }
 
 async fn converse<R, W>(

@@ -96,6 +96,26 @@ pub enum ProfileError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Its certificates or its key are of no use.
+    #[error("the profile in {}: {source}", directory.display())]
+    Credentials {
+        /// Where the profile is.
+        directory: PathBuf,
+        /// What is wrong.
+        source: Box<CertError>,
+    },
+    /// It cannot be written to, so the server is not asked for a new certificate.
+    #[error(
+        "a new certificate could not be saved in {} ({}), so none was asked for: make the directory writable before the \
+         old one expires",
+        directory.display(), plain(source)
+    )]
+    Unrenewable {
+        /// Where the profile is.
+        directory: PathBuf,
+        /// Why it cannot be written to.
+        source: io::Error,
+    },
     /// A file of it cannot be read or written.
     #[error("the profile's file {} cannot be used: {}", path.display(), plain(source))]
     Io {
@@ -188,6 +208,19 @@ impl Profiles {
         }
     }
 
+    /// Whether a machine that joins with the token may have this profile replaced: it is of the server that the token names,
+    /// or so damaged that it is of no use.
+    ///
+    /// An address proves nothing, unlike in [`is_of_server`](Self::is_of_server): a token from somebody else must not
+    /// replace a profile that is good.
+    pub fn may_be_replaced(&self, name: &Name, token: &JoinToken) -> bool {
+        let authority = read(&self.directory.join(name.as_str()).join(AUTHORITY)).ok();
+        match authority.and_then(|pem| certificate_from_pem(&pem).ok()) {
+            Some(certificate) => fingerprint(&certificate) == token.fingerprint,
+            None => self.load(name).is_err(),
+        }
+    }
+
     /// Makes room for a new profile, before anything is spent on obtaining one.
     ///
     /// # Errors
@@ -251,6 +284,10 @@ pub struct NewProfile {
     /// Whether it may take the place of another.
     again: bool,
 }
+
+/// A place for a certificate and its key that the server is about to be asked for. It vanishes when they do not come.
+#[derive(Debug)]
+pub struct Renewal(files::PrivateFile);
 
 /// What a server gives a machine that joins, checked.
 #[derive(Debug)]
@@ -324,8 +361,10 @@ impl Profile {
     ///
     /// # Errors
     /// Fails when a file of the profile does not hold what it should.
-    pub fn tls(&self) -> Result<Arc<ClientConfig>, CertError> {
-        tls::client_config(&self.authority_pem, &self.credentials.0, &self.credentials.0)
+    pub fn tls(&self) -> Result<Arc<ClientConfig>, ProfileError> {
+        tls::client_config(&self.authority_pem, &self.credentials.0, &self.credentials.0).map_err(|source| {
+            ProfileError::Credentials { directory: self.directory.clone(), source: Box::new(source) }
+        })
     }
 
     /// From when to when this machine's certificate is valid.
@@ -342,15 +381,31 @@ impl Profile {
         &self.directory
     }
 
+    /// Makes room for a new certificate and its key, before the server is asked for one.
+    ///
+    /// # Errors
+    /// Fails when the profile cannot be written to.
+    pub fn prepare_renewal(&self) -> Result<Renewal, ProfileError> {
+        let path = self.directory.join(IDENTITY);
+        files::PrivateFile::create(&path)
+            .map(Renewal)
+            .map_err(|source| ProfileError::Unrenewable { directory: self.directory.clone(), source })
+    }
+
     /// Replaces certificate and key, at once, after a check that they work.
     ///
     /// # Errors
     /// Fails when they are not a pair, and when the file cannot be written; the old ones are kept then.
-    pub fn replace_identity(&mut self, certificate_pem: &str, key: &KeyPem) -> Result<(), crate::Error> {
+    pub fn replace_identity(
+        &mut self,
+        place: Renewal,
+        certificate_pem: &str,
+        key: &KeyPem,
+    ) -> Result<(), crate::Error> {
         let renewed = Self { credentials: credentials(certificate_pem, key), ..self.clone() };
         renewed.tls()?;
         let path = self.directory.join(IDENTITY);
-        files::write_private(&path, renewed.credentials.0.as_bytes()).map_err(at(&path))?;
+        place.0.write(renewed.credentials.0.as_bytes()).map_err(at(&path))?;
         *self = renewed;
         Ok(())
     }

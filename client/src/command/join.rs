@@ -4,7 +4,10 @@ use std::io::{self, Read};
 
 use clap::Args;
 use sealift_certs::JoinToken;
+use sealift_protocol::Name;
+use sealift_transfer::Profiles;
 use sealift_transfer::join::join;
+use sealift_transfer::profile::ProfileError;
 use serde_json::json;
 
 use crate::failure::{Exit, Failure};
@@ -16,6 +19,7 @@ use crate::text;
 ///
 /// Makes a private key, which never leaves this computer, obtains a certificate for it, and saves both as a profile:
 /// `default`, or the one that --profile names. A token works once. The certificate renews by itself.
+/// If there is such a profile of the same server, it gets the new identity in its place.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  sealift join sealift-join:AbCd...\n  \
     sealift join --profile work sealift-join:AbCd...\n  ssh server sealiftd invite alice | sealift join -")]
@@ -32,9 +36,27 @@ pub(crate) async fn run(
     let token = read(arguments.token)?.parse::<JoinToken>()?;
     let name = session.settings.new_profile();
     // First of all, so that no token is spent on a certificate that cannot be kept.
-    let place = session.settings.profiles.reserve(&name)?;
+    let profiles = &session.settings.profiles;
+    let before = profiles.load(&name).ok().map(|profile| profile.identity);
+    let (place, again) = match profiles.reserve(&name) {
+        Err(ProfileError::Exists { .. }) if profiles.may_be_replaced(&name, &token) => {
+            (profiles.reserve_again(&name), true)
+        }
+        place => (place, false),
+    };
+    let place = place.map_err(|error| occupied(error, &name))?;
     let enrolment = join(&token, &session.options()).await?;
+    let (name, place) = match before.filter(|before| again && *before != enrolment.identity) {
+        // The token was for somebody else than the profile is, who stays.
+        Some(_) => {
+            let other = free_name(profiles, &enrolment.identity);
+            let place = profiles.reserve(&other)?;
+            (other, place)
+        }
+        None => (name, place),
+    };
     let profile = place.save(&enrolment)?;
+    let naming = session.settings.naming(&name);
 
     let expires = text::nanoseconds(profile.validity()?.not_after);
     if printer.wants_json() {
@@ -49,9 +71,29 @@ pub(crate) async fn run(
     } else {
         let server = profile.addresses.first().map(ToString::to_string).unwrap_or_default();
         printer.note(&format!("joined {server} as {}, saved as the profile {name}", profile.identity));
-        printer.note("try it: sealift put FILE, then sealift ls -l");
+        printer.note(&format!("try it: sealift put FILE{naming}, then sealift ls -l{naming}"));
     }
     Ok(Exit::Done)
+}
+
+/// Says how to get past a profile that is in the way.
+fn occupied(error: ProfileError, name: &Name) -> Failure {
+    let is_occupied = matches!(error, ProfileError::Exists { .. });
+    let failure = Failure::from(error);
+    if !is_occupied {
+        return failure;
+    }
+    Failure { hint: None, ..failure }.hint(format!(
+        "it is of another server, and the token is not used yet: `sealift join TOKEN --profile NAME` saves it beside, \
+         `sealift profile remove {name}` removes the old one"
+    ))
+}
+
+/// A name that no profile has: the identity's, or with a number behind it.
+fn free_name(profiles: &Profiles, identity: &Name) -> Name {
+    let numbered = (2..).filter_map(|number| format!("{identity}-{number}").parse::<Name>().ok());
+    let mut free = std::iter::once(identity.clone()).chain(numbered).filter(|name| !profiles.contains(name));
+    free.next().unwrap_or_else(|| identity.clone())
 }
 
 fn read(argument: String) -> Result<String, Failure> {

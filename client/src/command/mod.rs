@@ -7,6 +7,7 @@ pub(crate) mod join;
 pub(crate) mod log;
 pub(crate) mod ls;
 pub(crate) mod mv;
+pub(crate) mod profile;
 pub(crate) mod put;
 pub(crate) mod renew;
 pub(crate) mod report;
@@ -34,6 +35,7 @@ pub(crate) async fn run(verb: Verb, session: &mut Session, printer: &mut Printer
         Verb::Cp(arguments) => cp::run(arguments, session, printer).await,
         Verb::Log(arguments) => log::run(arguments, session, printer).await,
         Verb::Whoami(arguments) => whoami::run(arguments, session, printer).await,
+        Verb::Profile(arguments) => profile::run(&arguments, session, printer),
         Verb::Renew(arguments) => renew::run(arguments, session, printer).await,
     }
 }

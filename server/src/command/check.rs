@@ -27,7 +27,7 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let (_, data, connection) = self.common.open()?;
+        let (_, data, connection) = self.common.open_to_read()?;
         let mut out = std::io::stdout().lock();
         let (mut catalog, mut contents, mut suspects) = (0u64, 0u64, Vec::new());
         let mut report = |finding: Finding| -> crate::error::Result<()> {
@@ -54,7 +54,7 @@ impl Check {
         };
         let checked = verification::check(&connection, data.path(), self.quick, &mut report)?;
         let mut connection = connection;
-        if !suspects.is_empty() {
+        if !suspects.is_empty() && !connection.is_readonly(rusqlite::MAIN_DB)? {
             transact(&mut connection, |connection| {
                 suspects.iter().try_for_each(|digest| objects::suspect(connection, digest))
             })?;

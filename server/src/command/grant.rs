@@ -8,6 +8,7 @@ use sealift_protocol::Name;
 use super::{Common, transact};
 use crate::policy::Rights;
 use crate::store::spaces;
+use crate::{audit, clock};
 
 /// Sets what somebody may do in a space, instead of what was granted to them before.
 ///
@@ -33,7 +34,17 @@ impl Grant {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (_, _, mut connection) = self.common.open()?;
         let who = (self.who.as_str() != "everyone").then_some(&self.who);
-        transact(&mut connection, |connection| spaces::grant(connection, &self.space, who, self.rights))?;
+        let names = self.rights.names().join(",");
+        transact(&mut connection, |connection| {
+            spaces::grant(connection, &self.space, who, self.rights)?;
+            let subject = format!(
+                "{} in /{}: {}",
+                self.who,
+                self.space,
+                if names.is_empty() { "none" } else { &names }
+            );
+            audit::leave(connection, "grant", &subject, clock::now())
+        })?;
         let rights = if self.rights == Rights::NONE {
             String::from("nothing")
         } else {

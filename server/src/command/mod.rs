@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::config::keys::{KEYS, Key};
 use crate::config::{Config, Problems, Sources};
 use crate::data::backup::BackupError;
 use crate::data::{DataDirectory, DataError};
@@ -78,11 +79,25 @@ impl Common {
         Ok(self.sources().resolve()?.config)
     }
 
+    /// Whether the environment gives a value for a key.
+    fn is_in_environment(&self, key: &str) -> bool {
+        let variable = KEYS.iter().find(|known| known.name == key).map(Key::variable);
+        variable.is_some_and(|variable| std::env::var_os(variable).is_some_and(|value| !value.is_empty()))
+    }
+
     /// The data directory and its catalog, for a command that works beside a running server.
     fn open(&self) -> anyhow::Result<(Config, DataDirectory, Connection)> {
         let config = self.settings()?;
         let data = DataDirectory::open(&config.data)?;
         let connection = schema::open(&data.catalog())?;
+        Ok((config, data, connection))
+    }
+
+    /// The same for a command that changes nothing, or can do without: it works on read-only media, too.
+    fn open_to_read(&self) -> anyhow::Result<(Config, DataDirectory, Connection)> {
+        let config = self.settings()?;
+        let data = DataDirectory::open(&config.data)?;
+        let connection = schema::open_to_read(&data.catalog())?;
         Ok((config, data, connection))
     }
 }
@@ -147,6 +162,12 @@ fn size(bytes: u64) -> String {
     format!("{value} {}", unit.unwrap_or("bytes"))
 }
 
+/// Tells something beside what was asked for.
+#[allow(clippy::print_stderr)]
+fn advise(advice: &str) {
+    eprintln!("sealiftd: {advice}");
+}
+
 /// The one place where a failure is printed.
 #[allow(clippy::print_stderr)]
 fn complain(error: &anyhow::Error) {
@@ -165,6 +186,9 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     {
         return ExitCode::from(2);
     }
+    if matches!(error.downcast_ref::<BackupError>(), Some(BackupError::Catalog { .. })) {
+        return ExitCode::from(5);
+    }
     if error.downcast_ref::<BackupError>().is_some_and(|error| !matches!(error, BackupError::Store(_))) {
         return ExitCode::from(2);
     }
@@ -175,9 +199,11 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(3);
     }
     match error.downcast_ref::<Error>() {
-        Some(Error::Refused(refusal)) if refusal.code == sealift_protocol::ErrorCode::NotFound => {
-            ExitCode::from(3)
-        }
+        Some(Error::Refused(refusal)) => match refusal.code {
+            sealift_protocol::ErrorCode::NotFound => ExitCode::from(3),
+            sealift_protocol::ErrorCode::BadRequest => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        },
         _ => ExitCode::FAILURE,
     }
 }

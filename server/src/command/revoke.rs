@@ -3,30 +3,138 @@
 use std::io::Write;
 
 use clap::Args;
-use sealift_protocol::Name;
+use sealift_protocol::{Digest, Name};
+use serde_json::json;
 
 use super::{Common, transact};
-use crate::clock;
-use crate::store::identities;
+use crate::data::backup;
+use crate::data::revocations::{Revocation, RevocationList, Subject};
+use crate::error::Error;
+use crate::store::{certificates, identities, invitations};
+use crate::{audit, clock};
 
 /// Shuts an identity out: its certificates and open tokens are void at once, and its open connections end.
 ///
-/// Its files stay where they are.
+/// With --certificate, one machine is shut out, with every certificate that it has renewed, and the others of its owner
+/// go on. With --invitation, a token is void that nobody has used yet. Files stay where they are.
+///
+/// What is revoked stays so when the server is restored from a backup: it is noted beside the authority's key, and in each
+/// backup that can be reached. A backup that cannot be reached is named.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  sealiftd revoke alice --data /srv/sealift")]
+#[command(
+    after_help = "Examples:\n  sealiftd revoke alice --data /srv/sealift\n  sealiftd identities --certificates alice\n  \
+    sealiftd revoke --certificate 3f9a1c2b4d5e"
+)]
+#[group(skip)]
 pub(super) struct Revoke {
-    /// Whom.
-    name: Name,
+    /// Name of the identity.
+    #[arg(required_unless_present_any = ["certificate", "invitation"], conflicts_with_all = ["certificate", "invitation"])]
+    name: Option<Name>,
+    /// First digits of a certificate's fingerprint, as `sealiftd identities --certificates` lists it.
+    #[arg(long, value_name = "ID", conflicts_with = "invitation")]
+    certificate: Option<String>,
+    /// First digits of an open invitation, as `sealiftd identities --invitations` lists it.
+    #[arg(long, value_name = "ID")]
+    invitation: Option<String>,
+    /// One JSON object.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     common: Common,
 }
 
+/// What was revoked.
+struct Revoked {
+    identity: Name,
+    machine: Option<String>,
+    certificates: Vec<Digest>,
+}
+
 impl Revoke {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let (_, _, mut connection) = self.common.open()?;
-        let certificates =
-            transact(&mut connection, |connection| identities::revoke(connection, &self.name, clock::now()))?;
-        writeln!(std::io::stdout(), "revoked {} ({certificates} certificates)", self.name)?;
+        let (_, data, mut connection) = self.common.open()?;
+        let mut out = std::io::stdout();
+        if let Some(digits) = &self.invitation {
+            let name = transact(&mut connection, |connection| {
+                let name = invitations::withdraw(connection, digits)?;
+                audit::leave(connection, "withdraw-invitation", name.as_str(), clock::now())?;
+                Ok(name)
+            })?;
+            match self.json {
+                true => writeln!(out, "{}", json!({ "identity": name, "invitations": 1 }))?,
+                false => writeln!(out, "withdrew an invitation of {name}")?,
+            }
+            return Ok(());
+        }
+        let now = clock::now();
+        // Held until the backups have it, too: a backup that is being taken copies the file before or after.
+        let mut list = RevocationList::open(&data)?;
+        let mut noted = Vec::new();
+        let revoked = transact(&mut connection, |connection| {
+            let revoked = self.revoke(connection, now)?;
+            if let Some(name) = &self.name {
+                noted.push(Revocation { subject: Subject::Identity(name.clone()), at: now });
+            }
+            let certificates = revoked.certificates.iter().copied().map(Subject::Certificate);
+            noted.extend(certificates.map(|subject| Revocation { subject, at: now }));
+            // On disk before the catalog has it: a restored catalog must never know less than was said.
+            list.append(&noted).map_err(Error::file(&data.pki("revocations")))?;
+            let subject = match &self.name {
+                Some(name) => name.to_string(),
+                None => format!("{} of {}", prints(&revoked.certificates), revoked.identity),
+            };
+            audit::leave(connection, "revoke", &subject, now)?;
+            Ok(revoked)
+        })?;
+        let unreached = backup::spread(&data, &connection, &noted, now)?;
+        let Revoked { identity, machine, certificates } = revoked;
+        if self.json {
+            let object = json!({
+                "identity": identity,
+                "machine": machine,
+                "certificates": certificates,
+                "backups_not_reached": unreached,
+            });
+            writeln!(out, "{object}")?;
+        } else {
+            let whom = match (&self.certificate, machine) {
+                (None, _) => identity.to_string(),
+                (Some(_), None) => format!("a machine of {identity}"),
+                (Some(_), Some(machine)) => format!("the machine {machine} of {identity}"),
+            };
+            writeln!(out, "revoked {whom} ({} certificates)", certificates.len())?;
+        }
+        for path in unreached {
+            super::advise(&format!(
+                "the backup {} cannot be reached: run `sealiftd backup` there before you restore from it, or what was \
+                 revoked now is good again on it",
+                path.display()
+            ));
+        }
         Ok(())
     }
+
+    fn revoke(&self, connection: &rusqlite::Connection, now: i64) -> crate::error::Result<Revoked> {
+        match (&self.name, &self.certificate) {
+            (Some(name), _) => {
+                let certificates = identities::revoke(connection, name, now)?;
+                Ok(Revoked { identity: name.clone(), machine: None, certificates })
+            }
+            (None, digits) => {
+                let digits = digits.as_deref().unwrap_or_default();
+                let lost = certificates::revoke_machine(connection, digits, now)?;
+                Ok(Revoked {
+                    identity: lost.identity,
+                    machine: lost.machine,
+                    certificates: lost.certificates,
+                })
+            }
+        }
+    }
+}
+
+/// Certificates, as far as a line has room for them.
+fn prints(certificates: &[Digest]) -> String {
+    let names: Vec<_> = certificates.iter().take(8).map(super::identities::short).collect();
+    format!("certificates {}", names.join(", "))
 }

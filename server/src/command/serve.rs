@@ -35,8 +35,12 @@ pub(super) struct Serve {
     common: Common,
     /// The address to listen on; port 0 lets the system choose [env: SEALIFTD_LISTEN] [default:
     /// [::]:8888, which takes IPv4, too].
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
     listen: Option<SocketAddr>,
+    /// Serves without a change to the data directory, as for a drill on a backup: uploads, deletions and new machines are
+    /// refused [env: SEALIFTD_READ_ONLY].
+    #[arg(long)]
+    read_only: bool,
     /// A name or address under which clients reach this server; goes into its certificate and the tokens. Repeatable
     /// [env: SEALIFTD_ADDRESSES, separated by commas].
     #[arg(long, value_name = "HOST[:PORT]", value_delimiter = ',', value_parser = address)]
@@ -92,6 +96,8 @@ impl Serve {
     fn sources(self) -> Sources {
         let mut sources = self.common.sources();
         sources.flag("listen", "--listen", self.listen, |config, listen| config.listen = listen);
+        let read_only = self.read_only.then_some(true);
+        sources.flag("read_only", "--read-only", read_only, |config, read_only| config.read_only = read_only);
         let addresses = (!self.address.is_empty()).then(|| Addresses::new(self.address));
         sources.flag("addresses", "--address", addresses, |config, addresses| config.addresses = addresses);
         let metrics = self.metrics.map(Some);
@@ -118,6 +124,16 @@ fn raise_descriptors(config: &Config) {
     } else {
         info!(limit, "open files");
     }
+}
+
+/// Reads an address to listen on; a port alone, as many programs take it, gets an answer that can be copied.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| match text.trim_start_matches(':').parse::<u16>() {
+        Ok(port) => format!(
+            "name an address, too: [::]:{port} is every address of this machine, 127.0.0.1:{port} this machine alone"
+        ),
+        Err(_) => "write an address and a port, as in 0.0.0.0:8888 or [::]:8888; names are not looked up here".into(),
+    })
 }
 
 /// Tells systemd that the settings are read again.
@@ -245,6 +261,22 @@ async fn follow_filter(mut settings: Live, set: impl Fn(EnvFilter)) {
         if now.log_level != known {
             set(now.log_level.filter());
             known = now.log_level.clone();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_alone_is_answered_with_what_to_write() {
+        assert_eq!(listen_address("127.0.0.1:0").unwrap().port(), 0);
+        for alone in ["8888", ":8888"] {
+            assert!(listen_address(alone).unwrap_err().contains("[::]:8888 is every address"), "{alone}");
+        }
+        for wrong in ["", "localhost:8888", "1.2.3.4", "99999"] {
+            assert!(listen_address(wrong).unwrap_err().contains("write an address and a port"), "{wrong}");
         }
     }
 }

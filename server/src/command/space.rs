@@ -7,8 +7,9 @@ use clap::{Args, Subcommand};
 use sealift_protocol::Name;
 
 use super::{Common, transact};
-use crate::clock;
-use crate::store::spaces;
+use crate::policy::Rights;
+use crate::store::spaces::{self, SpaceGrants};
+use crate::{audit, clock};
 
 /// Makes and lists spaces. Everyone has one of their own; shared ones belong to nobody and open by `grant`.
 #[derive(Debug, Args)]
@@ -29,6 +30,9 @@ enum Action {
     },
     /// Lists all spaces with their owners and grants.
     List {
+        /// One JSON object on each line.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         common: Common,
     },
@@ -41,16 +45,24 @@ impl Space {
             Action::Add { name, common } => {
                 let (_, _, mut connection) = common.open()?;
                 let made = transact(&mut connection, |connection| {
-                    spaces::add(connection, &name, None, clock::now())
+                    let made = spaces::add(connection, &name, None, clock::now())?;
+                    if made {
+                        audit::leave(connection, "add-space", &format!("/{name}"), clock::now())?;
+                    }
+                    Ok(made)
                 })?;
                 if !made {
                     bail!("there is a space /{name} already: choose another name");
                 }
                 writeln!(out, "added /{name}: `sealiftd grant {name} WHO RIGHTS` opens it")?;
             }
-            Action::List { common } => {
-                let (_, _, connection) = common.open()?;
+            Action::List { json, common } => {
+                let (_, _, connection) = common.open_to_read()?;
                 for space in spaces::all(&connection)? {
+                    if json {
+                        writeln!(out, "{}", object(&space))?;
+                        continue;
+                    }
                     let owner =
                         space.owner.map_or_else(|| String::from("shared"), |owner| format!("of {owner}"));
                     writeln!(out, "/{}  {owner}", space.name)?;
@@ -63,4 +75,14 @@ impl Space {
         }
         Ok(())
     }
+}
+
+fn object(space: &SpaceGrants) -> serde_json::Value {
+    let grant = |(who, rights): &(Option<Name>, Rights)| serde_json::json!({ "identity": who, "rights": rights.names() });
+    serde_json::json!({
+        "space": space.name,
+        "owner": space.owner,
+        // Without an identity: everyone.
+        "grants": space.grants.iter().map(grant).collect::<Vec<_>>(),
+    })
 }

@@ -46,6 +46,7 @@ macro_rules! key {
 pub static KEYS: &[Key] = &[
     key!(Restart, data),
     key!(Restart, listen),
+    key!(Restart, read_only),
     key!(Live, addresses),
     key!(Live, max_connections),
     key!(Live, limits.handshakes),

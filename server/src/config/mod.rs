@@ -40,6 +40,8 @@ pub struct Config {
     pub data: PathBuf,
     /// The address to listen on; port 0 lets the system choose.
     pub listen: SocketAddr,
+    /// Whether the data is served without a change to it.
+    pub read_only: bool,
     /// How clients reach the server, `HOST` or `HOST:PORT`, best first; found out if empty.
     pub addresses: Addresses,
     /// The most connections at once; more are told to come back.
@@ -116,6 +118,7 @@ impl Default for Config {
         Self {
             data: DEFAULT_DATA.into(),
             listen: SocketAddr::from(([0u16; 8], DEFAULT_PORT)),
+            read_only: false,
             addresses: Addresses::default(),
             max_connections: number(4096),
             limits: Limits::default(),

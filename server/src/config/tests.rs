@@ -84,6 +84,7 @@ fn what_is_wrong_is_named_with_its_line_and_the_mend() {
         ("addresses = ['files.example.org:http']", "is no address"),
         ("max_connections = 0", "write a whole number of at least 1"),
         ("max_connections = 1.5", "write a whole number of at least 1"),
+        ("read_only = 1", "write true or false"),
         ("log = 'xml'", "write \"text\" or \"json\""),
         ("log_level = 'loud'", "write one of off, error, warn, info, debug, trace"),
         ("log_level = 'info,sealift_server=loud'", "write one of off"),
@@ -123,7 +124,7 @@ fn flags_come_before_the_environment_and_that_before_the_file() {
 
 #[test]
 fn every_key_has_a_variable_and_what_is_shown_can_be_read() {
-    let other = "data = '/x'\nlisten = '1.2.3.4:5'\naddresses = ['a', '[::1]:7']\nmax_connections = 7\nlog = 'json'\n\
+    let other = "data = '/x'\nlisten = '1.2.3.4:5'\nread_only = true\naddresses = ['a', '[::1]:7']\nmax_connections = 7\nlog = 'json'\n\
                  log_level = 'debug,tokio=off'\n[limits]\nhandshakes = 1\nhandshakes_per_address = 2\n\
                  connections_per_address = 3\nconnections_per_identity = 4\n[timeouts]\nhandshake = 1\nfirst_request = 2\nidle = 3\nstall = 90\n\
                  drain = '1h1s'\n[uploads]\nkeep = '100h'\nyield_after = '1ms'\n[trees]\ncopy_limit = 5\n[metrics]\nlisten = '127.0.0.1:1'\n";

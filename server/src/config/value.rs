@@ -20,6 +20,8 @@ pub enum Given {
     Text(String),
     /// A number.
     Number(f64),
+    /// True or false.
+    Truth(bool),
     /// Several strings.
     List(Vec<String>),
     /// What no setting is.
@@ -66,6 +68,7 @@ impl From<&DeValue<'_>> for Given {
                 // Where this rounds, it is far beyond every bound.
                 parsed.map_or(Self::Other, |number| Self::Number(number as f64))
             }
+            DeValue::Boolean(truth) => Self::Truth(*truth),
             DeValue::Float(number) => number.as_str().parse().map_or(Self::Other, Self::Number),
             DeValue::Array(values) => {
                 let texts = values.iter().map(|value| value.get_ref().as_str().map(str::to_owned));
@@ -127,6 +130,22 @@ impl Setting for Option<SocketAddr> {
 
     fn write(&self) -> String {
         self.map_or_else(|| quoted(""), |address| address.write())
+    }
+}
+
+impl Setting for bool {
+    fn read(given: &Given) -> Result<Self, String> {
+        match given {
+            Given::Truth(truth) => Ok(*truth),
+            given => given
+                .text()
+                .and_then(|text| text.parse().ok())
+                .ok_or_else(|| "write true or false, without quotes".into()),
+        }
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
     }
 }
 

@@ -115,11 +115,22 @@ pub(super) fn is_root() -> bool {
 #[cfg(unix)]
 pub(super) fn give(like: &Path, path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::MetadataExt;
+    if !is_root() {
+        return Ok(());
+    }
     let facts = like.metadata()?;
-    if is_root() && facts.uid() != 0 {
+    if facts.uid() != 0 {
         std::os::unix::fs::chown(path, Some(facts.uid()), Some(facts.gid()))?;
     }
     Ok(())
+}
+
+/// Gives a file or directory that root has just made to the owner of the directory that it is in.
+///
+/// Called wherever something comes into being in a data directory: the administrator's commands may run as root, and the
+/// server, which runs as another user, must be able to use what they leave.
+pub(crate) fn inherit_owner(path: &Path) -> std::io::Result<()> {
+    give(path.parent().unwrap_or(path), path)
 }
 
 #[cfg(not(unix))]

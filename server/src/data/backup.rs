@@ -7,9 +7,13 @@
 //!
 //! Why it can be interrupted at any moment: new files are added first, then the catalog is replaced by renaming it, then
 //! files go that only the earlier catalog needed. A first backup becomes a data directory by its last file, the
-//! authority's certificate, as every data directory does.
+//! authority's certificate, as every data directory does. No step relies on an earlier run: each backup syncs every
+//! directory, also those in which it keeps all files, since the run that put them there may have been killed before.
 
-use std::collections::{BTreeSet, HashSet};
+mod files;
+mod known;
+
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,26 +24,34 @@ use sealift_certs::files::{create_private_dir, write_private};
 use sealift_certs::{fingerprint, pem::certificate_from_pem};
 use sealift_protocol::Digest;
 
+use self::files::{Copied, Copier, Found};
+pub use self::known::{remember, spread};
+use super::revocations::RevocationList;
 use super::{DataDirectory, DataError, Lock, access};
+use crate::clock;
 use crate::error::Error;
 use crate::store::blobs::{in_directory, keep_files, path_below, sync_directory};
-use crate::store::schema;
+use crate::store::{facts, verification};
 
 /// What a backup has done.
 #[derive(Debug, Default)]
 pub struct Taken {
-    /// Files below `blobs/` that share their bytes on disk with the server's.
-    pub linked: u64,
-    /// Files that were copied.
+    /// Files below `blobs/` that were copied.
     pub copied: u64,
     /// Bytes in those.
     pub bytes: u64,
     /// Files that were there already.
     pub kept: u64,
+    /// Those of them that were read and compared with their names.
+    pub verified: u64,
+    /// Damaged copies that were replaced by good ones.
+    pub repaired: u64,
     /// Files that an earlier backup needed and this one does not.
     pub removed: u64,
-    /// Files that the server itself does not have any more.
+    /// Files that neither the server nor the backup has.
     pub missing: Vec<Digest>,
+    /// Files and contents that are damaged on the server, and that the backup could not get from there.
+    pub damaged: Vec<Digest>,
 }
 
 /// Why no backup was taken. What was there before is as it was.
@@ -54,6 +66,17 @@ pub enum BackupError {
     /// The destination is a backup of something else.
     #[error("{} is a backup of another server: name another directory, nothing was changed", .0.display())]
     OfAnother(PathBuf),
+    /// The server's catalog is damaged.
+    #[error(
+        "the catalog {} is damaged ({complaint}): an earlier backup is as it was; stop the server and restore from it",
+        path.display()
+    )]
+    Catalog {
+        /// The server's catalog.
+        path: PathBuf,
+        /// What SQLite says.
+        complaint: String,
+    },
     /// The destination cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -66,18 +89,32 @@ pub enum BackupError {
 struct Copying<'a> {
     source: &'a DataDirectory,
     target: DataDirectory,
+    /// Whether copies that are there are read, and not only looked at.
+    verify: bool,
     taken: Taken,
-    /// Directories below `blobs/` with new names in them.
-    changed: BTreeSet<PathBuf>,
+    /// Called before each change; a test ends the process in it.
+    step: &'a dyn Fn(),
     _lock: Lock,
 }
 
 /// Copies `source`, whose catalog `connection` has open, to the directory `destination`: a new or an empty one, or that of
-/// an earlier backup. Durable when this returns.
+/// an earlier backup. With `verify`, the bytes of all files that are there are read and compared with their names.
+/// Durable when this returns.
 pub fn take(
     source: &DataDirectory,
     connection: &Connection,
     destination: &Path,
+    verify: bool,
+) -> Result<Taken, BackupError> {
+    take_stepwise(source, connection, destination, verify, &|| {})
+}
+
+fn take_stepwise(
+    source: &DataDirectory,
+    connection: &Connection,
+    destination: &Path,
+    verify: bool,
+    step: &dyn Fn(),
 ) -> Result<Taken, BackupError> {
     refuse_inside(source, destination)?;
     let mark = mark(source)?;
@@ -85,80 +122,87 @@ pub fn take(
     if !recognise(&target, &mark)? {
         target.refuse_strangers()?;
     }
+    step();
     create_private_dir(destination).map_err(file(destination))?;
     access::close(destination).map_err(file(destination))?;
     source.own(destination)?;
+    step();
+    let lock = target.lock()?;
+    let mut copying = Copying { source, target, verify, taken: Taken::default(), step, _lock: lock };
+    // First of all, so that whatever interrupts this leaves something that the next run recognises.
+    copying.private(&copying.target.backup_mark(), mark.as_bytes())?;
     for name in ["blobs", "incoming", "pki"] {
+        step();
         let directory = destination.join(name);
         create_private_dir(&directory).map_err(file(&directory))?;
         source.own(&directory)?;
     }
-    let lock = target.lock()?;
-    source.own(&destination.join("lock"))?;
-    let mut copying =
-        Copying { source, target, taken: Taken::default(), changed: BTreeSet::new(), _lock: lock };
-    copying.private(&copying.target.backup_mark(), mark.as_bytes())?;
 
     let kept = keep_files(&source.0)?;
     let new = destination.join("catalog.db.new");
-    let blobs = copy_catalog(connection, &new)?;
+    step();
+    let blobs = copying.copy_catalog(connection, &new)?;
     copying.blobs(&blobs)?;
     drop(kept);
+    // Held until the copy is durable, so that a revocation comes into both lists, or into both later.
+    let list = RevocationList::hold(source)?;
     copying.keys()?;
+    step();
     copying.replace_catalog(&new)?;
     // Last: from here on it is a data directory.
     copying.key("ca.pem")?;
+    drop(list);
     copying.tidy(&blobs)?;
+    copying.sync()?;
     Ok(copying.taken)
 }
 
 impl Copying<'_> {
-    /// Puts every file in its place that is not there yet.
+    /// Puts every file in its place that is not there yet, or is damaged there.
     fn blobs(&mut self, blobs: &[(Digest, u64)]) -> Result<(), BackupError> {
-        let (from, to) = (self.source.0.join("blobs"), self.target.0.join("blobs"));
+        let to = self.target.0.join("blobs");
         for (digest, size) in blobs {
-            let (original, copy) = (path_below(&from, digest), path_below(&to, digest));
-            if fs::metadata(&copy).is_ok_and(|facts| facts.len() == *size) {
-                self.taken.kept += 1;
-                continue;
-            }
-            let directory = copy.parent().unwrap_or(&to).to_owned();
-            if !self.changed.contains(&directory) {
-                create_private_dir(&directory).map_err(file(&directory))?;
-                self.source.own(&directory)?;
-                self.changed.insert(directory);
-            }
-            match self.blob(&original, &copy) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !original.exists() => {
-                    self.taken.missing.push(*digest);
-                }
-                Err(error) => return Err(Error::file(&copy)(error).into()),
+            let copy = path_below(&to, digest);
+            self.blob(&copy, digest, *size).map_err(Error::file(&copy))?;
+        }
+        for number in 0..=u8::MAX {
+            let directory = to.join(format!("{number:02x}"));
+            if directory.exists() {
+                sync_directory(&directory)?;
             }
         }
-        self.changed.iter().try_for_each(|directory| sync_directory(directory))?;
         Ok(sync_directory(&to)?)
     }
 
-    fn blob(&mut self, original: &Path, copy: &Path) -> io::Result<()> {
-        match fs::remove_file(copy) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+    fn blob(&mut self, copy: &Path, digest: &Digest, size: u64) -> io::Result<()> {
+        let original = path_below(&self.source.0.join("blobs"), digest);
+        let found = files::look(&original, copy, size)?;
+        let is_read = found == Found::Unknown || (found == Found::Verified && self.verify);
+        if is_read {
+            (self.step)();
         }
-        if fs::hard_link(original, copy).is_ok() {
-            // Its bytes were synced before the catalog knew of it.
-            self.taken.linked += 1;
+        if (found == Found::Verified && !is_read) || (is_read && files::verify(copy, digest, size)?) {
+            self.taken.kept += 1;
+            self.taken.verified += u64::from(is_read);
             return Ok(());
         }
-        // Another disk, or a file system without links.
+        if let Some(directory) = copy.parent().filter(|directory| !directory.exists()) {
+            (self.step)();
+            create_private_dir(directory)?;
+            access::give(&self.source.0, directory)?;
+        }
+        (self.step)();
         let unfinished = self.target.0.join("incoming").join("backup");
-        let mut from = File::open(original)?;
-        let mut to = File::create(&unfinished)?;
-        self.taken.bytes += io::copy(&mut from, &mut to)?;
-        to.sync_all()?;
-        access::give(&self.source.0, &unfinished)?;
-        fs::rename(&unfinished, copy)?;
-        self.taken.copied += 1;
+        let copier = Copier { unfinished: &unfinished, owner: &self.source.0 };
+        match copier.copy(&original, copy, digest, size)? {
+            Copied::Whole => {
+                self.taken.copied += 1;
+                self.taken.bytes += size;
+                self.taken.repaired += u64::from(is_read || found == Found::Useless { exists: true });
+            }
+            Copied::Missing if found == Found::Useless { exists: false } => self.taken.missing.push(*digest),
+            Copied::Damaged | Copied::Refused | Copied::Missing => self.taken.damaged.push(*digest),
+        }
         Ok(())
     }
 
@@ -185,6 +229,7 @@ impl Copying<'_> {
         if fs::read(path).is_ok_and(|there| there == contents) {
             return Ok(());
         }
+        (self.step)();
         write_private(path, contents).map_err(file(path))?;
         Ok(self.source.own(path)?)
     }
@@ -192,18 +237,17 @@ impl Copying<'_> {
     fn replace_catalog(&self, new: &Path) -> Result<(), BackupError> {
         let catalog = self.target.catalog();
         if catalog.exists() {
-            // Whoever has looked at the backup may have left a log beside it, which belongs to no other catalog.
-            drop(schema::open(&catalog).map_err(DataError::from)?);
-        }
-        for side in ["-wal", "-shm"] {
-            let path = self.target.0.join(format!("catalog.db{side}"));
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(file(&path)(error).into());
-                }
-                _ => {}
+            // Whoever has looked at the backup may have left a log beside it, which belongs to no other catalog. It goes
+            // before the new catalog comes, so what it holds has to get into the old one. A catalog that cannot be opened
+            // is damaged, and replaced.
+            if let Ok(old) = Connection::open(&catalog) {
+                let _ = old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
             }
         }
+        for side in ["-wal", "-shm"] {
+            remove_if_there(&self.target.0.join(format!("catalog.db{side}")))?;
+        }
+        (self.step)();
         self.source.own(new)?;
         fs::rename(new, &catalog).map_err(file(&catalog))?;
         Ok(sync_directory(&self.target.0)?)
@@ -216,27 +260,68 @@ impl Copying<'_> {
         for number in 0..=u8::MAX {
             for digest in in_directory(&directory, number)?.iter().filter(|digest| !needed.contains(digest)) {
                 let path = path_below(&directory, digest);
+                (self.step)();
                 fs::remove_file(&path).map_err(file(&path))?;
                 self.taken.removed += 1;
             }
         }
-        let unfinished = self.target.0.join("incoming").join("backup");
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file(&unfinished)(error).into()),
-            _ => Ok(()),
+        remove_if_there(&self.target.0.join("incoming").join("backup"))?;
+        for directory in [self.target.0.clone(), self.target.pki("")] {
+            for entry in fs::read_dir(&directory).map_err(file(&directory))? {
+                let entry = entry.map_err(file(&directory))?;
+                if entry.file_name().to_string_lossy().starts_with(super::UNFINISHED) {
+                    remove_if_there(&entry.path())?;
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// Makes every name durable, also those that an earlier run gave.
+    fn sync(&self) -> Result<(), BackupError> {
+        (self.step)();
+        for name in ["blobs", "incoming", "pki"] {
+            sync_directory(&self.target.0.join(name))?;
+        }
+        sync_directory(&self.target.0)?;
+        let absolute = std::path::absolute(&self.target.0).map_err(file(&self.target.0))?;
+        for above in absolute.ancestors().skip(1) {
+            match sync_directory(above) {
+                // A directory that this process cannot even read is none that it has made.
+                Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {}
+                synced => synced?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one snapshot of the catalog into a file of its own, and verifies it. Returns the files that it refers to.
+    fn copy_catalog(
+        &mut self,
+        connection: &Connection,
+        new: &Path,
+    ) -> Result<Vec<(Digest, u64)>, BackupError> {
+        for side in ["", "-journal"] {
+            remove_if_there(&PathBuf::from(format!("{}{side}", new.display())))?;
+        }
+        let copy = copy_catalog(connection, new)?;
+        let complaints = verification::complaints(&copy, !self.verify)?;
+        if let Some(complaint) = complaints.into_iter().next() {
+            drop(copy);
+            remove_if_there(new)?;
+            return Err(BackupError::Catalog { path: self.source.catalog(), complaint });
+        }
+        self.taken.damaged.extend(verification::damaged_rows(&copy)?);
+        let blobs = files_of(&copy)?;
+        copy.close().map_err(|(_, error)| Error::from(error))?;
+        File::open(new).and_then(|file| file.sync_all()).map_err(Error::file(new))?;
+        Ok(blobs)
     }
 }
 
-/// One snapshot of the catalog in a file of its own. Returns the files that it refers to.
-fn copy_catalog(connection: &Connection, new: &Path) -> Result<Vec<(Digest, u64)>, Error> {
-    for side in ["", "-journal"] {
-        let path = PathBuf::from(format!("{}{side}", new.display()));
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::file(&path)(error)),
-            _ => {}
-        }
-    }
+/// One snapshot of the catalog in a file of its own, which says when it was taken.
+fn copy_catalog(connection: &Connection, new: &Path) -> Result<Connection, Error> {
+    let moment = clock::now();
     let mut copy = Connection::open(new)?;
     {
         let backup = Backup::new(connection, &mut copy)?;
@@ -247,14 +332,23 @@ fn copy_catalog(connection: &Connection, new: &Path) -> Result<Vec<(Digest, u64)
     }
     // No log beside it, so that one file is all of it; the server goes back to its own mode when it opens it.
     copy.pragma_update(None, "journal_mode", "DELETE")?;
-    let mut statement = copy.prepare("SELECT digest, size FROM blobs ORDER BY digest")?;
+    facts::set(&copy, facts::BACKUP_TAKEN, &moment.to_string())?;
+    Ok(copy)
+}
+
+/// The files that a catalog refers to.
+fn files_of(catalog: &Connection) -> Result<Vec<(Digest, u64)>, Error> {
+    let mut statement = catalog.prepare("SELECT digest, size FROM blobs ORDER BY digest")?;
     let rows = statement
         .query_map([], |row| Ok((Digest::from_bytes(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned())))?;
-    let blobs = rows.collect::<rusqlite::Result<_>>()?;
-    drop(statement);
-    copy.close().map_err(|(_, error)| error)?;
-    File::open(new).and_then(|file| file.sync_all()).map_err(Error::file(new))?;
-    Ok(blobs)
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn remove_if_there(path: &Path) -> Result<(), DataError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file(path)(error)),
+        _ => Ok(()),
+    }
 }
 
 fn refuse_inside(source: &DataDirectory, destination: &Path) -> Result<(), BackupError> {
@@ -296,3 +390,6 @@ fn mark(source: &DataDirectory) -> Result<String, BackupError> {
 fn file(path: &Path) -> impl FnOnce(io::Error) -> DataError + '_ {
     super::file(path)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use sealift_protocol::ErrorCode;
 use sealift_protocol::message::{Reply, Request};
 
 use super::meter::{Counter, Histogram};
+use crate::audit::Audited;
 
 /// The kinds of requests, by the names that the metrics give them.
 pub const KINDS: [&str; 17] = [
@@ -17,10 +18,12 @@ pub const KINDS: [&str; 17] = [
 pub const OUTCOMES: [&str; 3] = ["ok", "refused", "failed"];
 
 /// A request that was read and waits for its answer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Asked {
     kind: usize,
     read: Instant,
+    /// What the log is to say of it when it has gone well.
+    pub audited: Option<Audited>,
 }
 
 /// How a request ended.
@@ -50,7 +53,7 @@ impl Default for Requests {
 
 impl Requests {
     /// Notes that a request was answered.
-    pub fn answered(&self, asked: Asked, outcome: Outcome) {
+    pub fn answered(&self, asked: &Asked, outcome: Outcome) {
         self.answered[asked.kind][outcome as usize].count();
         self.durations[asked.kind].time(asked.read.elapsed());
     }
@@ -85,7 +88,7 @@ impl Asked {
             Some(Request::Report(_)) => 15,
             None => 16,
         };
-        Self { kind, read: Instant::now() }
+        Self { kind, read: Instant::now(), audited: request.and_then(Audited::of) }
     }
 }
 

@@ -303,6 +303,9 @@ pub fn enter_with(
     rights: Rights,
 ) -> Result<(Permit, Vec<String>)> {
     let (access, names) = enter(connection, caller, path)?;
+    if rights != Rights::READ {
+        caller.refuse_changes()?;
+    }
     Ok((access.permit(rights)?, names))
 }
 

@@ -9,23 +9,23 @@ use crate::clock;
 use crate::error::Result;
 use crate::session::Caller;
 use crate::state::State;
-use crate::store::identities;
+use crate::store::certificates::{self, NewCertificate, Origin};
 
 /// Issues a certificate for the caller's identity and a new key.
 pub async fn serve(state: &Arc<State>, caller: &Caller, renew: Renew) -> Result<Reply> {
     let (here, caller) = (state.clone(), caller.clone());
     let issued = state.catalog.write(move |connection| {
         caller.verify(connection)?;
+        caller.refuse_changes()?;
         let now = SystemTime::now();
         let issued = here.pki.issue_user(&renew.csr, &caller.name, now)?;
-        let expires = clock::nanoseconds(issued.validity.not_after);
-        identities::add_certificate(
-            connection,
-            caller.identity,
-            &issued.fingerprint,
-            clock::nanoseconds(now),
-            expires,
-        )?;
+        let new = NewCertificate {
+            fingerprint: &issued.fingerprint,
+            issued_at: clock::nanoseconds(now),
+            expires_at: clock::nanoseconds(issued.validity.not_after),
+            origin: Origin::Renewal(&caller.fingerprint),
+        };
+        certificates::add(connection, caller.identity, new)?;
         Ok(issued.pem)
     });
     Ok(Reply::Certificate { certificate: issued.await? })

@@ -16,6 +16,7 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, report: Report) -> Resul
     let here = caller.clone();
     let marked = state.catalog.write(move |connection| {
         here.verify(connection)?;
+        here.refuse_changes()?;
         let Location::In { space, names } = report.path.locate(&here.name)? else { return Ok(false) };
         let path = entries::display(&space, &names);
         let marked =

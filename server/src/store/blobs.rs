@@ -14,6 +14,7 @@ use super::gate::{Gate, Removal};
 use super::holds::{Hold, Holds};
 use super::incoming::Incoming;
 use super::objects::Extent;
+use crate::data::inherit_owner;
 use crate::error::{Error, Result};
 use crate::monitor::meter::{Counter, Histogram};
 
@@ -79,21 +80,30 @@ impl Drop for Coming<'_> {
 
 /// Keeps the collectors of all processes away from the files while it lives.
 #[derive(Debug)]
-pub struct Kept(#[allow(dead_code)] File);
+pub struct Kept(#[allow(dead_code)] Option<File>);
 
 /// Keeps the collectors of all processes away from the files of a data directory. What the catalog refers to at any
 /// moment from then on stays until the result is dropped, or its process ends: a collector removes only what nothing
 /// refers to in a look that it takes under the same lock.
 pub fn keep_files(data: &Path) -> Result<Kept> {
-    let (lock, path) = collector_lock(data)?;
-    lock.lock_shared().map_err(Error::file(&path))?;
-    Ok(Kept(lock))
+    match collector_lock(data) {
+        Ok((lock, path)) => {
+            lock.lock_shared().map_err(Error::file(&path))?;
+            Ok(Kept(Some(lock)))
+        }
+        // Nobody collects on read-only media.
+        Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+            Ok(Kept(None))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn collector_lock(data: &Path) -> Result<(File, PathBuf)> {
     let path = data.join("gc.lock");
     let lock =
         File::options().create(true).truncate(false).write(true).open(&path).map_err(Error::file(&path))?;
+    inherit_owner(&path).map_err(Error::file(&path))?;
     Ok((lock, path))
 }
 
@@ -253,7 +263,10 @@ impl Blobs {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                     return Err(Error::file(directory)(error));
                 }
-                _ => self.timed(|| sync_directory(&self.blobs))?,
+                _ => {
+                    inherit_owner(directory).map_err(Error::file(directory))?;
+                    self.timed(|| sync_directory(&self.blobs))?;
+                }
             }
         }
         let hold = incoming.place(&target)?;

@@ -1,4 +1,4 @@
-//! Identities, their certificates, and the invitations that bring new ones.
+//! Identities, what is asked of their certificates at every request, and the invitations that bring new ones.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sealift_protocol::message::Nanoseconds;
@@ -89,22 +89,6 @@ pub fn ensure(connection: &Connection, name: &Name, now: Nanoseconds) -> Result<
         .query_row([name.as_str()], |row| row.get(0))?)
 }
 
-/// Records a certificate that was just issued.
-pub fn add_certificate(
-    connection: &Connection,
-    identity: i64,
-    fingerprint: &Digest,
-    now: Nanoseconds,
-    expires_at: Nanoseconds,
-) -> Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO certificates (fingerprint, identity, issued_at, expires_at) VALUES (?1, ?2, ?3, ?4)",
-        )?
-        .execute(params![fingerprint.as_bytes(), identity, now, expires_at])?;
-    Ok(())
-}
-
 /// Records an invitation. `secret` is the SHA-256 of the token's secret.
 pub fn invite(
     connection: &Connection,
@@ -170,8 +154,9 @@ pub fn redeem(connection: &Connection, secret: &Digest, now: Nanoseconds) -> Res
     Ok((identity, name))
 }
 
-/// Revokes an identity: all its certificates, its open invitations, and what its uploads left unfinished. Returns how many certificates were good.
-pub fn revoke(connection: &Connection, name: &Name, now: Nanoseconds) -> Result<usize> {
+/// Revokes an identity: all its certificates, its open invitations, and what its uploads left unfinished. Returns its
+/// certificates that were good.
+pub fn revoke(connection: &Connection, name: &Name, now: Nanoseconds) -> Result<Vec<Digest>> {
     let identity = connection
         .prepare_cached("SELECT id FROM identities WHERE name = ?1")?
         .query_row([name.as_str()], |row| row.get::<_, i64>(0))
@@ -181,7 +166,7 @@ pub fn revoke(connection: &Connection, name: &Name, now: Nanoseconds) -> Result<
         .execute([name.as_str()])?;
     let Some(identity) = identity else {
         if invites > 0 {
-            return Ok(0);
+            return Ok(Vec::new());
         }
         let message = format!("there is no identity {name}: `sealiftd identities` lists them");
         return Err(Error::refused(ErrorCode::NotFound, message));
@@ -190,9 +175,11 @@ pub fn revoke(connection: &Connection, name: &Name, now: Nanoseconds) -> Result<
         .prepare_cached("UPDATE identities SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL")?
         .execute(params![identity, now])?;
     parts::forget_identity(connection, identity)?;
-    Ok(connection
-        .prepare_cached("UPDATE certificates SET revoked_at = ?2 WHERE identity = ?1 AND revoked_at IS NULL")?
-        .execute(params![identity, now])?)
+    let mut statement = connection.prepare_cached(
+        "UPDATE certificates SET revoked_at = ?2 WHERE identity = ?1 AND revoked_at IS NULL RETURNING fingerprint",
+    )?;
+    let revoked = statement.query_map(params![identity, now], |row| row.get(0).map(Digest::from_bytes))?;
+    Ok(revoked.collect::<rusqlite::Result<_>>()?)
 }
 
 /// All identities, by name.
@@ -218,6 +205,7 @@ pub fn all(connection: &Connection, now: Nanoseconds) -> Result<Vec<IdentityRow>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::certificates::{self, NewCertificate, Origin};
     use crate::store::schema;
 
     fn code<T: std::fmt::Debug>(result: Result<T>) -> ErrorCode {
@@ -246,10 +234,12 @@ mod tests {
         let print = Digest::of(b"certificate");
         assert_eq!(code(of_certificate(&connection, &print, 1)), ErrorCode::CertificateRefused);
         let identity = ensure(&connection, &name, 1).unwrap();
-        add_certificate(&connection, identity, &print, 1, 100).unwrap();
+        let origin = Origin::Token(None);
+        let new = NewCertificate { fingerprint: &print, issued_at: 1, expires_at: 100, origin };
+        certificates::add(&connection, identity, new).unwrap();
         assert_eq!(of_certificate(&connection, &print, 99).unwrap(), (identity, name.clone(), 100));
         assert_eq!(code(of_certificate(&connection, &print, 100)), ErrorCode::CertificateRefused);
-        assert_eq!(revoke(&connection, &name, 50).unwrap(), 1);
+        assert_eq!(revoke(&connection, &name, 50).unwrap(), [print]);
         assert_eq!(code(of_certificate(&connection, &print, 60)), ErrorCode::CertificateRefused);
         assert!(is_revoked(&connection, &print).unwrap() && count_revoked(&connection).unwrap() == 1);
         assert_eq!(code(revoke(&connection, &"nobody".parse().unwrap(), 1)), ErrorCode::NotFound);

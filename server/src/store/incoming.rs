@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use sealift_protocol::content::PastCache;
 
 use super::holds::Hold;
+use crate::data::inherit_owner;
 use crate::error::{Error, Result};
 
 /// An upload on its way. When this is dropped before it was placed, the file goes, unless its hold says that it stays.
@@ -28,6 +29,7 @@ impl Incoming {
     /// Begins an upload in a new file, which is written past the page cache if `direct`.
     pub(super) fn create(path: PathBuf, hold: Hold, direct: bool) -> Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(Error::file(&path))?;
+        inherit_owner(&path).map_err(Error::file(&path))?;
         Ok(Self { file: PastCache::new(file, direct), path, placed: false, hold })
     }
 

@@ -7,6 +7,7 @@
 pub mod attempts;
 pub mod blobs;
 pub mod catalog;
+pub mod certificates;
 pub mod entries;
 pub mod facts;
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub mod gc;
 pub mod holds;
 pub mod identities;
 pub mod incoming;
+pub mod invitations;
 #[cfg(test)]
 mod model;
 pub mod objects;

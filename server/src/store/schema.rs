@@ -17,10 +17,8 @@ const STATEMENTS: usize = 96;
 /// Why the catalog cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// SQLite refuses the file.
-    #[error(
-        "the catalog {} cannot be used: {source}; restore it from a backup, nothing was changed", path.display()
-    )]
+    /// SQLite cannot use the file, for whatever reason.
+    #[error("the catalog {} cannot be used: {source}; {}, nothing was changed", path.display(), mend(source))]
     Sqlite {
         /// The file.
         path: PathBuf,
@@ -33,6 +31,13 @@ pub enum OpenError {
     /// Nothing is in it.
     #[error("the catalog {} is empty: restore it from a backup, nothing was changed", .0.display())]
     Empty(PathBuf),
+    /// It is on read-only media, and has to be written to before it can be used.
+    #[error(
+        "the catalog {} has to be completed or upgraded, and is on read-only media: copy the data directory to a place that \
+         can be written to",
+        .0.display()
+    )]
+    Unfinished(PathBuf),
     /// A later version of Sealift wrote it.
     #[error(
         "the catalog {} has version {found}, this sealiftd knows up to {known}: update sealiftd, nothing was changed",
@@ -46,6 +51,76 @@ pub enum OpenError {
         /// The latest that this program knows.
         known: usize,
     },
+}
+
+/// Whether the error says that the file's bytes are wrong, and not only that the system did not give them.
+pub fn is_corruption(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+}
+
+/// What to do about an error of SQLite.
+fn mend(error: &rusqlite::Error) -> &'static str {
+    use rusqlite::ErrorCode as Code;
+    match error.sqlite_error_code() {
+        Some(Code::CannotOpen | Code::PermissionDenied) => {
+            "sealiftd must be able to read and write the file and its directory"
+        }
+        Some(Code::ReadOnly) => {
+            "the file or its disk is read-only: make it writable, or copy the directory elsewhere"
+        }
+        Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
+            "another program holds it: try again when that has ended"
+        }
+        Some(Code::DiskFull) => "the disk is full: make room and try again",
+        Some(Code::SystemIoFailure) => {
+            "the disk did not do its work: look into the system's log, and try again before you restore anything"
+        }
+        _ => "restore it from a backup",
+    }
+}
+
+/// Opens a catalog that must be there: for writing if that can be had, else as it is on read-only media.
+pub fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
+    match open(path) {
+        Err(OpenError::Sqlite { source, .. }) if is_write_protected(&source) => open_frozen(path),
+        opened => opened,
+    }
+}
+
+/// Whether SQLite could not write what it needs beside the catalog, or the catalog itself.
+fn is_write_protected(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
+    matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly))
+}
+
+/// Opens a catalog that nobody can change meanwhile, without a file beside it.
+fn open_frozen(path: &Path) -> Result<Connection, OpenError> {
+    let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let log = PathBuf::from(format!("{}-wal", path.display()));
+    if log.metadata().is_ok_and(|log| log.len() > 0) {
+        // It holds changes that would have to be written into the catalog first.
+        return Err(OpenError::Unfinished(path.to_owned()));
+    }
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                uri.push(char::from(*byte));
+            }
+            byte => uri += &format!("%{byte:02X}"),
+        }
+    }
+    uri += "?immutable=1";
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(uri, flags).map_err(failed)?;
+    prepare(&connection).map_err(failed)?;
+    match version(&connection, path)? {
+        0 => Err(OpenError::Empty(path.to_owned())),
+        found if found < STEPS.len() => Err(OpenError::Unfinished(path.to_owned())),
+        _ => Ok(connection),
+    }
 }
 
 /// Opens the catalog for writing; creates it if it does not exist, upgrades it if it is older.
@@ -67,11 +142,18 @@ pub fn inspect(path: &Path) -> Result<(), OpenError> {
     let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
     // Not for reading only: such a connection leaves its helper files behind.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    prepare(&connection).map_err(failed)?;
-    match version(&connection, path)? {
-        0 => Err(OpenError::Empty(path.to_owned())),
-        _ => Ok(()),
+    let look = || {
+        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        prepare(&connection).map_err(failed)?;
+        version(&connection, path)
+    };
+    match look() {
+        Ok(0) => Err(OpenError::Empty(path.to_owned())),
+        Ok(_) => Ok(()),
+        Err(OpenError::Sqlite { source, .. }) if is_write_protected(&source) && path.exists() => {
+            open_frozen(path).map(drop)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -13,6 +13,7 @@ use sealift_protocol::{Digest, Hasher};
 use super::blobs::{in_directory, path_below};
 use super::gc::Collected;
 use super::objects::{self, Bytes, Extent, ObjectId};
+use super::schema::is_corruption;
 use crate::error::{Error, Result};
 
 /// Rows that are looked at together.
@@ -121,25 +122,74 @@ pub fn check(
     Ok(look.checked)
 }
 
+/// What SQLite finds wrong with the catalog's file; a `quick` look does not compare indexes with their tables.
+///
+/// # Errors
+/// Fails when the file cannot be read, which says nothing of its bytes.
+pub fn complaints(catalog: &Connection, quick: bool) -> Result<Vec<String>> {
+    let sql = if quick { "PRAGMA quick_check(20)" } else { "PRAGMA integrity_check(20)" };
+    let ask = || -> rusqlite::Result<Vec<String>> {
+        let mut statement = catalog.prepare(sql)?;
+        let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
+        lines.filter(|line| line.as_deref() != Ok("ok")).collect()
+    };
+    corruption_as_complaint(ask())
+}
+
+fn references(catalog: &Connection) -> Result<Vec<String>> {
+    let ask = || -> rusqlite::Result<Vec<String>> {
+        let mut statement = catalog.prepare("PRAGMA foreign_key_check")?;
+        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+        rows.take(20).map(|table| Ok(format!("a row of {} refers to what is not there", table?))).collect()
+    };
+    corruption_as_complaint(ask())
+}
+
+fn corruption_as_complaint(asked: rusqlite::Result<Vec<String>>) -> Result<Vec<String>> {
+    match asked {
+        Err(error) if is_corruption(&error) => Ok(vec![error.to_string()]),
+        asked => Ok(asked?),
+    }
+}
+
+/// Contents in the catalog whose bytes are others than were stored.
+pub fn damaged_rows(catalog: &Connection) -> Result<Vec<Digest>> {
+    let mut damaged = Vec::new();
+    each_row(catalog, |_, digest| {
+        damaged.push(digest);
+        Ok(())
+    })?;
+    Ok(damaged)
+}
+
+/// Reads the contents in the catalog, a few at a time, and calls `report` for those that are damaged.
+fn each_row(catalog: &Connection, mut report: impl FnMut(ObjectId, Digest) -> Result<()>) -> Result<()> {
+    let mut last = 0;
+    loop {
+        let mut statement = catalog.prepare_cached(
+            "SELECT objects.id, digest, data FROM contents JOIN objects ON objects.id = object
+             WHERE object > ?1 ORDER BY object LIMIT ?2",
+        )?;
+        let rows = statement.query_map(params![last, PAGE], |row| {
+            let digest = Digest::from_bytes(row.get(1)?);
+            let whole = Digest::of(row.get_ref(2)?.as_blob()?) == digest;
+            Ok((row.get(0)?, digest, whole))
+        })?;
+        let rows = rows.collect::<rusqlite::Result<Vec<(i64, Digest, bool)>>>()?;
+        let Some((end, ..)) = rows.last() else { return Ok(()) };
+        last = *end;
+        for (object, digest, _) in rows.into_iter().filter(|(.., whole)| !whole) {
+            report(ObjectId(object), digest)?;
+        }
+    }
+}
+
 impl Look<'_> {
     /// The catalog itself. Returns whether it can be relied on.
     fn catalog(&mut self) -> Result<bool> {
-        let sql = if self.quick { "PRAGMA quick_check(20)" } else { "PRAGMA integrity_check(20)" };
-        let mut complaints: Vec<String> = Vec::new();
-        let mut ask = || -> rusqlite::Result<()> {
-            let mut statement = self.connection.prepare(sql)?;
-            let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
-            complaints = lines.collect::<rusqlite::Result<_>>()?;
-            complaints.retain(|line| line != "ok");
-            let mut statement = self.connection.prepare("PRAGMA foreign_key_check")?;
-            let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-            for table in rows.take(20) {
-                complaints.push(format!("a row of {} refers to what is not there", table?));
-            }
-            Ok(())
-        };
-        if let Err(error) = ask() {
-            complaints.push(error.to_string());
+        let mut complaints = complaints(self.connection, self.quick)?;
+        if complaints.is_empty() {
+            complaints = references(self.connection)?;
         }
         let sound = complaints.is_empty();
         complaints.into_iter().try_for_each(|line| (self.report)(Finding::Catalog(line)))?;
@@ -171,24 +221,7 @@ impl Look<'_> {
         if self.quick {
             return Ok(());
         }
-        let mut last = 0;
-        loop {
-            let mut statement = self.connection.prepare_cached(
-                "SELECT objects.id, digest, data FROM contents JOIN objects ON objects.id = object
-                 WHERE object > ?1 ORDER BY object LIMIT ?2",
-            )?;
-            let rows = statement.query_map(params![last, PAGE], |row| {
-                let digest = Digest::from_bytes(row.get(1)?);
-                let whole = Digest::of(row.get_ref(2)?.as_blob()?) == digest;
-                Ok((row.get(0)?, digest, whole))
-            })?;
-            let rows = rows.collect::<rusqlite::Result<Vec<(i64, Digest, bool)>>>()?;
-            let Some((end, ..)) = rows.last() else { return Ok(()) };
-            last = *end;
-            for (object, digest, _) in rows.into_iter().filter(|(.., whole)| !whole) {
-                self.content(ObjectId(object), digest, Fault::Row)?;
-            }
-        }
+        each_row(self.connection, |object, digest| self.content(object, digest, Fault::Row))
     }
 
     /// Contents in files.

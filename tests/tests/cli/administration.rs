@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use insta::assert_snapshot;
 use sealift_certs::JoinToken;
-use sealift_tests::{Computer, Ended, Launcher};
+use sealift_tests::{Computer, Ended, Launcher, PATIENCE, within};
 use serde_json::Value;
 
 use crate::{SEALIFT, SEALIFTD};
@@ -110,6 +110,91 @@ async fn identities_and_revocation() {
     launcher.run("revoke", &[]).await.failed(2);
 }
 
+/// A lost laptop costs its owner no other machine.
+#[tokio::test]
+async fn machines_are_listed_and_revoked_one_by_one() {
+    let launcher = Launcher::new(SEALIFTD);
+    let server = launcher.start().await;
+    assert_eq!(launcher.run("identities", &["--certificates"]).await.ok(), "");
+    let laptop = Computer::joined(SEALIFT, &server, "alice").await;
+    let desktop = Computer::joined(SEALIFT, &server, "alice").await;
+    let bob = Computer::joined(SEALIFT, &server, "bob").await;
+    laptop.run(["renew"]).await.ok();
+    for computer in [&laptop, &desktop, &bob] {
+        computer.run(["ls"]).await.ok();
+    }
+    let json = launcher.run("identities", &["--certificates", "alice", "--json"]).await.ok();
+    let rows: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.len(), 3, "{json}");
+    assert!(rows.iter().all(|row| row["identity"] == "alice" && row["state"] == "active"), "{json}");
+    let node = rustix::system::uname().nodename().to_str().unwrap().to_owned();
+    assert!(rows.iter().all(|row| row["machine"] == node.as_str()), "{json}");
+    // By its first certificate, although it has renewed it since.
+    let first = rows[0]["certificate"].as_str().unwrap();
+    let used: Vec<_> = rows.iter().filter(|row| row["address"] == "127.0.0.1").collect();
+    assert!(!used.is_empty() && used.iter().all(|row| row["used"].is_i64()), "{json}");
+
+    let listed = launcher.run("identities", &["--certificates"]).await.ok();
+    let lines: Vec<_> = listed.lines().collect();
+    let head: Vec<_> = lines[0].split_whitespace().collect();
+    assert_eq!(head, ["CERTIFICATE", "IDENTITY", "MACHINE", "STATE", "ISSUED", "EXPIRES", "USED", "FROM"]);
+    assert!(lines.len() == 5 && lines[1].starts_with(&first[..12]) && lines[4].contains("bob"), "{listed}");
+
+    // A connection that is open ends, too.
+    let machine = server.enrol("alice").await;
+    let mut open = machine.connect().await;
+    let print = machine.fingerprint().to_string();
+    let revoked = launcher.run("revoke", &["--certificate", &print[..12]]).await.ok();
+    assert_eq!(revoked, "revoked a machine of alice (1 certificates)\n");
+    within(PATIENCE, "the end of the connection", open.last_words()).await;
+
+    let revoked = launcher.run("revoke", &["--certificate", &first[..8], "--json"]).await.ok();
+    let revoked: Value = serde_json::from_str(&revoked).unwrap();
+    assert_eq!((&revoked["identity"], &revoked["machine"]), (&"alice".into(), &node.as_str().into()));
+    assert_eq!(
+        revoked["certificates"].as_array().unwrap().len(),
+        2,
+        "with the one that renewed it: {revoked}"
+    );
+    laptop.run(["ls"]).await.exited(4);
+    desktop.run(["ls"]).await.ok();
+    bob.run(["ls"]).await.ok();
+    let left = launcher.run("identities", &["--certificates", "alice"]).await.ok();
+    assert_eq!(left.lines().count(), 2, "{left}");
+    let all = launcher.run("identities", &["--certificates", "--all", "alice"]).await.ok();
+    assert_eq!(all.matches(" revoked ").count(), 3, "{all}");
+
+    assert_snapshot!(launcher.run("revoke", &["--certificate", "0123456789ab"]).await.failed(3), @"sealiftd: there is no certificate 0123456789ab: `sealiftd identities --certificates` lists them");
+    assert_snapshot!(launcher.run("revoke", &["--certificate", "012"]).await.failed(2), @r#"sealiftd: "012" names no certificate: give at least 8 digits; `sealiftd identities --certificates` lists them"#);
+    launcher.run("revoke", &["alice", "--certificate", &first[..8]]).await.failed(2);
+}
+
+#[tokio::test]
+async fn open_invitations_are_listed_and_withdrawn() {
+    let launcher = Launcher::new(SEALIFTD);
+    let server = launcher.start().await;
+    assert_eq!(launcher.run("identities", &["--invitations"]).await.ok(), "");
+    let invited = launcher.run("invite", &["alice", "--json"]).await.ok();
+    let invited: Value = serde_json::from_str(&invited).unwrap();
+    let token = invited["token"].as_str().unwrap().to_owned();
+    let other = launcher.run("invite", &["bob"]).await.ok();
+    let json = launcher.run("identities", &["--invitations", "--json"]).await.ok();
+    let rows: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((rows.len(), &rows[0]["identity"]), (2, &"alice".into()), "{json}");
+    assert_eq!((&rows[0]["invitation"], &rows[0]["expires"]), (&invited["invitation"], &invited["expires"]));
+    let id = &rows[0]["invitation"].as_str().unwrap()[..12];
+    let listed = launcher.run("identities", &["--invitations"]).await.ok();
+    assert!(listed.lines().nth(1).unwrap().starts_with(id), "{listed}");
+    assert_eq!(launcher.run("revoke", &["--invitation", id]).await.ok(), "withdrew an invitation of alice\n");
+    Computer::new(SEALIFT).run(["join", &token]).await.refused(4);
+    Computer::new(SEALIFT).run(["join", other.trim()]).await.ok();
+    // One that was used is none that could be withdrawn.
+    let used = rows[1]["invitation"].as_str().unwrap();
+    launcher.run("revoke", &["--invitation", used]).await.failed(3);
+    assert_eq!(launcher.run("identities", &["--invitations"]).await.ok(), "");
+    drop(server);
+}
+
 #[tokio::test]
 async fn spaces_and_grants() {
     let launcher = Launcher::new(SEALIFTD);
@@ -134,6 +219,15 @@ async fn spaces_and_grants() {
         everyone: read
         alice: read,create
     "#);
+    let json = launcher.run("space", &["list", "--json"]).await.ok();
+    let rows: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        rows[0],
+        serde_json::json!({ "space": "alice", "owner": "alice", "grants": [
+        { "identity": "bob", "rights": ["read", "create", "replace", "delete"] } ] })
+    );
+    assert_eq!(rows[2]["grants"][0], serde_json::json!({ "identity": null, "rights": ["read"] }));
+    assert!(rows[2]["owner"].is_null());
     assert_snapshot!(launcher.run("grant", &["photos", "everyone", "none"]).await.ok(), @r#"everyone may now do in /photos: nothing"#);
     bob.run(["get", "/photos/a", "-"]).await.exited(4);
 
@@ -169,7 +263,7 @@ async fn what_is_no_data_directory_is_refused() {
     for verb in ["invite", "identities", "revoke"] {
         let arguments: &[&str] = if verb == "identities" { &[] } else { &["alice"] };
         let missing = launcher.run(verb, arguments).await.failed(2);
-        assert!(missing.contains("run `sealiftd init --data DIR` first"), "{missing}");
+        assert!(missing.contains("name your server's with --data DIR"), "{missing}");
     }
     assert!(!launcher.data().exists());
     fs::create_dir(launcher.data()).unwrap();
@@ -192,7 +286,9 @@ async fn what_is_no_command_line_is_a_usage_error() {
         ("serve", &["--listen", "nowhere"]),
         ("serve", &["--log", "loud"]),
         ("grant", &["photos"]),
-        ("identities", &["alice"]),
+        ("identities", &["Alice"]),
+        ("identities", &["--certificates", "--invitations"]),
+        ("revoke", &["--certificate", "01234567", "--invitation", "01234567"]),
     ] {
         let said = launcher.run(verb, arguments).await.failed(2);
         assert!(said.contains("--help"), "{verb}: {said}");
@@ -269,6 +365,17 @@ async fn variables_come_before_the_file_and_flags_before_them() {
     let with = launcher.clone().variable("SEALIFTD_ADDRESSES", "one.variable, other.variable:9");
     assert_eq!(addresses(invite(with.clone(), &[]).await), ["one.variable:7", "other.variable:9"]);
     assert_eq!(addresses(invite(with, &["--address", "a.flag"]).await), ["a.flag:7"]);
+    // What the running server was told counts more than the file, which may have another server's settings.
+    let server = launcher.clone().flag("--address").flag("told.example.org").start().await;
+    let told = launcher.run("invite", &["alice"]).await.ok();
+    assert_eq!(addresses(told), [format!("told.example.org:{}", server.address.port())]);
+    let with = launcher.clone().variable("SEALIFTD_ADDRESSES", "one.variable:9");
+    assert_eq!(addresses(with.run("invite", &["alice"]).await.ok()), ["one.variable:9"]);
+    drop(server);
+    let launcher = Launcher::new(SEALIFTD);
+    let file = launcher.configuration();
+    fs::write(&file, "addresses = ['from.the.file']\nlisten = '127.0.0.1:7'\n").unwrap();
+    let path = file.display().to_string();
     let named = launcher.clone().variable("SEALIFTD_CONFIG", &path);
     assert_eq!(addresses(named.run("invite", &["alice"]).await.ok()), ["from.the.file:7"]);
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use sealift_certs::{Issued, Validity};
 use sealift_server::clock::{nanoseconds, now};
+use sealift_server::store::certificates::{self, NewCertificate, Origin};
 use sealift_server::store::identities;
 use sealift_tests::{Computer, Site};
 
@@ -22,8 +23,17 @@ pub(crate) fn install(site: &Site, computer: &Computer, name: &str, validity: Va
 pub(crate) fn register(site: &Site, issued: &Issued, name: &str) {
     site.administer(|catalog| {
         let identity = identities::ensure(catalog, &name.parse().unwrap(), now()).unwrap();
-        let expires = nanoseconds(issued.validity.not_after);
-        identities::add_certificate(catalog, identity, &issued.fingerprint, now(), expires).unwrap();
+        certificates::add(
+            catalog,
+            identity,
+            NewCertificate {
+                fingerprint: &issued.fingerprint,
+                issued_at: now(),
+                expires_at: nanoseconds(issued.validity.not_after),
+                origin: Origin::Token(None),
+            },
+        )
+        .unwrap();
     });
 }
 

@@ -20,19 +20,20 @@ async fn of_the_program() {
     Usage: sealift [OPTIONS] <COMMAND>
 
     Commands:
-      join    Join a server with a token from its administrator
-      put     Store files and directories on the server [alias: upload]
-      get     Fetch files and directories from the server [alias: download]
-      sync    Make a directory equal to another one, on the server or here
-      ls      List a directory [alias: list]
-      info    Show what the server knows about paths [alias: stat]
-      rm      Delete files and directories on the server [alias: delete]
-      mv      Move or rename a file or a directory on the server
-      cp      Copy a file or a directory on the server
-      log     Show the transfer log, newest first
-      whoami  Show who you are on the server, and what you may do there
-      renew   Renew this computer's certificate now
-      help    Print this message or the help of the given subcommand(s)
+      join     Join a server with a token from its administrator
+      put      Store files and directories on the server [alias: upload]
+      get      Fetch files and directories from the server [alias: download]
+      sync     Make a directory equal to another one, on the server or here
+      ls       List a directory [alias: list]
+      info     Show what the server knows about paths [alias: stat]
+      rm       Delete files and directories on the server [alias: delete]
+      mv       Move or rename a file or a directory on the server
+      cp       Copy a file or a directory on the server
+      log      Show the transfer log, newest first
+      whoami   Show who you are on the server, and what you may do there
+      renew    Renew this computer's certificate now
+      profile  List, select, rename and remove the saved profiles
+      help     Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help

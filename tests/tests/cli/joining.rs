@@ -9,6 +9,7 @@ use sealift_certs::JoinToken;
 use sealift_tests::{Computer, World};
 use tokio::net::TcpListener;
 
+use crate::credentials::{expired, install};
 use crate::redaction::redacted;
 use crate::{SEALIFT, alice};
 
@@ -139,12 +140,13 @@ async fn a_token_is_good_for_the_server_that_it_names() {
 async fn a_token_is_not_spent_by_a_join_that_cannot_succeed() {
     let _redacted = redacted();
     let (world, alice) = alice().await;
-    let token = world.invite("alice");
-    assert_snapshot!(alice.run(["join", &token.to_string()]).await.shown(), @r#"
+    let other = World::start().await;
+    assert_snapshot!(alice.run(["join", &other.invite("alice").to_string()]).await.shown(), @r#"
     sealift: the profile default exists already: choose another name, or remove [HOME]/configuration/profiles/default
-      hint: --profile NAME chooses a name; the token is not used yet
+      hint: it is of another server, and the token is not used yet: `sealift join TOKEN --profile NAME` saves it beside, `sealift profile remove default` removes the old one
     exit 1
     "#);
+    let token = world.invite("alice");
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
     let away =
         alice.run(["join", &token.to_string(), "--profile", "x", "--server", &closed]).await.refused(7);
@@ -155,6 +157,93 @@ async fn a_token_is_not_spent_by_a_join_that_cannot_succeed() {
     let nowhere = computer.run(["join", &token.to_string()]).await;
     assert!(matches!(nowhere.code, Some(1 | 2)) && nowhere.stderr.contains("configuration"), "{nowhere:?}");
     alice.run(["join", &token.to_string(), "--profile", "x"]).await.ok();
+}
+
+/// Whatever made the server or the client say "join again", joining again is all that it takes.
+#[tokio::test]
+async fn joining_again_replaces_the_identity_in_its_place() {
+    let (world, alice) = alice().await;
+    alice.write("a", "a");
+    alice.run(["put", "a"]).await.ok();
+    let profile = alice.profile("default");
+    let spoil = |file: &str| fs::write(profile.join(file), "rubbish").unwrap();
+    let spoilers: [(&str, &dyn Fn()); 5] = [
+        ("revoked", &|| assert!(world.revoke("alice") > 0)),
+        ("expired", &|| drop(install(&world, &alice, "alice", expired()))),
+        ("damaged", &|| spoil("profile.toml")),
+        ("without a key", &|| spoil("identity.pem")),
+        ("without all", &|| ["profile.toml", "identity.pem", "authority.pem"].into_iter().for_each(spoil)),
+    ];
+    for (name, spoil) in spoilers {
+        spoil();
+        assert_ne!(alice.run(["ls"]).await.code, Some(0), "{name}");
+        alice.run(["join", &world.invite("alice").to_string()]).await.ok();
+        assert_eq!(alice.run(["ls"]).await.ok().stdout, b"a\n", "{name}");
+        assert_eq!(
+            fs::read_dir(profile.parent().unwrap()).unwrap().count(),
+            1,
+            "{name}: nothing is left over"
+        );
+    }
+    // A token for somebody else replaces nobody.
+    let joined = alice.run(["--json", "join", &world.invite("bob").to_string()]).await.ok().object("joined");
+    assert_eq!((&joined["profile"], &joined["identity"]), (&"bob".into(), &"bob".into()));
+    for (profile, identity) in [("default", "alice"), ("bob", "bob")] {
+        let account = alice.run(["--json", "--profile", profile, "whoami"]).await.ok().object("account");
+        assert_eq!(account["identity"], identity);
+    }
+}
+
+#[tokio::test]
+async fn advice_names_the_profile_that_it_is_about() {
+    let (world, other) = (World::start().await, World::start().await);
+    let computer = Computer::new(SEALIFT);
+    let token = world.invite("alice").to_string();
+    let said = computer.run(["join", &token]).await.ok().stderr;
+    assert!(said.contains("try it: sealift put FILE, then sealift ls -l\n"), "{said}");
+    let token = other.invite("alice").to_string();
+    let said = computer.run(["join", &token, "--profile", "work"]).await.ok().stderr;
+    assert!(
+        said.contains("try it: sealift put FILE --profile work, then sealift ls -l --profile work\n"),
+        "{said}"
+    );
+    other.revoke("alice");
+    let refused = computer.run(["--profile", "work", "ls"]).await.refused(4);
+    assert!(refused.stderr.contains("`sealift join TOKEN --profile work`"), "{refused:?}");
+    world.revoke("alice");
+    let refused = computer.run(["ls"]).await.refused(4);
+    assert!(!refused.stderr.contains("--profile"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn profiles_are_listed_selected_renamed_and_removed() {
+    let (world, other) = (World::start().await, World::start().await);
+    let computer = Computer::new(SEALIFT);
+    assert_eq!(computer.run(["profile", "list"]).await.ok().stdout, b"");
+    computer.run(["join", &world.invite("alice").to_string()]).await.ok();
+    computer.run(["join", &other.invite("bob").to_string(), "--profile", "work"]).await.ok();
+    let identity =
+        async || computer.run(["--json", "whoami"]).await.ok().object("account")["identity"].clone();
+    let listed = String::from_utf8(computer.run(["profile", "list"]).await.ok().stdout).unwrap();
+    let lines: Vec<_> = listed.lines().collect();
+    assert!(lines.len() == 2 && lines[0].starts_with("* default  alice at 127.0.0.1:"), "{listed}");
+    assert!(lines[1].starts_with("  work     bob at ") && lines[1].contains(", expires "), "{listed}");
+
+    computer.run(["profile", "use", "work"]).await.ok();
+    assert_eq!(identity().await, "bob");
+    let rows = computer.run(["--json", "profile", "list"]).await.ok().objects();
+    let selected: Vec<_> = rows.iter().map(|row| row["selected"].clone()).collect();
+    assert_eq!(selected, [false, true]);
+    computer.run(["profile", "use", "nobody"]).await.refused(1);
+    assert_eq!(identity().await, "bob");
+    // What is selected stays selected under its new name, and is not when it is gone.
+    computer.run(["profile", "rename", "work", "office"]).await.ok();
+    assert_eq!(identity().await, "bob");
+    computer.run(["profile", "rename", "office", "default"]).await.refused(1);
+    computer.run(["profile", "remove", "office"]).await.ok();
+    assert_eq!(identity().await, "alice");
+    computer.run(["profile", "remove", "office"]).await.refused(1);
+    assert!(!computer.profile("office").exists());
 }
 
 #[tokio::test]

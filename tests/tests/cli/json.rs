@@ -201,7 +201,7 @@ async fn errors() {
     "#);
     assert_snapshot!(both(&Computer::new(SEALIFT).run(["--json", "ls"]).await), @r#"
     --
-    {"code":"profile","exit":1,"hint":"run `sealift join TOKEN`; `sealiftd invite NAME` prints a token on the server","message":"this computer has not joined a server yet","type":"error"}
+    {"code":"profile","exit":1,"hint":"run `sealift join TOKEN`; `sealiftd invite NAME` prints a token on the server","message":"this computer has not joined a server yet: there is no profile in [HOME]/configuration/profiles","type":"error"}
     --
     exit 1
     "#);

@@ -44,7 +44,7 @@ async fn on_demand() {
 }
 
 #[tokio::test]
-async fn by_itself_after_any_successful_command() {
+async fn by_itself_after_any_command_that_reached_the_server() {
     let (world, alice) = alice().await;
     alice.write("small", "x");
     alice.write("large", vec![1; 100_000]);
@@ -73,7 +73,7 @@ async fn by_itself_after_any_successful_command() {
 }
 
 #[tokio::test]
-async fn not_before_the_last_third_and_not_after_a_failure() {
+async fn not_before_the_last_third_and_not_without_the_server() {
     let (world, alice) = alice().await;
     let unchanged = async |line: &[&str], code| {
         let old = identity_file(&alice);
@@ -86,8 +86,71 @@ async fn not_before_the_last_third_and_not_after_a_failure() {
     unchanged(&["ls"], 0).await;
     let issued = install(&world, &alice, "alice", days(61, 29));
     register(&world, &issued, "alice");
-    unchanged(&["ls", "missing"], 3).await;
     unchanged(&["--server", "127.0.0.1:1", "ls"], 7).await;
+}
+
+/// A run that fails every night must not let its certificate expire.
+#[tokio::test]
+async fn also_when_the_command_failed() {
+    let (world, alice) = alice().await;
+    for name in ["one", "two", "three"] {
+        alice.write(name, name);
+    }
+    alice.run(["put", "one", "two", "three", "kept/"]).await.ok();
+    std::fs::create_dir(alice.desk().join("empty")).unwrap();
+    for line in [
+        &["ls", "missing"][..],
+        // The guard withholds the deletions.
+        &["sync", "--delete", "empty", ":kept"],
+        &["get", "kept/one", "missing", "./"],
+    ] {
+        let issued = install(&world, &alice, "alice", days(61, 29));
+        register(&world, &issued, "alice");
+        let old = identity_file(&alice);
+        let ran = alice.run(line).await;
+        assert_ne!(ran.code, Some(0), "{line:?} is to fail: {ran:?}");
+        assert_ne!(identity_file(&alice), old, "{line:?}: {ran:?}");
+    }
+}
+
+/// Each certificate that cannot be saved would be one that somebody has to revoke.
+#[tokio::test]
+async fn a_profile_that_cannot_be_written_asks_for_none() {
+    let (world, alice) = alice().await;
+    let issued = install(&world, &alice, "alice", days(61, 29));
+    register(&world, &issued, "alice");
+    let before = world.store().count("certificates");
+    let Some(_read_only) = ReadOnly::make(alice.profile("default")) else { return };
+    for _ in 0..3 {
+        let ran = alice.run(["ls"]).await.ok();
+        assert!(ran.stderr.contains("a new certificate could not be saved in"), "{ran:?}");
+    }
+    alice.run(["renew"]).await.refused(1);
+    assert_eq!(world.store().count("certificates"), before);
+}
+
+/// A directory that nobody can write to, not even root, until this is dropped.
+struct ReadOnly(std::path::PathBuf);
+
+impl ReadOnly {
+    /// `None` where root cannot forbid itself to write.
+    fn make(directory: std::path::PathBuf) -> Option<Self> {
+        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o500)).unwrap();
+        let made = Self(directory);
+        (!rustix::process::geteuid().is_root() || made.mark("+i")).then_some(made)
+    }
+
+    fn mark(&self, flag: &str) -> bool {
+        let chattr = std::process::Command::new("chattr").arg(flag).arg(&self.0).output();
+        chattr.is_ok_and(|done| done.status.success())
+    }
+}
+
+impl Drop for ReadOnly {
+    fn drop(&mut self) {
+        self.mark("-i");
+        let _ = std::fs::set_permissions(&self.0, std::fs::Permissions::from_mode(0o700));
+    }
 }
 
 /// A profile behind a link, as people have it who keep their configuration elsewhere.

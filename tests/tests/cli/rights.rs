@@ -14,11 +14,11 @@ async fn nobody_enters_anothers_space() {
     alice.write("a", "a");
     alice.write("large", Pattern::new(1, 100 * KIB).whole());
     assert_snapshot!(alice.run(["get", "/bob/secret"]).await.shown(), @r#"
-    sealift: /bob/secret: you have no right to read in the space /bob, or there is no such space: `sealift whoami` shows where you have rights, its owner can grant more
+    sealift: /bob/secret: you have no right to read in the space /bob, or there is no such space: `sealift whoami` shows where you have rights, the server's administrator can grant more
     exit 4
     "#);
     assert_snapshot!(alice.run(["put", "a", "/bob/"]).await.shown(), @r#"
-    sealift: /bob/a: you have no right to create or replace in the space /bob, or there is no such space: `sealift whoami` shows where you have rights, its owner can grant more
+    sealift: /bob/a: you have no right to create or replace in the space /bob, or there is no such space: `sealift whoami` shows where you have rights, the server's administrator can grant more
     exit 4
     "#);
     assert_snapshot!(alice.run(["put", "large", "/bob/"]).await.shown(), @r#"
@@ -56,7 +56,7 @@ async fn what_is_granted_can_be_done_and_nothing_else() {
     assert_eq!(alice.run(["get", "/team/a", "-"]).await.ok().text(), "team's");
     assert_eq!(alice.run(["ls", "/team"]).await.ok().text(), "a\n");
     assert_snapshot!(alice.run(["put", "x", "/team/"]).await.shown(), @r#"
-    sealift: /team/x: you have no right to create or replace in the space /team, or there is no such space: `sealift whoami` shows where you have rights, its owner can grant more
+    sealift: /team/x: you have no right to create or replace in the space /team, or there is no such space: `sealift whoami` shows where you have rights, the server's administrator can grant more
     exit 4
     "#);
     alice.run(["cp", "/team/a", "mine"]).await.ok();

@@ -31,10 +31,11 @@ fn identity(ran: Ran) -> String {
 
 #[tokio::test]
 async fn without_a_profile_nothing_can_be_done() {
+    let _redacted = redacted();
     let computer = Computer::new(SEALIFT);
     computer.write("a", "a");
     assert_snapshot!(computer.run(["ls"]).await.shown(), @r#"
-    sealift: this computer has not joined a server yet
+    sealift: this computer has not joined a server yet: there is no profile in [HOME]/configuration/profiles
       hint: run `sealift join TOKEN`; `sealiftd invite NAME` prints a token on the server
     exit 1
     "#);
@@ -62,7 +63,7 @@ async fn of_several_profiles_one_is_chosen() {
     let (world, computer) = two_profiles().await;
     assert_snapshot!(computer.run(["ls"]).await.shown(), @r#"
     sealift: there are several profiles: home, work
-      hint: choose one with --profile NAME, SEALIFT_PROFILE, or `profile = "NAME"` in config.toml
+      hint: choose one with --profile NAME or SEALIFT_PROFILE, or for good with `sealift profile use NAME`
     exit 2
     "#);
     assert_eq!(identity(computer.run(["--json", "whoami", "--profile", "home"]).await), "home");

@@ -12,6 +12,7 @@ use sealift_certs::{
 use sealift_protocol::ErrorCode;
 use sealift_protocol::message::encode;
 use sealift_server::clock::{nanoseconds, now};
+use sealift_server::store::certificates::{self, NewCertificate, Origin};
 use sealift_server::store::identities;
 use sealift_tests::client::hello;
 use sealift_tests::{Machine, PATIENCE, Refusal, Site, World, within};
@@ -68,8 +69,17 @@ fn issue(site: &Site, machine: &Machine, validity: Validity) -> Machine {
 fn register(site: &Site, machine: &Machine, name: &str, expires: SystemTime) {
     site.administer(|catalog| {
         let identity = identities::ensure(catalog, &name.parse().unwrap(), now()).unwrap();
-        let print = machine.fingerprint();
-        identities::add_certificate(catalog, identity, &print, now(), nanoseconds(expires)).unwrap();
+        certificates::add(
+            catalog,
+            identity,
+            NewCertificate {
+                fingerprint: &machine.fingerprint(),
+                issued_at: now(),
+                expires_at: nanoseconds(expires),
+                origin: Origin::Token(None),
+            },
+        )
+        .unwrap();
     });
 }
 

@@ -157,7 +157,7 @@ async fn a_machine_that_joins_can_do_nothing_else() {
     // Not even after joining.
     let mut client = dial(&token).await.unwrap();
     let csr = new_key_and_request().unwrap().csr_pem;
-    client.writer.push(&JoinRequest { secret: token.secret.to_text(), csr }).unwrap();
+    client.writer.push(&JoinRequest { secret: token.secret.to_text(), csr, machine: None }).unwrap();
     client.push_json(&json!({"type": "whoami"}));
     assert!(matches!(answer(&mut client).await, Ok(JoinReply::Joined(_))));
     assert!(client.try_reply().await.ok().flatten().is_none(), "the conversation is over");

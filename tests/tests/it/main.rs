@@ -5,6 +5,7 @@
 
 mod admission;
 mod announced;
+mod audit;
 mod crash;
 mod crowd;
 mod damage;
@@ -22,6 +23,7 @@ mod pipeline;
 mod program;
 mod refusal;
 mod reload;
+mod restore;
 mod resume;
 mod revocation;
 mod round_trip;

@@ -229,7 +229,7 @@ async fn a_backup_is_a_server_with_everything_and_only_what_is_new_is_added() {
     let count = server.store().blobs().len();
     assert!(count > 1);
     assert!(
-        said.contains(&format!(": {count} files linked, 0 copied (0 bytes), 0 were there, 0 rem")),
+        said.contains(&format!(": {count} files copied (")) && said.ends_with("), 0 were there, 0 removed\n"),
         "{said}"
     );
     let mode = |name: &str| copy.join(name).metadata().unwrap().permissions().mode() & 0o777;
@@ -250,14 +250,13 @@ async fn a_backup_is_a_server_with_everything_and_only_what_is_new_is_added() {
     let said = launcher.run("backup", &[&destination]).await.ok();
     let rest = count - 2;
     assert!(
-        said.contains(&format!(": 2 files linked, 0 copied (0 bytes), {rest} were there, 1 rem")),
+        said.contains(": 2 files copied (")
+            && said
+                .contains(&format!("), {rest} were there, 1 removed; 1 damaged in the backup and replaced")),
         "{said}"
     );
     let said = launcher.run("backup", &[&destination]).await.ok();
-    assert!(
-        said.contains(&format!(": 0 files linked, 0 copied (0 bytes), {count} were there, 0 rem")),
-        "{said}"
-    );
+    assert!(said.contains(&format!(": 0 files copied (0 bytes), {count} were there, 0 removed\n")), "{said}");
     server.kill();
 
     let restored = launcher.clone().on(&copy);
@@ -309,26 +308,173 @@ async fn backups_go_nowhere_else() {
     assert_eq!(fs::read_dir(&strange).unwrap().count(), 1);
 }
 
-/// On another file system contents are copied, byte for byte.
+/// Everything below a directory that a change could show in: bytes, modes, owners, and the times of changes.
+fn everything(root: &Path) -> BTreeMap<String, (Vec<u8>, u32, u32, i64, i64)> {
+    let mut found = BTreeMap::new();
+    let mut next = vec![root.to_owned()];
+    while let Some(path) = next.pop() {
+        let facts = path.symlink_metadata().unwrap();
+        let mut bytes = Vec::new();
+        if facts.is_dir() {
+            next.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            bytes = fs::read(&path).unwrap();
+        }
+        let facts = (bytes, facts.mode(), facts.uid(), facts.ctime(), facts.ctime_nsec());
+        found.insert(path.display().to_string(), facts);
+    }
+    found
+}
+
+/// As the manual has it: a drill on the backup, after which the backup is still one.
 #[tokio::test]
-async fn where_nothing_can_be_linked_it_is_copied() {
+async fn a_drill_reads_the_backup_and_changes_nothing_in_it() {
+    let launcher = Launcher::new(SEALIFTD);
+    let (server, alice, files) = filled(&launcher).await;
+    let token = server.invite("bob");
+    // Garbage, and a part of an upload: what a server would collect.
+    let mut client = alice.connect().await;
+    client.put_stream("gone", &Pattern::new(9, 400_000).whole()).await.unwrap();
+    let copy = launcher.folder().join("copy");
+    let destination = copy.display().to_string();
+    launcher.run("backup", &[&destination]).await.ok();
+    fs::create_dir_all(copy.join("blobs/ff")).unwrap();
+    let orphan = copy.join(format!("blobs/ff/{}", "f".repeat(64)));
+    fs::write(orphan, "belongs to nothing").unwrap();
+    let before = everything(&copy);
+
+    for variable in ["flag", "variable"] {
+        let drill = launcher.clone().on(&copy);
+        let mut drill = match variable {
+            "flag" => drill.flag("--read-only").start().await,
+            _ => drill.variable("SEALIFTD_READ_ONLY", "true").start().await,
+        };
+        let mut client = alice.at(drill.address).connect().await;
+        all_arrive(&mut client, &files).await;
+        let refused = |reply: Result<_, sealift_protocol::WireError>| {
+            let error = reply.expect_err("nothing is to be changed");
+            assert!(error.message.contains("this server only reads"), "{error:?}");
+        };
+        refused(client.put_stream("new", &[1; 300_000]).await.map(drop));
+        refused(client.put_inline("new", b"small").await.map(drop));
+        refused(client.remove("docs/large").await.map(drop));
+        refused(client.cp("docs/large", "docs/other").await.map(drop));
+        refused(client.mv("docs/large", "docs/other").await.map(drop));
+        let mut elsewhere = token.clone();
+        elsewhere.addresses = vec![drill.address.to_string()].try_into().unwrap();
+        let stranger = sealift_tests::joining::join(&elsewhere).await;
+        assert!(stranger.is_err(), "{stranger:?}");
+        // Neither a server nor a backup comes in between.
+        let second = launcher.run("backup", &[&destination]).await;
+        assert!(second.code == Some(2) && second.stderr.contains("another sealiftd uses"), "{second:?}");
+        all_arrive(&mut client, &files).await;
+        drill.terminate();
+        assert_eq!(drill.exit_code().await, Some(0));
+    }
+    assert!(everything(&copy) == before);
+    // The backup goes on.
+    launcher.run("backup", &[&destination]).await.ok();
+    server.kill();
+}
+
+/// A directory that is mounted once more, for reading only, until this is dropped.
+struct ReadOnlyMount(std::path::PathBuf);
+
+impl ReadOnlyMount {
+    /// `None` where this process may not mount.
+    fn of(directory: &Path, place: &Path) -> Option<Self> {
+        fs::create_dir(place).unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-o", "bind,ro"]).args([directory, place]);
+        let mounted = mount.output().is_ok_and(|done| done.status.success());
+        mounted.then(|| Self(place.to_owned()))
+    }
+}
+
+impl Drop for ReadOnlyMount {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.0).output();
+    }
+}
+
+/// Only root can run this.
+#[tokio::test]
+async fn backups_on_read_only_media_are_checked_tried_and_copied() {
+    let launcher = Launcher::new(SEALIFTD);
+    let (server, alice, files) = filled(&launcher).await;
+    let copy = launcher.folder().join("copy");
+    launcher.run("backup", &[&copy.display().to_string()]).await.ok();
+    server.kill();
+    let place = launcher.folder().join("medium");
+    let Some(medium) = ReadOnlyMount::of(&copy, &place) else { return };
+    let there = launcher.clone().on(&place);
+    let said = there.run("check", &[]).await.ok();
+    assert!(said.starts_with("42 files; 42 of 42 contents"), "{said}");
+    assert!(there.run("identities", &[]).await.ok().contains("alice"));
+    assert!(there.run("space", &["list"]).await.ok().contains("/alice"));
+    let second = launcher.folder().join("second").display().to_string();
+    there.run("backup", &[&second]).await.ok();
+    launcher.clone().on(Path::new(&second)).run("check", &[]).await.ok();
+    let mut drill = there.clone().flag("--read-only").start().await;
+    all_arrive(&mut alice.at(drill.address).connect().await, &files).await;
+    drill.terminate();
+    drill.exit_code().await;
+    // What has to write says what is the matter.
+    for (verb, arguments) in [("invite", &["bob", "--address", "h:1"][..]), ("serve", &[]), ("gc", &[])] {
+        let refused = there.run(verb, arguments).await;
+        assert!(!refused.stderr.contains("restore"), "{verb}: {refused:?}");
+        assert!(
+            refused.code != Some(0) && refused.stderr.to_lowercase().contains("read-only"),
+            "{verb}: {refused:?}"
+        );
+    }
+    drop(medium);
+}
+
+/// What an unfinished backup is called, where somebody takes it for a server's directory.
+#[tokio::test]
+async fn an_unfinished_backup_is_named_as_such() {
+    let launcher = Launcher::new(SEALIFTD);
+    let copy = launcher.folder().join("copy");
+    let destination = copy.display().to_string();
+    launcher.run("backup", &[&destination]).await.ok();
+    fs::remove_file(copy.join("pki/ca.pem")).unwrap();
+    for verb in ["serve", "check", "init"] {
+        let refused = launcher.clone().on(&copy).run(verb, &[]).await;
+        assert_eq!(refused.code, Some(2), "{verb}: {refused:?}");
+        assert!(
+            refused.stderr.contains("is an unfinished backup: run `sealiftd backup"),
+            "{verb}: {refused:?}"
+        );
+    }
+    launcher.run("backup", &[&destination]).await.ok();
+    launcher.clone().on(&copy).run("check", &[]).await.ok();
+}
+
+#[tokio::test]
+async fn damage_is_repaired_in_the_backup_and_reported_from_the_server() {
     let launcher = Launcher::new(SEALIFTD);
     let (server, _, files) = filled(&launcher).await;
-    let Ok(elsewhere) = tempfile::Builder::new().prefix("sealift-backup-").tempdir_in("/dev/shm") else {
-        return;
-    };
-    if elsewhere.path().metadata().unwrap().dev() == launcher.data().metadata().unwrap().dev() {
-        return;
-    }
-    let copy = elsewhere.path().join("copy");
-    let said = launcher.run("backup", &[&copy.display().to_string()]).await.ok();
-    let count = server.store().blobs().len();
-    assert!(said.contains(&format!(": 0 files linked, {count} copied")), "{said}");
-    let large = Digest::of(&files["docs/large"]).to_string();
-    let copied = copy.join("blobs").join(&large[..2]).join(&large);
-    assert!(fs::read(copied).unwrap() == files["docs/large"]);
+    let copy = launcher.folder().join("copy");
+    let destination = copy.display().to_string();
+    launcher.run("backup", &[&destination]).await.ok();
+    let large = Digest::of(&files["docs/large"]);
+    let copied = copy.join("blobs").join(&large.to_string()[..2]).join(large.to_string());
+    flip(&copied, 1000);
+    let said = launcher.run("backup", &[&destination]).await.ok();
+    assert!(said.contains("1 damaged in the backup and replaced"), "{said}");
     launcher.clone().on(&copy).run("check", &[]).await.ok();
-    assert_eq!(fs::read_dir(copy.join("incoming")).unwrap().count(), 0);
+    let said = launcher.run("backup", &[&destination, "--verify", "--json"]).await.ok();
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((json["verified"].as_u64(), json["repaired"].as_u64()), (json["kept"].as_u64(), Some(0)));
+
+    let other = launcher.folder().join("other").display().to_string();
+    flip(&server.store().blob(&large), 5);
+    let damaged = launcher.run("backup", &[&other]).await;
+    assert_eq!(damaged.code, Some(5), "{damaged:?}");
+    assert!(damaged.stderr.contains("1 files or contents are damaged in"), "{damaged:?}");
+    let checked = launcher.clone().on(Path::new(&other)).run("check", &[]).await;
+    assert_eq!(checked.code, Some(5), "{checked:?}");
 }
 
 #[tokio::test]
@@ -403,6 +549,65 @@ async fn backups_under_load_are_whole_and_have_what_was_acknowledged_before() {
     server.store().settled().await;
 }
 
+/// Only root can run this: whatever root does beside a server of another user, that server can use what is left.
+#[tokio::test]
+async fn what_root_makes_belongs_to_the_owner_of_the_data() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let launcher = Launcher::new(SEALIFTD);
+    let (mut server, ..) = filled(&launcher).await;
+    server.terminate();
+    server.exit_code().await;
+    for name in ["lock", "gc.lock", "control.sock"] {
+        let _ = fs::remove_file(launcher.data().join(name));
+    }
+    for path in below(&launcher.data()) {
+        chown(path, Some(65534), Some(65534)).unwrap();
+    }
+    let orphan = launcher.data().join(format!("blobs/{}/{}", "ab", "ab".repeat(32)));
+    fs::create_dir_all(orphan.parent().unwrap()).unwrap();
+    fs::write(&orphan, "belongs to nothing").unwrap();
+    for path in [orphan.parent().unwrap(), &orphan] {
+        chown(path, Some(65534), Some(65534)).unwrap();
+    }
+    let copy = launcher.folder().join("copy").display().to_string();
+    for (verb, arguments) in [
+        ("invite", &["bob", "--address", "h:1"][..]),
+        ("identities", &[]),
+        ("identities", &["--certificates"]),
+        ("space", &["add", "team"]),
+        ("space", &["list"]),
+        ("grant", &["team", "alice", "read"]),
+        ("check", &[]),
+        ("backup", &[&copy]),
+        ("gc", &[]),
+        ("revoke", &["alice"]),
+        ("config", &["show"]),
+    ] {
+        let done = launcher.run(verb, arguments).await;
+        assert_eq!(done.code, Some(0), "{verb}: {done:?}");
+        for path in below(&launcher.data()) {
+            let owner = path.symlink_metadata().unwrap().uid();
+            assert_eq!(owner, 65534, "{verb} left {}", path.display());
+        }
+    }
+    assert!(!orphan.exists(), "the collection did its work");
+}
+
+/// All that is in a directory, and the directory.
+fn below(root: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = vec![root.to_owned()];
+    let mut next = 0;
+    while next < found.len() {
+        if let Ok(entries) = fs::read_dir(&found[next]) {
+            found.extend(entries.map(|entry| entry.unwrap().path()));
+        }
+        next += 1;
+    }
+    found
+}
+
 /// Only root can run this: what root backs up belongs to whom the data belongs, so that their server can use it.
 #[tokio::test]
 async fn a_backup_by_root_belongs_to_the_owner_of_the_data() {
@@ -412,17 +617,6 @@ async fn a_backup_by_root_belongs_to_the_owner_of_the_data() {
     let launcher = Launcher::new(SEALIFTD);
     let (server, ..) = filled(&launcher).await;
     server.kill();
-    let below = |root: &Path| {
-        let mut found = vec![root.to_owned()];
-        let mut next = 0;
-        while next < found.len() {
-            if let Ok(entries) = fs::read_dir(&found[next]) {
-                found.extend(entries.map(|entry| entry.unwrap().path()));
-            }
-            next += 1;
-        }
-        found
-    };
     for path in below(&launcher.data()) {
         chown(path, Some(65534), Some(65534)).unwrap();
     }

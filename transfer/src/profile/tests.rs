@@ -75,12 +75,17 @@ fn a_renewal_replaces_certificate_and_key_together_or_nothing() {
     let mut profile = profiles.reserve(&name).unwrap().save(&enrolment).unwrap();
 
     let (certificate, key) = issue(&authority, &enrolment.identity);
-    assert!(profile.replace_identity(&certificate, &enrolment.key_pem).is_err(), "not a pair");
-    assert!(profile.replace_identity("rubbish", &key).is_err());
+    assert!(
+        profile
+            .replace_identity(profile.prepare_renewal().unwrap(), &certificate, &enrolment.key_pem)
+            .is_err(),
+        "not a pair"
+    );
+    assert!(profile.replace_identity(profile.prepare_renewal().unwrap(), "rubbish", &key).is_err());
     let saved = || fs::read_to_string(directory.path().join("work").join(IDENTITY)).unwrap();
     assert!(saved().contains(&enrolment.certificate_pem));
 
-    profile.replace_identity(&certificate, &key).unwrap();
+    profile.replace_identity(profile.prepare_renewal().unwrap(), &certificate, &key).unwrap();
     assert_eq!(saved(), format!("{certificate}{}", key.as_str()));
     profiles.load(&name).unwrap().tls().unwrap();
 }
@@ -114,6 +119,24 @@ fn a_profile_knows_tokens_of_its_server() {
     );
     fs::write(directory.path().join("work").join(AUTHORITY), "").unwrap();
     assert!(profiles.is_of_server(&name, &token(&other, "h:1")), "too damaged to tell");
+}
+
+#[test]
+fn a_profile_is_replaced_only_by_its_own_server_or_when_it_is_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let profiles = Profiles::new(directory.path().to_owned());
+    let name: Name = "work".parse().unwrap();
+    let ((authority, enrolment), (other, _)) = (enrolment(), self::enrolment());
+    profiles.reserve(&name).unwrap().save(&enrolment).unwrap();
+    assert!(profiles.may_be_replaced(&name, &token(&authority, "elsewhere:1")));
+    assert!(
+        !profiles.may_be_replaced(&name, &token(&other, "files.example.org:1")),
+        "an address proves nothing"
+    );
+    fs::write(directory.path().join("work").join(DESCRIPTION), "").unwrap();
+    assert!(!profiles.may_be_replaced(&name, &token(&other, "h:1")), "the authority still counts");
+    fs::write(directory.path().join("work").join(AUTHORITY), "").unwrap();
+    assert!(profiles.may_be_replaced(&name, &token(&other, "h:1")), "of no use");
 }
 
 #[test]

@@ -28,6 +28,7 @@ use crate::request::{change, disturbs, enter_with, submit};
 use crate::session::Caller;
 use crate::state::State;
 use crate::store::catalog::Pending;
+use crate::store::certificates::{self, NewCertificate, Origin};
 use crate::store::entries::{self, Copied, Moved, NewFile};
 use crate::store::objects::BlobId;
 use crate::store::parts::{self, Target};
@@ -135,7 +136,10 @@ fn fingerprint(who: usize, number: u64) -> Digest {
 
 fn join(connection: &Connection, who: usize, number: u64) -> Result<i64> {
     let identity = identities::ensure(connection, &NAMES[who].parse().unwrap(), 1)?;
-    identities::add_certificate(connection, identity, &fingerprint(who, number), 1, i64::MAX)?;
+    let fingerprint = &fingerprint(who, number);
+    let origin = Origin::Token(None);
+    let new = NewCertificate { fingerprint, issued_at: 1, expires_at: i64::MAX, origin };
+    certificates::add(connection, identity, new)?;
     Ok(identity)
 }
 
@@ -184,6 +188,7 @@ impl Real {
             fingerprint: fingerprint(who, self.certificates[who]),
             expires: i64::MAX,
             address: "127.0.0.1:1".into(),
+            read_only: false,
         }
     }
 
@@ -484,7 +489,7 @@ impl Real {
     pub(super) fn back_up(&self, simple: &Simple) -> Result<(), String> {
         let target = self.dir.path().join("backup");
         let connection = schema::open_reader(&self.data.catalog()).unwrap();
-        backup::take(&self.data, &connection, &target).map_err(|error| error.to_string())?;
+        backup::take(&self.data, &connection, &target, false).map_err(|error| error.to_string())?;
         let connection = schema::open(&target.join("catalog.db")).unwrap();
         verify::tree(&connection, &target, simple).map_err(|fault| format!("in the backup: {fault}"))
     }

@@ -67,3 +67,15 @@ CREATE INDEX entries_by_object ON entries (object, space) WHERE object IS NOT NU
 CREATE INDEX entries_by_size ON entries (space, size) WHERE size IS NOT NULL;
 -- Roots of trees whose entries are to get the space that they lie in now.
 CREATE TABLE relabels (id INTEGER PRIMARY KEY AUTOINCREMENT, entry INTEGER NOT NULL) STRICT;
+
+-- What tells the certificates of a person apart: the machine's own name, the certificate that its token brought (all that
+-- renewed it have the same), and when and from where it was last used.
+ALTER TABLE certificates ADD COLUMN machine TEXT;
+ALTER TABLE certificates ADD COLUMN origin BLOB;
+ALTER TABLE certificates ADD COLUMN used_at INTEGER;
+ALTER TABLE certificates ADD COLUMN address TEXT;
+
+-- What the administrator's commands have done, until the server has written it to its log.
+CREATE TABLE audits (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL
+) STRICT;

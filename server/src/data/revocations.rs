@@ -1,0 +1,176 @@
+//! What was revoked, in a file beside the authority's key.
+//!
+//! The catalog of a restored backup knows nothing of revocations that came after the backup. This file does: it is not
+//! part of the catalog, a revocation is on disk here before it is in the catalog, and every `sealiftd revoke` writes it
+//! into the backups that it can reach, too. A server that starts applies it to its catalog.
+//!
+//! The file is text, and grows at its end only. Each line is a word, what is revoked, and the moment in nanoseconds:
+//!
+//! ```text
+//! certificate 3f1c…64 digits 1764345600000000000
+//! identity alice 1764345600000000000
+//! ```
+//!
+//! A line for an identity voids what its authority had issued to it before that moment, known to the catalog or not.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use sealift_certs::files::sync_directory;
+use sealift_protocol::message::Nanoseconds;
+use sealift_protocol::{Digest, Name};
+
+use super::{DataDirectory, DataError, file, inherit_owner};
+
+/// The file's name, among those of the authority.
+pub(super) const FILE: &str = "revocations";
+
+/// One revocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// What is revoked.
+    pub subject: Subject,
+    /// When.
+    pub at: Nanoseconds,
+}
+
+/// What a revocation is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// A certificate.
+    Certificate(Digest),
+    /// Every certificate that an identity had been issued.
+    Identity(Name),
+}
+
+/// The file of a data directory, which nobody else writes while this lives.
+#[derive(Debug)]
+pub struct RevocationList(File);
+
+impl RevocationList {
+    /// The same for a reader; `None` on read-only media, where nobody writes it.
+    pub fn hold(data: &DataDirectory) -> Result<Option<Self>, DataError> {
+        match Self::open(data) {
+            Ok(list) => Ok(Some(list)),
+            Err(DataError::File { source, .. }) if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens the file, which comes into being with the first revocation, and keeps others from writing it.
+    pub fn open(data: &DataDirectory) -> Result<Self, DataError> {
+        let path = data.pki(FILE);
+        open(&path).map(Self).map_err(file(&path))
+    }
+
+    /// Adds revocations. They are on disk when this returns.
+    pub fn append(&mut self, revocations: &[Revocation]) -> io::Result<()> {
+        append(&mut self.0, revocations)
+    }
+}
+
+/// Adds revocations to the list of another data directory, such as a backup.
+pub fn append_to(data: &DataDirectory, revocations: &[Revocation]) -> Result<(), DataError> {
+    RevocationList::open(data)?.append(revocations).map_err(file(&data.pki(FILE)))
+}
+
+/// Reads what was revoked; nothing if there is no file.
+pub fn read(data: &DataDirectory) -> Result<Vec<Revocation>, DataError> {
+    let path = data.pki(FILE);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(file(&path)(error)),
+    };
+    parse(&text).map_err(|line| DataError::Revocations { path, line })
+}
+
+/// The revocations in the file's text. The error is the number of a line that says nothing.
+fn parse(text: &str) -> Result<Vec<Revocation>, usize> {
+    let mut revocations = Vec::new();
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        // A line without an end was cut off by a crash, before anybody was told of the revocation.
+        let Some(line) = line.strip_suffix('\n') else { break };
+        if !line.is_empty() {
+            revocations.push(revocation(line).ok_or(number + 1)?);
+        }
+    }
+    Ok(revocations)
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    inherit_owner(path)?;
+    sync_directory(path.parent().unwrap_or(path))?;
+    file.lock()?;
+    Ok(file)
+}
+
+fn append(file: &mut File, revocations: &[Revocation]) -> io::Result<()> {
+    let mut before = String::new();
+    file.read_to_string(&mut before)?;
+    let mut lines = String::new();
+    if !before.is_empty() && !before.ends_with('\n') {
+        // What a crash cut off is to stay without meaning.
+        let whole = before.rfind('\n').map_or(0, |end| end + 1);
+        file.set_len(whole as u64)?;
+    }
+    for Revocation { subject, at } in revocations {
+        match subject {
+            Subject::Certificate(fingerprint) => lines += &format!("certificate {fingerprint} {at}\n"),
+            Subject::Identity(name) => lines += &format!("identity {name} {at}\n"),
+        }
+    }
+    file.write_all(lines.as_bytes())?;
+    file.sync_all()
+}
+
+/// One line of the file; `None` if it says nothing.
+fn revocation(line: &str) -> Option<Revocation> {
+    let words: Vec<_> = line.split(' ').collect();
+    let [kind, subject, at] = words[..] else { return None };
+    let subject = match kind {
+        "certificate" => Subject::Certificate(subject.parse().ok()?),
+        "identity" => Subject::Identity(subject.parse().ok()?),
+        _ => return None,
+    };
+    Some(Revocation { subject, at: at.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn what_was_appended_is_read_and_what_a_crash_cut_off_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, _) =
+            DataDirectory::open_or_initialise(&folder.path().join("data"), SystemTime::now()).unwrap();
+        assert_eq!(read(&data).unwrap(), []);
+        let certificate = Revocation { subject: Subject::Certificate(Digest::of(b"one")), at: 5 };
+        let identity = Revocation { subject: Subject::Identity("alice".parse().unwrap()), at: -6 };
+        append_to(&data, std::slice::from_ref(&certificate)).unwrap();
+        let path = data.pki(FILE);
+        let whole = fs::read_to_string(&path).unwrap();
+        for cut in 1..whole.len() {
+            fs::write(&path, format!("{whole}{}", &whole[..cut])).unwrap();
+            assert_eq!(read(&data).unwrap(), std::slice::from_ref(&certificate), "cut after {cut} bytes");
+            append_to(&data, std::slice::from_ref(&identity)).unwrap();
+            assert_eq!(read(&data).unwrap(), [certificate.clone(), identity.clone()], "after {cut} bytes");
+        }
+        for wrong in ["certificate x 1\n", "identity alice\n", "machine alice 1\n", "identity alice now\n"] {
+            fs::write(&path, format!("{whole}{wrong}")).unwrap();
+            assert!(matches!(read(&data), Err(DataError::Revocations { line: 2, .. })), "{wrong}");
+        }
+    }
+}

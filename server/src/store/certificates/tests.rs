@@ -1,0 +1,161 @@
+use std::time::{Duration, SystemTime};
+
+use super::*;
+use crate::store::schema;
+
+fn catalog() -> (tempfile::TempDir, Connection) {
+    let dir = tempfile::tempdir().unwrap();
+    let connection = schema::open(&dir.path().join("catalog.db")).unwrap();
+    (dir, connection)
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn issue(connection: &Connection, identity: i64, what: &[u8], origin: Origin<'_>) -> Digest {
+    let fingerprint = Digest::of(what);
+    let new = NewCertificate { fingerprint: &fingerprint, issued_at: 10, expires_at: 100, origin };
+    add(connection, identity, new).unwrap();
+    fingerprint
+}
+
+#[test]
+fn a_machine_loses_all_its_certificates_and_no_other_does() {
+    let (_dir, connection) = catalog();
+    let alice = identities::ensure(&connection, &name("alice"), 1).unwrap();
+    let laptop = issue(&connection, alice, b"laptop", Origin::Token(Some("laptop\u{1b}[0m")));
+    let renewed = issue(&connection, alice, b"renewed", Origin::Renewal(&laptop));
+    let again = issue(&connection, alice, b"again", Origin::Renewal(&renewed));
+    let desktop = issue(&connection, alice, b"desktop", Origin::Token(None));
+    // From before there were origins.
+    let sql =
+        "INSERT INTO certificates (fingerprint, identity, issued_at, expires_at) VALUES (?1, ?2, 1, 100)";
+    let old = Digest::of(b"old");
+    connection.execute(sql, params![old.as_bytes(), alice]).unwrap();
+    let old_renewed = issue(&connection, alice, b"old renewed", Origin::Renewal(&old));
+
+    let listed = list(&connection, Some(&name("alice")), false, 20).unwrap();
+    assert_eq!(listed.len(), 6);
+    let shown = listed.iter().find(|row| row.fingerprint == again).unwrap();
+    assert_eq!(shown.machine.as_deref(), Some("laptop[0m"), "a renewed certificate is the same machine's");
+    // Whichever of them is named, the machine has none left.
+    let revoked = revoke_machine(&connection, &renewed.to_string()[..12], 20).unwrap();
+    let mut lost = revoked.certificates;
+    lost.sort();
+    let mut all = vec![laptop, renewed, again];
+    all.sort();
+    assert_eq!((lost, revoked.identity.as_str()), (all, "alice"));
+    let good: Vec<_> =
+        list(&connection, None, false, 20).unwrap().into_iter().map(|row| row.fingerprint).collect();
+    assert!(good.len() == 3 && [desktop, old, old_renewed].iter().all(|one| good.contains(one)));
+    assert_eq!(revoke_machine(&connection, &old_renewed.to_string(), 20).unwrap().certificates.len(), 2);
+    assert!(revoke_machine(&connection, &laptop.to_string(), 21).unwrap().certificates.is_empty());
+    assert_eq!(list(&connection, None, true, 20).unwrap().len(), 6);
+
+    let code = |digits: &str| revoke_machine(&connection, digits, 20).unwrap_err().to_wire().code;
+    assert_eq!(code("0123456789abcdef"), ErrorCode::NotFound);
+    for wrong in ["", "1234567", "no digits", "%%%%%%%%%"] {
+        assert_eq!(code(wrong), ErrorCode::BadRequest, "{wrong}");
+    }
+}
+
+#[test]
+fn uses_are_noted_once_an_hour() {
+    let (_dir, connection) = catalog();
+    let alice = identities::ensure(&connection, &name("alice"), 1).unwrap();
+    let print = issue(&connection, alice, b"laptop", Origin::Token(None));
+    let hour = 3_600_000_000_000;
+    assert!(is_use_worth_a_note(&connection, &print, 5).unwrap());
+    note_use(&connection, &print, "192.0.2.7", 5).unwrap();
+    assert!(!is_use_worth_a_note(&connection, &print, 5 + hour).unwrap());
+    assert!(is_use_worth_a_note(&connection, &print, 6 + hour).unwrap());
+    assert!(is_use_worth_a_note(&connection, &print, 4).unwrap(), "a clock was wrong");
+    assert_eq!(list(&connection, None, true, 20).unwrap()[0].address.as_deref(), Some("192.0.2.7"));
+    assert!(!is_use_worth_a_note(&connection, &Digest::of(b"unknown"), 5).unwrap());
+}
+
+/// A catalog that was restored: its backup was taken at 1000 s, and it is served again at 2000 s.
+fn restored() -> (tempfile::TempDir, Connection) {
+    let (dir, connection) = catalog();
+    identities::ensure(&connection, &name("alice"), 1).unwrap();
+    facts::set(&connection, facts::BACKUP_TAKEN, &seconds(1000).to_string()).unwrap();
+    identities::invite(&connection, &name("bob"), &Digest::of(b"token"), 1, seconds(9999)).unwrap();
+    let restored = catch_up(&connection, &[], seconds(2000)).unwrap();
+    assert_eq!(restored, Some(Restored { taken_at: seconds(1000), withdrawn: 1 }));
+    assert!(identities::redeem(&connection, &Digest::of(b"token"), seconds(2001)).is_err());
+    assert_eq!(catch_up(&connection, &[], seconds(3000)).unwrap(), None, "once");
+    (dir, connection)
+}
+
+fn seconds(seconds: i64) -> Nanoseconds {
+    seconds * 1_000_000_000
+}
+
+fn issued_at(moment: u64) -> Validity {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(moment + 1_000_000);
+    Validity::starting(now, Duration::from_secs(10_000))
+}
+
+#[test]
+fn certificates_from_between_backup_and_restoring_are_taken_in_and_no_others() {
+    let shifted = |list: &[(Subject, i64)]| -> Vec<Revocation> {
+        let one = |(subject, at): &(Subject, i64)| Revocation {
+            subject: subject.clone(),
+            at: seconds(at + 1_000_000),
+        };
+        list.iter().map(one).collect()
+    };
+    let print = Digest::of(b"renewed");
+    for (who, issued, list, expected) in [
+        ("alice", 1500, vec![], true),
+        ("alice", 1000, vec![], true),
+        ("alice", 998, vec![], false),
+        ("alice", 2001, vec![], false),
+        ("bob", 1500, vec![], false),
+        ("alice", 1500, vec![(Subject::Certificate(print), 1600)], false),
+        ("alice", 1500, vec![(Subject::Certificate(Digest::of(b"another")), 1600)], true),
+        ("alice", 1500, vec![(Subject::Identity(name("alice")), 1600)], false),
+        ("alice", 1500, vec![(Subject::Identity(name("bob")), 1600)], true),
+        // Invited again after that, and so she has it.
+        ("alice", 1500, vec![(Subject::Identity(name("alice")), 1400)], true),
+    ] {
+        let (_dir, connection) = catalog();
+        identities::ensure(&connection, &name("alice"), 1).unwrap();
+        facts::set(&connection, facts::BACKUP_TAKEN, &seconds(1_001_000).to_string()).unwrap();
+        catch_up(&connection, &[], seconds(1_002_000)).unwrap();
+        let list = shifted(&list);
+        let adopted = adopt(&connection, &print, &name(who), issued_at(issued), &list).unwrap();
+        assert_eq!(adopted, expected, "{who} {issued} {list:?}");
+        let known = is_known(&connection, &print).unwrap();
+        assert_eq!(known, expected);
+        assert!(!adopt(&connection, &print, &name(who), issued_at(issued), &list).unwrap(), "once");
+    }
+    // A catalog that was never restored takes in nothing.
+    let (_dir, connection) = catalog();
+    identities::ensure(&connection, &name("alice"), 1).unwrap();
+    assert!(!adopt(&connection, &print, &name("alice"), issued_at(1500), &[]).unwrap());
+}
+
+#[test]
+fn what_was_revoked_stays_so_and_who_was_invited_again_is_not_revoked_again() {
+    let (_dir, connection) = restored();
+    let alice = identities::ensure(&connection, &name("alice"), 1).unwrap();
+    let old = issue(&connection, alice, b"old", Origin::Token(None));
+    let list = [
+        Revocation { subject: Subject::Certificate(old), at: 50 },
+        Revocation { subject: Subject::Identity(name("alice")), at: 50 },
+    ];
+    for _ in 0..2 {
+        catch_up(&connection, &list, 60).unwrap();
+        let rows = identities::all(&connection, 60).unwrap();
+        assert_eq!((rows[0].revoked_at, rows[0].certificates), (Some(50), 0));
+    }
+    identities::ensure(&connection, &name("alice"), 70).unwrap();
+    let new = issue(&connection, alice, b"new", Origin::Token(None));
+    catch_up(&connection, &list, 80).unwrap();
+    let rows = identities::all(&connection, 80).unwrap();
+    assert_eq!((rows[0].revoked_at, rows[0].certificates), (None, 1));
+    assert!(identities::is_revoked(&connection, &old).unwrap());
+    assert!(!identities::is_revoked(&connection, &new).unwrap());
+}
