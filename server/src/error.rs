@@ -7,6 +7,9 @@ use sealift_certs::CertError;
 use sealift_protocol::io::StreamError;
 use sealift_protocol::path::PathError;
 use sealift_protocol::{ErrorCode, WireError};
+use tracing::error;
+
+use crate::log_limit::LogLimit;
 
 use crate::data::DataError;
 
@@ -81,6 +84,18 @@ impl Error {
     /// Whether an administrator should hear of it.
     pub fn is_internal(&self) -> bool {
         matches!(self, Self::Catalog(_) | Self::File { .. } | Self::Data(_) | Self::Certificate(_))
+    }
+
+    /// Writes the failure into the log, where an administrator finds it.
+    ///
+    /// With too many files open every request fails, so one line stands for many.
+    pub fn log(&self, what: &str) {
+        static OUT_OF_DESCRIPTORS: LogLimit = LogLimit::new();
+        if !self.is_out_of_descriptors() {
+            error!(error = %self, "{what}");
+        } else if let Some(suppressed) = OUT_OF_DESCRIPTORS.pass() {
+            error!(error = %self, suppressed, "{what}: raise the limit of open files");
+        }
     }
 
     /// Whether a file was not there.

@@ -1,6 +1,6 @@
 //! TLS connections over any byte stream, by tokio-rustls.
 //!
-//! The figures here are measured: see `docs/decisions/0001-tls-by-tokio-rustls.md`.
+//! The figures here are measured: see `docs/decisions/0002-tls-by-tokio-rustls.md`.
 
 use std::io;
 use std::sync::Arc;

@@ -272,7 +272,7 @@ pub fn to_reply(result: Result<Reply>) -> Reply {
         Ok(reply) => reply,
         Err(error) => {
             if error.is_internal() {
-                error!(%error, "a request failed");
+                error.log("a request failed");
             } else {
                 debug!(%error, "a request was refused");
             }

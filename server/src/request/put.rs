@@ -95,7 +95,7 @@ pub async fn accept(
         Err(Failure { error: Error::Stream(error), .. }) => return Err(error.into()),
         Err(Failure { error, body_follows }) => {
             if error.is_internal() {
-                tracing::error!(%error, "an upload failed");
+                error.log("an upload failed");
             }
             let error = error.to_wire();
             ticket.finish(Some(error.code)).await;
