@@ -149,6 +149,7 @@ class Workplace:
         self.keep = False
 
     def __enter__(self):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # mounts and servers go then, too
         return self
 
     def __exit__(self, kind, *_):
