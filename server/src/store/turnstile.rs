@@ -9,6 +9,8 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::data::inherit_owner;
+
 /// How long the writer waits for other processes at most. One that takes longer has hung.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -53,7 +55,8 @@ impl Turnstile {
     pub(super) fn open(catalog: &Path) -> Self {
         let path = path(catalog);
         let made = File::options().create(true).truncate(false).write(true).open(&path);
-        // It may be another user's, if root has collected garbage before the first start.
+        let made = made.and_then(|file| inherit_owner(&path).map(|()| file));
+        // It may be another user's, if an earlier version made it as root.
         let file = made.or_else(|_| File::open(&path)).ok();
         Self { file, hung: Cell::new(false) }
     }

@@ -559,7 +559,7 @@ async fn what_root_makes_belongs_to_the_owner_of_the_data() {
     let (mut server, ..) = filled(&launcher).await;
     server.terminate();
     server.exit_code().await;
-    for name in ["lock", "gc.lock", "control.sock"] {
+    for name in ["lock", "gc.lock", "catalog.db.turn", "control.sock"] {
         let _ = fs::remove_file(launcher.data().join(name));
     }
     for path in below(&launcher.data()) {
