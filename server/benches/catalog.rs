@@ -100,10 +100,10 @@ impl Store {
     /// A hundred thousand files, a hundred to a directory.
     fn with_many(runtime: &Runtime) -> Self {
         let store = Self::new(runtime);
-        let identity = store.identity;
+        let (identity, blobs) = (store.identity, store.blobs.clone());
         let fill = move |connection: &Connection| {
             let permit = permit(connection, identity)?;
-            let object = objects::keep_inline(connection, &Digest::of(b"x"), b"x")?;
+            let object = objects::keep_inline(connection, &blobs, &Digest::of(b"x"), b"x")?;
             for number in 0..100 {
                 let file = names(&format!("000/000/{number:03}"));
                 Slot::find(connection, &permit, &file)?.store(connection, object, &new_file(identity))?;
@@ -148,7 +148,7 @@ fn store(connection: &Connection, identity: i64, blobs: &Blobs, upload: &Upload)
     let slot = Slot::find(connection, &permit, &upload.names)?;
     let object = match &upload.place {
         Some(place) => objects::keep_packed(connection, &upload.digest, place)?,
-        None => objects::keep_inline(connection, &upload.digest, &upload.data)?,
+        None => objects::keep_inline(connection, blobs, &upload.digest, &upload.data)?,
     };
     slot.store(connection, object, &new_file(identity))?;
     parts::supersede(connection, blobs, &Target::new(identity, &permit, &upload.names), None)?;

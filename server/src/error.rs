@@ -25,6 +25,9 @@ pub enum Error {
     /// The catalog failed.
     #[error("the catalog failed: {0}")]
     Catalog(#[from] rusqlite::Error),
+    /// The disk failed while the catalog was being written: the change is there after the next look at the disk, or is not.
+    #[error("the catalog's disk failed, and whether the last changes are durable is unknown: {0}")]
+    Uncertain(rusqlite::Error),
     /// A file of the data directory failed.
     #[error("{}: {source}", path.display())]
     File {
@@ -74,6 +77,10 @@ impl Error {
             Self::Stopped => {
                 WireError::new(ErrorCode::ShuttingDown, "the server is stopping: try again in a moment")
             }
+            Self::Uncertain(_) => WireError::new(
+                ErrorCode::Internal,
+                "the server's disk failed and it is unknown whether this was done: look, and do it again if need be",
+            ),
             Self::Catalog(_) | Self::File { .. } | Self::Data(_) | Self::Certificate(_) => WireError::new(
                 ErrorCode::Internal,
                 "the server failed and nothing was changed: its log has the cause, ask its administrator",
@@ -83,7 +90,10 @@ impl Error {
 
     /// Whether an administrator should hear of it.
     pub fn is_internal(&self) -> bool {
-        matches!(self, Self::Catalog(_) | Self::File { .. } | Self::Data(_) | Self::Certificate(_))
+        matches!(
+            self,
+            Self::Catalog(_) | Self::Uncertain(_) | Self::File { .. } | Self::Data(_) | Self::Certificate(_)
+        )
     }
 
     /// Writes the failure into the log, where an administrator finds it.

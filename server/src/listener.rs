@@ -116,9 +116,11 @@ impl Server {
         observers.spawn(service::keep_told(state.clone()));
         service::ready();
         let connections = TaskTracker::new();
+        let mut failed = false;
         tokio::select! {
             () = accept(&state, &listener, &connections, &stop) => {}
             () = shutdown => {}
+            () = state.catalog.closed() => failed = true,
         }
         drop(listener);
         state.monitor.stop();
@@ -137,6 +139,10 @@ impl Server {
         }
         drop(lock);
         info!("stopped");
+        anyhow::ensure!(
+            !failed,
+            "the disk with the catalog fails: look after it, then start the server again"
+        );
         Ok(())
     }
 }

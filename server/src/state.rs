@@ -21,6 +21,7 @@ use crate::monitor::Monitor;
 use crate::pki::Pki;
 use crate::shared::Shared;
 use crate::store::attempts::Attempts;
+use crate::store::copies::Copies;
 use crate::store::{Blobs, Catalog, Trees};
 
 /// Bytes of small uploads that may be held in memory at once, over all connections.
@@ -47,6 +48,8 @@ pub struct State {
     pub catalog: Catalog,
     /// The blobs.
     pub blobs: Blobs,
+    /// Whether what is stored is good.
+    pub copies: Copies,
     /// The authority and the server's own certificate.
     pub pki: Pki,
     /// Wakes the collector.
@@ -95,10 +98,12 @@ impl State {
         let prefixes = Arc::new(Semaphore::new(PREFIXES));
         let (attempts, shared) = (Attempts::default(), Shared::default());
         let monitor = Monitor::new(catalog.clone());
+        let copies = Copies::of(catalog.clone(), blobs.clone());
         Self {
             settings,
             catalog,
             blobs,
+            copies,
             pki,
             garbage,
             trees: Trees::default(),

@@ -62,6 +62,9 @@ pub static KEYS: &[Key] = &[
     key!(Live, timeouts.drain),
     key!(Live, uploads.keep),
     key!(Live, uploads.yield_after),
+    key!(Live, uploads.trust_stored),
+    key!(Live, transfers.keep),
+    key!(Live, transfers.most),
     key!(Live, trees.copy_limit),
     key!(Restart, metrics.listen),
 ];

@@ -52,6 +52,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// What becomes of uploads that break off.
     pub uploads: Uploads,
+    /// How long the log of transfers is.
+    pub transfers: TransferLog,
     /// What may be done to trees.
     pub trees: Trees,
     /// How the log is written.
@@ -90,10 +92,20 @@ pub struct Timeouts {
 
 /// What becomes of uploads that break off. `keep` is how long what came of one waits to be continued; for 0 nothing is
 /// kept. `yield_after` is how long the client of one must have been silent until a newer attempt at the same takes over.
+/// `trust_stored` is how long a stored content counts as good after the server had all of its bytes before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uploads {
     keep: Time<0, { 365 * DAY }>,
     yield_after: Timeout,
+    trust_stored: Time<0, { 365 * DAY }>,
+}
+
+/// How long the log of transfers is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransferLog {
+    keep: Time<DAY, { 3650 * DAY }>,
+    /// The most records.
+    pub most: NonZero<usize>,
 }
 
 /// What may be done to trees.
@@ -124,6 +136,7 @@ impl Default for Config {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             uploads: Uploads::default(),
+            transfers: TransferLog::default(),
             trees: Trees::default(),
             log: LogFormat::default(),
             log_level: LogFilter::default(),
@@ -162,7 +175,13 @@ impl Default for Timeouts {
 
 impl Default for Uploads {
     fn default() -> Self {
-        Self { keep: Time::of(DAY), yield_after: Time::of(2 * SECOND) }
+        Self { keep: Time::of(DAY), yield_after: Time::of(2 * SECOND), trust_stored: Time::of(7 * DAY) }
+    }
+}
+
+impl Default for TransferLog {
+    fn default() -> Self {
+        Self { keep: Time::of(90 * DAY), most: NonZero::<usize>::MIN.saturating_add(4_999_999) }
     }
 }
 
@@ -208,6 +227,18 @@ impl Uploads {
     /// How long an upload's client must have been silent until a newer attempt at the same upload takes over.
     pub fn yield_after(self) -> Duration {
         self.yield_after.get()
+    }
+
+    /// How long a stored content counts as good after the server had all of its bytes before it.
+    pub fn trust_stored(self) -> Duration {
+        self.trust_stored.get()
+    }
+}
+
+impl TransferLog {
+    /// How long a record is kept.
+    pub fn keep(self) -> Duration {
+        self.keep.get()
     }
 }
 

@@ -9,6 +9,7 @@ mod sink;
 mod stream;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use sealift_protocol::io::StreamError;
@@ -26,6 +27,7 @@ use crate::state::State;
 use crate::store::attempts::Attempt;
 use crate::store::catalog::Pending;
 use crate::store::entries::{self, Slot};
+use crate::store::objects;
 use crate::store::parts::Target;
 use crate::ticket::Ticket;
 
@@ -154,17 +156,39 @@ impl Upload<'_> {
 
     async fn receive(&mut self, put: &Put) -> Received {
         match put.body {
-            Body::Claim => self.claim(put),
+            Body::Claim => self.claim(put).await,
             Body::Inline => self.receive_inline(put).await,
             Body::Stream => stream::receive(self, put).await,
         }
     }
 
     /// Whether the content is there is for the commit to find out, after the uploads that were sent before.
-    fn claim(&self, put: &Put) -> Received {
+    ///
+    /// A large content is read before, if that was not done for long: its claim must not refer to a copy that has rotted.
+    async fn claim(&self, put: &Put) -> Received {
         let (size, digest) = announced(put).map_err(Failure::complete)?;
+        if size > MAX_INLINE {
+            self.verify(size, digest).await.map_err(Failure::complete)?;
+        }
         self.progress(size);
         Ok((None, size, digest))
+    }
+
+    /// Sees to it that the copy of a content that is about to be claimed was read lately. If that takes long, the commit does
+    /// not trust the copy, and the client sends the bytes.
+    async fn verify(&self, size: u64, digest: Digest) -> Result<()> {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let identity = self.caller.identity;
+        let look = move |connection: &Connection| objects::within_reach(connection, identity, &digest, size);
+        if self.state.catalog.read(look).await?.is_none() {
+            return Ok(());
+        }
+        let (copies, trust) = (self.state.copies.clone(), self.state.config().uploads.trust_stored());
+        let reading = tokio::spawn(async move { copies.are_good(&digest, trust).await });
+        if let Ok(Ok(Err(error))) = tokio::time::timeout(PATIENCE, reading).await {
+            tracing::error!(%error, sha256 = %digest, "a stored content cannot be verified");
+        }
+        Ok(())
     }
 
     async fn receive_inline(&mut self, put: &Put) -> Received {

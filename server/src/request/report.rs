@@ -1,30 +1,33 @@
 //! `report`: a client tells that what it received is not what was stored.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sealift_protocol::message::{Reply, Report};
 use sealift_protocol::{ErrorCode, Location};
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::error::{Error, Result};
+use crate::log_limit::LogLimit;
 use crate::session::Caller;
 use crate::state::State;
-use crate::store::{entries, objects, transfers};
+use crate::store::{entries, transfers};
 
-/// Corrects the log, sees to it that an upload can mend the content, and calls for the administrator.
+/// How long a copy that was read counts as good when somebody reports it.
+const FRESH: Duration = Duration::from_secs(60);
+
+static REPORTED: LogLimit = LogLimit::new();
+
+/// Corrects the log, and has the stored copy read: a client's word alone takes no content out of others' reach. If the copy
+/// is damaged, an upload can mend it, and the administrator is called for.
 pub async fn serve(state: &Arc<State>, caller: &Caller, report: Report) -> Result<Reply> {
-    let here = caller.clone();
+    let (here, sha256) = (caller.clone(), report.sha256);
     let marked = state.catalog.write(move |connection| {
         here.verify(connection)?;
         here.refuse_changes()?;
         let Location::In { space, names } = report.path.locate(&here.name)? else { return Ok(false) };
         let path = entries::display(&space, &names);
-        let marked =
-            transfers::mark_corrupt(connection, here.identity, &here.address, &path, &report.sha256)?;
-        if marked {
-            objects::suspect(connection, &report.sha256)?;
-        }
-        Ok(marked)
+        transfers::mark_corrupt(connection, here.identity, &here.address, &path, &sha256)
     });
     if !marked.await? {
         return Err(Error::refused(
@@ -32,9 +35,18 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, report: Report) -> Resul
             "no such download over this connection is in the log",
         ));
     }
-    error!(
-        sha256 = %report.sha256,
-        "a download did not verify at its receiver: compare `sha256sum` of the blob with its name"
-    );
+    // Nobody waits for that: the client has nothing to do with what comes of it.
+    let (copies, identity) = (state.copies.clone(), caller.name.clone());
+    tokio::spawn(async move {
+        match copies.are_good(&sha256, FRESH).await {
+            Ok(true) => {
+                if let Some(suppressed) = REPORTED.pass() {
+                    warn!(%sha256, %identity, suppressed, "a download did not verify at its receiver, and the stored copy is good");
+                }
+            }
+            Ok(false) => {}
+            Err(error) => error!(%error, %sha256, "a stored content cannot be verified"),
+        }
+    });
     Ok(Reply::Done {})
 }

@@ -5,9 +5,10 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use sealift_protocol::Digest;
+use sealift_protocol::message::Nanoseconds;
 
 pub use super::gate::Guard;
 use super::gate::{Gate, Removal};
@@ -320,6 +321,34 @@ impl Blobs {
         })
     }
 
+    /// True if the extents hold `data`, which has just come. What is about to be written for the transaction at hand does.
+    pub(super) fn holds_copy(&self, extents: &[Extent], data: &[u8]) -> bool {
+        let mut rest = data;
+        extents.iter().all(|extent| {
+            let length = usize::try_from(extent.length).unwrap_or(usize::MAX);
+            let Some((run, left)) = rest.split_at_checked(length) else { return false };
+            rest = left;
+            let read = || -> io::Result<bool> {
+                let mut file = File::open(self.path(&extent.blob))?;
+                file.seek(SeekFrom::Start(extent.offset))?;
+                let mut stored = vec![0; length];
+                file.read_exact(&mut stored)?;
+                Ok(stored == run)
+            };
+            self.is_coming(&extent.blob) || read().unwrap_or(false)
+        }) && rest.is_empty()
+    }
+
+    /// True if the files that hold the extents are there, long enough, and were not written to after `time`.
+    pub(super) fn are_unchanged(&self, extents: &[Extent], time: Nanoseconds) -> bool {
+        let since = SystemTime::UNIX_EPOCH + Duration::from_nanos(time.max(0).cast_unsigned());
+        self.has(extents)
+            && extents.iter().all(|extent| {
+                let modified = fs::metadata(self.path(&extent.blob)).and_then(|file| file.modified());
+                self.is_coming(&extent.blob) || modified.is_ok_and(|modified| modified <= since)
+            })
+    }
+
     /// Notes that a file is being written that the transaction at hand does not commit without. Until the result is dropped,
     /// what the transaction looks for in it counts as there.
     pub(super) fn expect(&self, digest: Digest) -> Coming<'_> {
@@ -353,6 +382,12 @@ impl Blobs {
         }
         runs.reverse();
         Ok(ExtentReader { runs })
+    }
+
+    /// All bytes of the extents, which are few. The transaction that asks must have found them itself, so that the collector
+    /// leaves their files alone.
+    pub(super) fn read_few(&self, extents: &[Extent]) -> Result<Vec<u8>> {
+        PackReader { blobs: self, last: None }.read(extents)
     }
 
     /// A reader of small contents that lie in packs. The guard must have been taken before they were looked up.

@@ -11,7 +11,7 @@ use sealift_protocol::Digest;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
-use tracing::error;
+use tracing::{error, info, warn};
 
 use super::Blobs;
 use super::packs::{Pack, Placement};
@@ -185,12 +185,9 @@ impl Catalog {
     pub(super) fn open_with(
         path: &Path,
         blobs: Blobs,
-        prepare: impl FnOnce(&mut Connection) -> rusqlite::Result<()>,
+        prepare: impl Fn(&mut Connection) -> rusqlite::Result<()> + Send + 'static,
     ) -> Result<(Self, JoinHandle<()>), OpenError> {
-        let mut connection = schema::open(path)?;
-        let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
-        prepare(&mut connection).map_err(sqlite)?;
-        let committing = fence(&mut connection).map_err(sqlite)?;
+        let writing = Writing::open(path, &prepare)?;
         let (writer, changes) = mpsc::channel(QUEUE);
         let failed = |error: std::io::Error| OpenError::Sqlite {
             path: path.to_owned(),
@@ -198,15 +195,22 @@ impl Catalog {
         };
         // Only for its clock: the thread is there to block.
         let runtime = Builder::new_current_thread().enable_time().build().map_err(failed)?;
-        let meter = Arc::new(Meter::default());
+        let (meter, readers) = (Arc::new(Meter::default()), Arc::default());
+        let readers: Arc<Mutex<Vec<Connection>>> = readers;
         let thread = thread::Builder::new()
             .name("catalog".into())
             .spawn({
-                let (meter, turnstile) = (meter.clone(), Turnstile::open(path));
-                move || runtime.block_on(write(connection, committing, changes, blobs, &meter, &turnstile))
+                let (meter, readers, path) = (meter.clone(), readers.clone(), path.to_owned());
+                let turnstile = Turnstile::open(&path);
+                let again = move || {
+                    // They may remember what the disk does not have.
+                    readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                    Writing::open(&path, &prepare)
+                };
+                move || runtime.block_on(write(writing, again, changes, blobs, &meter, &turnstile))
             })
             .map_err(failed)?;
-        Ok((Self { path: Arc::new(path.to_owned()), writer, readers: Arc::default(), meter }, thread))
+        Ok((Self { path: Arc::new(path.to_owned()), writer, readers, meter }, thread))
     }
 
     /// Queues a change and returns at once with what will tell its result, after it is durable.
@@ -296,6 +300,11 @@ impl Catalog {
         !self.writer.is_closed()
     }
 
+    /// Returns when the writer has ended, which it does before the last clone is dropped only if the disk keeps failing.
+    pub async fn closed(&self) {
+        self.writer.closed().await;
+    }
+
     /// The file, for a reader that watches it.
     pub fn path(&self) -> &Path {
         &self.path
@@ -329,9 +338,46 @@ impl<T> Pending<T> {
     }
 }
 
-async fn write(
-    mut connection: Connection,
+/// The writer's connection.
+struct Writing {
+    connection: Connection,
+    /// Set while a commit is wanted: see [`fence`].
     committing: Arc<AtomicBool>,
+}
+
+impl Writing {
+    /// Opens the catalog and brings what its log holds into the file, so that everything that is believed from here on has
+    /// been written and synced anew. After a failed sync the system may show pages that the disk does not have.
+    fn open(
+        path: &Path,
+        prepare: &impl Fn(&mut Connection) -> rusqlite::Result<()>,
+    ) -> Result<Self, OpenError> {
+        let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+        let mut connection = schema::open(path)?;
+        match schema::empty_log(&connection) {
+            Ok(()) => {}
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
+                warn!(%error, "the catalog's log stays, since the disk is full");
+            }
+            Err(error) => return Err(sqlite(error)),
+        }
+        match schema::rebuild(&connection) {
+            Ok(false) => {}
+            Ok(true) => {
+                info!("the catalog was written anew: from now on it gives free pages back to the disk");
+            }
+            Err(error) => warn!(%error, "the catalog cannot be written anew, and keeps its free pages"),
+        }
+        prepare(&mut connection).map_err(sqlite)?;
+        let committing = fence(&mut connection).map_err(sqlite)?;
+        Ok(Self { connection, committing })
+    }
+}
+
+/// Makes changes until nobody can ask for any, or until the disk fails in such a way that the catalog cannot be opened again.
+async fn write(
+    mut writing: Writing,
+    again: impl Fn() -> Result<Writing, OpenError>,
     mut changes: mpsc::Receiver<Box<dyn Change>>,
     blobs: Blobs,
     meter: &Meter,
@@ -341,16 +387,31 @@ async fn write(
     while gather(&mut changes, &mut group).await {
         turnstile.let_others_pass();
         let begun = std::time::Instant::now();
-        let committed = commit(&mut connection, &committing, &blobs, &mut group);
+        let committed = commit(&mut writing, &blobs, &mut group);
         meter.durations.time(begun.elapsed());
         meter.changes.take(group.len() as u64);
         if let Err(error) = &committed {
             meter.failed.count();
             error!(%error, changes = group.len(), "a commit failed");
         }
-        for change in group.drain(..) {
-            change.conclude(committed.as_ref().copied());
+        if matches!(committed, Err(Error::Uncertain(_))) {
+            // Closed first, so that nothing is taken over from it.
+            drop(writing);
+            let reopened = again();
+            conclude(&mut group, &committed);
+            match reopened {
+                Ok(again) => writing = again,
+                Err(error) => return error!(%error, "the catalog cannot be used any more"),
+            }
+        } else {
+            conclude(&mut group, &committed);
         }
+    }
+}
+
+fn conclude(group: &mut Vec<Box<dyn Change>>, committed: &Result<()>) {
+    for change in group.drain(..) {
+        change.conclude(committed.as_ref().copied());
     }
 }
 
@@ -376,12 +437,8 @@ async fn gather(changes: &mut mpsc::Receiver<Box<dyn Change>>, group: &mut Vec<B
 }
 
 /// Makes the changes of a group, all or none of them. A change that is refused leaves nothing, and the others stand.
-fn commit(
-    connection: &mut Connection,
-    committing: &AtomicBool,
-    blobs: &Blobs,
-    group: &mut [Box<dyn Change>],
-) -> Result<()> {
+fn commit(writing: &mut Writing, blobs: &Blobs, group: &mut [Box<dyn Change>]) -> Result<()> {
+    let Writing { connection, committing } = writing;
     // A transaction whose beginning or end has failed may be open still.
     if !connection.is_autocommit() {
         connection.execute_batch("ROLLBACK")?;
@@ -391,7 +448,7 @@ fn commit(
         committing.store(true, Ordering::Relaxed);
         let committed = transaction.commit();
         committing.store(false, Ordering::Relaxed);
-        Ok(committed?)
+        committed.map_err(of_commit)
     };
     let Some(pack) = pack(&transaction, blobs, group)? else {
         apply_all(&transaction, group)?;
@@ -458,6 +515,14 @@ fn apply(transaction: &Connection, change: &mut dyn Change) -> Result<()> {
     Ok(())
 }
 
+/// Why a commit failed. An error of the disk leaves it open whether what was to be committed is there after the next start.
+fn of_commit(error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::SystemIoFailure) => Error::Uncertain(error),
+        _ => error.into(),
+    }
+}
+
 /// Fails if SQLite has ended the transaction by itself, as it does when the disk is full or fails: nothing of the group
 /// stands any more, and whatever came next would stand alone.
 fn still_open(transaction: &Connection, change: &dyn Change) -> Result<()> {
@@ -483,6 +548,9 @@ fn copy(error: &Error) -> Error {
     match error {
         Error::Catalog(rusqlite::Error::SqliteFailure(code, message)) => {
             rusqlite::Error::SqliteFailure(*code, message.clone()).into()
+        }
+        Error::Uncertain(rusqlite::Error::SqliteFailure(code, message)) => {
+            Error::Uncertain(rusqlite::Error::SqliteFailure(*code, message.clone()))
         }
         Error::File { path, source } => {
             Error::File { path: path.clone(), source: std::io::Error::new(source.kind(), source.to_string()) }

@@ -21,8 +21,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tracing::{debug, error, info};
 
-use super::{Blobs, Catalog, facts, objects, packs, parts};
-use crate::config::Live;
+use super::{Blobs, Catalog, facts, objects, packs, parts, schema, transfers};
+use crate::clock;
+use crate::config::{Live, TransferLog};
 use crate::error::{Error, Result};
 
 /// Files that are taken away in one turn.
@@ -86,9 +87,27 @@ pub async fn run(catalog: Catalog, blobs: Blobs, wake: Arc<Notify>, settings: Li
         {
             error!(%error, "whoever asked for a collection could not be answered");
         }
+        if let Err(error) = shorten(&catalog, settings.now().transfers).await {
+            error!(%error, "the log of transfers or the catalog could not be made shorter");
+        }
         // Whether something woke it or time has passed, there is one thing to do.
         let _ = tokio::time::timeout(look, wake.notified()).await;
     }
+}
+
+/// Deletes records of transfers that are too old or too many, and gives the catalog's free pages back to the disk, both in
+/// slices with other changes in between.
+async fn shorten(catalog: &Catalog, log: TransferLog) -> Result<()> {
+    let keep = i64::try_from(log.keep().as_nanos()).unwrap_or(i64::MAX);
+    let (oldest, most) = (clock::now().saturating_sub(keep), log.most.get());
+    // Looked at beforehand, so that nothing is written for nothing.
+    while catalog.read(move |connection| transfers::is_too_long(connection, oldest, most)).await? {
+        catalog.write(move |connection| transfers::prune(connection, oldest, most)).await?;
+    }
+    while catalog.read(schema::has_many_free_pages).await? {
+        catalog.write(schema::give_back).await?;
+    }
+    Ok(())
 }
 
 /// Removes all that nobody needs; on demand, files that no row knows as well.

@@ -8,6 +8,7 @@ pub mod attempts;
 pub mod blobs;
 pub mod catalog;
 pub mod certificates;
+pub mod copies;
 pub mod entries;
 pub mod facts;
 #[cfg(test)]

@@ -2,8 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use sealift_protocol::Digest;
+use sealift_protocol::message::Nanoseconds;
+use tracing::warn;
 
+use super::Blobs;
 use super::packs::Placement;
+use crate::clock;
 use crate::error::Result;
 
 /// A content's row in the catalog.
@@ -39,12 +43,17 @@ const READABLE: &str = "WITH readable (space) AS (
     SELECT id FROM spaces WHERE owner = ?1
     UNION SELECT space FROM grants WHERE identity IN (0, ?1) AND rights & 1)";
 
-/// Keeps a small content in the catalog, unless it is there.
-pub fn keep_inline(connection: &Connection, digest: &Digest, data: &[u8]) -> Result<ObjectId> {
+/// Keeps a small content in the catalog, unless a good copy of it is there. A copy that is missing or damaged is replaced.
+pub fn keep_inline(connection: &Connection, blobs: &Blobs, digest: &Digest, data: &[u8]) -> Result<ObjectId> {
     let object = match find(connection, digest)? {
-        Some(object) if !clear(connection, object)? => return Ok(object),
+        Some(object) if is_copy_of(connection, blobs, object, data)? => {
+            set_verified(connection, digest)?;
+            return Ok(object);
+        }
         Some(object) => {
+            warn!(%digest, "the stored copy of a content was damaged: it is replaced by what has just come");
             drop_bytes(connection, object)?;
+            set_verified(connection, digest)?;
             object
         }
         None => insert(connection, digest, data.len() as u64)?,
@@ -53,9 +62,9 @@ pub fn keep_inline(connection: &Connection, digest: &Digest, data: &[u8]) -> Res
     Ok(object)
 }
 
-/// Records a content that was not here when the transaction began, and that lies in a pack.
+/// Records a content that lies in a pack.
 pub fn keep_packed(connection: &Connection, digest: &Digest, place: &Placement) -> Result<ObjectId> {
-    let object = insert(connection, digest, place.length)?;
+    let object = renewed(connection, digest, place.length)?;
     let blob = keep_file(connection, &place.pack, place.size)?;
     insert_extent(connection, object, blob, place.offset, place.length)?;
     Ok(object)
@@ -64,15 +73,37 @@ pub fn keep_packed(connection: &Connection, digest: &Digest, place: &Placement) 
 /// Records a content whose bytes are the whole of a blob, which must be durable in its place.
 pub fn keep_blob(connection: &Connection, digest: &Digest, size: u64) -> Result<ObjectId> {
     if let Some(object) = find(connection, digest)? {
-        // What was put in place is the blob that this object has had all along, or one that nobody needs.
-        discard(connection, digest)?;
-        clear(connection, object)?;
-        return Ok(object);
+        let whole = [Extent { blob: *digest, offset: 0, length: size }];
+        if matches!(bytes(connection, object)?, Bytes::Extents(extents) if extents == whole) {
+            // What was put in place has taken the place of the file that the content has had all along.
+            set_verified(connection, digest)?;
+            return Ok(object);
+        }
     }
-    let object = insert(connection, digest, size)?;
+    let object = renewed(connection, digest, size)?;
     let blob = keep_file(connection, digest, size)?;
     insert_extent(connection, object, blob, 0, size)?;
     Ok(object)
+}
+
+/// The row of a content whose bytes have just come and are about to be recorded; a copy from before is given up.
+fn renewed(connection: &Connection, digest: &Digest, size: u64) -> Result<ObjectId> {
+    match find(connection, digest)? {
+        Some(object) => {
+            drop_bytes(connection, object)?;
+            set_verified(connection, digest)?;
+            Ok(object)
+        }
+        None => insert(connection, digest, size),
+    }
+}
+
+/// True if what is stored of a content is `data`.
+fn is_copy_of(connection: &Connection, blobs: &Blobs, object: ObjectId, data: &[u8]) -> Result<bool> {
+    Ok(match bytes(connection, object)? {
+        Bytes::Inline(stored) => stored == data,
+        Bytes::Extents(extents) => blobs.holds_copy(&extents, data),
+    })
 }
 
 /// The row of a file below `blobs/` that is durable before the transaction commits.
@@ -233,10 +264,22 @@ pub(crate) fn find(connection: &Connection, digest: &Digest) -> Result<Option<Ob
         .optional()?)
 }
 
-/// Lifts a suspicion, now that the bytes are here anew. Returns whether there was one.
-fn clear(connection: &Connection, object: ObjectId) -> Result<bool> {
-    let sql = "UPDATE objects SET suspect = 0 WHERE id = ?1 AND suspect";
-    Ok(connection.prepare_cached(sql)?.execute([object.0])? > 0)
+/// Notes that a content was looked at and is good, which lifts a suspicion. Not more often than is of use.
+pub fn set_verified(connection: &Connection, digest: &Digest) -> Result<()> {
+    const GRAIN: i64 = 60_000_000_000;
+    let now = clock::now();
+    connection
+        .prepare_cached(
+            "UPDATE objects SET suspect = 0, verified_at = ?2 WHERE digest = ?1 AND (suspect OR verified_at < ?3)",
+        )?
+        .execute(params![digest.as_bytes(), now, now - GRAIN])?;
+    Ok(())
+}
+
+/// When a content was last looked at and found good.
+pub fn verified_at(connection: &Connection, object: ObjectId) -> Result<Nanoseconds> {
+    let sql = "SELECT verified_at FROM objects WHERE id = ?1";
+    Ok(connection.prepare_cached(sql)?.query_row([object.0], |row| row.get(0))?)
 }
 
 /// Puts a content's bytes into the catalog.
@@ -265,8 +308,8 @@ fn insert_extent(
 
 fn insert(connection: &Connection, digest: &Digest, size: u64) -> Result<ObjectId> {
     connection
-        .prepare_cached("INSERT INTO objects (digest, size) VALUES (?1, ?2)")?
-        .execute(params![digest.as_bytes(), size.cast_signed()])?;
+        .prepare_cached("INSERT INTO objects (digest, size, verified_at) VALUES (?1, ?2, ?3)")?
+        .execute(params![digest.as_bytes(), size.cast_signed(), clock::now()])?;
     Ok(ObjectId(connection.last_insert_rowid()))
 }
 

@@ -11,6 +11,15 @@ const APPLICATION: i32 = 0x534c_4654;
 /// Each step brings the schema from the version of its index to the next. Steps that were released never change.
 const STEPS: &[&str] = &[include_str!("schema/v1.sql"), include_str!("schema/v2.sql")];
 
+/// SQLite's number for giving free pages back when it is told to.
+const INCREMENTAL: i64 = 2;
+
+/// Free pages of so many bytes stay in the catalog.
+const SPARE: u64 = 1024 * 1024;
+
+/// Pages that are given back in one transaction.
+const SLICE: u32 = 256;
+
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 96;
 
@@ -132,9 +141,56 @@ pub fn open(path: &Path) -> Result<Connection, OpenError> {
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     prepare(&connection).map_err(failed)?;
     let found = version(&connection, path)?;
+    if found == 0 {
+        // Only an empty catalog takes this; `rebuild` is for others.
+        connection.pragma_update(None, "auto_vacuum", INCREMENTAL).map_err(failed)?;
+    }
     connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
     upgrade(&mut connection, found).map_err(failed)?;
     Ok(connection)
+}
+
+/// Writes a catalog anew that cannot give free pages back, as those of earlier versions. Returns true if that was so.
+///
+/// It takes as much free space as the catalog has bytes, and fails without harm if there is less.
+pub fn rebuild(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    let mode: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
+    if mode == INCREMENTAL {
+        return Ok(false);
+    }
+    connection.pragma_update(None, "auto_vacuum", INCREMENTAL)?;
+    connection.execute_batch("VACUUM")?;
+    Ok(true)
+}
+
+/// Writes all that the write-ahead log holds into the catalog itself, syncs it, and empties the log.
+pub fn empty_log(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?;
+    if busy {
+        // Whoever reads it beside this server looks at what was committed long ago; the next checkpoint gets to it.
+        tracing::info!("the catalog's log is in use by another process and was not emptied");
+    }
+    Ok(())
+}
+
+/// Pages of the catalog and those of them that are free, in bytes.
+pub fn sizes(connection: &Connection) -> Result<[u64; 2], rusqlite::Error> {
+    let number =
+        |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map(i64::cast_unsigned);
+    let page = number("page_size")?;
+    Ok([number("page_count")? * page, number("freelist_count")? * page])
+}
+
+/// True if the catalog has more free pages than it is soon going to use again.
+pub fn has_many_free_pages(connection: &Connection) -> crate::error::Result<bool> {
+    let [all, free] = sizes(connection)?;
+    let mode: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
+    Ok(mode == INCREMENTAL && free > SPARE.max(all / 10))
+}
+
+/// Gives a slice of the free pages back.
+pub fn give_back(connection: &Connection) -> crate::error::Result<()> {
+    Ok(connection.execute_batch(&format!("PRAGMA incremental_vacuum({SLICE})"))?)
 }
 
 /// Looks whether [`open`] could use a catalog that must be there, and changes nothing.

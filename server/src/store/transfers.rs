@@ -1,12 +1,18 @@
 //! The transfer log.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use sealift_protocol::message::{Direction, Nanoseconds, Transfer};
 use sealift_protocol::{Digest, ErrorCode};
 
 use super::identities::name_of;
 use crate::error::Result;
+
+/// Records among which a download is found that its client reports.
+const REPORTABLE: i64 = 1000;
+
+/// Records that are deleted in one transaction.
+const PRUNED: i64 = 500;
 
 /// A transfer that has ended.
 #[derive(Debug, Clone)]
@@ -71,7 +77,8 @@ pub fn insert(connection: &Connection, record: &Record) -> Result<()> {
     Ok(())
 }
 
-/// Marks the identity's last good download of a content from `address` as one that did not verify.
+/// Marks the identity's last good download of a content from `address` as one that did not verify. It is looked for among
+/// the identity's newest records only, so that nobody waits for a long log.
 pub fn mark_corrupt(
     connection: &Connection,
     identity: i64,
@@ -82,11 +89,41 @@ pub fn mark_corrupt(
     let changed = connection
         .prepare_cached(
             "UPDATE transfers SET error = ?5 WHERE error IS NULL AND id = (
-                 SELECT max(id) FROM transfers
-                 WHERE identity = ?1 AND address = ?2 AND path = ?3 AND digest = ?4 AND direction = 'get')",
+                 SELECT max(id) FROM (SELECT * FROM transfers WHERE identity = ?1 ORDER BY id DESC LIMIT ?6)
+                 WHERE address = ?2 AND path = ?3 AND digest = ?4 AND direction = 'get')",
         )?
-        .execute(params![identity, address, path, digest.as_bytes(), word(ErrorCode::Integrity)])?;
+        .execute(params![
+            identity,
+            address,
+            path,
+            digest.as_bytes(),
+            word(ErrorCode::Integrity),
+            REPORTABLE
+        ])?;
     Ok(changed > 0)
+}
+
+/// True if [`prune`] has something to delete.
+pub fn is_too_long(connection: &Connection, oldest: Nanoseconds, most: usize) -> Result<bool> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let sql = "SELECT started_at < ?1 OR id <= (SELECT max(id) FROM transfers) - ?2 FROM transfers ORDER BY id LIMIT 1";
+    let first =
+        connection.prepare_cached(sql)?.query_row(params![oldest, most], |row| row.get(0)).optional()?;
+    Ok(first.unwrap_or(false))
+}
+
+/// Deletes a slice of the records that began before `oldest`, and of those beyond the newest `most`. Returns true if there
+/// may be more of them.
+pub fn prune(connection: &Connection, oldest: Nanoseconds, most: usize) -> Result<bool> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let deleted = connection
+        .prepare_cached(
+            "DELETE FROM transfers WHERE id IN (
+                 SELECT id FROM (SELECT id, started_at FROM transfers ORDER BY id LIMIT ?3)
+                 WHERE started_at < ?1 OR id <= (SELECT max(id) FROM transfers) - ?2)",
+        )?
+        .execute(params![oldest, most, PRUNED])?;
+    Ok(deleted > 0)
 }
 
 /// Up to `limit` records, newest first.
@@ -94,8 +131,13 @@ pub fn newest(connection: &Connection, filter: &Filter, limit: usize) -> Result<
     let mut sql = String::from(
         "SELECT transfers.id, started_at, duration_us, identities.name, address, direction, path, bytes, wire_bytes,
                 digest, error
-         FROM transfers JOIN identities ON identities.id = transfers.identity WHERE transfers.identity = ?",
+         FROM transfers",
     );
+    if filter.failed {
+        // Failures are few among many, which SQLite does not know.
+        sql.push_str(" INDEXED BY transfers_failed");
+    }
+    sql.push_str(" JOIN identities ON identities.id = transfers.identity WHERE transfers.identity = ?");
     let mut values = vec![Value::Integer(filter.identity)];
     if let Some(before) = filter.before {
         sql.push_str(" AND transfers.id < ?");
@@ -154,4 +196,70 @@ fn from_word<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> ru
     serde_json::from_value(serde_json::Value::String(word)).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema;
+
+    fn log(count: i64) -> (tempfile::TempDir, Connection) {
+        let dir = tempfile::tempdir().unwrap();
+        let connection = schema::open(&dir.path().join("catalog.db")).unwrap();
+        connection
+            .execute("INSERT INTO identities (id, name, created_at) VALUES (1, 'alice', 1)", [])
+            .unwrap();
+        for started in 0..count {
+            let (direction, path) = (Direction::Get, "/alice/x".to_owned());
+            let digest = Some(Digest::of(&started.to_le_bytes()));
+            let error = (started % 100 == 0).then_some(ErrorCode::NotFound);
+            let (address, bytes, wire_bytes, duration_us) = ("here".to_owned(), 0, 0, 0);
+            let record = Record {
+                started,
+                duration_us,
+                identity: 1,
+                address,
+                direction,
+                path,
+                bytes,
+                wire_bytes,
+                digest,
+                error,
+            };
+            insert(&connection, &record).unwrap();
+        }
+        (dir, connection)
+    }
+
+    fn left(connection: &Connection) -> (i64, i64) {
+        let sql = "SELECT min(started_at), count(*) FROM transfers";
+        connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    }
+
+    #[test]
+    fn old_records_and_those_that_are_too_many_go_in_slices() {
+        let (_dir, connection) = log(1800);
+        let mut slices = 0;
+        while prune(&connection, 600, 1500).unwrap() {
+            slices += 1;
+        }
+        assert_eq!((left(&connection), slices), ((600, 1200), 2));
+        while prune(&connection, 0, 100).unwrap() {}
+        assert_eq!(left(&connection), (1700, 100));
+    }
+
+    #[test]
+    fn a_report_is_looked_for_among_the_newest_records_and_failures_are_found() {
+        let (_dir, connection) = log(1500);
+        let mark = |started: i64| {
+            mark_corrupt(&connection, 1, "here", "/alice/x", &Digest::of(&started.to_le_bytes())).unwrap()
+        };
+        assert!(mark(1499) && mark(501) && !mark(1499));
+        assert!(!mark(499), "nobody waits for a search of the whole log");
+        let filter = Filter { identity: 1, before: Some(1400), direction: None, failed: true, path: None };
+        let failed = newest(&connection, &filter, 1000).unwrap();
+        // Those at every hundredth, and the one that was marked above.
+        assert_eq!(failed.len(), 14 + 1);
+        assert!(failed.iter().all(|record| record.error.is_some()));
+    }
 }

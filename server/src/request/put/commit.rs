@@ -1,6 +1,7 @@
 //! The transaction that makes a path point to a content.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use sealift_protocol::message::{Put, Reply, Stored};
@@ -17,12 +18,16 @@ use crate::session::Caller;
 use crate::state::State;
 use crate::store::blobs::{Blobs, Guard};
 use crate::store::catalog::{self, Pending};
+use crate::store::copies;
 use crate::store::entries::{NewFile, Slot};
 use crate::store::holds::Hold;
-use crate::store::objects::{self, Bytes, ObjectId};
+use crate::store::objects::{self, ObjectId};
 use crate::store::packs::Placement;
 use crate::store::parts::{self, Target};
 use crate::ticket::Ticket;
+
+/// How long a claim waits for its commit at most, and the copy is taken for good that was read before.
+const QUEUED: Duration = Duration::from_secs(300);
 
 /// What a commit needs of the content.
 #[derive(Debug)]
@@ -117,6 +122,8 @@ pub(crate) async fn commit(
 ) -> Pending<Reply> {
     let (caller, blobs, sha256) = (caller.clone(), state.blobs.clone(), stored.sha256);
     let (identity, size) = (caller.identity, stored.size);
+    // A large content was read before its claim was queued.
+    let trust = state.config().uploads.trust_stored().max(QUEUED);
     let (weight, wake) = (put.path.depth(), Wake::of(state));
     let held = Held { brought, sha256, blobs: blobs.clone(), ticket, weight, wake };
     let work = {
@@ -135,8 +142,10 @@ pub(crate) async fn commit(
             }
             let slot = Slot::find(connection, &permit, &names)?;
             let object = match &held.brought {
-                None => claimed(connection, &caller, &blobs, &stored)?,
-                Some(Brought::Inline(data, _)) => objects::keep_inline(connection, &stored.sha256, data)?,
+                None => claimed(connection, &caller, &blobs, &stored, trust)?,
+                Some(Brought::Inline(data, _)) => {
+                    objects::keep_inline(connection, &blobs, &stored.sha256, data)?
+                }
                 Some(Brought::Packed(place, _)) => objects::keep_packed(connection, &stored.sha256, place)?,
                 Some(Brought::Blob(..)) => objects::keep_blob(connection, &stored.sha256, stored.size)?,
             };
@@ -160,11 +169,11 @@ pub(crate) async fn commit(
                 objects::discard(connection, &sha256)?;
                 parts::remove(connection, hold.file())?;
             }
-            // Without its file, the next plan need not ask for a claim. Nobody else's content is looked at.
+            // Without a good copy, the next plan need not ask for a claim. Nobody else's content is looked at.
             None => {
                 let found = objects::within_reach(connection, identity, &sha256, size)?;
                 if let Some(object) = found
-                    && !is_whole(connection, &blobs, object)?
+                    && !copies::can_be_shared(connection, &blobs, object, &sha256, trust)?
                 {
                     objects::suspect(connection, &sha256)?;
                 }
@@ -176,18 +185,21 @@ pub(crate) async fn commit(
     state.catalog.submit_holding(held, work, otherwise).await
 }
 
-fn is_whole(connection: &Connection, blobs: &Blobs, object: ObjectId) -> Result<bool> {
-    Ok(match objects::bytes(connection, object)? {
-        Bytes::Extents(extents) => blobs.has(&extents),
-        Bytes::Inline(_) => true,
-    })
-}
-
-fn claimed(connection: &Connection, caller: &Caller, blobs: &Blobs, stored: &Stored) -> Result<ObjectId> {
+fn claimed(
+    connection: &Connection,
+    caller: &Caller,
+    blobs: &Blobs,
+    stored: &Stored,
+    trust: Duration,
+) -> Result<ObjectId> {
     let found = objects::within_reach(connection, caller.identity, &stored.sha256, stored.size)?;
     let object = found.ok_or_else(absent)?;
     // The row may be there without the bytes: the client has them, and sends them then.
-    if is_whole(connection, blobs, object)? { Ok(object) } else { Err(absent()) }
+    if copies::can_be_shared(connection, blobs, object, &stored.sha256, trust)? {
+        Ok(object)
+    } else {
+        Err(absent())
+    }
 }
 
 fn absent() -> Error {

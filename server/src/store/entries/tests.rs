@@ -8,13 +8,14 @@ use super::unlinked::Building;
 use super::*;
 use crate::error::Error;
 use crate::policy::Access;
-use crate::store::{identities, objects, schema, spaces};
+use crate::store::{Blobs, identities, objects, schema, spaces};
 
 struct Tree {
     connection: Connection,
     identity: i64,
     now: i64,
     building: Building,
+    blobs: Blobs,
     _dir: tempfile::TempDir,
 }
 
@@ -25,11 +26,13 @@ fn names(path: &str) -> Vec<String> {
 impl Tree {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("incoming")).unwrap();
+        let blobs = Blobs::open(dir.path()).unwrap();
         let connection = schema::open(&dir.path().join("catalog.db")).unwrap();
         let identity = identities::ensure(&connection, &"alice".parse().unwrap(), 1).unwrap();
         spaces::add(&connection, &"alice".parse().unwrap(), Some(identity), 1).unwrap();
         spaces::add(&connection, &"shared".parse().unwrap(), Some(identity), 1).unwrap();
-        Self { connection, identity, now: 2, building: Building::default(), _dir: dir }
+        Self { connection, identity, now: 2, building: Building::default(), blobs, _dir: dir }
     }
 
     fn access(&self, space: &str) -> Access {
@@ -41,8 +44,12 @@ impl Tree {
     }
 
     fn put(&self, path: &str, content: &str) -> Result<()> {
-        let object =
-            objects::keep_inline(&self.connection, &Digest::of(content.as_bytes()), content.as_bytes())?;
+        let object = objects::keep_inline(
+            &self.connection,
+            &self.blobs,
+            &Digest::of(content.as_bytes()),
+            content.as_bytes(),
+        )?;
         let file = NewFile { mtime: 7, executable: false, by: self.identity, now: self.now };
         let permit = self.permit("alice");
         Slot::find(&self.connection, &permit, &names(path))?.store(&self.connection, object, &file)

@@ -42,6 +42,7 @@ async fn run(groups: &[Group], operations: &AtomicU64) -> Result<(), String> {
             After::Collect => real.collect(&mut simple).await.map_err(here)?,
             After::Reopen => real.reopen().await.map_err(here)?,
             After::Backup => real.back_up(&simple).map_err(here)?,
+            After::Damage(which) => real.damage(which, &mut simple).map_err(here)?,
         }
         if group.after != After::Nothing {
             verify::all(&mut real, &simple)

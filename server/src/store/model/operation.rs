@@ -139,6 +139,8 @@ pub(super) enum After {
     Collect,
     Reopen,
     Backup,
+    /// A file below `blobs/` loses a byte, its end, or all of it.
+    Damage(u8),
 }
 
 /// What is submitted while the writer is busy.
@@ -270,6 +272,7 @@ fn after() -> impl Strategy<Value = After> {
         3 => Just(After::Collect),
         1 => Just(After::Reopen),
         1 => Just(After::Backup),
+        2 => any::<u8>().prop_map(After::Damage),
     ]
 }
 

@@ -485,6 +485,35 @@ impl Real {
         Ok(())
     }
 
+    /// Damages a file below `blobs/`.
+    pub(super) fn damage(&self, which: u8, simple: &mut Simple) -> Result<(), String> {
+        let files = self.files();
+        let Some(blob) = files.get(usize::from(which / 3) % files.len().max(1)) else { return Ok(()) };
+        let path = self.state().blobs.path(blob);
+        let mut bytes = fs::read(&path).unwrap();
+        match which % 3 {
+            0 => {
+                let at = usize::from(which) * 997 % bytes.len();
+                bytes[at] ^= 1;
+                fs::write(&path, bytes).unwrap();
+            }
+            1 => fs::write(&path, &bytes[..bytes.len() / 2]).unwrap(),
+            _ => fs::remove_file(&path).unwrap(),
+        }
+        let contents = |connection: &Connection| {
+            let mut statement = connection.prepare(
+                "SELECT objects.digest FROM objects JOIN extents ON object = objects.id
+                 JOIN blobs ON blobs.id = blob WHERE blobs.digest = ?1",
+            )?;
+            let rows = statement.query_map([blob.as_bytes()], |row| row.get(0).map(Digest::from_bytes))?;
+            Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?)
+        };
+        let contents = self.state().catalog.read_here(contents).map_err(|error| error.to_string())?;
+        simple.damaged.extend(contents);
+        simple.damaged_files.insert(*blob);
+        Ok(())
+    }
+
     /// Takes a backup, which must hold what the model does.
     pub(super) fn back_up(&self, simple: &Simple) -> Result<(), String> {
         let target = self.dir.path().join("backup");

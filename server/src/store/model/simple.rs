@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use sealift_protocol::Digest;
+
 use super::operation::{At, Bytes, Fault, Group, How, NAMES, Operation, SPACES};
 use crate::policy::Rights;
 
@@ -47,6 +49,9 @@ pub(super) struct Simple {
     /// Uploads that were answered, well or not, and those among them of which there may be no record.
     pub(super) logged: usize,
     pub(super) lost: usize,
+    /// Contents whose copies may be damaged, until somebody sends them again, and files that were damaged.
+    pub(super) damaged: BTreeSet<Digest>,
+    pub(super) damaged_files: BTreeSet<Digest>,
     /// What the operation at hand brings, where the operation alone does not say it.
     brought: Option<Arc<Bytes>>,
     /// The certificate that it was asked for with.
@@ -64,6 +69,8 @@ impl Default for Simple {
             parts: Parts::new(),
             logged: 0,
             lost: 0,
+            damaged: BTreeSet::new(),
+            damaged_files: BTreeSet::new(),
             brought: None,
             certificate: 0,
             unlinked: false,
@@ -128,13 +135,27 @@ impl Simple {
                 continue;
             }
             let before = self.clone();
+            let mended = self.sent(operation, told);
             self.brought.clone_from(&told.bytes);
             self.certificate = told.certificate;
             let outcome = self.apply(operation, told.file).unwrap_or_else(|outcome| outcome);
-            if !matches!(outcome, Outcome::Done) {
-                *self = before;
+            if matches!(outcome, Outcome::Done) {
+                if let Some(digest) = mended {
+                    self.damaged.remove(&digest);
+                    self.damaged_files.remove(&digest);
+                }
+            } else {
+                *self = before.clone();
             }
             let claimed = matches!(operation, Operation::Put { how: How::Claimed, .. });
+            if claimed
+                && self.claims_damage(operation)
+                && (outcome, told.outcome) == (Outcome::Done, Outcome::Refused)
+            {
+                // The client sends it then.
+                *self = before;
+                continue;
+            }
             if self.unlinked && claimed && (outcome, told.outcome) == (Outcome::Refused, Outcome::Done) {
                 // A large tree that was deleted or moved is not reclaimed yet.
                 self.claimed(operation);
@@ -154,6 +175,20 @@ impl Simple {
         let far =
             |operation: &Operation| matches!(operation, Operation::Remove { .. } | Operation::Move { .. });
         self.nodes.len() + group.operations.len() > FEW && group.operations.iter().any(far)
+    }
+
+    /// The content that an operation brings all bytes of.
+    fn sent(&self, operation: &Operation, told: &Told) -> Option<Digest> {
+        match operation {
+            Operation::Put { piece, how: How::Sent, .. } => Some(piece.bytes().digest),
+            Operation::Continue { piece, .. } => Some(super::operation::Piece::Large(*piece).bytes().digest),
+            Operation::PutBlob { .. } => told.bytes.as_ref().map(|bytes| bytes.digest),
+            _ => None,
+        }
+    }
+
+    fn claims_damage(&self, operation: &Operation) -> bool {
+        matches!(operation, Operation::Put { piece, .. } if self.damaged.contains(&piece.bytes().digest))
     }
 
     fn claimed(&mut self, operation: &Operation) {

@@ -18,7 +18,10 @@ fn catalog() -> (tempfile::TempDir, Connection) {
 /// Stores a content of some bytes under so many names.
 fn store(connection: &Connection, space: i64, content: &str, names: u32) -> Digest {
     let digest = Digest::of(content.as_bytes());
-    let object = keep_inline(connection, &digest, content.as_bytes()).unwrap();
+    let data = std::path::Path::new(connection.path().unwrap()).parent().unwrap();
+    std::fs::create_dir_all(data.join("incoming")).unwrap();
+    let blobs = Blobs::open(data).unwrap();
+    let object = keep_inline(connection, &blobs, &digest, content.as_bytes()).unwrap();
     for number in 0..names {
         connection
             .execute(

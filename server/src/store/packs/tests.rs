@@ -17,6 +17,7 @@ const SIZE: usize = 40_000;
 struct Small {
     digest: Digest,
     data: Vec<u8>,
+    blobs: Blobs,
     place: Option<Placement>,
 }
 
@@ -55,12 +56,12 @@ impl Fixture {
 
     /// Submits a content; `name` is the entry that it gets, and without one it is refused.
     async fn submit(&self, data: Vec<u8>, name: Option<&'static str>) -> Pending<()> {
-        let small = Small { digest: Digest::of(&data), data, place: None };
+        let small = Small { digest: Digest::of(&data), data, blobs: self.blobs.clone(), place: None };
         let work = move |connection: &Connection, small: &Small| {
             let Some(name) = name else { return Err(Error::refused(ErrorCode::NotAllowed, "no")) };
             let object = match &small.place {
                 Some(place) => objects::keep_packed(connection, &small.digest, place)?,
-                None => objects::keep_inline(connection, &small.digest, &small.data)?,
+                None => objects::keep_inline(connection, &small.blobs, &small.digest, &small.data)?,
             };
             connection.execute(
                 "INSERT INTO entries

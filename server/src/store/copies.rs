@@ -1,0 +1,169 @@
+//! Whether the stored copy of a content is good: nothing else may be referred to.
+//!
+//! A copy counts as good for a time after the server had all of its bytes before it, unless its file was written to since.
+//! After that it is read once more before anybody's upload is spared by it.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use sealift_protocol::message::{MAX_INLINE, Nanoseconds};
+use sealift_protocol::{Digest, Hasher};
+use tokio::sync::Semaphore;
+use tracing::error;
+
+use super::objects::{self, Bytes, Extent, ObjectId};
+use super::{Blobs, Catalog};
+use crate::background::background;
+use crate::clock;
+use crate::error::{Error, Result};
+
+/// Contents that are read at once, over all connections.
+const READINGS: usize = 2;
+
+/// Bytes that are read by one call.
+const RUN: usize = 1024 * 1024;
+
+/// Reads stored copies to see whether they are good. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Copies {
+    catalog: Catalog,
+    blobs: Blobs,
+    turns: Arc<Semaphore>,
+}
+
+impl Copies {
+    /// Of a store.
+    pub fn of(catalog: Catalog, blobs: Blobs) -> Self {
+        Self { catalog, blobs, turns: Arc::new(Semaphore::new(READINGS)) }
+    }
+
+    /// True if the copy is good that the catalog has of a content now. It is read, unless that was done within `trust` and
+    /// its file has not changed since. A content that is not stored is not good.
+    ///
+    /// A copy that is damaged is taken out of reach, so that the next upload replaces it.
+    pub async fn are_good(&self, digest: &Digest, trust: Duration) -> Result<bool> {
+        let digest = *digest;
+        if let Some(known) = self.known(digest, trust).await? {
+            return Ok(known);
+        }
+        let _turn = self.turns.acquire().await.map_err(|_| Error::Stopped)?;
+        // Somebody else may have read it meanwhile.
+        if let Some(known) = self.known(digest, trust).await? {
+            return Ok(known);
+        }
+        let (here, guard) = (self.blobs.clone(), self.blobs.guard());
+        let open = move |connection: &Connection| {
+            let Some(object) = objects::find(connection, &digest)? else { return Ok(None) };
+            Ok(Some(match objects::bytes(connection, object)? {
+                Bytes::Inline(data) => Ok(Digest::of(&data) == digest),
+                Bytes::Extents(extents) => Err(here.read(&extents, 0, &guard)),
+            }))
+        };
+        let good = match self.catalog.read(open).await? {
+            None => return Ok(false),
+            Some(Ok(good)) => good,
+            Some(Err(Err(error))) if is_disk_trouble(&error) => return Err(error),
+            Some(Err(Err(_))) => false,
+            Some(Err(Ok(reader))) => {
+                let reading = background("verification", move || hash(reader));
+                let read =
+                    reading.map_err(Error::file(std::path::Path::new("a thread for a verification")))?;
+                read.wait().await?.is_ok_and(|read| read == digest)
+            }
+        };
+        self.catalog.write(move |connection| note(connection, &digest, good)).await?;
+        Ok(good)
+    }
+
+    /// What is known without reading.
+    async fn known(&self, digest: Digest, trust: Duration) -> Result<Option<bool>> {
+        let blobs = self.blobs.clone();
+        let look = move |connection: &Connection| {
+            let Some(object) = objects::find(connection, &digest)? else { return Ok(Some(false)) };
+            Ok(is_trusted(connection, &blobs, object, trust)?.then_some(true))
+        };
+        self.catalog.read(look).await
+    }
+}
+
+/// True if a file could not be opened for a reason that says nothing about the content.
+fn is_disk_trouble(error: &Error) -> bool {
+    !error.is_missing() && error.is_internal()
+}
+
+fn hash(mut reader: impl Read) -> io::Result<Digest> {
+    let (mut hasher, mut run) = (Hasher::new(), vec![0; RUN]);
+    loop {
+        match reader.read(&mut run)? {
+            0 => return Ok(hasher.finish()),
+            count => hasher.update(&run[..count]),
+        }
+    }
+}
+
+fn note(connection: &Connection, digest: &Digest, good: bool) -> Result<()> {
+    if good {
+        return objects::set_verified(connection, digest);
+    }
+    error!(%digest, "a stored content is damaged: restore it from a backup, or put the file again");
+    objects::suspect(connection, digest)
+}
+
+/// True if a copy was found good within `trust`, and its file has not changed since.
+fn is_trusted(connection: &Connection, blobs: &Blobs, object: ObjectId, trust: Duration) -> Result<bool> {
+    let verified = objects::verified_at(connection, object)?;
+    Ok(is_recent(verified, trust)
+        && match objects::bytes(connection, object)? {
+            Bytes::Inline(_) => true,
+            Bytes::Extents(extents) => blobs.are_unchanged(&extents, verified),
+        })
+}
+
+fn is_recent(verified: Nanoseconds, trust: Duration) -> bool {
+    let age = clock::now().saturating_sub(verified);
+    (0..=i64::try_from(trust.as_nanos()).unwrap_or(i64::MAX)).contains(&age)
+}
+
+/// True if the copy of a content can be referred to. A small one is read if it is not trusted any more; a large one has to
+/// have been read before, by [`Copies::are_good`], and only has to be there.
+///
+/// To be called in the transaction that is to refer to it.
+pub fn can_be_shared(
+    connection: &Connection,
+    blobs: &Blobs,
+    object: ObjectId,
+    digest: &Digest,
+    trust: Duration,
+) -> Result<bool> {
+    let stored = objects::bytes(connection, object)?;
+    if is_recent(objects::verified_at(connection, object)?, trust) {
+        let verified = objects::verified_at(connection, object)?;
+        return Ok(match &stored {
+            Bytes::Inline(_) => true,
+            Bytes::Extents(extents) if is_small(extents) && !blobs.are_unchanged(extents, verified) => {
+                read_small(blobs, extents, digest)
+            }
+            Bytes::Extents(extents) => blobs.has(extents),
+        });
+    }
+    let good = match &stored {
+        Bytes::Inline(data) => Digest::of(data) == *digest,
+        Bytes::Extents(extents) if is_small(extents) => read_small(blobs, extents, digest),
+        // It was good a moment ago, or is not trusted: then its bytes are asked for.
+        Bytes::Extents(_) => return Ok(false),
+    };
+    if good {
+        objects::set_verified(connection, digest)?;
+    }
+    Ok(good)
+}
+
+fn is_small(extents: &[Extent]) -> bool {
+    extents.iter().map(|extent| extent.length).sum::<u64>() <= MAX_INLINE
+}
+
+fn read_small(blobs: &Blobs, extents: &[Extent], digest: &Digest) -> bool {
+    blobs.read_few(extents).is_ok_and(|data| Digest::of(&data) == *digest)
+}
