@@ -485,6 +485,7 @@ def main():
                 replay.look_at_all(given.prefixes)
             except KeyboardInterrupt:  # what was found so far is reported
                 print("interrupted", flush=True)
+                break
             print(f"{kind}: {len(report.violations)} violations", flush=True)
         workplace.keep = bool(report.violations)
     sys.exit(report.finish(given.figures))
