@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -154,6 +155,8 @@ def main():
     parser.add_argument("--bin", type=Path, default=ROOT / "target" / "release", help="[default: %(default)s]")
     parser.add_argument("--dir", type=Path, help="where the data goes [default: a temporary directory]")
     given = parser.parse_args()
+    # `timeout` and others end a program by this: the server has to end, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="sealift-trees-", dir=given.dir))
     server = Server(given.bin.resolve(), folder)
     try:
