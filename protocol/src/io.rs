@@ -48,6 +48,8 @@ pub struct FrameReader<R> {
     control: Vec<u8>,
     header: [u8; HEADER],
     have: usize,
+    /// Payload bytes of the current frame that nobody has read yet.
+    unread: usize,
     bytes: u64,
     cut: bool,
 }
@@ -55,7 +57,16 @@ pub struct FrameReader<R> {
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Reads from `stream`; a wait of more than `stall` in the middle of a frame is an error.
     pub fn new(stream: R, stall: Duration) -> Self {
-        Self { stream, stall, control: Vec::new(), header: [0; HEADER], have: 0, bytes: 0, cut: false }
+        Self {
+            stream,
+            stall,
+            control: Vec::new(),
+            header: [0; HEADER],
+            have: 0,
+            unread: 0,
+            bytes: 0,
+            cut: false,
+        }
     }
 
     /// What is read from.
@@ -73,15 +84,17 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.cut
     }
 
-    /// Whether nothing of the next frame has come yet.
+    /// Whether the current frame was read to its end and nothing of the next one has come yet.
     pub fn is_between_frames(&self) -> bool {
-        self.have == 0
+        self.have == 0 && self.unread == 0
     }
 
     /// The next frame's header; `None` when the other end closed the connection between two frames.
     ///
-    /// Waits up to `idle` for its first byte. Can be cancelled and called again.
+    /// Waits up to `idle` for its first byte. Can be cancelled and called again. A payload that was not read to its end is
+    /// dropped first: a failure in the middle of a frame must not let its payload pass for frames.
     pub async fn header(&mut self, idle: Duration) -> Result<Option<Header>, StreamError> {
+        self.skip_payload(self.unread).await?;
         while self.have < HEADER {
             let patience = if self.have == 0 { idle } else { self.stall };
             let read = timeout(patience, self.stream.read(&mut self.header[self.have..]))
@@ -101,6 +114,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
         self.have = 0;
         let header = Header::decode(self.header)?;
+        self.unread = header.length();
         self.bytes += (HEADER + header.length()) as u64;
         Ok(Some(header))
     }
@@ -114,7 +128,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             self.control = Vec::new();
         }
         self.control.resize(header.length(), 0);
-        fill(&mut self.stream, &mut self.control, self.stall).await?;
+        fill(&mut self.stream, &mut self.control, &mut self.unread, self.stall).await?;
         Ok(&self.control)
     }
 
@@ -129,7 +143,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 
     /// Reads a part of a payload.
     pub(crate) async fn payload(&mut self, buffer: &mut [u8]) -> Result<(), StreamError> {
-        fill(&mut self.stream, buffer, self.stall).await
+        fill(&mut self.stream, buffer, &mut self.unread, self.stall).await
     }
 
     /// Reads and drops whatever comes, frames or not, until the other end closes or is silent for `patience`.
@@ -149,23 +163,31 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let mut scratch = vec![0; left.min(8 * 1024)];
         while left > 0 {
             let piece = left.min(scratch.len());
-            fill(&mut self.stream, &mut scratch[..piece], self.stall).await?;
+            fill(&mut self.stream, &mut scratch[..piece], &mut self.unread, self.stall).await?;
             left -= piece;
         }
         Ok(())
     }
 }
 
+/// Fills `buffer` from a payload of which `unread` bytes are left. It counts down with each read, so that the count is
+/// right also where this future is dropped half-way.
 async fn fill<R: AsyncRead + Unpin>(
     stream: &mut R,
     mut buffer: &mut [u8],
+    unread: &mut usize,
     stall: Duration,
 ) -> Result<(), StreamError> {
+    if buffer.len() > *unread {
+        // What lies behind the payload is the next frame.
+        return Err(io::Error::from(io::ErrorKind::InvalidInput).into());
+    }
     while !buffer.is_empty() {
         let count = timeout(stall, stream.read(buffer)).await.map_err(|_| StreamError::Stalled(stall))??;
         if count == 0 {
             return Err(StreamError::Closed);
         }
+        *unread -= count;
         buffer = &mut buffer[count..];
     }
     Ok(())
@@ -309,6 +331,47 @@ mod tests {
         assert!(matches!(reader.header(LATER).await, Err(StreamError::Stalled(_))));
         drop(near);
         assert!(matches!(reader.header(LATER).await, Err(StreamError::Closed)));
+    }
+
+    /// Whoever fails in the middle of a frame goes on with the next one, wherever that was, and whatever the payload holds.
+    #[tokio::test]
+    async fn a_payload_that_was_not_read_never_passes_for_frames() {
+        let mut bytes = Vec::new();
+        let mut writer = FrameWriter::new(&mut bytes, LATER);
+        let frame = [&Header::new(FrameKind::Control, 2).unwrap().encode()[..], b"{}"].concat();
+        let payload = frame.repeat(3000);
+        writer.push_data(&payload).unwrap();
+        writer.push(&Reply::Done {}).unwrap();
+        writer.flush().await.unwrap();
+        for read in [0, 1, HEADER, frame.len(), 8 * 1024, payload.len() - 1, payload.len()] {
+            let mut reader = FrameReader::new(&bytes[..], LATER);
+            let header = reader.header(LATER).await.unwrap().unwrap();
+            reader.payload(&mut vec![0; read]).await.unwrap();
+            assert_eq!(reader.is_between_frames(), read == payload.len());
+            assert!(reader.payload(&mut vec![0; header.length() - read + 1]).await.is_err(), "too much");
+            let header = reader.header(LATER).await.unwrap().unwrap();
+            assert_eq!(decode::<Reply>(reader.control(header).await.unwrap()).unwrap(), Reply::Done {});
+            assert!(reader.header(LATER).await.unwrap().is_none());
+        }
+    }
+
+    /// The same where the future that reads is dropped half-way.
+    #[tokio::test]
+    async fn a_cancelled_read_leaves_the_rest_of_its_frame_to_be_dropped() {
+        let (mut near, far) = tokio::io::duplex(64);
+        let mut reader = FrameReader::new(far, LATER);
+        near.write_all(b"D\0\0\x0cJ\0\0\x02").await.unwrap();
+        let header = reader.header(LATER).await.unwrap().unwrap();
+        let mut room = [0; 12];
+        let cancelled = timeout(SOON, reader.data(header, &mut room)).await;
+        assert!(cancelled.is_err() && !reader.is_between_frames());
+        assert!(
+            timeout(SOON, reader.header(LATER)).await.is_err(),
+            "waiting for the rest can be cancelled, too"
+        );
+        near.write_all(b"{}J\0\0\x02{}J\0\0\x02[]").await.unwrap();
+        let header = reader.header(LATER).await.unwrap().unwrap();
+        assert_eq!(reader.control(header).await.unwrap(), b"[]");
     }
 
     #[tokio::test]

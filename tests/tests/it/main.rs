@@ -22,6 +22,7 @@ mod packs;
 mod pipeline;
 mod program;
 mod refusal;
+mod refused_bodies;
 mod reload;
 mod restore;
 mod resume;
