@@ -5,11 +5,13 @@
 //! file's size, and each side waits for the other when it is ahead. A block is larger than a frame because each
 //! hand-over wakes a thread, and frames are smaller because they are the grain of progress on a slow line.
 
+mod lent;
 mod memory;
 mod order;
 mod past_cache;
 
 use std::io::{self, IoSlice, Read, Write};
+use std::sync::Arc;
 use std::sync::mpsc as blocking;
 use std::thread;
 
@@ -17,7 +19,9 @@ use tokio::sync::mpsc;
 
 use crate::frame::{HEADER, MAX_DATA};
 use crate::{Digest, FrameKind, Hasher, Header};
+pub use lent::{Lender, Lent};
 use memory::Memory;
+pub use memory::trim;
 use order::{Block, Returns};
 pub use order::{EmptyBlocks, Filling, Order};
 pub use past_cache::PastCache;
@@ -59,7 +63,7 @@ pub struct Frames {
 
 impl Frames {
     /// Room for so many frames.
-    fn new(count: usize) -> Self {
+    pub fn new(count: usize) -> Self {
         debug_assert!(count * HEADER <= ALIGNMENT);
         Self { memory: Memory::new(count * FRAME), filled: 0 }
     }
@@ -74,8 +78,17 @@ impl Frames {
         self.iter().map(|frame| (frame.len() - HEADER) as u64).sum()
     }
 
-    /// Adds a frame of up to `want` bytes from `source`. Returns its payload, which is empty at the end of the source.
-    fn fill(&mut self, source: &mut impl Read, want: usize) -> io::Result<&[u8]> {
+    /// Empties them for reuse.
+    pub fn clear(&mut self) {
+        self.filled = 0;
+    }
+
+    /// Adds a frame of up to `want` bytes from `source`, at most [`FRAME`]; there must be room for it. Returns its payload,
+    /// which is empty at the end of the source.
+    ///
+    /// # Errors
+    /// Fails when the source does.
+    pub fn fill(&mut self, source: &mut impl Read, want: usize) -> io::Result<&[u8]> {
         let (header, payload) = self.memory.bytes_mut()[self.filled..][..HEADER + want].split_at_mut(HEADER);
         let count = read_full(source, payload)?;
         if count > 0 {
@@ -138,7 +151,7 @@ impl Filler {
                 }
                 Err(_) => self.empty.recv().map_err(|_| gone())?,
             };
-            block.filled = 0;
+            block.clear();
             for _ in 0..frames {
                 let left = limit.map_or(FRAME as u64, |limit| limit - total);
                 let want = usize::try_from(left).map_or(FRAME, |left| left.min(FRAME));
@@ -233,8 +246,17 @@ pub struct Drainer {
 /// The two halves that carry a content from the wire to a writer, in so many blocks of `size` bytes, a multiple of
 /// [`ALIGNMENT`].
 pub fn receiver(size: usize, blocks: usize) -> (EmptyBlocks, Drainer) {
+    receiver_within(size, blocks, None)
+}
+
+/// The same where all blocks but the first have to be lent: with fewer the content takes longer.
+pub fn receiver_within(
+    size: usize,
+    blocks: usize,
+    lender: Option<Arc<dyn Lender>>,
+) -> (EmptyBlocks, Drainer) {
     debug_assert!(size > 0 && size.is_multiple_of(ALIGNMENT));
-    let (first, full, empty) = order::begin(size, blocks);
+    let (first, full, empty) = order::begin(size, blocks, lender);
     (first, Drainer { full, empty, together: together(blocks).max(1) })
 }
 

@@ -15,6 +15,7 @@ use sealift_certs::{Authority, CertError, Date, TrustDomain};
 use tempfile::TempDir;
 
 pub(crate) use self::access::inherit_owner;
+use crate::store::disk;
 use crate::store::schema::{self, OpenError};
 
 /// The first of January 2025, in seconds since 1970: before this program was written, so no right clock says less.
@@ -147,6 +148,8 @@ impl DataDirectory {
             Some(missing) => return Err(DataError::Missing(missing)),
             None => access::check(&here, foreign)?,
         }
+        // Even a look into the catalog makes files.
+        disk::make_room(path);
         schema::inspect(&here.catalog())?;
         Ok(here)
     }

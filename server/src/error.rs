@@ -60,6 +60,9 @@ impl Error {
 
     /// What the caller is told. Causes inside the server stay in its log.
     pub fn to_wire(&self) -> WireError {
+        if let Some(refusal) = self.refusal() {
+            return refusal.clone();
+        }
         match self {
             Self::Refused(error) => error.clone(),
             _ if self.is_disk_full() => WireError::new(
@@ -90,10 +93,11 @@ impl Error {
 
     /// Whether an administrator should hear of it.
     pub fn is_internal(&self) -> bool {
-        matches!(
+        let inside = matches!(
             self,
             Self::Catalog(_) | Self::Uncertain(_) | Self::File { .. } | Self::Data(_) | Self::Certificate(_)
-        )
+        );
+        inside && self.refusal().is_none()
     }
 
     /// Writes the failure into the log, where an administrator finds it.
@@ -105,6 +109,14 @@ impl Error {
             error!(error = %self, "{what}");
         } else if let Some(suppressed) = OUT_OF_DESCRIPTORS.pass() {
             error!(error = %self, suppressed, "{what}: raise the limit of open files");
+        }
+    }
+
+    /// The refusal that stopped a write to a file.
+    fn refusal(&self) -> Option<&WireError> {
+        match self {
+            Self::File { source, .. } => source.get_ref()?.downcast_ref(),
+            _ => None,
         }
     }
 
@@ -124,7 +136,8 @@ impl Error {
         false
     }
 
-    fn is_disk_full(&self) -> bool {
+    /// Whether the disk has no room.
+    pub fn is_disk_full(&self) -> bool {
         match self {
             Self::File { source, .. } => matches!(
                 source.kind(),

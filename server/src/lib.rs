@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod background;
+pub mod budget;
 pub mod clock;
 pub mod command;
 pub mod config;
@@ -29,6 +30,7 @@ pub mod socket;
 pub mod state;
 pub mod store;
 pub mod ticket;
+pub mod unfinished;
 
 pub use config::Config;
 pub use listener::serve;

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
+use crate::budget;
 use crate::config::{Config, Live};
 use crate::data::{DataDirectory, Lock, drill};
 use crate::error::{Error, Result};
@@ -75,6 +76,7 @@ impl Server {
             .inspect_err(|error| warn!(%error, "`sealiftd status` will not see this server"))
             .ok();
         let blobs = Blobs::open(data.path())?;
+        blobs.reserve().follow(settings.clone());
         let (catalog, writer) = Catalog::open(&data.catalog(), blobs.clone())?;
         let pki = Pki::open(&data, authority, certificate_hosts(&config, address), SystemTime::now())?;
         parts::collect(&catalog, &blobs, SystemTime::now(), config.uploads.keep()).await?;
@@ -196,10 +198,12 @@ fn in_background(state: &Arc<State>, address: SocketAddr, stop: &CancellationTok
     let (watched, renewed) = (state.clone(), state.clone());
     // What a catalog that is thrown away calls garbage is not to go.
     if !state.config().read_only {
+        tasks.spawn(stop.clone().run_until_cancelled_owned(state.blobs.reserve().clone().keep()));
         tasks.spawn(stop.clone().run_until_cancelled_owned(collect));
     }
     let trees = state.trees.clone().run(state.catalog.clone(), state.garbage.clone());
     tasks.spawn(stop.clone().run_until_cancelled_owned(trees));
+    tasks.spawn(stop.clone().run_until_cancelled_owned(budget::trim()));
     tasks.spawn(stop.clone().run_until_cancelled_owned(watch_revocations(watched)));
     tasks.spawn(stop.clone().run_until_cancelled_owned(async move { renewed.pki.keep_current().await }));
     tasks.close();

@@ -19,11 +19,12 @@ use sealift_protocol::message::{
 use sealift_protocol::{Digest, ErrorCode, FrameKind, Header, Name, VERSION, WireError};
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info_span, warn};
 
+use crate::budget::{Loan, Need};
 use crate::error::{Error, Result};
 use crate::monitor::requests::{Asked, Outcome};
 use crate::monitor::running::Transfer;
@@ -45,6 +46,18 @@ const LOOK_UPS: usize = 32;
 
 /// Bytes of replies that are gathered before they are sent although more are ready.
 const GATHER: usize = 32 * 1024;
+
+/// Memory that a connection's requests take beyond their bytes: each for itself, and for each of its bytes, since what is
+/// decoded is larger than its JSON.
+const REQUEST: usize = 512;
+const DECODED: usize = 5;
+
+/// Memory of waiting requests that belongs to a connection, as its buffers do. What is beyond it counts in the budget.
+const OWN: usize = 32 * 1024;
+
+/// Memory that answers take until the client reads them: records that are sealed and not sent, gathered replies, small
+/// contents or a page of a listing, or the first block of a download.
+const ANSWERS: usize = 512 * 1024;
 
 /// How long a connection that the server ends is read from, so that the client can read why.
 const LINGER: Duration = Duration::from_secs(1);
@@ -152,7 +165,16 @@ struct Queued {
     asked: Option<Asked>,
     /// The request's number on its connection, as the log has it.
     number: u64,
+    /// The memory that it takes until it is answered.
+    charge: Option<Charge>,
     slot: Slot,
+}
+
+/// The memory of a request that waits for its answer.
+#[derive(Debug)]
+struct Charge {
+    _own: OwnedSemaphorePermit,
+    _shared: Option<Loan>,
 }
 
 /// What there is of a reply.
@@ -203,10 +225,12 @@ async fn converse(
     let (queue, slots) = mpsc::channel(QUEUE);
     let (served, serves) = watch::channel(0);
     let (busy, prefixes) = (&Activity::default(), &Prefixes::default());
+    let room = Room::of(state);
+    let (asked, number) = (0, 0);
     let reading =
-        Reading { state, caller, signals, reader, queue, serves, asked: 0, number: 0, busy, prefixes };
-    let (held, carried) = (None, None);
-    let replying = Replying { state, caller, writer, slots, held, carried, served, busy, prefixes };
+        Reading { state, caller, signals, reader, queue, serves, asked, number, room, busy, prefixes };
+    let (held, carried, answers) = (None, None, None);
+    let replying = Replying { state, caller, writer, slots, held, carried, answers, served, busy, prefixes };
     let both = async { tokio::try_join!(reading.run(), replying.run()).map(|((), closed)| closed) };
     let cut = async {
         signals.revoked.cancelled().await;
@@ -224,6 +248,34 @@ async fn converse(
     }
 }
 
+/// Room for the requests of a connection that wait for their answers, in KiB.
+#[derive(Debug)]
+struct Room {
+    free: Arc<Semaphore>,
+    most: u32,
+}
+
+impl Room {
+    fn of(state: &State) -> Self {
+        let most = u32::try_from(state.config().memory.queue() / 1024).unwrap_or(u32::MAX).max(1);
+        Self { free: Arc::new(Semaphore::new(most as usize)), most }
+    }
+
+    /// Waits until there is room for a request of so many bytes. Meanwhile nobody reads the connection, so its client waits.
+    async fn charge(&self, state: &State, caller: &Caller, bytes: usize) -> Result<Charge> {
+        let bytes = REQUEST + DECODED * bytes;
+        let permits = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(self.most);
+        // Never closed.
+        let own = self.free.clone().acquire_many_owned(permits).await.map_err(|_| Error::Stopped)?;
+        let waiting = (self.most as usize - self.free.available_permits()) * 1024;
+        let _shared = match waiting > OWN {
+            true => Some(state.budget.take(caller.identity, bytes as u64, Need::Queue).await?),
+            false => None,
+        };
+        Ok(Charge { _own: own, _shared })
+    }
+}
+
 struct Reading<'a> {
     state: &'a Arc<State>,
     caller: &'a Caller,
@@ -235,6 +287,7 @@ struct Reading<'a> {
     asked: u64,
     /// Requests that were read.
     number: u64,
+    room: Room,
     busy: &'a Activity,
     prefixes: &'a Prefixes,
 }
@@ -246,7 +299,7 @@ impl Reading<'_> {
         self.busy.cut.store(broke || self.reader.was_cut(), Ordering::Relaxed);
         if let Err(error) = ended {
             debug!(%error, "reading ended");
-            self.push(None, Slot::Close(error.to_wire())).await?;
+            self.push(None, None, Slot::Close(error.to_wire())).await?;
         }
         Ok(())
     }
@@ -275,12 +328,13 @@ impl Reading<'_> {
             self.number += 1;
             let number = self.number;
             let asked = Some(Asked::now(request.as_ref().ok()));
+            let charge = Some(self.room.charge(self.state, self.caller, header.length()).await?);
             match request {
                 Ok(Request::Hello(hello)) if !greeted => {
                     let welcome = welcome(self.caller, &hello)?;
                     self.busy.knows_working.store(hello.knows(WORKING), Ordering::Relaxed);
                     greeted = true;
-                    self.push(asked, Slot::Ready(Box::new(welcome))).await?;
+                    self.push(asked, charge, Slot::Ready(Box::new(welcome))).await?;
                 }
                 Ok(Request::Hello(_)) => return Err(bad_request("a second hello is not expected")),
                 Ok(_) if !greeted => return Err(bad_request("the first request has to be a hello")),
@@ -293,11 +347,11 @@ impl Reading<'_> {
                     let accepting = put::accept(state, caller, self.reader, request, before, prefixes);
                     match accepting.instrument(span).await? {
                         put::Acceptance::Committing(pending, transfer) => {
-                            self.push(asked, Slot::Changed(pending, Some(transfer))).await?;
+                            self.push(asked, charge, Slot::Changed(pending, Some(transfer))).await?;
                         }
                         put::Acceptance::Answered { reply, body_follows } => {
                             discarding = body_follows;
-                            self.push(asked, Slot::Ready(Box::new(reply))).await?;
+                            self.push(asked, charge, Slot::Ready(Box::new(reply))).await?;
                         }
                     }
                 }
@@ -306,35 +360,39 @@ impl Reading<'_> {
                     let accepting = slice::accept(self.state, self.caller, self.reader, request);
                     match accepting.instrument(span).await? {
                         slice::Acceptance::Taken(order, index) => {
-                            self.push(asked, Slot::Slice(order, index)).await?;
+                            self.push(asked, charge, Slot::Slice(order, index)).await?;
                         }
                         slice::Acceptance::Welcome => {
-                            self.push(asked, Slot::Ready(Box::new(Reply::Done {}))).await?;
+                            self.push(asked, charge, Slot::Ready(Box::new(Reply::Done {}))).await?;
                         }
                         slice::Acceptance::Refused(error) => {
                             discarding = true;
-                            self.push(asked, Slot::Ready(Box::new(Reply::Error(error)))).await?;
+                            self.push(asked, charge, Slot::Ready(Box::new(Reply::Error(error)))).await?;
                         }
                     }
                 }
                 Ok(request) => {
                     let disturbed = request::disturbs(&request);
-                    match request::change(request) {
-                        Ok(change) => {
+                    match request::admit(self.state, &request).map(|()| request::change(request)) {
+                        Err(refused) => {
+                            let reply = request::to_reply(Err(refused));
+                            self.push(asked, charge, Slot::Ready(Box::new(reply))).await?;
+                        }
+                        Ok(Ok(change)) => {
                             self.catch_up().await;
                             let pending = request::submit(self.state, self.caller, change, disturbed).await;
-                            self.push(asked, Slot::Changed(pending, None)).await?;
+                            self.push(asked, charge, Slot::Changed(pending, None)).await?;
                         }
-                        Err(request) => {
+                        Ok(Err(request)) => {
                             self.asked += 1;
-                            self.push(asked, Slot::Serve(request)).await?;
+                            self.push(asked, charge, Slot::Serve(request)).await?;
                         }
                     }
                 }
                 Err(error) => {
                     // Should it have been a put, its body follows; for everything else this changes nothing.
                     discarding = true;
-                    self.push(asked, Slot::Ready(Box::new(Reply::Error(error)))).await?;
+                    self.push(asked, charge, Slot::Ready(Box::new(Reply::Error(error)))).await?;
                 }
             }
         }
@@ -383,8 +441,9 @@ impl Reading<'_> {
         }
     }
 
-    async fn push(&self, asked: Option<Asked>, slot: Slot) -> Result<()> {
-        self.queue.send(Queued { asked, number: self.number, slot }).await.map_err(|_| Error::Stopped)
+    async fn push(&self, asked: Option<Asked>, charge: Option<Charge>, slot: Slot) -> Result<()> {
+        let queued = Queued { asked, number: self.number, charge, slot };
+        self.queue.send(queued).await.map_err(|_| Error::Stopped)
     }
 }
 
@@ -397,6 +456,8 @@ struct Replying<'a> {
     held: Option<Queued>,
     /// What the last get sent a range of.
     carried: Option<Carried>,
+    /// The memory for answers, while there are any.
+    answers: Option<Loan>,
     served: watch::Sender<u64>,
     busy: &'a Activity,
     prefixes: &'a Prefixes,
@@ -405,7 +466,7 @@ struct Replying<'a> {
 impl Replying<'_> {
     /// Returns whether the server ended the conversation.
     async fn run(mut self) -> Result<bool> {
-        while let Some(Queued { asked, number, slot }) = self.next_slot().await? {
+        while let Some(Queued { asked, number, charge, slot }) = self.next_slot().await? {
             if !matches!(&slot, Slot::Serve(request) if matches!(**request, Request::Get(_))) {
                 self.end_ranges().await;
             }
@@ -432,7 +493,7 @@ impl Replying<'_> {
                 }
                 Slot::Serve(request) => match *request {
                     Request::Get(get) => {
-                        self.gets(get, asked, number).await?;
+                        self.gets(get, asked, number, charge).await?;
                         continue;
                     }
                     other => {
@@ -451,6 +512,7 @@ impl Replying<'_> {
                 }
             };
             self.answered(asked, outcome);
+            drop(charge);
             if self.writer.pending() > GATHER {
                 self.writer.flush().await?;
             }
@@ -479,20 +541,26 @@ impl Replying<'_> {
     }
 
     /// Serves a get and those right behind it: what is asked for in a row is looked up in one go.
-    async fn gets(&mut self, first: Get, asked: Option<Asked>, number: u64) -> Result<()> {
+    async fn gets(
+        &mut self,
+        first: Get,
+        asked: Option<Asked>,
+        number: u64,
+        charge: Option<Charge>,
+    ) -> Result<()> {
         let mut gets = VecDeque::from([first]);
-        let mut askers = VecDeque::from([(asked, number)]);
+        let mut askers = VecDeque::from([(asked, number, charge)]);
         while !gets.is_empty() {
             while self.held.is_none() && gets.len() < LOOK_UPS {
                 match self.slots.try_recv() {
-                    Ok(Queued { asked, number, slot: Slot::Serve(request) }) => match *request {
+                    Ok(Queued { asked, number, charge, slot: Slot::Serve(request) }) => match *request {
                         Request::Get(get) => {
                             gets.push_back(get);
-                            askers.push_back((asked, number));
+                            askers.push_back((asked, number, charge));
                         }
                         other => {
                             let slot = Slot::Serve(Box::new(other));
-                            self.held = Some(Queued { asked, number, slot });
+                            self.held = Some(Queued { asked, number, charge, slot });
                         }
                     },
                     Ok(other) => self.held = Some(other),
@@ -501,7 +569,7 @@ impl Replying<'_> {
             }
             for found in Box::pin(request::get::find_all(self.state, self.caller, &gets)).await? {
                 let path = gets.pop_front().map(|get| get.path);
-                let (asked, number) = askers.pop_front().unwrap_or((None, 0));
+                let (asked, number, _charge) = askers.pop_front().unwrap_or((None, 0, None));
                 let span = info_span!("get", request = number, path = path.map(tracing::field::display));
                 let sending = request::get::send(self.state, self.writer, found, &mut self.carried);
                 let outcome = Box::pin(sending).instrument(span).await?;
@@ -521,10 +589,28 @@ impl Replying<'_> {
             return Ok(Some(slot));
         }
         if let Ok(slot) = self.slots.try_recv() {
-            return Ok(Some(slot));
+            return self.with_room(slot).await.map(Some);
         }
         self.writer.flush().await?;
-        Ok(self.slots.recv().await)
+        self.answers = None;
+        match self.slots.recv().await {
+            Some(slot) => self.with_room(slot).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Waits for the memory that answers need, where some are to be made. If there is none to be had, the client is told.
+    async fn with_room(&mut self, queued: Queued) -> Result<Queued> {
+        if self.answers.is_none() && !matches!(queued.slot, Slot::Close(_)) {
+            match self.state.memory(self.caller.identity, ANSWERS).await {
+                Ok(answers) => self.answers = Some(answers),
+                Err(error) => {
+                    debug!(%error, "no memory for an answer");
+                    return Ok(Queued { slot: Slot::Close(error.to_wire()), ..queued });
+                }
+            }
+        }
+        Ok(queued)
     }
 
     /// Replies with what came of a change; what is gathered is sent before waiting for its commit.

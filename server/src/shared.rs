@@ -8,9 +8,10 @@ use sealift_protocol::ErrorCode;
 use sealift_protocol::content::Order;
 use sealift_protocol::message::{SLICE, SLICES_AHEAD};
 
+use crate::budget::Loan;
 use crate::error::{Error, Result};
 use crate::pulse::Pulse;
-use crate::state::{Share, State};
+use crate::state::State;
 use crate::store::attempts::Attempt;
 
 /// An identity and the number that it chose for an upload.
@@ -29,7 +30,7 @@ pub struct Upload {
     size: u64,
     attempt: Option<Attempt>,
     /// Room for what comes ahead of its turn, once anything may.
-    room: OnceLock<Option<Share>>,
+    room: OnceLock<Option<Loan>>,
     bytes: AtomicU64,
     wire_bytes: AtomicU64,
 }
@@ -99,9 +100,9 @@ impl Upload {
     }
 
     /// Makes room for slices ahead of their turn, unless there is no memory for them.
-    pub fn widen(&self, state: &State) -> bool {
+    pub fn widen(&self, state: &State, identity: i64) -> bool {
         let widen = || {
-            let room = state.room_ahead()?;
+            let room = state.room_ahead(identity)?;
             self.order.widen(SLICES_AHEAD);
             Some(room)
         };

@@ -2,19 +2,21 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sealift_protocol::Digest;
-use sealift_protocol::content::{self, BLOCK, BLOCKS};
+use sealift_protocol::content::{self, BLOCK, Lender, MANY_BLOCKS};
 use sealift_protocol::message::SLICES_AHEAD;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::budget::{Budget, Loan, Need};
 use crate::config::{Config, Live};
 use crate::descriptors::Descriptors;
 use crate::disturbances::Disturbances;
+use crate::error::Result;
 use crate::handshakes::{HandshakeLimits, Handshakes, Origin};
 use crate::join_gate::JoinGate;
 use crate::monitor::Monitor;
@@ -23,18 +25,13 @@ use crate::shared::Shared;
 use crate::store::attempts::Attempts;
 use crate::store::copies::Copies;
 use crate::store::{Blobs, Catalog, Trees};
-
-/// Bytes of small uploads that may be held in memory at once, over all connections.
-const ROOM: usize = 32 * 1024 * 1024;
-
-/// Bytes of memory that the large uploads of all connections are to share.
-const BLOCK_ROOM: usize = 64 * 1024 * 1024;
-
-/// Large uploads that this is enough for, with whole blocks.
-const FULL: usize = BLOCK_ROOM / BLOCKS / BLOCK;
+use crate::unfinished::Unfinished;
 
 /// The smallest block of an upload, however many there are.
 const MIN_BLOCK: usize = 64 * 1024;
+
+/// Contents that are read from the disk at once, over all connections: more do not make a disk faster.
+const READS: usize = 64;
 
 /// Parts of uploads that are hashed at once, over all connections, before anybody continues them.
 const PREFIXES: usize = 4;
@@ -72,31 +69,36 @@ pub struct State {
     pub shared: Shared,
     /// What was moved, replaced or deleted lately, for those who list trees.
     pub disturbances: Disturbances,
+    /// The large uploads under way, by whose they are.
+    pub unfinished: Unfinished,
     /// What the server counts of itself.
     pub monitor: Monitor,
-    room: Arc<Semaphore>,
-    uploads: Arc<AtomicUsize>,
+    /// Memory for all that clients send and fetch.
+    pub budget: Budget,
+    /// Turns at reading contents from the disk.
+    pub reads: Arc<Semaphore>,
 }
 
-/// A large upload that is under way, and its share of the memory.
+/// The memory of a large upload that is under way. One block is its own; the others have to be lent.
 #[derive(Debug)]
 pub struct Share {
-    uploads: Arc<AtomicUsize>,
-    /// For how many uploads it counts.
-    weight: usize,
     /// Bytes of a block.
     pub block: usize,
-    /// How many blocks.
+    /// How many blocks there are at most.
     pub blocks: usize,
+    /// Who lends all blocks but the first.
+    pub lender: Arc<dyn Lender>,
+    _first: Loan,
 }
 
 impl State {
     /// The state of a server that has just opened its data.
     pub fn new(settings: Live, catalog: Catalog, blobs: Blobs, pki: Pki) -> Self {
         let (garbage, sessions) = (blobs.holds().released(), Sessions::default());
-        let (room, uploads) = (Arc::new(Semaphore::new(ROOM)), Arc::default());
+        let budget = Budget::new(settings.clone());
+        let reads = Arc::new(Semaphore::new(READS));
         let prefixes = Arc::new(Semaphore::new(PREFIXES));
-        let (attempts, shared) = (Attempts::default(), Shared::default());
+        let (attempts, shared, unfinished) = (Attempts::default(), Shared::default(), Unfinished::default());
         let monitor = Monitor::new(catalog.clone());
         let copies = Copies::of(catalog.clone(), blobs.clone());
         Self {
@@ -115,9 +117,10 @@ impl State {
             attempts,
             shared,
             disturbances: Disturbances::default(),
+            unfinished,
             monitor,
-            room,
-            uploads,
+            budget,
+            reads,
         }
     }
 
@@ -136,47 +139,34 @@ impl State {
         self.config().max_connections.get().min(self.descriptors.clients())
     }
 
-    /// Counts a large upload of `size` bytes, if that is known, and divides the memory among all that are under way.
-    pub fn share(&self, size: Option<u64>) -> Share {
-        let uploads = self.uploads.fetch_add(1, Ordering::Relaxed) + 1;
-        let (weight, blocks, block) = division(uploads, size);
-        self.uploads.fetch_add(weight - 1, Ordering::Relaxed);
-        Share { uploads: self.uploads.clone(), weight, block, blocks }
+    /// Waits for the memory that a large upload of `size` bytes, if that is known, cannot do without.
+    pub async fn share(&self, identity: i64, size: Option<u64>) -> Result<Share> {
+        let (blocks, block) = division(self.budget.left_for_speed(identity), size);
+        let _first = self.memory(identity, block).await?;
+        Ok(Share { block, blocks, lender: self.budget.speed(identity), _first })
     }
 
-    /// Takes the memory for what further connections bring ahead of its turn, as long as there is some that no other
-    /// upload needs.
-    pub fn room_ahead(&self) -> Option<Share> {
-        const WEIGHT: usize = SLICES_AHEAD.div_ceil(BLOCKS);
-        let more = |uploads: usize| Some(uploads + WEIGHT).filter(|uploads| *uploads <= FULL);
-        self.uploads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Share { uploads: self.uploads.clone(), weight: WEIGHT, block: BLOCK, blocks: BLOCKS })
+    /// Takes the memory for what further connections bring ahead of its turn, if it is not needed otherwise.
+    pub fn room_ahead(&self, identity: i64) -> Option<Loan> {
+        self.budget.try_take(identity, (SLICES_AHEAD * BLOCK) as u64, Need::Speed)
     }
 
-    /// Waits until there is room in memory for a small upload of this many bytes.
-    pub async fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let permits = u32::try_from(bytes.min(ROOM)).unwrap_or(u32::MAX);
-        // The semaphore is never closed.
-        self.room.clone().acquire_many_owned(permits).await.ok()
+    /// Waits for memory that a request of an identity cannot do without.
+    pub async fn memory(&self, identity: i64, bytes: usize) -> Result<Loan> {
+        // The client must not take the wait for a broken connection.
+        let patience = self.config().timeouts.stall() / 2;
+        self.budget.take_within(patience, identity, bytes as u64, Need::Work).await
     }
 }
 
-/// What an upload of `size` bytes gets, if that is known, when so many are under way, itself counted once: for how many
-/// it counts, its blocks, and their size.
-fn division(uploads: usize, size: Option<u64>) -> (usize, usize, usize) {
-    let fair = (BLOCK_ROOM / BLOCKS / uploads).clamp(MIN_BLOCK, BLOCK);
-    let needed =
-        size.and_then(|size| usize::try_from(size).ok()).map_or(BLOCK, |size| size.clamp(MIN_BLOCK, BLOCK));
+/// The number of blocks of an upload of `size` bytes, if that is known, and their size, where so much memory may be lent
+/// to its identity.
+fn division(left: u64, size: Option<u64>) -> (usize, usize) {
+    let blocks = content::blocks_for(size);
+    let most = |bytes: u64| usize::try_from(bytes).map_or(BLOCK, |bytes| bytes.clamp(MIN_BLOCK, BLOCK));
     // Memory is used again if it is of the same size, so there are few.
-    let block = (1 << fair.ilog2()).min(needed.next_power_of_two());
-    let blocks = if uploads < FULL { content::blocks_for(size) } else { BLOCKS };
-    (blocks / BLOCKS, blocks, block)
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.uploads.fetch_sub(self.weight, Ordering::Relaxed);
-    }
+    let fair = 1 << most(left / MANY_BLOCKS as u64).ilog2();
+    (blocks, fair.min(size.map_or(BLOCK, most).next_power_of_two()))
 }
 
 /// The open connections, by certificate, so that a revocation finds them.
@@ -278,24 +268,9 @@ fn one_less<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: K) {
 
 #[cfg(test)]
 mod tests {
-    use sealift_protocol::content::{LARGE, MANY_BLOCKS};
+    use sealift_protocol::content::{BLOCKS, LARGE};
 
     use super::*;
-
-    #[test]
-    fn the_first_long_uploads_fill_the_memory_and_the_others_get_less_each() {
-        let long = Some(1 << 30);
-        let (mut uploads, mut memory) = (0, 0);
-        while uploads < FULL {
-            let (weight, blocks, block) = division(uploads + 1, long);
-            uploads += weight;
-            memory += blocks * block;
-        }
-        assert_eq!(memory, BLOCK_ROOM);
-        assert_eq!(division(9, long), (1, BLOCKS, BLOCK / 2));
-        assert_eq!(division(33, long), (1, BLOCKS, BLOCK / 8));
-        assert_eq!(division(10_000, long), (1, BLOCKS, MIN_BLOCK));
-    }
 
     #[test]
     fn connections_are_counted_by_address_and_by_identity() {
@@ -320,11 +295,16 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_gets_no_larger_blocks_than_it_needs() {
-        assert_eq!(division(1, None), (2, MANY_BLOCKS, BLOCK), "as it may be long");
-        assert_eq!(division(1, Some(2 * LARGE - 1)), (1, BLOCKS, BLOCK));
-        assert_eq!(division(1, Some(70_000)), (1, BLOCKS, 128 * 1024));
-        assert_eq!(division(1, Some(0)), (1, BLOCKS, MIN_BLOCK));
-        assert_eq!(division(1, Some(u64::MAX)), (2, MANY_BLOCKS, BLOCK));
+    fn an_upload_gets_whole_blocks_as_long_as_there_is_memory_and_no_larger_ones_than_it_needs() {
+        let (long, plenty) = (Some(1 << 30), 64 << 20);
+        assert_eq!(division(plenty, long), (MANY_BLOCKS, BLOCK));
+        assert_eq!(division(16 << 20, long), (MANY_BLOCKS, BLOCK));
+        assert_eq!(division(15 << 20, long), (MANY_BLOCKS, BLOCK / 2));
+        assert_eq!(division(0, long), (MANY_BLOCKS, MIN_BLOCK));
+        assert_eq!(division(plenty, None), (MANY_BLOCKS, BLOCK), "as it may be long");
+        assert_eq!(division(plenty, Some(2 * LARGE - 1)), (BLOCKS, BLOCK));
+        assert_eq!(division(plenty, Some(70_000)), (BLOCKS, 128 * 1024));
+        assert_eq!(division(plenty, Some(0)), (BLOCKS, MIN_BLOCK));
+        assert_eq!(division(u64::MAX, Some(u64::MAX)), (MANY_BLOCKS, BLOCK));
     }
 }

@@ -50,6 +50,11 @@ impl Ticket {
         }
     }
 
+    /// Whose it is.
+    pub fn identity(&self) -> i64 {
+        self.identity
+    }
+
     /// What others may see of it.
     pub fn transfer(&self) -> &Arc<Transfer> {
         &self.transfer

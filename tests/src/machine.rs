@@ -128,12 +128,21 @@ impl Machine {
 
     /// The same with so many bytes of room.
     pub async fn connect_with_window(&self, bytes: u32) -> Client {
+        let mut client = self.dial_with_window(bytes).await;
+        assert!(matches!(client.request(&hello()).await, Reply::Welcome(_)));
+        client
+    }
+
+    /// Connects with little room for what arrives, without saying hello.
+    pub async fn dial_with_a_small_window(&self) -> Client {
+        self.dial_with_window(8 * 1024).await
+    }
+
+    async fn dial_with_window(&self, bytes: u32) -> Client {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(bytes).unwrap();
         let stream = socket.connect(self.address).await.unwrap();
-        let mut client = self.secure(stream, self.config()).await.unwrap();
-        assert!(matches!(client.request(&hello()).await, Reply::Welcome(_)));
-        client
+        self.secure(stream, self.config()).await.unwrap()
     }
 
     async fn dial_with(&self, config: Arc<ClientConfig>) -> std::io::Result<Client> {

@@ -244,9 +244,23 @@ impl RealServer {
 
     /// The most memory that it has ever held, in bytes (Linux).
     pub fn peak_memory(&self) -> u64 {
+        1024 * self.status("VmHWM:")
+    }
+
+    /// The memory that it holds now, in bytes (Linux).
+    pub fn memory(&self) -> u64 {
+        1024 * self.status("VmRSS:")
+    }
+
+    /// The threads that it has (Linux).
+    pub fn threads(&self) -> u64 {
+        self.status("Threads:")
+    }
+
+    fn status(&self, key: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        1024 * line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap()
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 }
 

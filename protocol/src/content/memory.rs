@@ -1,66 +1,131 @@
 //! Memory of blocks that is used again.
 //!
-//! The first touch of fresh memory costs a page fault every 4 KiB, and an allocator gives large pieces back to the
-//! system as soon as they are free: among many contents of a few MiB each that was a tenth of all CPU time.
+//! The first touch of fresh memory costs a page fault every 4 KiB: among many contents of a few MiB each that was a tenth of
+//! all CPU time. So some is kept for whoever needs a block next, and given back when nobody has needed it for a while.
+//!
+//! Blocks are mapped and not allocated. An allocator that has seen a few of them come and go keeps their memory for
+//! itself, or cannot give it back because something small lies behind it.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use memmap2::MmapMut;
 
 use super::ALIGNMENT;
 
 /// Bytes that are kept, whoever used them, for whoever needs some next.
 const KEPT: usize = 32 * 1024 * 1024;
 
-static FREE: Mutex<Free> = Mutex::new(Free { pieces: VecDeque::new(), bytes: 0 });
+static FREE: Mutex<Free> = Mutex::new(Free { pieces: VecDeque::new(), bytes: 0, least: 0 });
 
 struct Free {
     /// The ones used last, which a core's cache may still hold, are at the back.
-    pieces: VecDeque<Vec<u8>>,
+    pieces: VecDeque<Piece>,
     bytes: usize,
+    /// The fewest bytes that there were since somebody asked: so many nobody has needed.
+    least: usize,
+}
+
+/// A run of bytes.
+#[derive(Debug)]
+enum Piece {
+    Mapped(MmapMut),
+    /// Where the system maps nothing more.
+    Allocated(Vec<u8>),
 }
 
 /// Memory for `size` bytes, and [`ALIGNMENT`] more for whoever aligns them or puts headers between them. What is in it
 /// is left from before.
 #[derive(Debug)]
-pub(super) struct Memory(Vec<u8>);
+pub(super) struct Memory(Option<Piece>);
 
 impl Memory {
     pub(super) fn new(size: usize) -> Self {
         let length = size + ALIGNMENT;
-        // Zeroed memory is not touched before it is used: a small content costs only its own pages.
-        Self(free().take(length).unwrap_or_else(|| vec![0; length]))
+        let kept = free().take(length);
+        Self(Some(kept.unwrap_or_else(|| Piece::new(length))))
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
+        self.0.as_ref().map_or(&[], Piece::bytes)
     }
 
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.0
+        self.0.as_mut().map_or(&mut [], Piece::bytes_mut)
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        free().give(std::mem::take(&mut self.0));
+        let unneeded = self.0.take().map(|piece| free().give(piece));
+        // Outside of the lock: this takes the system some time.
+        drop(unneeded);
+    }
+}
+
+/// Gives the memory back to the system that nobody has needed since this was last called.
+pub fn trim() {
+    let unneeded = free().trim();
+    drop(unneeded);
+}
+
+impl Piece {
+    fn new(length: usize) -> Self {
+        // Its pages are not there before they are touched: a small content costs only its own.
+        MmapMut::map_anon(length).map_or_else(|_| Self::Allocated(vec![0; length]), Self::Mapped)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Mapped(bytes) => bytes,
+            Self::Allocated(bytes) => bytes,
+        }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Mapped(bytes) => bytes,
+            Self::Allocated(bytes) => bytes,
+        }
+    }
+
+    fn length(&self) -> usize {
+        self.bytes().len()
     }
 }
 
 impl Free {
-    fn take(&mut self, length: usize) -> Option<Vec<u8>> {
-        let last = self.pieces.iter().rposition(|piece| piece.len() == length)?;
+    fn take(&mut self, length: usize) -> Option<Piece> {
+        let last = self.pieces.iter().rposition(|piece| piece.length() == length)?;
         self.bytes -= length;
+        self.least = self.least.min(self.bytes);
         self.pieces.remove(last)
     }
 
-    fn give(&mut self, piece: Vec<u8>) {
-        self.bytes += piece.len();
+    /// Keeps a piece. Returns those that are not kept any more.
+    fn give(&mut self, piece: Piece) -> Vec<Piece> {
+        self.bytes += piece.length();
         self.pieces.push_back(piece);
-        while self.bytes > KEPT
+        self.drop_oldest(KEPT)
+    }
+
+    /// Returns what nobody has needed since this was last called.
+    fn trim(&mut self) -> Vec<Piece> {
+        let unneeded = self.drop_oldest(self.bytes - self.least.min(self.bytes));
+        self.least = self.bytes;
+        unneeded
+    }
+
+    /// Returns the oldest pieces, as many as there are above so many bytes.
+    fn drop_oldest(&mut self, keep: usize) -> Vec<Piece> {
+        let mut dropped = Vec::new();
+        while self.bytes > keep
             && let Some(oldest) = self.pieces.pop_front()
         {
-            self.bytes -= oldest.len();
+            self.bytes -= oldest.length();
+            dropped.push(oldest);
         }
+        dropped
     }
 }
 
@@ -72,19 +137,43 @@ fn free() -> MutexGuard<'static, Free> {
 mod tests {
     use super::*;
 
+    fn piece(content: u8, length: usize) -> Piece {
+        let mut piece = Piece::new(length);
+        piece.bytes_mut()[0] = content;
+        piece
+    }
+
+    fn none() -> Free {
+        Free { pieces: VecDeque::new(), bytes: 0, least: 0 }
+    }
+
     #[test]
     fn memory_of_the_same_size_is_used_again_the_last_first_and_no_more_is_kept_than_agreed() {
-        let mut free = Free { pieces: VecDeque::new(), bytes: 0 };
+        let mut free = none();
         for (content, size) in [(1, KEPT / 4), (2, KEPT / 4), (3, 7), (4, KEPT / 2)] {
-            free.give(vec![content; size]);
+            free.give(piece(content, size));
         }
         assert_eq!(free.bytes, KEPT * 3 / 4 + 7, "the oldest made room");
         assert!(free.take(8).is_none());
-        assert_eq!(free.take(7).unwrap(), [3; 7]);
-        free.give(vec![5; KEPT / 4]);
-        assert_eq!(free.take(KEPT / 4).unwrap()[0], 5);
-        assert_eq!(free.take(KEPT / 4).unwrap()[0], 2);
+        assert_eq!(free.take(7).unwrap().bytes(), [3, 0, 0, 0, 0, 0, 0]);
+        free.give(piece(5, KEPT / 4));
+        assert_eq!(free.take(KEPT / 4).unwrap().bytes()[0], 5);
+        assert_eq!(free.take(KEPT / 4).unwrap().bytes()[0], 2);
         assert!(free.take(KEPT / 4).is_none());
         assert_eq!(free.bytes, KEPT / 2);
+    }
+
+    #[test]
+    fn what_nobody_needs_between_two_looks_is_given_back() {
+        let mut free = none();
+        for content in 0..4 {
+            free.give(piece(content, 100));
+        }
+        assert!(free.trim().is_empty(), "all of it was in use since the last look");
+        let used = free.take(100).unwrap();
+        free.give(used);
+        assert_eq!(free.trim().len(), 3, "one was needed");
+        assert_eq!((free.trim().len(), free.bytes), (1, 0));
+        assert!(free.trim().is_empty());
     }
 }

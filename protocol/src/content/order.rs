@@ -13,6 +13,7 @@ use tokio::io::AsyncRead;
 use tokio::sync::{Notify, watch};
 
 use super::ALIGNMENT;
+use super::lent::{Lender, Lent};
 use super::memory::Memory;
 use crate::Header;
 use crate::io::{FrameReader, StreamError};
@@ -24,13 +25,15 @@ pub(super) struct Block {
     start: usize,
     size: usize,
     filled: usize,
+    /// Given back with the memory.
+    _lent: Option<Lent>,
 }
 
 impl Block {
-    fn new(size: usize) -> Self {
+    fn new(size: usize, lent: Option<Lent>) -> Self {
         let memory = Memory::new(size);
         let start = memory.bytes().as_ptr().align_offset(ALIGNMENT);
-        Self { memory, start, size, filled: 0 }
+        Self { memory, start, size, filled: 0, _lent: lent }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -60,6 +63,10 @@ struct State {
     empty: Vec<Block>,
     /// How many more may be made.
     unmade: usize,
+    made: usize,
+    /// How many of those that are made need not be lent.
+    owned: usize,
+    lender: Option<Arc<dyn Lender>>,
     next: u64,
     /// How far ahead of the next a block may be.
     reach: u64,
@@ -95,12 +102,19 @@ pub struct EmptyBlocks {
 pub(super) struct Returns(Arc<Order>);
 
 /// The beginning of an order of so many blocks of `size` bytes, and where they go.
-pub(super) fn begin(size: usize, blocks: usize) -> (EmptyBlocks, blocking::Receiver<Block>, Returns) {
+pub(super) fn begin(
+    size: usize,
+    blocks: usize,
+    lender: Option<Arc<dyn Lender>>,
+) -> (EmptyBlocks, blocking::Receiver<Block>, Returns) {
     let (full, full_blocks) = blocking::channel();
     let state = State {
         full: Some(full),
         empty: Vec::new(),
         unmade: blocks,
+        made: 0,
+        owned: 1,
+        lender,
         next: 0,
         reach: 0,
         ahead: BTreeMap::new(),
@@ -111,11 +125,13 @@ pub(super) fn begin(size: usize, blocks: usize) -> (EmptyBlocks, blocking::Recei
 }
 
 impl Order {
-    /// Lets blocks come so many places ahead of their turn, and makes room for as many.
+    /// Lets blocks come so many places ahead of their turn, and makes room for as many, which nobody has to lend: so
+    /// those ahead never take the last one from the one whose turn it is.
     pub fn widen(&self, reach: usize) {
         let mut state = self.state();
         state.reach += reach as u64;
         state.unmade += reach;
+        state.owned += reach;
         drop(state);
         self.changed.notify_waiters();
     }
@@ -203,8 +219,13 @@ impl Order {
 
 impl State {
     fn make(&mut self, size: usize) -> Option<Block> {
-        self.unmade = self.unmade.checked_sub(1)?;
-        Some(Block::new(size))
+        let unmade = self.unmade.checked_sub(1)?;
+        let lent = match &self.lender {
+            Some(lender) if self.made >= self.owned => Some(lender.lend(size)?),
+            _ => None,
+        };
+        (self.unmade, self.made) = (unmade, self.made + 1);
+        Some(Block::new(size, lent))
     }
 
     fn give_back(&mut self, mut block: Block) {
@@ -476,6 +497,61 @@ mod tests {
         drop(first);
         assert_eq!(draining.await.unwrap().0, content(1, 0));
         order.closed().await;
+    }
+
+    /// Lends so many bytes in all.
+    #[derive(Debug)]
+    struct Purse(Arc<std::sync::atomic::AtomicUsize>);
+
+    impl Lender for Purse {
+        fn lend(&self, bytes: usize) -> Option<Lent> {
+            use std::sync::atomic::Ordering::SeqCst;
+            struct Back(Arc<std::sync::atomic::AtomicUsize>, usize);
+            impl Drop for Back {
+                fn drop(&mut self) {
+                    self.0.fetch_add(self.1, SeqCst);
+                }
+            }
+            self.0.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(bytes)).ok()?;
+            Some(Lent::new(Back(self.0.clone(), bytes)))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_content_makes_do_with_the_blocks_that_are_lent_and_gives_them_back() {
+        for lent in [0, 2, 100] {
+            let left = Arc::new(std::sync::atomic::AtomicUsize::new(lent * ALIGNMENT));
+            let (mut first, drainer) =
+                super::super::receiver_within(ALIGNMENT, BLOCKS, Some(Arc::new(Purse(left.clone()))));
+            let order = first.order();
+            let mut held = Vec::new();
+            for _ in 0..=lent.min(BLOCKS - 1) {
+                held.push(order.fill(0).await.unwrap());
+            }
+            assert!(futures_are_pending(std::pin::pin!(order.fill(0))).await, "one more than was lent");
+            drop(held);
+            let draining = drain(drainer);
+            assert!(first.copy(&content(30, 7)).await);
+            drop(first);
+            assert_eq!(draining.await.unwrap().0, content(30, 7));
+            assert_eq!(left.load(std::sync::atomic::Ordering::SeqCst), lent * ALIGNMENT, "all is back");
+        }
+    }
+
+    #[tokio::test]
+    async fn where_nothing_is_lent_those_ahead_leave_one_to_the_one_whose_turn_it_is() {
+        let left = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let (first, drainer) = super::super::receiver_within(ALIGNMENT, BLOCKS, Some(Arc::new(Purse(left))));
+        let order = first.order();
+        order.widen(3);
+        for index in [3, 1, 2] {
+            bring(&order, index, &content(1, 0)).await;
+        }
+        let draining = drain(drainer);
+        bring(&order, 0, &content(1, 0)).await;
+        assert!(order.passed(3).await);
+        drop(first);
+        assert_eq!(draining.await.unwrap().0.len(), 4 * ALIGNMENT);
     }
 
     /// Whether a future is not ready yet, however often the runtime turns to others.

@@ -156,9 +156,8 @@ impl View {
             }
             None => writeln!(out, "store         is being counted: ask again in a moment")?,
         }
-        if let Some(Disk { free_bytes, size_bytes }) = self.disk {
-            let percent = (free_bytes * 100).checked_div(size_bytes).unwrap_or(0);
-            writeln!(out, "disk          {} left of {} ({percent} %)", size(free_bytes), size(size_bytes))?;
+        if let Some(disk) = &self.disk {
+            writeln!(out, "disk          {}", full(disk))?;
         }
         let server = if self.server_expires == 0 { "not made yet".into() } else { day(self.server_expires) };
         writeln!(
@@ -201,6 +200,18 @@ impl View {
             )?;
         }
         Ok(())
+    }
+}
+
+/// How full a disk is: bytes, and files where their number has a limit.
+fn full(disk: &Disk) -> String {
+    let percent = |free: u64, all: u64| (free.saturating_mul(100)).checked_div(all).unwrap_or(0);
+    let Disk { free_bytes, size_bytes, .. } = *disk;
+    let share = percent(free_bytes, size_bytes);
+    let bytes = format!("{} left of {} ({share} %)", size(free_bytes), size(size_bytes));
+    match disk.free_inodes.zip(disk.inodes) {
+        Some((free, all)) => format!("{bytes}, {free} inodes left of {all} ({} %)", percent(free, all)),
+        None => bytes,
     }
 }
 

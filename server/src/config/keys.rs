@@ -66,6 +66,12 @@ pub static KEYS: &[Key] = &[
     key!(Live, transfers.keep),
     key!(Live, transfers.most),
     key!(Live, trees.copy_limit),
+    key!(Live, uploads.unfinished),
+    key!(Live, uploads.unfinished_bytes),
+    key!(Live, memory.budget),
+    key!(Live, memory.queue),
+    key!(Live, disk.reserve),
+    key!(Live, disk.reserve_inodes),
     key!(Restart, metrics.listen),
 ];
 

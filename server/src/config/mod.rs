@@ -3,6 +3,7 @@
 //! A setting is a field here, with its default, and a row in [`keys`]: from these come its key in the file, its
 //! environment variable, its check, and how it is shown. `packaging/sealiftd.toml` describes it; a test sees to that.
 
+pub mod amount;
 pub mod keys;
 pub mod live;
 pub mod source;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use sealift_protocol::DEFAULT_PORT;
 
+use amount::{Automatic, Count, Size};
 pub use live::Live;
 pub use source::{Origin, Problems, Resolved, Sources};
 use value::Time;
@@ -56,6 +58,10 @@ pub struct Config {
     pub transfers: TransferLog,
     /// What may be done to trees.
     pub trees: Trees,
+    /// What is left free of the disk.
+    pub disk: DiskSettings,
+    /// What clients may make the server hold in memory.
+    pub memory: MemorySettings,
     /// How the log is written.
     pub log: LogFormat,
     /// What is written to the log.
@@ -93,11 +99,14 @@ pub struct Timeouts {
 /// What becomes of uploads that break off. `keep` is how long what came of one waits to be continued; for 0 nothing is
 /// kept. `yield_after` is how long the client of one must have been silent until a newer attempt at the same takes over.
 /// `trust_stored` is how long a stored content counts as good after the server had all of its bytes before it.
+/// `unfinished` and `unfinished_bytes` bound what one identity has under way and left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uploads {
     keep: Time<0, { 365 * DAY }>,
     yield_after: Timeout,
     trust_stored: Time<0, { 365 * DAY }>,
+    unfinished: NonZero<usize>,
+    unfinished_bytes: Automatic<Size>,
 }
 
 /// How long the log of transfers is.
@@ -106,6 +115,20 @@ pub struct TransferLog {
     keep: Time<DAY, { 3650 * DAY }>,
     /// The most records.
     pub most: NonZero<usize>,
+}
+
+/// What uploads leave free of the disk, so that there is always room to delete and to administrate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DiskSettings {
+    reserve: Automatic<Size>,
+    reserve_inodes: Automatic<Count>,
+}
+
+/// What clients may make the server hold in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemorySettings {
+    budget: Size,
+    queue: Size,
 }
 
 /// What may be done to trees.
@@ -138,6 +161,8 @@ impl Default for Config {
             uploads: Uploads::default(),
             transfers: TransferLog::default(),
             trees: Trees::default(),
+            disk: DiskSettings::default(),
+            memory: MemorySettings::default(),
             log: LogFormat::default(),
             log_level: LogFilter::default(),
             metrics: Metrics::default(),
@@ -175,7 +200,13 @@ impl Default for Timeouts {
 
 impl Default for Uploads {
     fn default() -> Self {
-        Self { keep: Time::of(DAY), yield_after: Time::of(2 * SECOND), trust_stored: Time::of(7 * DAY) }
+        Self {
+            keep: Time::of(DAY),
+            yield_after: Time::of(2 * SECOND),
+            trust_stored: Time::of(7 * DAY),
+            unfinished: NonZero::<usize>::MIN.saturating_add(255),
+            unfinished_bytes: Automatic::default(),
+        }
     }
 }
 
@@ -224,6 +255,16 @@ impl Uploads {
         self.keep.get()
     }
 
+    /// Large uploads that one identity may have under way and left.
+    pub fn unfinished(self) -> u64 {
+        self.unfinished.get() as u64
+    }
+
+    /// Bytes in all of them; `None` if they follow from the size of the disk.
+    pub fn unfinished_bytes(self) -> Option<u64> {
+        self.unfinished_bytes.get().map(Size::get)
+    }
+
     /// How long an upload's client must have been silent until a newer attempt at the same upload takes over.
     pub fn yield_after(self) -> Duration {
         self.yield_after.get()
@@ -239,6 +280,36 @@ impl TransferLog {
     /// How long a record is kept.
     pub fn keep(self) -> Duration {
         self.keep.get()
+    }
+}
+
+impl Default for MemorySettings {
+    fn default() -> Self {
+        Self { budget: Size::of(192 << 20), queue: Size::of(1 << 20) }
+    }
+}
+
+impl MemorySettings {
+    /// Bytes for the blocks and queues of all transfers and requests.
+    pub fn budget(self) -> u64 {
+        self.budget.get()
+    }
+
+    /// Bytes for requests of one connection that wait for their turn.
+    pub fn queue(self) -> u64 {
+        self.queue.get()
+    }
+}
+
+impl DiskSettings {
+    /// Bytes; `None` if they follow from the size of the disk.
+    pub fn reserve(self) -> Option<u64> {
+        self.reserve.get().map(Size::get)
+    }
+
+    /// Inodes; `None` if they follow from how many the disk has.
+    pub fn reserve_inodes(self) -> Option<u64> {
+        self.reserve_inodes.get().map(Count::get)
     }
 }
 

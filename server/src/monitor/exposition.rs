@@ -7,7 +7,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sealift_protocol::message::Direction;
 
-use super::health::Disk;
 use super::meter::{Counter, Histogram};
 use super::requests::OUTCOMES;
 use super::running::ENDINGS;
@@ -21,6 +20,7 @@ const MICROSECONDS: f64 = 1e6;
 pub async fn render(state: &State) -> String {
     let mut page = Page::default();
     server(&mut page, state);
+    memory(&mut page, state);
     requests(&mut page, state);
     transfers(&mut page, state);
     store(&mut page, state);
@@ -67,6 +67,18 @@ fn server(page: &mut Page, state: &State) {
         let labels = [("certificate", certificate)];
         page.sample("sealift_certificate_expiry_timestamp_seconds", &labels, unix_time(expires.not_after));
     }
+}
+
+fn memory(page: &mut Page, state: &State) {
+    let (used, most) = state.budget.used();
+    let (waits, refused) = state.budget.counts();
+    page.gauge("sealift_memory_budget_bytes", "Memory for blocks and queues.", state.budget.size());
+    page.gauge("sealift_memory_used_bytes", "Memory that blocks and queues hold.", used);
+    page.gauge("sealift_memory_most_bytes", "The most that they ever held.", most);
+    page.counter("sealift_memory_waits_total", "Waits for memory.", waits);
+    page.counter("sealift_memory_refused_total", "Waits for memory that were in vain.", refused);
+    let help = "Uploads that were refused because their identity had too many.";
+    page.counter("sealift_unfinished_refused_total", help, state.unfinished.refused());
 }
 
 fn requests(page: &mut Page, state: &State) {
@@ -131,9 +143,21 @@ fn store(page: &mut Page, state: &State) {
     page.histogram(name, &[], &blobs.syncs, MICROSECONDS);
     let help = "Files that the collector took away.";
     page.counter("sealift_blobs_removed_total", help, &blobs.removed);
-    if let Ok(disk) = Disk::of(&state.config().data) {
+    let reserve = state.blobs.reserve();
+    if let Ok((disk, kept)) = reserve.look() {
         page.gauge("sealift_disk_free_bytes", "Bytes that can still be used.", disk.free_bytes);
         page.gauge("sealift_disk_size_bytes", "Bytes of the disk that the data is on.", disk.size_bytes);
+        page.gauge("sealift_disk_reserve_bytes", "Bytes that uploads leave free.", kept.bytes);
+        if let Some((free, all)) = disk.free_inodes.zip(disk.inodes) {
+            page.gauge("sealift_disk_free_inodes", "Files that can still be made.", free);
+            page.gauge("sealift_disk_inodes", "Files that the disk has room for.", all);
+            page.gauge("sealift_disk_reserve_inodes", "Inodes that uploads leave free.", kept.inodes);
+        }
+    }
+    let name = "sealift_disk_refused_total";
+    page.family(name, "counter", "Changes that were refused because the disk was full.");
+    for (short, count) in ["bytes", "inodes"].iter().zip(reserve.refused()) {
+        page.sample(name, &[("short", short)], count.get());
     }
 }
 

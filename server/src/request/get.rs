@@ -1,18 +1,18 @@
 //! `get`: sends a file's content.
 
+mod ahead;
+
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use sealift_protocol::content;
 use sealift_protocol::frame::HEADER;
 use sealift_protocol::message::{Content, Direction, Get, MAX_INLINE, Reply, Trailer};
 use sealift_protocol::{Digest, ErrorCode, RemotePath, WireError};
 use tracing::error;
 
+use self::ahead::ReadAhead;
 use super::{enter_with, find_place, to_reply};
-use crate::background::background;
 use crate::error::{Error, Result};
 use crate::monitor::requests::Outcome;
 use crate::policy::Rights;
@@ -165,7 +165,9 @@ pub async fn send(
         Source::Files(reader) => {
             let progress =
                 |sent, wire_bytes| ticket.progress(crossed.0 + sent, crossed.1 + wire_bytes - before);
-            match send_files(writer, reader, rest, &sha256, progress).await? {
+            let (lender, turns) = (state.budget.speed(ticket.identity()), state.reads.clone());
+            let ahead = ReadAhead::new(reader, rest, lender, turns);
+            match send_files(writer, ahead, &sha256, progress).await? {
                 true => Trailer::End { size, sha256 },
                 false => damaged(&sha256),
             }
@@ -195,6 +197,7 @@ pub async fn send(
 #[cfg(test)]
 pub(crate) async fn whole(state: &Arc<State>, caller: &Caller, path: RemotePath) -> Result<Vec<u8>> {
     use std::io::Read;
+    use std::path::Path;
     let gets = VecDeque::from([Get { path, offset: 0, sha256: None, length: None }]);
     let mut found = find_all(state, caller, &gets).await?;
     let Some(Found { ticket, opened, .. }) = found.pop() else { return Err(Error::Stopped) };
@@ -258,33 +261,30 @@ fn send_small(writer: &mut Writer, data: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Reads on a thread of its own while this one encrypts and sends. Returns whether all was there.
+/// Reads ahead while this task encrypts and sends. Returns whether all was there.
 async fn send_files(
     writer: &mut Writer,
-    reader: ExtentReader,
-    rest: u64,
+    mut ahead: ReadAhead,
     sha256: &Digest,
     progress: impl Fn(u64, u64),
 ) -> Result<bool> {
-    let (filler, mut frames) = content::sender();
-    let filling = background("download", move || filler.run(reader, Some(rest), None))
-        .map_err(Error::file(Path::new("a thread for a download")))?;
     let mut sent = 0;
-    while let Some(block) = frames.next().await {
+    loop {
+        let block = match ahead.next().await {
+            Ok(Some(block)) => block,
+            Ok(None) => return Ok(true),
+            Err(error) => {
+                error!(%error, %sha256, "a blob could not be read");
+                return Ok(false);
+            }
+        };
         for frame in block.iter() {
             writer.write_frame(frame).await?;
             sent += (frame.len() - HEADER) as u64;
             progress(sent, writer.bytes());
         }
-        frames.recycle(block);
+        ahead.recycle(block);
     }
-    Ok(match filling.wait().await? {
-        Ok((read, _)) => read == rest,
-        Err(error) => {
-            error!(%error, %sha256, "a blob could not be read");
-            false
-        }
-    })
 }
 
 fn damaged(sha256: &Digest) -> Trailer {

@@ -93,6 +93,14 @@ pub fn change(request: Request) -> std::result::Result<Change, Box<Request>> {
     })
 }
 
+/// Refuses a request that would make the catalog grow into what is kept of the disk for deletions and administration.
+pub fn admit(state: &State, request: &Request) -> Result<()> {
+    match request {
+        Request::MakeDirectory(_) | Request::Link(_) | Request::Copy(_) => state.blobs.reserve().admit(),
+        _ => Ok(()),
+    }
+}
+
 /// Calls those who work in the background when a change is over: names that went may have been the last of their contents.
 #[derive(Debug)]
 struct Calls {

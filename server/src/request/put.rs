@@ -16,8 +16,9 @@ use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{Body, Direction, MAX_INLINE, Put, Reply, Stored};
 use sealift_protocol::{Digest, ErrorCode, FrameKind, Header};
 
-use self::commit::{Brought, commit};
+use self::commit::{Brought, Room, commit};
 use super::enter_with;
+use crate::budget::Loan;
 use crate::error::{Error, Result};
 use crate::monitor::running::Transfer;
 use crate::policy::{Permit, Rights};
@@ -124,6 +125,9 @@ impl Upload<'_> {
         if put.update && put.mtime.is_none() {
             return Err(undated());
         }
+        if put.body == Body::Claim {
+            self.state.blobs.reserve().admit()?;
+        }
         if put.body != Body::Stream {
             return Ok(false);
         }
@@ -144,6 +148,12 @@ impl Upload<'_> {
             seen => seen?,
         };
         self.target = Some(target);
+        if !stays {
+            // Sooner than its bytes find out.
+            let rest =
+                put.size.unwrap_or(0) - put.resume.map_or(0, |part| part.size).min(put.size.unwrap_or(0));
+            drop(self.state.blobs.reserve().grant(rest, 0)?);
+        }
         Ok(stays)
     }
 
@@ -202,16 +212,22 @@ impl Upload<'_> {
             let message = "an inline body is one data frame of the announced size, of at most 65536 bytes";
             return Err(Failure::complete(Error::refused(ErrorCode::BadRequest, message)));
         }
+        // Before the bytes are here: what comes slowly takes up memory, too, and that is its sender's.
+        let memory = self.state.memory(self.caller.identity, header.length()).await;
+        let memory = memory.map_err(Failure::complete)?;
         let mut data = vec![0; header.length()];
         self.reader.data(header, &mut data).await.map_err(|error| Failure::complete(error.into()))?;
-        // Uploads that wait for their commit hold their bytes; the room bounds them over all connections. Not before
-        // the bytes are here: a slow client must not keep what others need.
-        let room = self.state.room(data.len()).await;
+        let room = self.room(Some(memory), data.len()).map_err(Failure::complete)?;
         self.progress(size);
         if Digest::of(&data) != digest {
             return Err(Failure::complete(mismatch()));
         }
-        Ok((Some(Brought::Inline(data, room)), size, digest))
+        Ok((Some(Brought::Inline(data, Some(room))), size, digest))
+    }
+
+    /// Room for a small content, for which there is memory already.
+    fn room(&self, _memory: Option<Loan>, bytes: usize) -> Result<Room> {
+        Ok(Room { _memory, _disk: self.state.blobs.reserve().for_small(bytes)? })
     }
 
     /// The next frame's header; there must be one.

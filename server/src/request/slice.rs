@@ -50,7 +50,7 @@ async fn receive(
     let here = caller.clone();
     state.catalog.read(move |connection: &Connection| here.verify(connection)).await?;
     let upload = state.shared.find(caller.identity, slice.key).ok_or_else(absent)?;
-    if !upload.widen(state) {
+    if !upload.widen(state, caller.identity) {
         return Err(absent());
     }
     upload.watch(&reader.stream().pulse());

@@ -155,6 +155,7 @@ async fn copy_large(
     };
     let mut copying = state.trees.slice(&state.catalog, begin).await?;
     loop {
+        state.blobs.reserve().admit()?;
         let (here, request) = (caller.clone(), paths.clone());
         let go_on = move |connection: &Connection, slice: &mut Slice| {
             let ends = Ends::find(connection, &here, &request, Rights::READ)?;

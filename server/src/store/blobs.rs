@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use sealift_protocol::Digest;
 use sealift_protocol::message::Nanoseconds;
 
+use super::disk::Reserve;
 pub use super::gate::Guard;
 use super::gate::{Gate, Removal};
 use super::holds::{Hold, Holds};
@@ -34,6 +35,7 @@ pub struct Blobs {
     gate: Gate,
     lock: Arc<File>,
     meter: Arc<Meter>,
+    reserve: Reserve,
 }
 
 /// What the disk was asked to do.
@@ -144,12 +146,18 @@ impl Blobs {
             coming: Arc::default(),
             gate: Gate::default(),
             meter: Arc::default(),
+            reserve: Reserve::new(data),
         })
     }
 
     /// What the disk was asked to do so far.
     pub fn meter(&self) -> &Meter {
         &self.meter
+    }
+
+    /// The room on the disk that uploads cannot use.
+    pub fn reserve(&self) -> &Reserve {
+        &self.reserve
     }
 
     /// Does `sync` and notes how long it took.
@@ -188,10 +196,11 @@ impl Blobs {
 
     /// Begins an upload, past the page cache if that can be had.
     pub fn receive(&self) -> Result<Incoming> {
-        self.begin(true)
+        drop(self.reserve.grant(0, 1)?);
+        Ok(self.begin(true)?.within(self.reserve.clone()))
     }
 
-    /// Begins an upload that is soon read again.
+    /// Begins an upload that is soon read again, of bytes that the reserve has granted.
     pub fn receive_cached(&self) -> Result<Incoming> {
         self.begin(false)
     }
@@ -208,7 +217,7 @@ impl Blobs {
 
     /// Goes on with an upload behind its first `offset` bytes.
     pub fn resume(&self, hold: Hold, offset: u64) -> Result<Incoming> {
-        Incoming::reopen(self.upload(hold.file()), hold, offset)
+        Ok(Incoming::reopen(self.upload(hold.file()), hold, offset)?.within(self.reserve.clone()))
     }
 
     /// Who is writing what.

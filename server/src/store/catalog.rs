@@ -387,12 +387,17 @@ async fn write(
     while gather(&mut changes, &mut group).await {
         turnstile.let_others_pass();
         let begun = std::time::Instant::now();
+        blobs.reserve().make_room();
         let committed = commit(&mut writing, &blobs, &mut group);
         meter.durations.time(begun.elapsed());
         meter.changes.take(group.len() as u64);
         if let Err(error) = &committed {
             meter.failed.count();
             error!(%error, changes = group.len(), "a commit failed");
+            if error.is_disk_full() {
+                // The next ones, deletions among them, have more room.
+                blobs.reserve().release();
+            }
         }
         if matches!(committed, Err(Error::Uncertain(_))) {
             // Closed first, so that nothing is taken over from it.

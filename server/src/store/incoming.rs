@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use sealift_protocol::content::PastCache;
 
+use super::disk::{Granted, Reserve};
 use super::holds::Hold;
 use crate::data::inherit_owner;
 use crate::error::{Error, Result};
@@ -23,6 +24,8 @@ pub struct Incoming {
     path: PathBuf,
     placed: bool,
     hold: Hold,
+    /// What has to grant the bytes before they are written.
+    reserve: Option<Reserve>,
 }
 
 impl Incoming {
@@ -30,7 +33,7 @@ impl Incoming {
     pub(super) fn create(path: PathBuf, hold: Hold, direct: bool) -> Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(Error::file(&path))?;
         inherit_owner(&path).map_err(Error::file(&path))?;
-        Ok(Self { file: PastCache::new(file, direct), path, placed: false, hold })
+        Ok(Self { file: PastCache::new(file, direct), path, placed: false, hold, reserve: None })
     }
 
     /// Goes on with an upload in its file, behind its first `offset` bytes; what lies beyond them is dropped.
@@ -39,7 +42,19 @@ impl Incoming {
         file.set_len(offset).map_err(Error::file(&path))?;
         let mut file = PastCache::new(file, true);
         file.go_to(offset);
-        Ok(Self { file, path, placed: false, hold })
+        Ok(Self { file, path, placed: false, hold, reserve: None })
+    }
+
+    /// Writes only what the reserve grants.
+    pub(super) fn within(mut self, reserve: Reserve) -> Self {
+        self.reserve = Some(reserve);
+        self
+    }
+
+    /// Has so many bytes granted.
+    fn granted(&self, bytes: usize) -> io::Result<Option<Granted>> {
+        let granted = self.reserve.as_ref().map(|reserve| reserve.grant(bytes as u64, 0)).transpose();
+        granted.map_err(|error| io::Error::new(io::ErrorKind::StorageFull, error.to_wire()))
     }
 
     /// The use of the file.
@@ -65,10 +80,12 @@ impl Incoming {
 
 impl Write for Incoming {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _granted = self.granted(bytes.len())?;
         self.file.write(bytes)
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let _granted = self.granted(slices.iter().map(|slice| slice.len()).sum())?;
         self.file.write_vectored(slices)
     }
 

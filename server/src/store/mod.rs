@@ -9,6 +9,7 @@ pub mod blobs;
 pub mod catalog;
 pub mod certificates;
 pub mod copies;
+pub mod disk;
 pub mod entries;
 pub mod facts;
 #[cfg(test)]

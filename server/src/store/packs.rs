@@ -68,6 +68,10 @@ impl Pack {
         if contents.clone().map(|(_, _, data)| data.len()).sum::<usize>() < LEAST {
             return Ok(None);
         }
+        // A file needs an inode, rows need none.
+        if !blobs.reserve().has_inode() {
+            return Ok(None);
+        }
         let guard = blobs.guard();
         let (mut bytes, mut runs, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         for (number, digest, data) in contents {

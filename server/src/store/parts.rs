@@ -143,6 +143,31 @@ pub fn supersede(connection: &Connection, blobs: &Blobs, target: &Target, own: O
     Ok(())
 }
 
+/// The oldest parts of an identity that nobody is writing to, as many as are beyond these limits.
+pub fn oldest_beyond(
+    connection: &Connection,
+    blobs: &Blobs,
+    identity: i64,
+    most: u64,
+    bytes: u64,
+) -> Result<Vec<u64>> {
+    let mut statement =
+        connection.prepare_cached("SELECT file FROM parts WHERE identity = ?1 ORDER BY file DESC")?;
+    let files = statement.query_map([identity], |row| row.get::<_, i64>(0))?;
+    let (mut kept, mut size, mut beyond) = (0, 0, Vec::new());
+    for file in files {
+        let file = file?.cast_unsigned();
+        // Numbers rise, so the newest come first.
+        if let Some(left) = blobs.leftover(file)?.filter(|_| !blobs.holds().is_held(file)) {
+            (kept, size) = (kept + 1, size + left.size);
+            if kept > most || size > bytes {
+                beyond.push(file);
+            }
+        }
+    }
+    Ok(beyond)
+}
+
 /// Forgets all parts of an identity's uploads. The collector removes the files.
 pub fn forget_identity(connection: &Connection, identity: i64) -> Result<()> {
     connection.prepare_cached("DELETE FROM parts WHERE identity = ?1")?.execute([identity])?;

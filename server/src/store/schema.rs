@@ -71,6 +71,10 @@ pub fn is_corruption(error: &rusqlite::Error) -> bool {
 /// What to do about an error of SQLite.
 fn mend(error: &rusqlite::Error) -> &'static str {
     use rusqlite::ErrorCode as Code;
+    let no_room_beside = Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
+    if error.sqlite_error().map(|error| error.extended_code) == no_room_beside {
+        return "the disk is full: make room and try again";
+    }
     match error.sqlite_error_code() {
         Some(Code::CannotOpen | Code::PermissionDenied) => {
             "sealiftd must be able to read and write the file and its directory"

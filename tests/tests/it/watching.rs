@@ -46,6 +46,16 @@ fn value(page: &str, series: &str) -> f64 {
     line.unwrap_or_else(|| panic!("there is no {series} in\n{page}")).parse().unwrap()
 }
 
+/// All metrics of a server that has them.
+pub(crate) async fn metrics(world: &World) -> String {
+    get(world, "/metrics").await.1
+}
+
+/// The value of a series of them.
+pub(crate) fn metric(page: &str, series: &str) -> f64 {
+    value(page, series)
+}
+
 /// The names of metrics in a text.
 fn names(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));

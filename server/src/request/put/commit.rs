@@ -6,9 +6,10 @@ use std::time::Duration;
 use rusqlite::Connection;
 use sealift_protocol::message::{Put, Reply, Stored};
 use sealift_protocol::{Digest, ErrorCode};
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::Notify;
 
 use super::stays;
+use crate::budget::Loan;
 use crate::clock;
 use crate::disturbances::Disturbing;
 use crate::error::{Error, Result};
@@ -19,6 +20,7 @@ use crate::state::State;
 use crate::store::blobs::{Blobs, Guard};
 use crate::store::catalog::{self, Pending};
 use crate::store::copies;
+use crate::store::disk::Granted;
 use crate::store::entries::{NewFile, Slot};
 use crate::store::holds::Hold;
 use crate::store::objects::{self, ObjectId};
@@ -32,12 +34,19 @@ const QUEUED: Duration = Duration::from_secs(300);
 /// What a commit needs of the content.
 #[derive(Debug)]
 pub(crate) enum Brought {
-    /// The bytes, and the room that they take up among those of all connections.
-    Inline(Vec<u8>, Option<OwnedSemaphorePermit>),
+    /// The bytes, and the room that they take up.
+    Inline(Vec<u8>, Option<Room>),
     /// The bytes are in a pack, together with others.
-    Packed(Placement, #[allow(dead_code)] Option<OwnedSemaphorePermit>),
+    Packed(Placement, #[allow(dead_code)] Option<Room>),
     /// The guard keeps the collector off the new file until the commit is done, the hold off the row of the upload.
     Blob(#[allow(dead_code)] Guard, Hold),
+}
+
+/// Room for a small content until it is committed: in memory, among those of all connections, and on the disk.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub(super) _memory: Option<Loan>,
+    pub(super) _disk: Granted,
 }
 
 /// What is held until a commit is over: the collector stays away until then, and is called after it.
@@ -79,9 +88,10 @@ impl catalog::Held for Held {
     }
 
     fn packed(&mut self, place: Placement) {
-        if let Some(Brought::Inline(_, room)) = &mut self.brought {
-            self.brought = Some(Brought::Packed(place, room.take()));
-        }
+        self.brought = match self.brought.take() {
+            Some(Brought::Inline(_, room)) => Some(Brought::Packed(place, room)),
+            other => other,
+        };
     }
 
     fn concluded(&mut self, commit: Result<(), &Error>) {

@@ -47,8 +47,8 @@ pub(super) async fn resume(
     // Not before: while the part is hashed nothing is received, and it may still be offered to others.
     let attempt = upload.attempt(put);
     let incoming = state.blobs.resume(hold, offer.offset)?;
-    let key = put.key.map(|key| (upload.caller.identity, key));
-    Ok((Sink::resumed(state.clone(), attempt.clone(), size, key, incoming, mark)?, attempt))
+    let sink = Sink::resumed(state.clone(), attempt.clone(), upload.caller, put, incoming, mark).await?;
+    Ok((sink, attempt))
 }
 
 fn absent() -> Error {

@@ -11,6 +11,7 @@ use sealift_protocol::{Digest, ErrorCode, Header, RemotePath};
 
 use super::Failure;
 use crate::background::{Background, background};
+use crate::budget::Loan;
 use crate::error::{Error, Result};
 use crate::policy::Rights;
 use crate::request::enter_with;
@@ -21,6 +22,7 @@ use crate::store::attempts::Attempt;
 use crate::store::holds::{Hold, Mark, Marking};
 use crate::store::incoming::Incoming;
 use crate::store::parts::{self, Target};
+use crate::unfinished::Unplaced;
 
 /// Contents of at most this many bytes live in the catalog: those that may travel with their request.
 #[allow(clippy::cast_possible_truncation)] // 64 KiB fits any usize
@@ -28,7 +30,8 @@ const INLINE: usize = MAX_INLINE as usize;
 
 /// A content that has arrived whole.
 pub(super) enum Arrived {
-    Small(Vec<u8>),
+    /// The bytes, and the memory for them if there are any.
+    Small(Vec<u8>, Option<Loan>),
     Large(Incoming),
 }
 
@@ -39,9 +42,13 @@ pub(super) struct Sink {
     attempt: Option<Attempt>,
     /// What makes this upload one that can be continued, until the catalog knows.
     note: Option<Note>,
-    /// Whose upload it is and the number that they gave it, if further connections may bring some of it.
-    key: Option<(i64, u64)>,
+    /// Whose upload it is.
+    identity: i64,
+    /// The number that they gave it, if further connections may bring some of it.
+    key: Option<u64>,
     small: Vec<u8>,
+    /// The memory for `small`, once there are any bytes.
+    memory: Option<Loan>,
     large: Option<Large>,
     /// The use of the file, once there is one.
     hold: Option<Hold>,
@@ -59,6 +66,7 @@ struct Large {
     /// What further connections bring.
     open: Option<Open>,
     _share: Share,
+    unplaced: Unplaced,
 }
 
 /// Whose upload it is.
@@ -75,27 +83,48 @@ impl Sink {
         let facts = put.size.zip(put.mtime).filter(|_| attempt.is_some());
         let note =
             facts.map(|(size, mtime)| Note { caller: caller.clone(), path: put.path.clone(), size, mtime });
-        let key = put.key.map(|key| (caller.identity, key));
-        Self { note, key, ..Self::empty(state, attempt, put.size, 0) }
+        let (identity, key) = (caller.identity, put.key);
+        Self { note, key, ..Self::empty(state, identity, attempt, put.size, 0) }
     }
 
-    fn empty(state: Arc<State>, attempt: Option<Attempt>, announced: Option<u64>, offset: u64) -> Self {
-        let (note, key, small, large, hold) = (None, None, Vec::new(), None, None);
+    fn empty(
+        state: Arc<State>,
+        identity: i64,
+        attempt: Option<Attempt>,
+        announced: Option<u64>,
+        offset: u64,
+    ) -> Self {
+        let (note, key, small, memory, large, hold) = (None, None, Vec::new(), None, None, None);
         let (position, brought) = (offset, 0);
-        Self { state, announced, attempt, note, key, small, large, hold, offset, position, brought }
+        Self {
+            state,
+            announced,
+            attempt,
+            note,
+            identity,
+            key,
+            small,
+            memory,
+            large,
+            hold,
+            offset,
+            position,
+            brought,
+        }
     }
 
     /// Goes on behind the mark, where `incoming` does.
-    pub(super) fn resumed(
+    pub(super) async fn resumed(
         state: Arc<State>,
         attempt: Option<Attempt>,
-        announced: u64,
-        key: Option<(i64, u64)>,
+        caller: &Caller,
+        put: &Put,
         incoming: Incoming,
         mark: Mark,
     ) -> Result<Self> {
-        let mut sink = Self { key, ..Self::empty(state, attempt, Some(announced), mark.offset) };
-        sink.begin(incoming, Marking::behind(mark))?;
+        let empty = Self::empty(state, caller.identity, attempt, put.size, mark.offset);
+        let mut sink = Self { key: put.key, ..empty };
+        sink.begin(incoming, Marking::behind(mark)).await?;
         Ok(sink)
     }
 
@@ -119,11 +148,12 @@ impl Sink {
             self.spill().await?;
         }
         let large = self.large.as_mut().ok_or(Error::Stopped)?;
-        let open = large.open.as_ref().filter(|open| open.widen(&self.state)).ok_or_else(|| {
-            let message =
-                "this upload cannot be shared among connections: send it from its beginning to its end";
-            Error::refused(ErrorCode::Absent, message)
-        })?;
+        let open =
+            large.open.as_ref().filter(|open| open.widen(&self.state, self.identity)).ok_or_else(|| {
+                let message =
+                    "this upload cannot be shared among connections: send it from its beginning to its end";
+                Error::refused(ErrorCode::Absent, message)
+            })?;
         if !large.blocks.turn_to(open.place(offset)?) {
             let message = "one slice has to end before another begins: send all of it";
             return Err(Error::refused(ErrorCode::BadRequest, message));
@@ -143,12 +173,17 @@ impl Sink {
         if self.large.is_none() {
             let start = self.small.len();
             if start + header.length() <= INLINE {
+                if self.memory.is_none() {
+                    let memory = self.state.memory(self.identity, INLINE).await;
+                    self.memory = Some(memory.map_err(Failure::incomplete)?);
+                }
                 self.small.resize(start + header.length(), 0);
                 return reader.data(header, &mut self.small[start..]).await.map_err(broken);
             }
             self.spill().await.map_err(Failure::incomplete)?;
         }
         let Some(large) = &mut self.large else { return Ok(()) };
+        large.unplaced.grow(header.length() as u64).map_err(Failure::incomplete)?;
         if !large.blocks.receive(reader, header).await.map_err(broken)? {
             return Err(Failure::incomplete(self.drained().await.err().unwrap_or(Error::Stopped)));
         }
@@ -163,9 +198,10 @@ impl Sink {
     /// The whole content. The file, if there is one, is still to be synced.
     pub(super) async fn finish(&mut self) -> Result<(Arrived, u64, Digest)> {
         if self.large.is_none() {
+            let memory = self.memory.take();
             let small = std::mem::take(&mut self.small);
             let digest = Digest::of(&small);
-            return Ok((Arrived::Small(small), self.position, digest));
+            return Ok((Arrived::Small(small, memory), self.position, digest));
         }
         let (incoming, drained, digest) = self.drained().await?;
         Ok((Arrived::Large(incoming), self.offset + drained, digest))
@@ -193,18 +229,22 @@ impl Sink {
     /// Goes over to a file.
     async fn spill(&mut self) -> Result<()> {
         let incoming = self.state.blobs.receive()?;
-        self.begin(incoming, Marking::default())?;
+        self.begin(incoming, Marking::default()).await?;
         if let Some(large) = &mut self.large {
             // Should the drainer have failed already, the next frame finds out.
             large.blocks.copy(&std::mem::take(&mut self.small)).await;
         }
+        self.memory = None;
         Ok(())
     }
 
-    fn begin(&mut self, mut incoming: Incoming, marking: Marking) -> Result<()> {
+    async fn begin(&mut self, mut incoming: Incoming, marking: Marking) -> Result<()> {
         let rest = self.announced.map(|size| size - self.offset);
-        let share = self.state.share(rest);
-        let (blocks, drainer) = content::receiver(share.block, share.blocks);
+        let unfinished = self.state.unfinished.clone();
+        let unplaced = unfinished.begin(&self.state, self.identity, self.offset, rest).await?;
+        let share = self.state.share(self.identity, rest).await?;
+        let lender = Some(share.lender.clone());
+        let (blocks, drainer) = content::receiver_within(share.block, share.blocks, lender);
         let single = rest.is_some_and(|rest| rest <= share.block as u64);
         if let Some(attempt) = &self.attempt {
             incoming.hold().belongs_to(attempt.clone());
@@ -214,7 +254,7 @@ impl Sink {
         let shared = self.key.zip(self.announced).filter(|_| !single && share.block as u64 == SLICE);
         let open = shared.and_then(|(key, size)| {
             let (order, attempt) = (blocks.order(), self.attempt.clone());
-            self.state.shared.open(key, order, self.offset, size, attempt)
+            self.state.shared.open((self.identity, key), order, self.offset, size, attempt)
         });
         let draining = background("upload", move || {
             let drained = if single {
@@ -235,12 +275,13 @@ impl Sink {
             }
         })
         .map_err(storage)?;
-        self.large = Some(Large { blocks, draining, open, _share: share });
+        self.large = Some(Large { blocks, draining, open, _share: share, unplaced });
         Ok(())
     }
 
     async fn drained(&mut self) -> Result<(Incoming, u64, Digest)> {
-        let Some(Large { blocks, draining, open: _open, _share }) = self.large.take() else {
+        let Some(Large { blocks, draining, open: _open, _share, unplaced: _unplaced }) = self.large.take()
+        else {
             return Err(Error::Stopped);
         };
         // The drainer ends when nobody can hand it anything any more.

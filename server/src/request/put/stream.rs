@@ -65,7 +65,10 @@ async fn receive_into(
                 )));
             }
             let brought = match arrived {
-                Arrived::Small(data) => Brought::Inline(data, None),
+                Arrived::Small(data, memory) => {
+                    let room = upload.room(memory, data.len()).map_err(Failure::complete)?;
+                    Brought::Inline(data, Some(room))
+                }
                 Arrived::Large(incoming) => {
                     place(upload, incoming, digest).await.map_err(Failure::complete)?
                 }

@@ -1,0 +1,353 @@
+//! Memory that clients make the server use, shared fairly between identities.
+//!
+//! There is one budget for the blocks of uploads and downloads, for small contents that wait for their commit, for requests
+//! that wait for their turn, and for replies that wait for their reader. An identity may take more as long as it then holds
+//! no more than is left for others. So an identity that is alone may take half of the budget, each of two may take a third,
+//! and so on: whoever comes next always finds some. What is needed to go on at all comes before what only makes it faster.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sealift_protocol::ErrorCode;
+use sealift_protocol::content::{self, Lender, Lent};
+use tokio::sync::oneshot;
+
+use crate::config::Live;
+use crate::error::{Error, Result};
+use crate::monitor::meter::Counter;
+
+/// How often the memory of blocks that nobody has needed is given back.
+const TRIM: Duration = Duration::from_secs(5);
+
+/// Gives the memory of blocks back that are kept for the next transfer, once there is none for a while.
+pub async fn trim() {
+    loop {
+        tokio::time::sleep(TRIM).await;
+        content::trim();
+    }
+}
+
+/// What memory is taken for, which decides how much of it there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// To serve a request at all: an identity may hold as much as it leaves to others.
+    Work,
+    /// To be faster: half of that.
+    Speed,
+    /// To take further requests before those before them are served: a quarter of that.
+    Queue,
+}
+
+/// The budget. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Budget(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: Live,
+    accounts: Mutex<Accounts>,
+    most: AtomicU64,
+    waits: Counter,
+    refused: Counter,
+}
+
+#[derive(Debug, Default)]
+struct Accounts {
+    used: u64,
+    /// Those that hold or want memory.
+    identities: HashMap<i64, Account>,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    used: u64,
+    /// The one that has waited for longest is served first.
+    waiting: VecDeque<Waiter>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    bytes: u64,
+    need: Need,
+    ready: oneshot::Sender<Loan>,
+}
+
+/// Memory that an identity holds until this is dropped.
+#[derive(Debug)]
+pub struct Loan {
+    budget: Budget,
+    identity: i64,
+    bytes: u64,
+}
+
+/// What an identity may take to be faster.
+#[derive(Debug)]
+pub struct Speed {
+    budget: Budget,
+    identity: i64,
+}
+
+impl Need {
+    /// How many times an identity's memory must fit into what is left.
+    fn times(self) -> u64 {
+        match self {
+            Self::Work => 1,
+            Self::Speed => 2,
+            Self::Queue => 4,
+        }
+    }
+}
+
+impl Budget {
+    /// As large as the settings say at any time.
+    pub fn new(settings: Live) -> Self {
+        let (accounts, most) = (Mutex::default(), AtomicU64::new(0));
+        let (waits, refused) = (Counter::default(), Counter::default());
+        Self(Arc::new(Inner { settings, accounts, most, waits, refused }))
+    }
+
+    /// How large it is, in bytes.
+    pub fn size(&self) -> u64 {
+        self.0.settings.now().memory.budget()
+    }
+
+    /// Bytes that are held, and the most that ever were.
+    pub fn used(&self) -> (u64, u64) {
+        (self.lock().used, self.0.most.load(Ordering::Relaxed))
+    }
+
+    /// How often somebody had to wait for memory, and how often in vain.
+    pub fn counts(&self) -> (&Counter, &Counter) {
+        (&self.0.waits, &self.0.refused)
+    }
+
+    /// Takes memory if there is some.
+    pub fn try_take(&self, identity: i64, bytes: u64, need: Need) -> Option<Loan> {
+        let size = self.size();
+        let mut accounts = self.lock();
+        let waiting = accounts.identities.get(&identity).is_some_and(|account| !account.waiting.is_empty());
+        if waiting || !accounts.fits(size, identity, bytes, need) {
+            return None;
+        }
+        accounts.add(identity, bytes);
+        self.0.most.fetch_max(accounts.used, Ordering::Relaxed);
+        Some(Loan { budget: self.clone(), identity, bytes })
+    }
+
+    /// Takes memory as soon as there is some.
+    pub async fn take(&self, identity: i64, bytes: u64, need: Need) -> Result<Loan> {
+        if let Some(loan) = self.try_take(identity, bytes, need) {
+            return Ok(loan);
+        }
+        self.0.waits.count();
+        let (ready, loan) = oneshot::channel();
+        self.lock().identities.entry(identity).or_default().waiting.push_back(Waiter { bytes, need, ready });
+        // Some may have come back between the two looks.
+        self.serve_waiting();
+        loan.await.map_err(|_| Error::Stopped)
+    }
+
+    /// The same within a time; then the caller is told what the limit is.
+    pub async fn take_within(
+        &self,
+        patience: Duration,
+        identity: i64,
+        bytes: u64,
+        need: Need,
+    ) -> Result<Loan> {
+        match tokio::time::timeout(patience, self.take(identity, bytes, need)).await {
+            Ok(taken) => taken,
+            Err(_) => {
+                self.0.refused.count();
+                Err(Error::refused(
+                    ErrorCode::Busy,
+                    format!(
+                        "your other transfers hold all memory of the server that one identity may: try again when some have \
+                         ended, or ask the administrator for more than `memory.budget` = {} MiB",
+                        self.size() >> 20
+                    ),
+                ))
+            }
+        }
+    }
+
+    /// Whoever lends an identity what makes its transfers faster.
+    pub fn speed(&self, identity: i64) -> Arc<Speed> {
+        Arc::new(Speed { budget: self.clone(), identity })
+    }
+
+    /// Bytes that an identity may still take to be faster.
+    pub fn left_for_speed(&self, identity: i64) -> u64 {
+        let size = self.size();
+        let accounts = self.lock();
+        let times = Need::Speed.times();
+        let mine = accounts.identities.get(&identity).map_or(0, |account| account.used);
+        // So many more that `times` of what it holds then is what is left.
+        size.saturating_sub(accounts.used).saturating_sub(times * mine) / (times + 1)
+    }
+
+    fn give_back(&self, identity: i64, bytes: u64) {
+        let mut accounts = self.lock();
+        accounts.used -= bytes;
+        if let Some(account) = accounts.identities.get_mut(&identity) {
+            account.used -= bytes;
+            if account.used == 0 && account.waiting.is_empty() {
+                accounts.identities.remove(&identity);
+            }
+        }
+        drop(accounts);
+        self.serve_waiting();
+    }
+
+    /// Gives what is free to those who wait, first to the one with the least.
+    fn serve_waiting(&self) {
+        let size = self.size();
+        loop {
+            let mut accounts = self.lock();
+            let Some((identity, waiter)) = accounts.next(size) else { return };
+            accounts.add(identity, waiter.bytes);
+            self.0.most.fetch_max(accounts.used, Ordering::Relaxed);
+            drop(accounts);
+            // One who waits no more gives it back here, outside of the lock.
+            let _ = waiter.ready.send(Loan { budget: self.clone(), identity, bytes: waiter.bytes });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Accounts> {
+        self.0.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Accounts {
+    /// Whether an identity may take so much more.
+    fn fits(&self, size: u64, identity: i64, bytes: u64, need: Need) -> bool {
+        let mine = self.identities.get(&identity).map_or(0, |account| account.used);
+        // Were it not for this, a request that is larger than the budget would wait for ever.
+        if self.used == 0 {
+            return true;
+        }
+        let Some(left) = size.checked_sub(self.used + bytes) else { return false };
+        // The first of an identity finds what the others leave, however many they are.
+        mine == 0 && need == Need::Work || (mine + bytes) * need.times() <= left
+    }
+
+    fn add(&mut self, identity: i64, bytes: u64) {
+        self.used += bytes;
+        self.identities.entry(identity).or_default().used += bytes;
+    }
+
+    /// Takes the next one who can be served off its queue.
+    fn next(&mut self, size: u64) -> Option<(i64, Waiter)> {
+        let waiting = self.identities.iter().filter(|(_, account)| !account.waiting.is_empty());
+        let mut waiting: Vec<_> = waiting.map(|(identity, account)| (account.used, *identity)).collect();
+        waiting.sort_unstable();
+        for (_, identity) in waiting {
+            let front = self.identities.get(&identity).and_then(|account| account.waiting.front());
+            let Some((bytes, need)) = front.map(|waiter| (waiter.bytes, waiter.need)) else { continue };
+            if self.fits(size, identity, bytes, need) {
+                let waiter = self.identities.get_mut(&identity)?.waiting.pop_front()?;
+                return Some((identity, waiter));
+            }
+        }
+        None
+    }
+}
+
+impl Lender for Speed {
+    fn lend(&self, bytes: usize) -> Option<Lent> {
+        let loan = self.budget.try_take(self.identity, bytes as u64, Need::Speed)?;
+        Some(Lent::new(loan))
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        self.budget.give_back(self.identity, self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    const MIB: u64 = 1024 * 1024;
+
+    fn budget(size: &str) -> Budget {
+        Budget::new(Config::from_toml(&format!("memory.budget = '{size}'")).unwrap().into())
+    }
+
+    /// Takes a MiB after the other.
+    fn grab(budget: &Budget, identity: i64, need: Need) -> Vec<Loan> {
+        std::iter::from_fn(|| budget.try_take(identity, MIB, need)).collect()
+    }
+
+    #[test]
+    fn an_identity_holds_no_more_than_it_leaves_to_others() {
+        for (need, alone) in [(Need::Work, 30), (Need::Speed, 20), (Need::Queue, 12)] {
+            let budget = budget("60MiB");
+            let first = grab(&budget, 1, need);
+            assert_eq!(first.len(), alone, "{need:?}");
+            let second = grab(&budget, 2, need);
+            assert!(!second.is_empty() && second.len() < alone, "{need:?}");
+            drop((first, second));
+            assert_eq!(budget.used().0, 0);
+            assert!(budget.lock().identities.is_empty());
+        }
+    }
+
+    #[test]
+    fn whoever_comes_next_finds_some_whatever_the_others_hold() {
+        let budget = budget("64MiB");
+        let held: Vec<_> = (0..50).map(|identity| grab(&budget, identity, Need::Work)).collect();
+        assert!(
+            held.iter().all(|loans| !loans.is_empty()),
+            "{:?}",
+            held.iter().map(Vec::len).collect::<Vec<_>>()
+        );
+        assert!(budget.used().0 <= 64 * MIB);
+    }
+
+    #[test]
+    fn what_is_needed_comes_before_what_is_faster() {
+        let budget = budget("60MiB");
+        let fast = grab(&budget, 1, Need::Speed);
+        assert_eq!(budget.left_for_speed(1), 0);
+        assert!(budget.try_take(1, MIB, Need::Queue).is_none());
+        assert_eq!(grab(&budget, 1, Need::Work).len(), 10);
+        drop(fast);
+        assert_eq!(budget.left_for_speed(1), 20 * MIB);
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_are_served_in_order_and_the_one_with_the_least_first() {
+        let budget = budget("64MiB");
+        let mut held = grab(&budget, 1, Need::Work);
+        let others = grab(&budget, 2, Need::Work);
+        let wait = |identity, bytes| {
+            let budget = budget.clone();
+            tokio::spawn(async move { budget.take(identity, bytes, Need::Work).await.unwrap() })
+        };
+        let (large, small) = (wait(1, 20 * MIB), wait(1, MIB));
+        tokio::task::yield_now().await;
+        assert!(budget.try_take(1, 1, Need::Work).is_none(), "nobody overtakes");
+        // One who waits no more is passed over.
+        let given_up = wait(1, MIB);
+        tokio::task::yield_now().await;
+        given_up.abort();
+        held.truncate(8);
+        drop(others);
+        let large = large.await.unwrap();
+        let small = small.await.unwrap();
+        drop((held, large, small));
+        assert_eq!((budget.used().0, budget.counts().0.get()), (0, 3));
+        let refused = {
+            let _all = budget.take(1, 100 * MIB, Need::Work).await.unwrap();
+            budget.take_within(Duration::from_millis(1), 2, MIB, Need::Work).await.unwrap_err().to_wire()
+        };
+        assert_eq!((refused.code, budget.counts().1.get()), (ErrorCode::Busy, 1));
+        assert!(refused.message.contains("`memory.budget` = 64 MiB"), "{refused}");
+    }
+}

@@ -1,0 +1,439 @@
+//! The disk that the data is on, and the room on it that uploads cannot use.
+//!
+//! Deletions, reads, the start of a server and the administrator's commands write, too: into the catalog's log, and helper
+//! files that SQLite makes. So uploads, and all else that makes the catalog grow on behalf of a client, are refused while
+//! less than the reserve is free. Others who use the disk do not ask. Therefore a part of the reserve, the ballast, is held
+//! by files, which are deleted when nothing else is left, and made again when there is room.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use fs4::FileExt;
+use sealift_certs::files::create_private_dir;
+use sealift_protocol::{Digest, ErrorCode};
+use serde::{Deserialize, Serialize};
+use tracing::{info, warn};
+
+use crate::config::{DiskSettings, Live};
+use crate::error::{Error, Result};
+use crate::monitor::meter::Counter;
+
+/// The reserve unless it is set: a sixteenth of the disk, and at most this many bytes.
+const MOST_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The same for inodes, of which there are at least [`LEAST_INODES`].
+const MOST_INODES: u64 = 1024;
+
+/// Inodes that a start, a renewed certificate and a few new files need.
+const LEAST_INODES: u64 = 8;
+
+/// The ballast is half of the reserve, and at most this many bytes.
+const MOST_BALLAST: u64 = 16 * 1024 * 1024;
+
+/// Files of the ballast: each of them holds an inode as well.
+const FILES: u64 = 4;
+
+/// Bytes that a transaction or a start needs. When less is free, the ballast is released.
+const NEEDED: u64 = 1024 * 1024;
+
+/// Bytes by which the catalog may grow with one change that brings no content.
+const GROWTH: u64 = 4 * 1024;
+
+/// How often the server looks whether the ballast can be made again.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Bytes and inodes above the reserve with which a disk counts as far from full.
+const PLENTY: (u64, u64) = (1024 * 1024 * 1024, 100_000);
+
+/// How long a look at a disk that is far from full is trusted: less than others need to fill it.
+const TRUST: Duration = Duration::from_millis(20);
+
+/// How full the disk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// Bytes that can still be used.
+    pub free_bytes: u64,
+    /// Bytes in all.
+    pub size_bytes: u64,
+    /// Files that can still be made; `None` where the file system sets no limit.
+    #[serde(default)]
+    pub free_inodes: Option<u64>,
+    /// Files in all.
+    #[serde(default)]
+    pub inodes: Option<u64>,
+}
+
+/// What uploads leave free, ballast included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReserveSize {
+    /// Bytes.
+    pub bytes: u64,
+    /// Inodes.
+    pub inodes: u64,
+}
+
+/// The room on the disk that uploads cannot use. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Reserve(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    data: PathBuf,
+    settings: OnceLock<Live>,
+    /// Bytes that uploads were granted and that are not on the disk yet.
+    granted: AtomicU64,
+    /// Until when the disk counts as far from full.
+    plenty: Mutex<Option<Instant>>,
+    refused: [Counter; 2],
+}
+
+/// What the disk is short of, with how much of it is kept.
+#[derive(Debug, Clone, Copy)]
+enum Shortage {
+    Bytes(u64),
+    Inodes(u64),
+}
+
+impl Shortage {
+    /// The setting that says how much is kept.
+    fn setting(self) -> &'static str {
+        match self {
+            Self::Bytes(_) => "disk.reserve",
+            Self::Inodes(_) => "disk.reserve_inodes",
+        }
+    }
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(kept) => {
+                write!(f, "the server's disk is full, its last {} are kept for deletions", size(*kept))
+            }
+            Self::Inodes(kept) => write!(
+                f,
+                "the server's disk has no inodes for more files, its last {kept} are kept for deletions"
+            ),
+        }
+    }
+}
+
+/// Bytes that an upload may write. They count as used until this is dropped: then they are on the disk, or given up.
+#[derive(Debug)]
+pub struct Granted {
+    reserve: Reserve,
+    bytes: u64,
+}
+
+impl Disk {
+    /// That of a path.
+    pub fn of(path: &Path) -> Result<Self> {
+        let facts = fs4::statvfs(path).map_err(Error::file(path))?;
+        let (free_inodes, inodes) = inodes(path).map_err(Error::file(path))?.unzip();
+        Ok(Self { free_bytes: facts.available_space(), size_bytes: facts.total_space(), free_inodes, inodes })
+    }
+}
+
+/// Inodes that are free, and inodes in all; `None` where nobody counts them.
+#[cfg(unix)]
+fn inodes(path: &Path) -> io::Result<Option<(u64, u64)>> {
+    let facts = rustix::fs::statvfs(path)?;
+    Ok((facts.f_files > 0).then_some((facts.f_favail, facts.f_files)))
+}
+
+#[cfg(not(unix))]
+fn inodes(_: &Path) -> io::Result<Option<(u64, u64)>> {
+    Ok(None)
+}
+
+impl ReserveSize {
+    /// What the settings mean on this disk.
+    pub fn on(disk: &Disk, settings: DiskSettings) -> Self {
+        let inodes = disk.inodes.map_or(0, |all| (all / 16).clamp(LEAST_INODES, MOST_INODES));
+        Self {
+            bytes: settings.reserve().unwrap_or((disk.size_bytes / 16).min(MOST_BYTES)),
+            inodes: settings.reserve_inodes().unwrap_or(inodes),
+        }
+    }
+
+    /// Bytes of one file of the ballast.
+    fn ballast_file(self) -> u64 {
+        (self.bytes / 2).min(MOST_BALLAST) / FILES
+    }
+}
+
+impl Reserve {
+    /// Of a data directory. The settings are the defaults until [`Reserve::follow`].
+    pub fn new(data: &Path) -> Self {
+        let (granted, plenty, refused) = (AtomicU64::new(0), Mutex::default(), Default::default());
+        Self(Arc::new(Inner { data: data.to_owned(), settings: OnceLock::new(), granted, plenty, refused }))
+    }
+
+    /// Follows the settings of a server from now on.
+    pub fn follow(&self, settings: Live) {
+        // A server has one set of settings.
+        let _ = self.0.settings.set(settings);
+    }
+
+    /// Uploads that were refused for lack of bytes, and for lack of inodes.
+    pub fn refused(&self) -> &[Counter; 2] {
+        &self.0.refused
+    }
+
+    /// The disk, and what uploads leave free of it.
+    pub fn look(&self) -> Result<(Disk, ReserveSize)> {
+        let disk = Disk::of(&self.0.data)?;
+        let settings = self.0.settings.get().map(|live| live.now().disk).unwrap_or_default();
+        Ok((disk, ReserveSize::on(&disk, settings)))
+    }
+
+    /// Grants an upload so many bytes and new files, or refuses them with the limit.
+    pub fn grant(&self, bytes: u64, inodes: u64) -> Result<Granted> {
+        let granted = Granted { reserve: self.clone(), bytes };
+        let all = self.0.granted.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        self.check(all, inodes)?;
+        Ok(granted)
+    }
+
+    /// Grants a small content its room in the catalog, whose log holds it as well for a while.
+    pub fn for_small(&self, bytes: usize) -> Result<Granted> {
+        self.grant(2 * bytes as u64 + GROWTH, 0)
+    }
+
+    /// Refuses a change that makes the catalog grow, if it would grow into the reserve.
+    pub fn admit(&self) -> Result<()> {
+        self.grant(GROWTH, 0).map(drop)
+    }
+
+    /// Whether uploads have room; the error says in one sentence why not. This counts as no refusal.
+    pub fn has_room(&self) -> std::result::Result<(), String> {
+        self.missing(GROWTH, 1).map_or(Ok(()), |shortage| Err(shortage.to_string()))
+    }
+
+    /// Whether another file may be made.
+    pub fn has_inode(&self) -> bool {
+        self.missing(0, 1).is_none()
+    }
+
+    fn check(&self, bytes: u64, inodes: u64) -> Result<()> {
+        let Some(shortage) = self.missing(bytes, inodes) else { return Ok(()) };
+        self.0.refused[usize::from(matches!(shortage, Shortage::Inodes(_)))].count();
+        Err(Error::refused(
+            ErrorCode::NoSpace,
+            format!(
+                "nothing was stored: {shortage}; delete what is not needed, or ask the administrator for room or a \
+                 smaller `{}`",
+                shortage.setting()
+            ),
+        ))
+    }
+
+    /// What stands against so many more bytes and files.
+    fn missing(&self, bytes: u64, inodes: u64) -> Option<Shortage> {
+        let mut plenty = self.0.plenty.lock().unwrap_or_else(PoisonError::into_inner);
+        if bytes < PLENTY.0 && plenty.is_some_and(|until| Instant::now() < until) {
+            return None;
+        }
+        // Where nobody can tell, the disk itself says when it is full.
+        let (disk, reserve) = self.look().ok()?;
+        let far = disk.free_bytes >= reserve.bytes.saturating_add(2 * PLENTY.0)
+            && disk.free_inodes.is_none_or(|free| free >= reserve.inodes + PLENTY.1);
+        *plenty = far.then(|| Instant::now() + TRUST);
+        drop(plenty);
+        let ballast = ballast(&self.0.data);
+        if disk.free_bytes.saturating_add(ballast.bytes) < reserve.bytes.saturating_add(bytes) {
+            return Some(Shortage::Bytes(reserve.bytes));
+        }
+        let short = |free: u64| inodes > 0 && free + ballast.files < reserve.inodes + inodes;
+        disk.free_inodes.is_some_and(short).then_some(Shortage::Inodes(reserve.inodes))
+    }
+
+    /// Sees to it that there is room for a transaction, whatever others have written to the disk.
+    pub fn make_room(&self) {
+        make_room(&self.0.data);
+    }
+
+    /// Releases the ballast, because the disk was full.
+    pub fn release(&self) {
+        release(&self.0.data);
+    }
+
+    /// Makes the ballast, and makes it again whenever it was released and there is room for it.
+    pub async fn keep(self) {
+        let mut told = false;
+        loop {
+            let here = self.clone();
+            let made = tokio::task::spawn_blocking(move || here.restore()).await;
+            if let Ok(Err(error)) = &made
+                && !told
+            {
+                warn!(%error, "no room could be set aside for deletions on a full disk: others may take all of it");
+            }
+            told = matches!(made, Ok(Err(_)));
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Makes the ballast as large as it should be, if uploads have room beside it.
+    pub fn restore(&self) -> Result<()> {
+        let (disk, reserve) = self.look()?;
+        let (directory, each) = (directory(&self.0.data), reserve.ballast_file());
+        let missing = |number: &u64| {
+            fs::metadata(directory.join(number.to_string())).is_ok_and(|file| file.len() == each)
+        };
+        let missing: Vec<_> = (0..FILES).filter(|number| !missing(number)).collect();
+        let needed = each * missing.len() as u64;
+        let inodes = disk.free_inodes.is_none_or(|free| free > reserve.inodes + FILES);
+        if each == 0 || missing.is_empty() || disk.free_bytes < reserve.bytes.max(needed) || !inodes {
+            return Ok(());
+        }
+        create_private_dir(&directory).map_err(Error::file(&directory))?;
+        for number in missing {
+            let path = directory.join(number.to_string());
+            if let Err(error) = fill(&path, each) {
+                // Half a ballast is in the way of whatever the rest was needed for.
+                let _ = fs::remove_file(&path);
+                return Err(Error::file(&path)(error));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Granted {
+    fn drop(&mut self) {
+        self.reserve.0.granted.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Releases the ballast of a data directory if there is not enough room for a transaction without it; for whoever opens the
+/// catalog, in whatever process.
+pub fn make_room(data: &Path) {
+    let Ok(disk) = Disk::of(data) else { return };
+    if disk.free_bytes < NEEDED || disk.free_inodes.is_some_and(|free| free < FILES) {
+        release(data);
+    }
+}
+
+fn release(data: &Path) {
+    let directory = directory(data);
+    let mut released = 0;
+    for number in 0..FILES {
+        released += u64::from(fs::remove_file(directory.join(number.to_string())).is_ok());
+    }
+    if released > 0 {
+        info!("the disk is full: released the room that is kept for deletions");
+    }
+}
+
+/// What the ballast holds now.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ballast {
+    bytes: u64,
+    files: u64,
+}
+
+fn ballast(data: &Path) -> Ballast {
+    let directory = directory(data);
+    let files = (0..FILES).filter_map(|number| fs::metadata(directory.join(number.to_string())).ok());
+    files
+        .fold(Ballast::default(), |all, file| Ballast { bytes: all.bytes + file.len(), files: all.files + 1 })
+}
+
+fn directory(data: &Path) -> PathBuf {
+    data.join("ballast")
+}
+
+/// Makes a file that takes up `size` bytes.
+fn fill(path: &Path, size: u64) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    match file.allocate(size) {
+        Ok(()) => file.set_len(size),
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(error),
+        Err(_) => write_incompressible(&mut file, size),
+    }
+}
+
+/// Fills a file where space cannot be had otherwise. Zeros, and what repeats, a file system may not store at all.
+fn write_incompressible(file: &mut impl io::Write, size: u64) -> io::Result<()> {
+    let mut file = io::BufWriter::new(file);
+    let mut left = size;
+    while left > 0 {
+        let block = *Digest::of(&left.to_le_bytes()).as_bytes();
+        let count = usize::try_from(left).map_or(block.len(), |left| left.min(block.len()));
+        io::Write::write_all(&mut file, &block[..count])?;
+        left -= count as u64;
+    }
+    io::Write::flush(&mut file)
+}
+
+/// Bytes as people read them.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_240 => format!("{bytes} bytes"),
+        10_240..10_485_760 => format!("{} KiB", bytes / 1024),
+        _ => format!("{} MiB", bytes / (1024 * 1024)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(size: u64, inodes: Option<u64>) -> Disk {
+        Disk { free_bytes: size, size_bytes: size, free_inodes: inodes, inodes }
+    }
+
+    #[test]
+    fn the_reserve_of_a_small_disk_is_small() {
+        let on = |size, inodes| ReserveSize::on(&disk(size, inodes), DiskSettings::default());
+        assert_eq!(on(64 << 20, Some(60)), ReserveSize { bytes: 4 << 20, inodes: 8 });
+        assert_eq!(on(1 << 40, Some(1 << 26)), ReserveSize { bytes: MOST_BYTES, inodes: MOST_INODES });
+        assert_eq!(on(1 << 40, None).inodes, 0);
+        assert_eq!(on(64 << 20, None).ballast_file() * FILES, 2 << 20);
+        assert_eq!(on(1 << 40, None).ballast_file() * FILES, MOST_BALLAST);
+    }
+
+    #[test]
+    fn the_ballast_takes_up_space_and_comes_back_after_its_release() {
+        let dir = tempfile::tempdir().unwrap();
+        let reserve = Reserve::new(dir.path());
+        let each = reserve.look().unwrap().1.ballast_file();
+        for _ in 0..2 {
+            reserve.restore().unwrap();
+            let held = ballast(dir.path());
+            assert_eq!((held.files, held.bytes), (FILES, FILES * each));
+            #[cfg(unix)]
+            for number in 0..FILES {
+                use std::os::unix::fs::MetadataExt;
+                let facts = fs::metadata(directory(dir.path()).join(number.to_string())).unwrap();
+                assert!(facts.blocks() * 512 >= each, "{} blocks", facts.blocks());
+            }
+            reserve.release();
+            assert_eq!(ballast(dir.path()).files, 0);
+        }
+        let mut bytes = Vec::new();
+        write_incompressible(&mut bytes, 1001).unwrap();
+        assert_eq!(bytes.len(), 1001);
+    }
+
+    #[test]
+    fn what_was_granted_counts_until_it_is_given_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let reserve = Reserve::new(dir.path());
+        let (disk, kept) = reserve.look().unwrap();
+        let most = (disk.free_bytes - kept.bytes) / 2;
+        let first = reserve.grant(most, 1).unwrap();
+        let refused = reserve.grant(most + (64 << 20), 0).unwrap_err().to_wire();
+        assert_eq!(refused.code, ErrorCode::NoSpace);
+        assert!(refused.message.contains("disk.reserve") && reserve.refused()[0].get() == 1);
+        drop(first);
+        drop(reserve.grant(most + (64 << 20), 0).unwrap());
+        assert_eq!(reserve.0.granted.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,133 @@
+//! Disks that uploads, or others, have filled: what makes room always works.
+
+use std::fs;
+
+use sealift_protocol::{ErrorCode, WireError};
+use sealift_tests::{Client, Launcher, Pattern, RealServer, Settings, SmallDisk, eventually};
+
+use crate::SEALIFTD;
+
+const MIB: u64 = 1024 * 1024;
+
+/// A server on a disk of its own; `None` if the test has run elsewhere.
+fn launcher(bytes: u64, inodes: u64, test: &str) -> Option<(SmallDisk, Launcher)> {
+    let disk = SmallDisk::new(bytes, inodes, &format!("small_disk::{test}"))?;
+    let launcher =
+        Launcher::on_nothing(SEALIFTD).settings(Settings::new().metrics()).on(&disk.path().join("data"));
+    Some((disk, launcher))
+}
+
+/// Uploads until the server refuses, in files of `size` bytes each. Returns how many it took, and the refusal.
+async fn fill(client: &mut Client, name: &str, size: usize) -> (usize, WireError) {
+    for number in 0.. {
+        let content = Pattern::new(u64::try_from(number).unwrap() + 100 * size as u64, size as u64).whole();
+        let file = format!("{name}{number}");
+        let stored = match size {
+            ..=65_536 => client.put_inline(&file, &content).await,
+            _ => client.put_stream(&file, &content).await,
+        };
+        if let Err(error) = stored {
+            return (number, error);
+        }
+    }
+    unreachable!("no disk is that large")
+}
+
+/// Nothing can be stored, everything else can be done, and there is room again afterwards.
+async fn assert_manageable(launcher: &Launcher, server: &RealServer, setting: &str) {
+    let mut client = server.enrol("later").await.connect().await;
+    let refused =
+        client.put_inline("x", b"x").await.and(client.put_stream("y", &[7; 70_000]).await).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::NoSpace, "{refused}");
+    assert!(refused.message.contains(setting), "{refused}");
+    for (verb, arguments) in
+        [("invite", vec!["guest"]), ("revoke", vec!["guest"]), ("identities", vec![]), ("gc", vec![])]
+    {
+        let ended = launcher.run(verb, &arguments).await;
+        // The guest has not joined, so there may be nobody to revoke.
+        assert!(ended.code == Some(0) || verb == "revoke" && ended.code == Some(3), "{verb}: {ended:?}");
+    }
+    let status = launcher.run("status", &[]).await;
+    assert!(
+        status.code == Some(0) && status.stdout.contains("trouble       the server's disk"),
+        "{status:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_disk_that_uploads_have_filled_can_be_emptied() {
+    let Some((disk, launcher)) = launcher(64 * MIB, 1000, "a_disk_that_uploads_have_filled_can_be_emptied")
+    else {
+        return;
+    };
+    let server = launcher.start().await;
+    let alice = server.enrol("alice").await;
+    let mut client = alice.connect().await;
+    let (large, _) = fill(&mut client, "large", 1 << 20).await;
+    assert!(large >= 48, "only {large} MiB of 64 were of use");
+    let (small, refused) = fill(&mut client, "small", 60_000).await;
+    assert_eq!(refused.code, ErrorCode::NoSpace);
+    assert!(refused.message.contains("`disk.reserve`"), "{refused}");
+    let (tiny, _) = fill(&mut client, "tiny", 10).await;
+    assert_eq!(client.make_directory("d", None).await.unwrap_err().code, ErrorCode::NoSpace);
+    assert_eq!(client.cp("large0", "copy").await.unwrap_err().code, ErrorCode::NoSpace);
+    assert_manageable(&launcher, &server, "disk.reserve").await;
+    drop(client);
+    server.kill();
+
+    // Others take what is left, ballast excepted. Neither start nor deletion needs more.
+    disk.fill();
+    assert_eq!(disk.look().free_bytes, 0);
+    let server = launcher.start().await;
+    let mut client = alice.at(server.address).connect().await;
+    for number in 0..large {
+        assert_eq!(client.get(&format!("large{number}")).await.unwrap().len(), 1 << 20);
+        client.remove(&format!("large{number}")).await.unwrap();
+    }
+    for (name, count) in [("small", small), ("tiny", tiny)] {
+        for number in 0..count {
+            client.remove(&format!("{name}{number}")).await.unwrap();
+        }
+    }
+    let emptied = || (disk.look().free_bytes > 16 * MIB).then_some(());
+    eventually("space that comes back", emptied).await;
+    fs::remove_file(disk.path().join("filler")).unwrap();
+    let ballast =
+        || fs::read_dir(disk.path().join("data/ballast")).is_ok_and(|files| files.count() == 4).then_some(());
+    eventually("the ballast again", ballast).await;
+    client.put_stream("again", &Pattern::new(1, 10 * MIB).whole()).await.unwrap();
+    server.store().verify();
+}
+
+#[tokio::test]
+async fn a_disk_without_inodes_says_so_and_can_be_emptied() {
+    let Some((disk, launcher)) = launcher(256 * MIB, 80, "a_disk_without_inodes_says_so_and_can_be_emptied")
+    else {
+        return;
+    };
+    let server = launcher.start().await;
+    let alice = server.enrol("alice").await;
+    let mut client = alice.connect().await;
+    let (files, refused) = fill(&mut client, "file", 100_000).await;
+    assert!(files > 20 && refused.code == ErrorCode::NoSpace, "{files}: {refused}");
+    assert!(refused.message.contains("`disk.reserve_inodes`"), "{refused}");
+    // What needs no file goes on.
+    client.put_inline("small", b"small").await.unwrap();
+    drop(client);
+    server.kill();
+    disk.fill_inodes();
+    assert_eq!(disk.look().free_inodes, Some(0));
+    let server = launcher.start().await;
+    let mut client = alice.at(server.address).connect().await;
+    let status = launcher.run("status", &[]).await;
+    assert!(status.stdout.contains("trouble       the server's disk has no inodes"), "{status:?}");
+    assert_eq!(client.put_stream("more", &[1; 100_000]).await.unwrap_err().code, ErrorCode::NoSpace);
+    assert_eq!(launcher.run("invite", &["guest"]).await.code, Some(0));
+    for number in 0..files {
+        client.remove(&format!("file{number}")).await.unwrap();
+    }
+    let emptied = || (disk.look().free_inodes > Some(20)).then_some(());
+    eventually("inodes that come back", emptied).await;
+    client.put_stream("more", &[1; 100_000]).await.unwrap();
+    server.store().verify();
+}
