@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use sealift_protocol::message::{Body, Put, Remove, Reply, Request, Slice};
+use sealift_protocol::message::{Body, Put, Reply, Request, Slice};
 use sealift_protocol::{Digest, ErrorCode};
-use sealift_tests::client::path;
 use sealift_tests::transfer::{end_of, put, put_inline};
 use sealift_tests::{Client, World};
 use serde_json::json;
@@ -154,7 +153,7 @@ async fn a_body_behind_a_request_that_is_not_understood_is_not_executed() {
         assert_eq!(assert_in_step(&mut client, "an inline body").await, ErrorCode::BadRequest);
     }
     // The test's own weapon works: as a request the body is carried out.
-    client.push(&Request::Remove(Remove { path: path("victim"), recursive: true }));
+    client.push_json(&json!({"type": "remove", "path": "victim", "recursive": true}));
     client.flush().await;
     assert_eq!(client.reply().await, Reply::Done {});
     assert_eq!(code(client.get("victim").await), ErrorCode::NotFound);
