@@ -63,7 +63,7 @@ impl Serve {
         let (reloader, resolved) = Reloader::open(self.sources())?;
         let (config, live) = (resolved.config, reloader.live());
         let filter = start_log(&config);
-        raise_descriptors(&config);
+        let descriptors = Descriptors::raise();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let served = runtime.block_on(async {
             let stop = stop_signal()?;
@@ -81,6 +81,8 @@ impl Serve {
             // From here on SIGHUP does not end the program.
             let hangups = Hangups::new()?;
             let server = Server::open(live.clone(), address).await?;
+            // Not before: a start that is refused says one sentence.
+            tell_descriptors(descriptors, &config);
             socket.listen(BACKLOG).map_err(|error| cannot_listen(address, error))?;
             let listener = TcpListener::from_std(socket.into())?;
             tokio::spawn(follow_filter(live, filter));
@@ -109,9 +111,8 @@ impl Serve {
     }
 }
 
-/// Lets the process open as many files as the system allows.
-fn raise_descriptors(config: &Config) {
-    let descriptors = Descriptors::raise();
+/// Says how many files the process may open, and warns if they are too few.
+fn tell_descriptors(descriptors: Descriptors, config: &Config) {
     let (limit, connections) = (descriptors.limit(), descriptors.clients());
     if connections < config.max_connections.get() {
         warn!(
