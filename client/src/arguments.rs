@@ -69,6 +69,7 @@ pub(crate) enum Verb {
     Whoami(command::whoami::Whoami),
     Renew(command::renew::Renew),
     Profile(command::profile::Profile),
+    Clean(command::clean::Clean),
 }
 
 /// Reads a path on the server. A leading `./` is what a shell's completion and habit add: the own space is meant.
@@ -122,6 +123,7 @@ mod tests {
             ("whoami", None),
             ("renew", None),
             ("profile", None),
+            ("clean", None),
         ] {
             let found = command.find_subcommand(verb).unwrap();
             assert_eq!(found.get_visible_aliases().next(), alias);

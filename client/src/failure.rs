@@ -260,6 +260,9 @@ fn connect_hint(attempts: &[Attempt]) -> &'static str {
     let all = |is: fn(&ConnectError) -> bool| attempts.iter().all(|attempt| is(&attempt.cause));
     if all(|cause| matches!(cause, ConnectError::UnknownHost(_))) {
         "check the host's name and this computer's network, or reach the server another way: --server ADDR:PORT"
+    } else if all(|cause| matches!(cause, ConnectError::Closed)) {
+        "check the port; if it is the right one, the server, or a balancer before it, may be starting or too busy: try \
+         again in a moment"
     } else if all(|cause| matches!(cause, ConnectError::Refused)) {
         "check that sealiftd runs there and listens on that port, or give another address: --server ADDR:PORT"
     } else {
@@ -316,6 +319,7 @@ mod tests {
             (on_disk("write", io::ErrorKind::StorageFull), 6),
             (attempt(ConnectError::Refused), 7),
             (attempt(ConnectError::TimedOut), 7),
+            (attempt(ConnectError::Closed), 7),
             (attempt(ConnectError::UnknownHost(io::ErrorKind::NotFound.into())), 7),
             (hands(HandshakeError::NotSealift), 7),
             (refused(ErrorCode::Timeout), 7),

@@ -56,6 +56,7 @@ fn run(verb: Verb, settings: Settings, printer: &mut Printer) -> Result<Exit, Fa
             signal = signals.received() => Err(signal),
         }
     });
+    sealift_transfer::download::finish_commits();
     // A thread may wait for standard input for ever; nobody waits for it.
     runtime.shutdown_background();
     result

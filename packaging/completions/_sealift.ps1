@@ -48,6 +48,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealift' -ScriptBlock {
             [CompletionResult]::new('whoami', 'whoami', [CompletionResultType]::ParameterValue, 'Show who you are on the server, and what you may do there')
             [CompletionResult]::new('renew', 'renew', [CompletionResultType]::ParameterValue, 'Renew this computer''s certificate now')
             [CompletionResult]::new('profile', 'profile', [CompletionResultType]::ParameterValue, 'List, select, rename and remove the saved profiles')
+            [CompletionResult]::new('clean', 'clean', [CompletionResultType]::ParameterValue, 'Remove what interrupted downloads left on this computer')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -62,6 +63,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealift' -ScriptBlock {
             break
         }
         'sealift;put' {
+            [CompletionResult]::new('--stdin-from-command', '--stdin-from-command', [CompletionResultType]::ParameterName, 'Run a command, and store what it prints as DEST if it succeeds; the paths are the command and its arguments')
             [CompletionResult]::new('--exclude', '--exclude', [CompletionResultType]::ParameterName, 'Leave out what matches a pattern, as in a .gitignore at the top of the tree; may be repeated')
             [CompletionResult]::new('--include', '--include', [CompletionResultType]::ParameterName, 'Bring back what matches, although an --exclude leaves it out; may be repeated')
             [CompletionResult]::new('--exclude-from', '--exclude-from', [CompletionResultType]::ParameterName, 'Leave out what the patterns in a file say, one on each line')
@@ -70,6 +72,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealift' -ScriptBlock {
             [CompletionResult]::new('--retries', '--retries', [CompletionResultType]::ParameterName, 'After a lost connection, try so often in vain before giving up [default: 6]')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Which saved profile to use [env: SEALIFT_PROFILE]')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Reach the profile''s server by this address instead; the port may be left out [env: SEALIFT_SERVER]')
+            [CompletionResult]::new('--allow-empty', '--allow-empty', [CompletionResultType]::ParameterName, 'Let an empty standard input replace a file that is not empty')
             [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Leave files alone that are newer where they would be replaced')
             [CompletionResult]::new('--update', '--update', [CompletionResultType]::ParameterName, 'Leave files alone that are newer where they would be replaced')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Say what would be done, and change nothing')
@@ -84,6 +87,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealift' -ScriptBlock {
             break
         }
         'sealift;upload' {
+            [CompletionResult]::new('--stdin-from-command', '--stdin-from-command', [CompletionResultType]::ParameterName, 'Run a command, and store what it prints as DEST if it succeeds; the paths are the command and its arguments')
             [CompletionResult]::new('--exclude', '--exclude', [CompletionResultType]::ParameterName, 'Leave out what matches a pattern, as in a .gitignore at the top of the tree; may be repeated')
             [CompletionResult]::new('--include', '--include', [CompletionResultType]::ParameterName, 'Bring back what matches, although an --exclude leaves it out; may be repeated')
             [CompletionResult]::new('--exclude-from', '--exclude-from', [CompletionResultType]::ParameterName, 'Leave out what the patterns in a file say, one on each line')
@@ -92,6 +96,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealift' -ScriptBlock {
             [CompletionResult]::new('--retries', '--retries', [CompletionResultType]::ParameterName, 'After a lost connection, try so often in vain before giving up [default: 6]')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Which saved profile to use [env: SEALIFT_PROFILE]')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Reach the profile''s server by this address instead; the port may be left out [env: SEALIFT_SERVER]')
+            [CompletionResult]::new('--allow-empty', '--allow-empty', [CompletionResultType]::ParameterName, 'Let an empty standard input replace a file that is not empty')
             [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'Leave files alone that are newer where they would be replaced')
             [CompletionResult]::new('--update', '--update', [CompletionResultType]::ParameterName, 'Leave files alone that are newer where they would be replaced')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Say what would be done, and change nothing')
@@ -379,6 +384,18 @@ Register-ArgumentCompleter -Native -CommandName 'sealift' -ScriptBlock {
         'sealift;profile;help;help' {
             break
         }
+        'sealift;clean' {
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Which saved profile to use [env: SEALIFT_PROFILE]')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Reach the profile''s server by this address instead; the port may be left out [env: SEALIFT_SERVER]')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Say what would be removed, and remove nothing')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Say what would be removed, and remove nothing')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON, one object on each line [env: SEALIFT_JSON]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no progress and no summaries [env: SEALIFT_QUIET]')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no progress and no summaries [env: SEALIFT_QUIET]')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'sealift;help' {
             [CompletionResult]::new('join', 'join', [CompletionResultType]::ParameterValue, 'Join a server with a token from its administrator')
             [CompletionResult]::new('put', 'put', [CompletionResultType]::ParameterValue, 'Store files and directories on the server')
@@ -393,6 +410,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealift' -ScriptBlock {
             [CompletionResult]::new('whoami', 'whoami', [CompletionResultType]::ParameterValue, 'Show who you are on the server, and what you may do there')
             [CompletionResult]::new('renew', 'renew', [CompletionResultType]::ParameterValue, 'Renew this computer''s certificate now')
             [CompletionResult]::new('profile', 'profile', [CompletionResultType]::ParameterValue, 'List, select, rename and remove the saved profiles')
+            [CompletionResult]::new('clean', 'clean', [CompletionResultType]::ParameterValue, 'Remove what interrupted downloads left on this computer')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -449,6 +467,9 @@ Register-ArgumentCompleter -Native -CommandName 'sealift' -ScriptBlock {
             break
         }
         'sealift;help;profile;remove' {
+            break
+        }
+        'sealift;help;clean' {
             break
         }
         'sealift;help;help' {

@@ -16,6 +16,9 @@ _sealift() {
             ",$1")
                 cmd="sealift"
                 ;;
+            sealift,clean)
+                cmd="sealift__subcmd__clean"
+                ;;
             sealift,cp)
                 cmd="sealift__subcmd__cp"
                 ;;
@@ -72,6 +75,9 @@ _sealift() {
                 ;;
             sealift,whoami)
                 cmd="sealift__subcmd__whoami"
+                ;;
+            sealift__subcmd__help,clean)
+                cmd="sealift__subcmd__help__subcmd__clean"
                 ;;
             sealift__subcmd__help,cp)
                 cmd="sealift__subcmd__help__subcmd__cp"
@@ -164,8 +170,30 @@ _sealift() {
 
     case "${cmd}" in
         sealift)
-            opts="-q -h -V --profile --server --json --quiet --help --version join put upload get download sync ls list info stat rm delete mv cp log whoami renew profile help"
+            opts="-q -h -V --profile --server --json --quiet --help --version join put upload get download sync ls list info stat rm delete mv cp log whoami renew profile clean help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealift__subcmd__clean)
+            opts="-n -q -h --dry-run --profile --server --json --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -254,8 +282,22 @@ _sealift() {
             return 0
             ;;
         sealift__subcmd__help)
-            opts="join put get sync ls info rm mv cp log whoami renew profile help"
+            opts="join put get sync ls info rm mv cp log whoami renew profile clean help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sealift__subcmd__help__subcmd__clean)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -836,12 +878,16 @@ _sealift() {
             return 0
             ;;
         sealift__subcmd__put)
-            opts="-u -n -q -h --update --dry-run --allow-changing --exclude --include --exclude-from --links --connections --limit-rate --retries --profile --server --json --quiet --help"
+            opts="-u -n -q -h --stdin-from-command --allow-empty --update --dry-run --allow-changing --exclude --include --exclude-from --links --connections --limit-rate --retries --profile --server --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --stdin-from-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --exclude)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -48,12 +48,14 @@ complete -c sealift -n "__fish_sealift_needs_command" -f -a "log" -d 'Show the t
 complete -c sealift -n "__fish_sealift_needs_command" -f -a "whoami" -d 'Show who you are on the server, and what you may do there'
 complete -c sealift -n "__fish_sealift_needs_command" -f -a "renew" -d 'Renew this computer\'s certificate now'
 complete -c sealift -n "__fish_sealift_needs_command" -f -a "profile" -d 'List, select, rename and remove the saved profiles'
+complete -c sealift -n "__fish_sealift_needs_command" -f -a "clean" -d 'Remove what interrupted downloads left on this computer'
 complete -c sealift -n "__fish_sealift_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sealift -n "__fish_sealift_using_subcommand join" -l profile -d 'Which saved profile to use [env: SEALIFT_PROFILE]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand join" -l server -d 'Reach the profile\'s server by this address instead; the port may be left out [env: SEALIFT_SERVER]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand join" -l json -d 'Print JSON, one object on each line [env: SEALIFT_JSON]'
 complete -c sealift -n "__fish_sealift_using_subcommand join" -s q -l quiet -d 'Print no progress and no summaries [env: SEALIFT_QUIET]'
 complete -c sealift -n "__fish_sealift_using_subcommand join" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sealift -n "__fish_sealift_using_subcommand put" -l stdin-from-command -d 'Run a command, and store what it prints as DEST if it succeeds; the paths are the command and its arguments' -r
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l exclude -d 'Leave out what matches a pattern, as in a .gitignore at the top of the tree; may be repeated' -r
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l include -d 'Bring back what matches, although an --exclude leaves it out; may be repeated' -r
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l exclude-from -d 'Leave out what the patterns in a file say, one on each line' -r -F
@@ -62,6 +64,7 @@ complete -c sealift -n "__fish_sealift_using_subcommand put" -l limit-rate -d 'M
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l retries -d 'After a lost connection, try so often in vain before giving up [default: 6]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l profile -d 'Which saved profile to use [env: SEALIFT_PROFILE]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l server -d 'Reach the profile\'s server by this address instead; the port may be left out [env: SEALIFT_SERVER]' -r
+complete -c sealift -n "__fish_sealift_using_subcommand put" -l allow-empty -d 'Let an empty standard input replace a file that is not empty'
 complete -c sealift -n "__fish_sealift_using_subcommand put" -s u -l update -d 'Leave files alone that are newer where they would be replaced'
 complete -c sealift -n "__fish_sealift_using_subcommand put" -s n -l dry-run -d 'Say what would be done, and change nothing'
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l allow-changing -d 'Store files that are being written to as they are read, up to the length that they had'
@@ -69,6 +72,7 @@ complete -c sealift -n "__fish_sealift_using_subcommand put" -l links -d 'Transf
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l json -d 'Print JSON, one object on each line [env: SEALIFT_JSON]'
 complete -c sealift -n "__fish_sealift_using_subcommand put" -s q -l quiet -d 'Print no progress and no summaries [env: SEALIFT_QUIET]'
 complete -c sealift -n "__fish_sealift_using_subcommand put" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sealift -n "__fish_sealift_using_subcommand upload" -l stdin-from-command -d 'Run a command, and store what it prints as DEST if it succeeds; the paths are the command and its arguments' -r
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l exclude -d 'Leave out what matches a pattern, as in a .gitignore at the top of the tree; may be repeated' -r
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l include -d 'Bring back what matches, although an --exclude leaves it out; may be repeated' -r
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l exclude-from -d 'Leave out what the patterns in a file say, one on each line' -r -F
@@ -77,6 +81,7 @@ complete -c sealift -n "__fish_sealift_using_subcommand upload" -l limit-rate -d
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l retries -d 'After a lost connection, try so often in vain before giving up [default: 6]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l profile -d 'Which saved profile to use [env: SEALIFT_PROFILE]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l server -d 'Reach the profile\'s server by this address instead; the port may be left out [env: SEALIFT_SERVER]' -r
+complete -c sealift -n "__fish_sealift_using_subcommand upload" -l allow-empty -d 'Let an empty standard input replace a file that is not empty'
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -s u -l update -d 'Leave files alone that are newer where they would be replaced'
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -s n -l dry-run -d 'Say what would be done, and change nothing'
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l allow-changing -d 'Store files that are being written to as they are read, up to the length that they had'
@@ -231,20 +236,27 @@ complete -c sealift -n "__fish_sealift_using_subcommand profile; and __fish_seen
 complete -c sealift -n "__fish_sealift_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "rename" -d 'Give a profile another name'
 complete -c sealift -n "__fish_sealift_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove a profile with its private key: to come back, this computer needs a new token'
 complete -c sealift -n "__fish_sealift_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile help" -f -a "join" -d 'Join a server with a token from its administrator'
-complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile help" -f -a "put" -d 'Store files and directories on the server'
-complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile help" -f -a "get" -d 'Fetch files and directories from the server'
-complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile help" -f -a "sync" -d 'Make a directory equal to another one, on the server or here'
-complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile help" -f -a "ls" -d 'List a directory'
-complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile help" -f -a "info" -d 'Show what the server knows about paths'
-complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile help" -f -a "rm" -d 'Delete files and directories on the server'
-complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile help" -f -a "mv" -d 'Move or rename a file or a directory on the server'
-complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile help" -f -a "cp" -d 'Copy a file or a directory on the server'
-complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile help" -f -a "log" -d 'Show the transfer log, newest first'
-complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile help" -f -a "whoami" -d 'Show who you are on the server, and what you may do there'
-complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile help" -f -a "renew" -d 'Renew this computer\'s certificate now'
-complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile help" -f -a "profile" -d 'List, select, rename and remove the saved profiles'
-complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sealift -n "__fish_sealift_using_subcommand clean" -l profile -d 'Which saved profile to use [env: SEALIFT_PROFILE]' -r
+complete -c sealift -n "__fish_sealift_using_subcommand clean" -l server -d 'Reach the profile\'s server by this address instead; the port may be left out [env: SEALIFT_SERVER]' -r
+complete -c sealift -n "__fish_sealift_using_subcommand clean" -s n -l dry-run -d 'Say what would be removed, and remove nothing'
+complete -c sealift -n "__fish_sealift_using_subcommand clean" -l json -d 'Print JSON, one object on each line [env: SEALIFT_JSON]'
+complete -c sealift -n "__fish_sealift_using_subcommand clean" -s q -l quiet -d 'Print no progress and no summaries [env: SEALIFT_QUIET]'
+complete -c sealift -n "__fish_sealift_using_subcommand clean" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile clean help" -f -a "join" -d 'Join a server with a token from its administrator'
+complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile clean help" -f -a "put" -d 'Store files and directories on the server'
+complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile clean help" -f -a "get" -d 'Fetch files and directories from the server'
+complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile clean help" -f -a "sync" -d 'Make a directory equal to another one, on the server or here'
+complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile clean help" -f -a "ls" -d 'List a directory'
+complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile clean help" -f -a "info" -d 'Show what the server knows about paths'
+complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile clean help" -f -a "rm" -d 'Delete files and directories on the server'
+complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile clean help" -f -a "mv" -d 'Move or rename a file or a directory on the server'
+complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile clean help" -f -a "cp" -d 'Copy a file or a directory on the server'
+complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile clean help" -f -a "log" -d 'Show the transfer log, newest first'
+complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile clean help" -f -a "whoami" -d 'Show who you are on the server, and what you may do there'
+complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile clean help" -f -a "renew" -d 'Renew this computer\'s certificate now'
+complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile clean help" -f -a "profile" -d 'List, select, rename and remove the saved profiles'
+complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile clean help" -f -a "clean" -d 'Remove what interrupted downloads left on this computer'
+complete -c sealift -n "__fish_sealift_using_subcommand help; and not __fish_seen_subcommand_from join put get sync ls info rm mv cp log whoami renew profile clean help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sealift -n "__fish_sealift_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "list" -d 'List the profiles with their identities, servers and the end of their certificates'
 complete -c sealift -n "__fish_sealift_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "use" -d 'Select the profile that is meant when none is named'
 complete -c sealift -n "__fish_sealift_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "rename" -d 'Give a profile another name'

@@ -4,11 +4,13 @@
 //! throughput, and a thousand idle connections would each hold one.
 
 use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::frame::HEADER;
 use crate::message::{MessageError, encode};
@@ -16,6 +18,10 @@ use crate::{FrameError, FrameKind, Header};
 
 /// Buffers of control messages that grew beyond this are given back, so that an idle connection stays small.
 const KEEP: usize = 2 * 1024;
+
+/// The fewest bytes of a frame that may come in a second, beyond the time for a stall: a peer that sends now and then a
+/// byte is of no more use than one that sends nothing.
+const SLOWEST: u64 = 256;
 
 /// Why a conversation cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +35,9 @@ pub enum StreamError {
     /// No byte moved for this long.
     #[error("nothing moved for {} seconds", .0.as_secs())]
     Stalled(Duration),
+    /// A frame did not come whole in this time.
+    #[error("a message had not come whole after {} seconds", .0.as_secs())]
+    Trickled(Duration),
     /// The other end does not keep to the protocol.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -109,7 +118,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                     self.cut = true;
                     return Ok(None);
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(closed(error)),
             }
         }
         self.have = 0;
@@ -170,6 +179,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 }
 
+/// Why reading failed: a peer that goes away without TLS's goodbye has closed the connection all the same.
+fn closed(error: io::Error) -> StreamError {
+    if error.kind() == io::ErrorKind::UnexpectedEof { StreamError::Closed } else { error.into() }
+}
+
 /// Fills `buffer` from a payload of which `unread` bytes are left. It counts down with each read, so that the count is
 /// right also where this future is dropped half-way.
 async fn fill<R: AsyncRead + Unpin>(
@@ -182,8 +196,13 @@ async fn fill<R: AsyncRead + Unpin>(
         // What lies behind the payload is the next frame.
         return Err(io::Error::from(io::ErrorKind::InvalidInput).into());
     }
+    let whole = stall + Duration::from_secs(buffer.len() as u64 / SLOWEST);
+    let end = Instant::now() + whole;
     while !buffer.is_empty() {
-        let count = timeout(stall, stream.read(buffer)).await.map_err(|_| StreamError::Stalled(stall))??;
+        let next = Instant::now() + stall;
+        let read = timeout_at(next.min(end), stream.read(buffer)).await;
+        let late = |_| if next < end { StreamError::Stalled(stall) } else { StreamError::Trickled(whole) };
+        let count = read.map_err(late)?.map_err(closed)?;
         if count == 0 {
             return Err(StreamError::Closed);
         }
@@ -191,6 +210,21 @@ async fn fill<R: AsyncRead + Unpin>(
         buffer = &mut buffer[count..];
     }
     Ok(())
+}
+
+/// Counts the bytes that move below a stream that gathers them, such as TLS. Clones share the count.
+#[derive(Debug, Clone, Default)]
+pub struct Movement(Arc<AtomicU64>);
+
+impl Movement {
+    /// So many bytes have moved.
+    pub fn count(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn so_far(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Writes frames.
@@ -202,12 +236,19 @@ pub struct FrameWriter<W> {
     stall: Duration,
     pending: Vec<u8>,
     bytes: u64,
+    movement: Option<Movement>,
 }
 
 impl<W: AsyncWrite + Unpin> FrameWriter<W> {
     /// Writes to `stream`; a wait of more than `stall` for the other end to take something is an error.
     pub fn new(stream: W, stall: Duration) -> Self {
-        Self { stream, stall, pending: Vec::new(), bytes: 0 }
+        Self { stream, stall, pending: Vec::new(), bytes: 0, movement: None }
+    }
+
+    /// Waits longer as long as bytes move below the stream: it may have gathered more than a slow line takes in time.
+    #[must_use]
+    pub fn watching(self, movement: Movement) -> Self {
+        Self { movement: Some(movement), ..self }
     }
 
     /// The bytes of all frames written so far, headers included, unsent ones too.
@@ -243,25 +284,25 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
         self.bytes += frame.len() as u64;
         // Two slices, so that the payload begins with a TLS record, which the other end can open into its place.
         let (header, payload) = frame.split_at(HEADER.min(frame.len()));
-        drain(&mut self.stream, &mut [IoSlice::new(header), IoSlice::new(payload)], self.stall).await
+        let slices = &mut [IoSlice::new(header), IoSlice::new(payload)];
+        drain(&mut self.stream, slices, self.stall, self.movement.as_ref()).await
     }
 
     /// Writes what waits, and sees it to the socket.
     pub async fn flush(&mut self) -> Result<(), StreamError> {
         self.write_pending().await?;
-        timeout(self.stall, self.stream.flush()).await.map_err(|_| StreamError::Stalled(self.stall))??;
-        Ok(())
+        moving(self.stall, self.movement.as_ref(), self.stream.flush()).await
     }
 
     /// Flushes, then says goodbye.
     pub async fn close(&mut self) -> Result<(), StreamError> {
         self.flush().await?;
-        timeout(self.stall, self.stream.shutdown()).await.map_err(|_| StreamError::Stalled(self.stall))??;
-        Ok(())
+        moving(self.stall, self.movement.as_ref(), self.stream.shutdown()).await
     }
 
     async fn write_pending(&mut self) -> Result<(), StreamError> {
-        drain(&mut self.stream, &mut [IoSlice::new(&self.pending)], self.stall).await?;
+        let slices = &mut [IoSlice::new(&self.pending)];
+        drain(&mut self.stream, slices, self.stall, self.movement.as_ref()).await?;
         self.pending.clear();
         if self.pending.capacity() > KEEP {
             self.pending = Vec::new();
@@ -274,18 +315,37 @@ async fn drain<W: AsyncWrite + Unpin>(
     stream: &mut W,
     mut slices: &mut [IoSlice<'_>],
     stall: Duration,
+    movement: Option<&Movement>,
 ) -> Result<(), StreamError> {
     // Empty slices are not written.
     IoSlice::advance_slices(&mut slices, 0);
     while !slices.is_empty() {
-        let writing = timeout(stall, stream.write_vectored(slices));
-        let count = writing.await.map_err(|_| StreamError::Stalled(stall))??;
+        let count = moving(stall, movement, stream.write_vectored(slices)).await?;
         if count == 0 {
             return Err(StreamError::Closed);
         }
         IoSlice::advance_slices(&mut slices, count);
     }
     Ok(())
+}
+
+/// Waits for `doing` as long as enough moves.
+async fn moving<T>(
+    stall: Duration,
+    movement: Option<&Movement>,
+    doing: impl Future<Output = io::Result<T>>,
+) -> Result<T, StreamError> {
+    let mut doing = std::pin::pin!(doing);
+    let so_far = || movement.map_or(0, Movement::so_far);
+    let enough = (stall.as_secs() * SLOWEST).max(1);
+    loop {
+        let before = so_far();
+        match timeout(stall, &mut doing).await {
+            Ok(done) => return Ok(done?),
+            Err(_) if so_far() - before >= enough => {}
+            Err(_) => return Err(StreamError::Stalled(stall)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -372,6 +432,66 @@ mod tests {
         near.write_all(b"{}J\0\0\x02{}J\0\0\x02[]").await.unwrap();
         let header = reader.header(LATER).await.unwrap().unwrap();
         assert_eq!(reader.control(header).await.unwrap(), b"[]");
+    }
+
+    /// Time stands still but for the waits.
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_trickles_is_given_up() {
+        let (mut near, far) = tokio::io::duplex(64);
+        let trickling = tokio::spawn(async move {
+            near.write_all(&Header::new(FrameKind::Control, 10_000).unwrap().encode()).await.unwrap();
+            while near.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(LATER / 2).await;
+            }
+        });
+        let mut reader = FrameReader::new(far, LATER);
+        let header = reader.header(LATER).await.unwrap().unwrap();
+        let begun = Instant::now();
+        assert!(matches!(reader.control(header).await, Err(StreamError::Trickled(_))));
+        assert!(begun.elapsed() <= LATER + Duration::from_secs(10_000 / SLOWEST));
+        drop(reader);
+        trickling.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_that_is_slow_is_not_one_that_stalls() {
+        /// Takes everything at once, and needs a minute to pass a little of it on.
+        struct Slow(Movement, Option<std::pin::Pin<Box<tokio::time::Sleep>>>, usize, usize);
+        impl AsyncWrite for Slow {
+            fn poll_write(
+                self: std::pin::Pin<&mut Self>,
+                _: &mut std::task::Context<'_>,
+                bytes: &[u8],
+            ) -> std::task::Poll<io::Result<usize>> {
+                std::task::Poll::Ready(Ok(bytes.len()))
+            }
+            fn poll_flush(
+                mut self: std::pin::Pin<&mut Self>,
+                context: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<io::Result<()>> {
+                while self.2 > 0 {
+                    let sleep = self.1.get_or_insert_with(|| Box::pin(tokio::time::sleep(LATER * 3 / 4)));
+                    std::task::ready!(sleep.as_mut().poll(context));
+                    self.1 = None;
+                    self.2 -= 1;
+                    self.0.count(self.3);
+                }
+                std::task::Poll::Ready(Ok(()))
+            }
+            fn poll_shutdown(
+                self: std::pin::Pin<&mut Self>,
+                context: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<io::Result<()>> {
+                self.poll_flush(context)
+            }
+        }
+        let movement = Movement::default();
+        let slow = |count| Slow(movement.clone(), None, 10, count);
+        FrameWriter::new(slow(3000), LATER).watching(movement.clone()).flush().await.unwrap();
+        // Nobody sees what moves, or it is of no use.
+        assert!(matches!(FrameWriter::new(slow(3000), LATER).flush().await, Err(StreamError::Stalled(_))));
+        let mut trickling = FrameWriter::new(slow(1), LATER).watching(movement.clone());
+        assert!(matches!(trickling.flush().await, Err(StreamError::Stalled(_))));
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! A client: a profile, and a connection where one is needed.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use sealift_certs::Validity;
@@ -60,12 +60,15 @@ pub struct Client {
     connection: Option<Connection>,
     /// Whether any connection was made in this run, also by another client of the same profile.
     has_connected: Arc<AtomicBool>,
+    /// The address that led to the server last: it is dialled first.
+    good: Mutex<Option<Address>>,
 }
 
 impl Client {
     /// A client that has not connected yet.
     pub fn new(profile: Profile, options: Options) -> Self {
-        Self { profile, options, connection: None, has_connected: Arc::default() }
+        let good = Mutex::new(profile.reached());
+        Self { profile, options, connection: None, has_connected: Arc::default(), good }
     }
 
     /// Who the client is.
@@ -160,12 +163,12 @@ impl Client {
 
     pub(crate) async fn connect(&self) -> Result<Connection, Error> {
         let Self { profile, options, .. } = self;
-        let addresses = match options.addresses.as_slice() {
-            [] => &profile.addresses,
-            chosen => chosen,
-        };
+        let addresses = if options.addresses.is_empty() { &profile.addresses } else { &options.addresses };
+        let good = self.good.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut addresses = addresses.clone();
+        addresses.sort_by_key(|address| Some(address) != good.as_ref());
         let (connection, address) = connect(
-            addresses,
+            &addresses,
             &profile.trust_domain,
             profile.tls()?,
             Protocol::Transfer,
@@ -174,7 +177,16 @@ impl Client {
         )
         .await?;
         self.has_connected.store(true, Ordering::Relaxed);
+        if good.as_ref() != Some(&address) {
+            if options.addresses.is_empty() {
+                profile.remember(&address);
+            }
+            *self.good.lock().unwrap_or_else(PoisonError::into_inner) = Some(address.clone());
+        }
+        let written = connection.get_ref().0.written();
         let (read, write) = tokio::io::split(connection);
-        Connection::new(Box::new(read), Box::new(write), address, &options.agent, options.stall)
+        let connection =
+            Connection::new(Box::new(read), Box::new(write), address, &options.agent, options.stall)?;
+        Ok(connection.watching(written))
     }
 }

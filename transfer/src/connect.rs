@@ -14,13 +14,15 @@ use tokio_rustls::client::TlsStream;
 
 use crate::address::Address;
 use crate::error::{Attempt, ConnectError, Error, HandshakeError};
+use crate::race::race;
 use crate::socket;
 use crate::throttle::{Limit, Throttled};
 
 /// A connection behind the TLS handshake.
 pub(crate) type TlsConnection = TlsStream<ReadAhead<Throttled<TcpStream>>>;
 
-/// Connects to the first address that answers and is the right server, one after the other.
+/// Connects to the address that is first to answer and to be the right server. One that does not answer at once costs
+/// the next one a moment only.
 ///
 /// `patience` is for each TCP connection and for each TLS handshake. Where several addresses fail, a server that was
 /// reached and did not fit says more than those that were not reached.
@@ -35,46 +37,78 @@ pub(crate) async fn connect(
     patience: Duration,
     limit: Option<&Limit>,
 ) -> Result<(TlsConnection, Address), Error> {
-    let mut attempts = Vec::new();
-    let mut refusal = None;
-    for address in addresses {
-        let tcp = match dial(address, patience).await {
-            Ok(tcp) => tcp,
-            Err(cause) => {
-                attempts.push(Attempt { address: address.clone(), cause });
-                continue;
-            }
-        };
-        let stream = Throttled::new(tcp, limit.cloned());
-        let handshake = tls::connect(config.clone(), server_name(trust_domain), stream);
-        let cause = match timeout(patience, handshake).await {
-            Ok(Ok(connection)) if negotiated(connection.get_ref().1.alpn_protocol()) == Some(protocol) => {
-                return Ok((connection, address.clone()));
-            }
-            Ok(Ok(_)) => HandshakeError::NotSealift,
-            Ok(Err(error)) => match HandshakeError::of(&error) {
-                // A client that joins shows no certificate that could be refused.
-                Some(HandshakeError::Refused(_)) if protocol == Protocol::Join => {
-                    HandshakeError::NoInvitation
+    let attempts = addresses.iter().map(|address| {
+        let (address, trust_domain) = (address.clone(), trust_domain.clone());
+        attempt(address, trust_domain, config.clone(), protocol, patience, limit.cloned())
+    });
+    let attempts: Vec<_> = attempts.collect();
+    race(attempts).await.map_err(|failures: Vec<Failure>| {
+        let mut attempts = Vec::new();
+        let mut refusal = None;
+        for Failure { address, cause } in failures {
+            match cause {
+                Cause::Unreachable(cause) => attempts.push(Attempt { address, cause }),
+                Cause::Unfit(cause) if refusal.is_none() || cause.is_about_trust() => {
+                    refusal = Some(Error::Handshake { address, cause });
                 }
-                Some(cause) => cause,
-                None if error.kind() == io::ErrorKind::UnexpectedEof => HandshakeError::NotSealift,
-                None => {
-                    attempts.push(Attempt { address: address.clone(), cause: error.into() });
-                    continue;
-                }
-            },
-            Err(_) => {
-                attempts.push(Attempt { address: address.clone(), cause: ConnectError::TimedOut });
-                continue;
+                Cause::Unfit(_) => {}
             }
-        };
-        let more_telling = cause.is_about_trust();
-        if refusal.is_none() || more_telling {
-            refusal = Some(Error::Handshake { address: address.clone(), cause });
         }
+        refusal.unwrap_or(Error::Connect(attempts))
+    })
+}
+
+/// Why an address did not lead to the server.
+struct Failure {
+    address: Address,
+    cause: Cause,
+}
+
+enum Cause {
+    Unreachable(ConnectError),
+    Unfit(HandshakeError),
+}
+
+async fn attempt(
+    address: Address,
+    trust_domain: TrustDomain,
+    config: Arc<ClientConfig>,
+    protocol: Protocol,
+    patience: Duration,
+    limit: Option<Limit>,
+) -> Result<(TlsConnection, Address), Failure> {
+    let made = async {
+        let tcp = dial(&address, patience).await.map_err(Cause::Unreachable)?;
+        let stream = Throttled::new(tcp, limit);
+        let handshake = timeout(patience, shake_hands(stream, config, &trust_domain, protocol));
+        handshake.await.unwrap_or(Err(Cause::Unreachable(ConnectError::TimedOut)))
+    };
+    match made.await {
+        Ok(connection) => Ok((connection, address)),
+        Err(cause) => Err(Failure { address, cause }),
     }
-    Err(refusal.unwrap_or(Error::Connect(attempts)))
+}
+
+async fn shake_hands(
+    stream: Throttled<TcpStream>,
+    config: Arc<ClientConfig>,
+    trust_domain: &TrustDomain,
+    protocol: Protocol,
+) -> Result<TlsConnection, Cause> {
+    match tls::connect(config, server_name(trust_domain), stream).await {
+        Ok(connection) if negotiated(connection.get_ref().1.alpn_protocol()) == Some(protocol) => {
+            Ok(connection)
+        }
+        Ok(_) => Err(Cause::Unfit(HandshakeError::NotSealift)),
+        Err(error) => Err(match HandshakeError::of(&error) {
+            // A client that joins shows no certificate that could be refused.
+            Some(HandshakeError::Refused(_)) if protocol == Protocol::Join => {
+                Cause::Unfit(HandshakeError::NoInvitation)
+            }
+            Some(cause) => Cause::Unfit(cause),
+            None => Cause::Unreachable(unreachable(error)),
+        }),
+    }
 }
 
 /// A TCP connection to the first socket address behind `address` that accepts one.
@@ -84,23 +118,45 @@ async fn dial(address: &Address, patience: Duration) -> Result<TcpStream, Connec
         Ok(Err(error)) => return Err(ConnectError::UnknownHost(error)),
         Err(_) => return Err(ConnectError::TimedOut),
     };
-    let mut last = ConnectError::TimedOut;
-    for candidate in candidates {
-        match timeout(patience, open(candidate)).await {
-            Ok(Ok(tcp)) => {
-                // Small requests must not wait for the acknowledgement of those before them.
-                tcp.set_nodelay(true)?;
-                return Ok(tcp);
-            }
-            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                last = ConnectError::Refused;
-            }
-            Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => last = ConnectError::TimedOut,
-            Ok(Err(error)) => last = error.into(),
-            Err(_) => last = ConnectError::TimedOut,
+    let attempts = alternate(candidates).into_iter().map(|candidate| knock(candidate, patience));
+    let attempts: Vec<_> = attempts.collect();
+    race(attempts).await.map_err(|mut failures| failures.pop().unwrap_or(ConnectError::TimedOut))
+}
+
+async fn knock(candidate: SocketAddr, patience: Duration) -> Result<TcpStream, ConnectError> {
+    match timeout(patience, open(candidate)).await {
+        Ok(Ok(tcp)) => {
+            // Small requests must not wait for the acknowledgement of those before them.
+            tcp.set_nodelay(true)?;
+            Ok(tcp)
         }
+        Ok(Err(error)) => Err(unreachable(error)),
+        Err(_) => Err(ConnectError::TimedOut),
     }
-    Err(last)
+}
+
+/// The same addresses with the two families in turn, the first one's first: where one does not work at all, the other
+/// does not wait for all of it.
+fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first = addresses.first().is_some_and(SocketAddr::is_ipv4);
+    let (one, other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv4() == first);
+    let longest = one.len().max(other.len());
+    let pairs = (0..longest).flat_map(|number| [one.get(number), other.get(number)]);
+    pairs.flatten().copied().collect()
+}
+
+/// What it means that a connection could not be made, or broke before it was one.
+fn unreachable(error: io::Error) -> ConnectError {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, TimedOut, UnexpectedEof,
+    };
+    match error.kind() {
+        ConnectionRefused => ConnectError::Refused,
+        TimedOut => ConnectError::TimedOut,
+        UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe => ConnectError::Closed,
+        _ => error.into(),
+    }
 }
 
 async fn open(address: SocketAddr) -> io::Result<TcpStream> {
@@ -117,7 +173,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_millis(300);
 
-    async fn attempt(addresses: &[Address]) -> Error {
+    async fn failure(addresses: &[Address]) -> Error {
         let trust_domain = TrustDomain::random();
         let fingerprint = sealift_protocol::Digest::of(b"");
         let config = sealift_certs::tls::join_client_config(fingerprint, &trust_domain).unwrap();
@@ -136,11 +192,34 @@ mod tests {
         let (gone, refused) = listener().await;
         drop(gone);
         let unknown: Address = "no-such-host.invalid:1".parse().unwrap();
-        let Error::Connect(attempts) = attempt(&[silent_address, refused, unknown]).await else { panic!() };
+        let Error::Connect(attempts) = failure(&[silent_address, refused, unknown]).await else { panic!() };
         assert!(matches!(attempts[0].cause, ConnectError::TimedOut));
         assert!(matches!(attempts[1].cause, ConnectError::Refused));
         assert!(matches!(attempts[2].cause, ConnectError::UnknownHost(_) | ConnectError::TimedOut));
         drop(silent);
+    }
+
+    #[tokio::test]
+    async fn one_that_hangs_up_at_once_may_be_back_and_is_not_of_another_kind() {
+        let (balancer, address) = listener().await;
+        let serving = async {
+            let (mut tcp, _) = balancer.accept().await.unwrap();
+            let _ = tcp.read(&mut [0; 100]).await;
+        };
+        let addresses = [address];
+        let (error, ()) = tokio::join!(failure(&addresses), serving);
+        assert!(error.retry_can_help() && error.was_answered(), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("closed the connection before it was secure"), "{text}");
+    }
+
+    #[test]
+    fn the_two_families_take_turns() {
+        let parse = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let addresses = ["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1"].map(parse).to_vec();
+        let turns = ["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"].map(parse);
+        assert_eq!(alternate(addresses), turns);
+        assert_eq!(alternate(vec![]), []);
     }
 
     #[tokio::test]
@@ -155,7 +234,7 @@ mod tests {
             tcp.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
         };
         let addresses = [web_address, refused];
-        let (error, ()) = tokio::join!(attempt(&addresses), serving);
+        let (error, ()) = tokio::join!(failure(&addresses), serving);
         assert!(matches!(error, Error::Handshake { cause: HandshakeError::NotSealift, .. }), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sealift_protocol::content::{EmptyBlocks, Filling};
 use sealift_protocol::frame::FrameKind;
-use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
+use sealift_protocol::io::{FrameReader, FrameWriter, Movement, StreamError};
 use sealift_protocol::message::{CONDITIONS, FEATURES, Hello, SLICES, Trailer, Welcome, decode};
 use sealift_protocol::{Header, Reply, Request, VERSION};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -62,6 +62,11 @@ impl Connection {
         let reader = FrameReader::new(read, stall);
         let replies = Replies { reader, address, stall, welcome: None, arrived: None, last: 0 };
         Ok(Self { requests, replies, in_step: true })
+    }
+
+    /// Waits longer for the server to take something as long as bytes move below TLS.
+    pub(crate) fn watching(self, written: Movement) -> Self {
+        Self { requests: self.requests.watching(written), ..self }
     }
 
     /// What the server said about itself, once anything was answered.
@@ -219,29 +224,40 @@ impl Replies {
     pub(crate) async fn next_after(&mut self, work: Duration) -> Result<Reply, Error> {
         let patience = self.stall + work;
         let before = self.reader.bytes();
+        self.greeting_after(work).await?;
         loop {
-            let reply = self.message::<Reply>(patience).await?;
-            match (reply, &self.welcome) {
-                (Reply::Welcome(welcome), None) => {
-                    if welcome.version != VERSION {
-                        let version = welcome.version;
-                        return Err(Error::Protocol(format!(
-                            "it chose version {version}, which was not offered"
-                        )));
-                    }
-                    self.welcome = Some(welcome);
-                }
-                (Reply::Error(error), None) => return Err(error.into()),
-                (Reply::Error(error), _) if ends_connection(error.code) => return Err(error.into()),
-                (Reply::Welcome(_), Some(_)) => return Err(Error::Protocol("it greets twice".into())),
-                (_, None) => return Err(Error::Protocol("it answers without a greeting".into())),
+            match self.message::<Reply>(patience).await? {
+                Reply::Error(error) if ends_connection(error.code) => return Err(error.into()),
+                Reply::Welcome(_) => return Err(Error::Protocol("it greets twice".into())),
                 // The answer is still to come, and each sign is waited for as long as an answer is.
-                (Reply::Working { .. }, Some(_)) => {}
-                (reply, Some(_)) => {
+                Reply::Working { .. } => {}
+                reply => {
                     self.last = self.reader.bytes() - before;
                     return Ok(reply);
                 }
             }
+        }
+    }
+
+    /// Takes the welcome, unless it has come. What arrives behind it is an answer.
+    pub(crate) async fn greeting(&mut self) -> Result<(), Error> {
+        self.greeting_after(Duration::ZERO).await
+    }
+
+    async fn greeting_after(&mut self, work: Duration) -> Result<(), Error> {
+        if self.welcome.is_some() {
+            return Ok(());
+        }
+        match self.message::<Reply>(self.stall + work).await? {
+            Reply::Welcome(welcome) if welcome.version == VERSION => {
+                self.welcome = Some(welcome);
+                Ok(())
+            }
+            Reply::Welcome(Welcome { version, .. }) => {
+                Err(Error::Protocol(format!("it chose version {version}, which was not offered")))
+            }
+            Reply::Error(error) => Err(error.into()),
+            _ => Err(Error::Protocol("it answers without a greeting".into())),
         }
     }
 
@@ -255,7 +271,7 @@ impl Replies {
         self.reader.bytes()
     }
 
-    /// Waits, for as long as it takes, until something arrives. Can be cancelled.
+    /// Waits, for as long as it takes, until something arrives behind the [`greeting`](Self::greeting). Can be cancelled.
     pub(crate) async fn arrival(&mut self) -> Result<(), Error> {
         self.header(Duration::MAX).await.map(|header| self.arrived = Some(header))
     }
@@ -352,7 +368,7 @@ fn explain(error: StreamError, address: &Address) -> Error {
             Some(HandshakeError::Other(_)) | None => Error::Lost(StreamError::Io(source)),
             Some(cause) => Error::Handshake { address: address.clone(), cause },
         },
-        StreamError::Closed | StreamError::Stalled(_) => Error::Lost(error),
+        StreamError::Closed | StreamError::Stalled(_) | StreamError::Trickled(_) => Error::Lost(error),
         StreamError::Frame(_) | StreamError::Message(_) | StreamError::Unexpected(_) => {
             Error::Protocol(error.to_string())
         }

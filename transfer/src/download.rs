@@ -4,6 +4,7 @@
 //! so that neither end holds a tree. What a lost connection left unfinished goes back into the queue.
 
 mod commits;
+mod outlet;
 mod queue;
 mod receive;
 mod share;
@@ -16,7 +17,7 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 use sealift_protocol::message::{Description, EntryKind, Get, Info, List, Nanoseconds, Report};
@@ -32,6 +33,7 @@ use crate::manner::Manner;
 use crate::remote;
 use crate::retry::Line;
 use crate::tree::{Omitted, Walking};
+use outlet::Outlet;
 use queue::{Next, Queue, Sharing, Task};
 use receive::{Failure, Taken, What};
 use tree::Tree;
@@ -79,12 +81,38 @@ impl std::fmt::Debug for Destination {
     }
 }
 
+/// Where a content goes on its way here.
+#[derive(Debug)]
+pub(crate) enum Goal {
+    /// To a file.
+    File {
+        /// Its name.
+        path: PathBuf,
+        /// Whether its directory may be missing and is to be made then.
+        make_directory: bool,
+    },
+    /// To what cannot be read back.
+    Stream(Outlet),
+    /// Nowhere.
+    Nowhere,
+}
+
+impl From<Destination> for Goal {
+    fn from(destination: Destination) -> Self {
+        match destination {
+            Destination::File { path, make_directory } => Self::File { path, make_directory },
+            Destination::Stream(writer) => Self::Stream(Outlet::new(writer)),
+            Destination::Nowhere => Self::Nowhere,
+        }
+    }
+}
+
 /// A file that is being fetched.
 #[derive(Debug)]
 pub(crate) struct Fetch {
     pub(crate) id: usize,
     pub(crate) from: RemotePath,
-    pub(crate) to: Destination,
+    pub(crate) to: Goal,
     /// The directory that receives what is in it, if it turns out to be a directory.
     tree: Option<PathBuf>,
     /// What it holds, as far as anybody has said: a listing, the server, or the name of what an earlier run left.
@@ -101,8 +129,11 @@ pub(crate) struct Fetch {
     from_start: bool,
     /// It changed while it was fetched in ranges, so it is fetched in one go, which no change disturbs.
     in_one_go: bool,
-    /// The most bytes that the request for it asked for.
+    /// The most bytes that the request for it asked for, and the first of them.
     length: Option<u64>,
+    offset: u64,
+    /// The most bytes of an earlier attempt that one went on behind.
+    kept: u64,
 }
 
 /// Downloads all of these. How each one ended is told by an event.
@@ -119,6 +150,14 @@ pub async fn download(
 ) -> Result<(), Error> {
     let sharing = Sharing::of(client);
     drain(client, &Queue::new(downloads, walking, manner, sharing, events), events).await
+}
+
+/// Waits, for a while, until files have their names that were about to get them when their download was dropped: to be
+/// called before the process ends. Blocks.
+pub fn finish_commits() {
+    /// A disk that takes longer is left to itself.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    local::finish_commits(PATIENCE);
 }
 
 /// Downloads what somebody else finds, as it comes.
@@ -175,11 +214,9 @@ async fn further(client: &Client, number: usize, queue: &Queue, events: Events<'
         // Nobody is to wait for a connection that is not needed any more.
         () = queue.over() => None,
     };
-    match worked {
-        Some(Ok(connection)) => connection.close().await,
-        // What it had taken is back in the queue, for the others.
-        Some(Err(error)) if queue.has_lost_a_stream() => return Err(error),
-        Some(Err(_)) | None => {}
+    // What a connection had taken that was lost is back in the queue, for the others.
+    if let Some(Ok(connection)) = worked {
+        connection.close().await;
     }
     Ok(())
 }
@@ -192,12 +229,10 @@ async fn work(
     events: Events<'_>,
 ) -> Result<Connection, Error> {
     let mut line = Line::new(client, connection, events);
-    let mut achieved = 0;
     loop {
         let attempt = async {
             let mut connection = line.connection().await?;
             let ran = run(&mut connection, queue, events).await;
-            achieved += connection.replies.bytes();
             ran.map(|()| connection)
         };
         let error = match attempt.await {
@@ -206,9 +241,7 @@ async fn work(
             Ok(_) => continue,
             Err(error) => error,
         };
-        if queue.has_lost_a_stream() {
-            return Err(error);
-        }
+        let achieved = queue.achieved().await;
         line.pause(error, achieved).await?;
     }
 }
@@ -331,8 +364,9 @@ fn request(task: &mut Task, queue: &Queue) -> Request {
             }
             fetch.length = queue.first_range(fetch);
             let (offset, sha256) = fetch.part().unzip();
+            fetch.offset = offset.unwrap_or(0);
             let (path, length) = (fetch.from.clone(), fetch.length);
-            Request::Get(Get { path, offset: offset.unwrap_or(0), sha256, length })
+            Request::Get(Get { path, offset: fetch.offset, sha256, length })
         }
     }
 }
@@ -340,8 +374,8 @@ fn request(task: &mut Task, queue: &Queue) -> Request {
 /// Whether it has to be known what a file is before it is fetched, if it is at all.
 fn asks_first(fetch: &Fetch, manner: Manner) -> bool {
     let newer_is_possible = match &fetch.to {
-        Destination::File { path, .. } => manner.update && path.symlink_metadata().is_ok(),
-        Destination::Stream(_) | Destination::Nowhere => false,
+        Goal::File { path, .. } => manner.update && path.symlink_metadata().is_ok(),
+        Goal::Stream(_) | Goal::Nowhere => false,
     };
     fetch.mtime.is_none() && (manner.pretend || newer_is_possible)
 }
@@ -394,8 +428,8 @@ fn settle(fetch: &Fetch, manner: Manner, events: Events<'_>) -> bool {
     let (Fetch { id, to, size, .. }, Some(mtime)) = (fetch, fetch.mtime) else { return false };
     let (id, size) = (*id, *size);
     let path = match to {
-        Destination::File { path, .. } => Some(path),
-        Destination::Stream(_) | Destination::Nowhere => None,
+        Goal::File { path, .. } => Some(path),
+        Goal::Stream(_) | Goal::Nowhere => None,
     };
     if manner.update && path.is_some_and(|path| local::is_newer(path, mtime)) {
         events(Event::Kept { id });
@@ -413,11 +447,15 @@ fn settle(fetch: &Fetch, manner: Manner, events: Events<'_>) -> bool {
 impl Fetch {
     /// What an earlier attempt left: how much, of which content.
     fn part(&self) -> Option<(u64, Digest)> {
-        let Destination::File { path, .. } = &self.to else { return None };
+        let sha256 = self.sha256?;
+        let path = match &self.to {
+            Goal::File { path, .. } => path,
+            Goal::Stream(outlet) => return Some((outlet.written(), sha256)),
+            Goal::Nowhere => return None,
+        };
         if self.from_start || self.size.is_some_and(|size| size < local::WORTH_KEEPING) {
             return None;
         }
-        let sha256 = self.sha256?;
         let length = local::part_path(path, &sha256).symlink_metadata().ok()?.len();
         Some((length.min(self.size.unwrap_or(u64::MAX)), sha256))
     }
@@ -434,7 +472,17 @@ async fn page(
     loop {
         match connection.replies.next().await? {
             Reply::Entries { entries: page, more, .. } => {
+                remote::check_page(page.len(), more)?;
                 entries += page.len() as u64;
+                if entries > remote::PAGE {
+                    return Err(Error::Protocol("it lists more entries than were asked for".into()));
+                }
+                for entry in &page {
+                    tree.check_order(entry)?;
+                }
+                if !page.is_empty() {
+                    queue.achieve();
+                }
                 queue.add(page.into_iter().filter_map(|entry| tree.take(entry)), events);
                 if !more {
                     return Ok(entries < remote::PAGE);

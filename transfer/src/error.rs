@@ -130,6 +130,17 @@ impl Error {
             _ => false,
         }
     }
+
+    /// Whether somebody is there who may have been too busy, as a server is that starts, or a balancer before it.
+    pub(crate) fn was_answered(&self) -> bool {
+        match self {
+            Self::Connect(attempts) => {
+                attempts.iter().any(|attempt| matches!(attempt.cause, ConnectError::Closed))
+            }
+            Self::Refused(_) | Self::Lost(_) => true,
+            _ => false,
+        }
+    }
 }
 
 /// What is wrong with a local file or name.
@@ -221,6 +232,9 @@ pub enum ConnectError {
     /// No answer.
     #[error("no answer in time")]
     TimedOut,
+    /// Something answers there, and hangs up before the connection is secure.
+    #[error("it closed the connection before it was secure")]
+    Closed,
     /// Anything else.
     #[error("{}", plain(.0))]
     Other(#[from] io::Error),

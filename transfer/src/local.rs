@@ -22,7 +22,7 @@ use sealift_protocol::message::Nanoseconds;
 use crate::error::{Error, Unfit};
 pub use beneath::Root;
 pub(crate) use beneath::Seen;
-pub(crate) use commit::{Landing, commit};
+pub(crate) use commit::{CommitUnderWay, Landing, commit, finish_commits};
 pub(crate) use directory::Directory;
 pub(crate) use disks::{Disks, Operation};
 pub(crate) use dress::{set_times, with_executable};
@@ -61,7 +61,7 @@ pub(crate) fn part_name(name: &str, sha256: &Digest) -> String {
 }
 
 /// A name for a file that is there for a moment only.
-fn temporary_name() -> String {
+pub(crate) fn temporary_name() -> String {
     format!(".sealift-{:016x}{PART}", fastrand::u64(..))
 }
 
@@ -71,26 +71,41 @@ pub(crate) fn is_part(name: &OsStr) -> bool {
     name.starts_with(b".") && name.ends_with(PART.as_bytes())
 }
 
+/// Whether such a name is that of a file that was to be there for a moment only.
+pub(crate) fn is_temporary(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| is_part(name.as_ref()) && split_part_name(name).is_none())
+}
+
 /// What earlier runs left of downloads. Each directory is read once, however many files go there.
 #[derive(Debug, Default)]
-pub(crate) struct Parts(HashMap<PathBuf, HashMap<String, Digest>>);
+pub(crate) struct Parts(HashMap<PathBuf, HashMap<String, Vec<Digest>>>);
 
 impl Parts {
     /// The content that a part of is there for `path`.
     pub(crate) fn of(&mut self, path: &Path) -> Option<Digest> {
         let directory = directory_of(path);
         if !self.0.contains_key(directory) {
-            let entries = directory.read_dir().into_iter().flatten().flatten();
-            let found = entries.filter_map(|entry| {
-                let name = entry.file_name();
-                let (name, sha256) =
-                    name.to_str()?.strip_prefix('.')?.strip_suffix(PART)?.rsplit_once('.')?;
-                Some((name.to_owned(), sha256.parse().ok()?))
-            });
-            self.0.insert(directory.to_owned(), found.collect());
+            self.0.insert(directory.to_owned(), find_parts(directory));
         }
-        self.0.get(directory)?.get(shorten(&path.file_name()?.to_string_lossy(), NAME)).copied()
+        self.0.get(directory)?.get(shorten(&path.file_name()?.to_string_lossy(), NAME))?.last().copied()
     }
+}
+
+/// The unfinished downloads in a directory: the beginnings of the names that they were to get, and their contents.
+fn find_parts(directory: &Path) -> HashMap<String, Vec<Digest>> {
+    let mut found: HashMap<String, Vec<Digest>> = HashMap::new();
+    for entry in directory.read_dir().into_iter().flatten().flatten() {
+        if let Some((name, sha256)) = entry.file_name().to_str().and_then(split_part_name) {
+            found.entry(name.to_owned()).or_default().push(sha256);
+        }
+    }
+    found
+}
+
+/// What the name of an unfinished download says.
+fn split_part_name(name: &str) -> Option<(&str, Digest)> {
+    let (name, sha256) = name.strip_prefix('.')?.strip_suffix(PART)?.rsplit_once('.')?;
+    Some((name, sha256.parse().ok()?))
 }
 
 /// The directory that a path's last part is in.

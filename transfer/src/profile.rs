@@ -3,7 +3,8 @@
 //! A profile is a directory: `profile.toml` (the identity, the trust domain, the addresses), `authority.pem` (the
 //! server's CA certificate, the only trust anchor) and `identity.pem` (this machine's certificate and its private key).
 //! Certificate and key are one file, so that a renewal replaces both in one rename: no moment, however unlucky, leaves
-//! a certificate beside a key that is not its own. Files are 0600, directories 0700.
+//! a certificate beside a key that is not its own. `reached` has the address that led to the server last. Files are 0600,
+//! directories 0700.
 
 use std::fs;
 use std::io;
@@ -28,6 +29,8 @@ use crate::error::plain;
 const DESCRIPTION: &str = "profile.toml";
 const AUTHORITY: &str = "authority.pem";
 const IDENTITY: &str = "identity.pem";
+/// The address that led to the server last.
+const REACHED: &str = "reached";
 /// What a profile is called that is out of sight.
 const ASIDE: &str = "old";
 
@@ -357,6 +360,20 @@ impl NewProfile {
 }
 
 impl Profile {
+    /// The address that led to the server last, if it is still one of them.
+    pub(crate) fn reached(&self) -> Option<Address> {
+        let text = fs::read_to_string(self.directory.join(REACHED)).ok()?;
+        let reached: Address = text.trim().parse().ok()?;
+        self.addresses.contains(&reached).then_some(reached)
+    }
+
+    /// Notes which address led to the server, for the next run. Where that cannot be written, it is found out again.
+    pub(crate) fn remember(&self, address: &Address) {
+        if self.addresses.len() > 1 {
+            let _ = files::write_private(&self.directory.join(REACHED), address.to_string().as_bytes());
+        }
+    }
+
     /// How this machine connects.
     ///
     /// # Errors

@@ -49,6 +49,9 @@ impl Listing<'_> {
         }
         let reply = self.connection.replies.next().await?;
         self.more = matches!(reply, Reply::Entries { more: true, .. });
+        if let Reply::Entries { entries, more, .. } = &reply {
+            check_page(entries.len(), *more)?;
+        }
         if !self.more {
             self.connection.leave();
         }
@@ -262,12 +265,28 @@ impl Log<'_> {
             if !self.more {
                 self.connection.leave();
             }
-            let Reply::Log { transfers, .. } = reply else { return Err(unexpected(reply)) };
+            let Reply::Log { transfers, more } = reply else { return Err(unexpected(reply)) };
+            check_page(transfers.len(), more)?;
+            self.check_order(&transfers)?;
             self.take(&transfers);
             if !transfers.is_empty() {
                 return Ok(Some(transfers));
             }
         }
+    }
+
+    /// Each record is older than the one before it: a log that turns in a circle has no end.
+    fn check_order(&self, transfers: &[Transfer]) -> Result<(), Error> {
+        let mut before = self.before;
+        for Transfer { id, .. } in transfers {
+            if before.replace(*id).is_some_and(|before| *id >= before) {
+                return Err(Error::Protocol("its log is out of order".into()));
+            }
+        }
+        if transfers.len() as u64 > u64::from(self.expected) {
+            return Err(Error::Protocol("it tells of more transfers than were asked for".into()));
+        }
+        Ok(())
     }
 
     fn take(&mut self, transfers: &[Transfer]) {
@@ -285,6 +304,14 @@ fn placed(reply: Reply) -> Result<RemotePath, Error> {
         Reply::Placed { path } => Ok(path),
         other => Err(unexpected(other)),
     }
+}
+
+/// Refuses a page without anything that is not the last: of those there could be any number.
+pub(crate) fn check_page(entries: usize, more: bool) -> Result<(), Error> {
+    if more && entries == 0 {
+        return Err(Error::Protocol("it sends an empty page that is not the last".into()));
+    }
+    Ok(())
 }
 
 /// What an answer of the wrong kind means.

@@ -90,10 +90,14 @@ impl<'a> Line<'a> {
     /// Waits after `error`, as [`Retry::pause`] does.
     ///
     /// # Errors
-    /// Gives the error back also when the server was never reached: its address is more likely to be misspelt than it to
+    /// Gives the error back also when nobody ever answered: the address is more likely to be misspelt than the server to
     /// be back in a moment.
     pub(crate) async fn pause(&mut self, error: Error, achieved: u64) -> Result<(), Error> {
-        if self.reached { self.retry.pause(error, achieved, self.events).await } else { Err(error) }
+        if self.reached || error.was_answered() {
+            self.retry.pause(error, achieved, self.events).await
+        } else {
+            Err(error)
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use sealift_protocol::io::Movement;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes that one system call receives at most.
@@ -28,6 +29,7 @@ pub struct ReadAhead<S> {
     stream: S,
     begun: bool,
     piece: Option<Piece>,
+    written: Movement,
 }
 
 /// Received bytes that TLS has not taken yet.
@@ -48,12 +50,17 @@ struct Pool {
 impl<S> ReadAhead<S> {
     /// A stream that does not read ahead yet.
     pub fn new(stream: S) -> Self {
-        Self { stream, begun: false, piece: None }
+        Self { stream, begun: false, piece: None, written: Movement::default() }
     }
 
     /// Reads ahead from now on.
     pub fn begin(&mut self) {
         self.begun = true;
+    }
+
+    /// Counts the bytes that the stream takes. TLS may hold more of them than a slow line takes in a minute.
+    pub fn written(&self) -> Movement {
+        self.written.clone()
     }
 
     /// The stream itself.
@@ -130,7 +137,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ReadAhead<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let count = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
+        self.written.count(count);
+        Poll::Ready(Ok(count))
     }
 
     fn poll_write_vectored(
@@ -138,7 +147,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ReadAhead<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let count = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices))?;
+        self.written.count(count);
+        Poll::Ready(Ok(count))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+pub(crate) mod clean;
 pub(crate) mod cp;
 pub(crate) mod get;
 pub(crate) mod info;
@@ -37,5 +38,6 @@ pub(crate) async fn run(verb: Verb, session: &mut Session, printer: &mut Printer
         Verb::Whoami(arguments) => whoami::run(arguments, session, printer).await,
         Verb::Profile(arguments) => profile::run(&arguments, session, printer),
         Verb::Renew(arguments) => renew::run(arguments, session, printer).await,
+        Verb::Clean(arguments) => clean::run(arguments, printer),
     }
 }

@@ -1,6 +1,9 @@
 //! `sealift put SRC... [DEST]`
 
+mod input;
+
 use std::ffi::OsString;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -26,7 +29,8 @@ use crate::session::Session;
 /// server loses them then.
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "sealift put [OPTIONS] SRC... [DEST]",
+    override_usage = "sealift put [OPTIONS] SRC... [DEST]\n       \
+    sealift put [OPTIONS] --stdin-from-command DEST -- COMMAND...",
     after_help = "Examples:\n  sealift put report.pdf                  as report.pdf in your own space\n  \
     sealift put report.pdf docs/            as docs/report.pdf\n  \
     sealift put a.jpg b.jpg photos/         several files\n  \
@@ -38,12 +42,22 @@ use crate::session::Session;
     sealift put -n photos /team/            what would be stored, nothing else\n  \
     sealift put -u photos /team/            but what is newer there\n  \
     sealift put report.pdf /team/2026.pdf   into the space `team`, under another name\n  \
-    pg_dump shop | sealift put - shop.sql   from standard input"
+    sealift put --stdin-from-command shop.sql -- pg_dump shop\n                                          \
+    what a command prints, if it succeeds\n  \
+    zcat a.gz | sealift put - a             from standard input\n\n\
+    A pipe hides that the command before it failed, unless the shell is told otherwise with `set -o pipefail`; and then \
+    what it printed until then is stored all the same. --stdin-from-command stores nothing of a command that fails."
 )]
 pub(crate) struct Put {
     /// Local files, or - for standard input; then where to, on the server
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<OsString>,
+    /// Run a command, and store what it prints as DEST if it succeeds; the paths are the command and its arguments
+    #[arg(long, value_name = "DEST", allow_hyphen_values = false)]
+    stdin_from_command: Option<OsString>,
+    /// Let an empty standard input replace a file that is not empty
+    #[arg(long, conflicts_with = "stdin_from_command")]
+    allow_empty: bool,
     #[command(flatten)]
     choice: Choice,
     /// Store files that are being written to as they are read, up to the length that they had
@@ -60,28 +74,63 @@ pub(crate) async fn run(
     session: &mut Session,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let uploads = plan(arguments.paths, &arguments.trees.walking()?)?;
+    let (paths, walking) = (arguments.paths, arguments.trees.walking()?);
     let manner = arguments.choice.manner().allow_changing(arguments.allow_changing);
     session.wish(arguments.lines.wishes());
+    let uploads = match &arguments.stdin_from_command {
+        Some(to) => plan_command(to, paths)?,
+        None => {
+            let (sources, to) = divide(paths)?;
+            match sources.as_slice() {
+                [only] if only == "-" => {
+                    // What the plan refuses is told before anybody waits for a byte.
+                    plan::upload_stream(Box::new(std::io::empty()), to.as_ref())?;
+                    let is_asked = arguments.allow_empty || manner.pretend;
+                    let reader: Box<dyn Read + Send> = if manner.pretend {
+                        Box::new(std::io::stdin())
+                    } else {
+                        input::standard_input(session, to.as_ref(), is_asked).await?
+                    };
+                    plan::upload_stream(reader, to.as_ref())?
+                }
+                _ => plan(sources, to.as_ref(), &walking)?,
+            }
+        }
+    };
     let client = session.client()?;
     let report = Report::new(printer, Direction::Put, manner, client.identity().clone());
     let result = upload::upload(client, uploads, manner, &|event| report.take(event)).await;
     report.end(result)
 }
 
-fn plan(mut paths: Vec<OsString>, walking: &Walking) -> Result<Uploads, Failure> {
+/// The sources, and where they go.
+fn divide(mut paths: Vec<OsString>) -> Result<(Vec<OsString>, Option<RemotePath>), Failure> {
     let destination = if paths.len() > 1 { paths.pop() } else { None };
     let destination = destination.map(|path| remote(&path)).transpose()?;
-    if paths.iter().any(|path| path == "-") {
-        if paths.len() > 1 {
-            return Err(Failure::usage("standard input cannot be one of several sources: put it by itself"));
-        }
-        return Ok(plan::upload_stream(Box::new(std::io::stdin()), destination.as_ref())?);
+    if paths.len() > 1 && paths.iter().any(|path| path == "-") {
+        return Err(Failure::usage("standard input cannot be one of several sources: put it by itself"));
     }
-    if let Some(to) = destination.as_ref().filter(|to| paths.len() > 1 && !to.means_directory()) {
+    Ok((paths, destination))
+}
+
+fn plan(
+    sources: Vec<OsString>,
+    destination: Option<&RemotePath>,
+    walking: &Walking,
+) -> Result<Uploads, Failure> {
+    if let Some(to) = destination.filter(|to| sources.len() > 1 && !to.means_directory()) {
         refuse_forgotten_destination(to)?;
     }
-    Ok(plan::uploads(paths.into_iter().map(PathBuf::from), destination.as_ref(), walking)?)
+    Ok(plan::uploads(sources.into_iter().map(PathBuf::from), destination, walking)?)
+}
+
+fn plan_command(to: &OsString, command: Vec<OsString>) -> Result<Uploads, Failure> {
+    let mut command = command.into_iter();
+    let Some(program) = command.next() else {
+        return Err(Failure::usage("--stdin-from-command needs the command behind --"));
+    };
+    let output = input::CommandOutput::of(program, command);
+    Ok(plan::upload_stream(Box::new(output), Some(&remote(to)?))?)
 }
 
 /// `put *.jpg` would store all files but the last in a directory called like the last.
@@ -108,8 +157,12 @@ mod tests {
 
     fn planned(paths: &[&str]) -> Result<Vec<String>, Exit> {
         let walking = Walking::default();
-        let plan =
-            plan(paths.iter().map(OsString::from).collect(), &walking).map_err(|failure| failure.exit)?;
+        let divided = divide(paths.iter().map(OsString::from).collect());
+        let plan = divided.and_then(|(sources, to)| match sources.as_slice() {
+            [only] if only == "-" => Ok(plan::upload_stream(Box::new(std::io::empty()), to.as_ref())?),
+            _ => plan(sources, to.as_ref(), &walking),
+        });
+        let plan = plan.map_err(|failure| failure.exit)?;
         Ok(plan.flatten().map(|upload| upload.to.to_string()).collect())
     }
 

@@ -33,6 +33,11 @@ impl PastCache {
         &self.file
     }
 
+    /// Where the next byte goes.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
     /// Goes on at that place.
     pub fn go_to(&mut self, position: u64) {
         self.position = position;

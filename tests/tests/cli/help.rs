@@ -33,6 +33,7 @@ async fn of_the_program() {
       whoami   Show who you are on the server, and what you may do there
       renew    Renew this computer's certificate now
       profile  List, select, rename and remove the saved profiles
+      clean    Remove what interrupted downloads left on this computer
       help     Print this message or the help of the given subcommand(s)
 
     Options:
@@ -89,12 +90,20 @@ async fn of_put() {
     stored when the command ends: not even a power cut on the server loses them then.
 
     Usage: sealift put [OPTIONS] SRC... [DEST]
+           sealift put [OPTIONS] --stdin-from-command DEST -- COMMAND...
 
     Arguments:
       <PATH>...
               Local files, or - for standard input; then where to, on the server
 
     Options:
+          --stdin-from-command <DEST>
+              Run a command, and store what it prints as DEST if it succeeds; the paths are the command
+              and its arguments
+
+          --allow-empty
+              Let an empty standard input replace a file that is not empty
+
       -u, --update
               Leave files alone that are newer where they would be replaced
 
@@ -157,7 +166,13 @@ async fn of_put() {
       sealift put -n photos /team/            what would be stored, nothing else
       sealift put -u photos /team/            but what is newer there
       sealift put report.pdf /team/2026.pdf   into the space `team`, under another name
-      pg_dump shop | sealift put - shop.sql   from standard input
+      sealift put --stdin-from-command shop.sql -- pg_dump shop
+                                              what a command prints, if it succeeds
+      zcat a.gz | sealift put - a             from standard input
+
+    A pipe hides that the command before it failed, unless the shell is told otherwise with `set -o
+    pipefail`; and then what it printed until then is stored all the same. --stdin-from-command stores
+    nothing of a command that fails.
     "#);
 }
 
@@ -255,7 +270,9 @@ async fn of_sync() {
 #[tokio::test]
 async fn every_verb_has_one_without_a_profile_or_a_server() {
     let computer = Computer::new(SEALIFT);
-    for verb in ["join", "put", "get", "sync", "ls", "info", "rm", "mv", "cp", "log", "whoami", "renew"] {
+    for verb in
+        ["join", "put", "get", "sync", "ls", "info", "rm", "mv", "cp", "log", "whoami", "renew", "clean"]
+    {
         let help = computer.run([verb, "--help"]).await.ok();
         assert!(help.text().contains(&format!("\n  sealift {verb}")), "an example: {help:?}");
         let asked = computer.run(["help", verb]).await.ok();

@@ -9,6 +9,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 use crate::gate::{Gate, Way};
+use crate::relay::Relay;
 use crate::{KIB, MIB, SEALIFT, alice};
 
 const SIZE: u64 = 64 * MIB;
@@ -174,4 +175,25 @@ async fn other_signals_have_exit_codes_of_their_own() {
         running.ended().await.refused(code);
         assert_eq!(alice.finished_files(), [""; 0]);
     }
+}
+
+#[tokio::test]
+async fn what_nobody_goes_on_with_is_removed_on_demand() {
+    let (world, alice) = alice().await;
+    alice.call(["put", "-", "big"]).input(Pattern::new(1, 8 * MIB).whole()).run().await.ok();
+    let server = Relay::before(world.address, vec![Some((Way::Down, 4 * MIB))]).await.server();
+    alice
+        .run(["get", "big", "d/", "--connections", "1", "--retries", "0", "--server", &server])
+        .await
+        .refused(7);
+    let ran = alice.run(["clean", "-n"]).await.ok();
+    assert!(ran.text().starts_with("would remove d/.big."), "{ran:?}");
+    let ran = alice.run(["clean", "no"]).await.refused(3);
+    assert!(ran.stderr.contains("cannot read no"), "{ran:?}");
+    assert_eq!(alice.files().len(), 2);
+    let ran = alice.run(["clean", "--json"]).await.ok();
+    assert!(ran.object("removed")["bytes"].as_u64().unwrap() > 0, "{ran:?}");
+    assert_eq!(alice.files(), ["d/"]);
+    let ran = alice.run(["clean", "d"]).await.ok();
+    assert!(ran.stderr.contains("removed 0 unfinished downloads"), "{ran:?}");
 }

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::commits::Commits;
+use super::outlet::Outlet;
 use super::share::{self, Share};
 use super::tree::{Becomes, Tree};
-use super::{Destination, Download, Fetch, settle};
+use super::{Destination, Download, Fetch, Goal, settle};
 use crate::client::Client;
 use crate::error::Error;
 use crate::event::{Event, Events};
@@ -77,7 +78,10 @@ struct State {
     /// Bytes of all files that were found.
     found: u64,
     told: bool,
-    lost_a_stream: bool,
+    /// Grows with everything that is done and with every part of a file that another attempt went on behind.
+    achieved: u64,
+    /// What is written to and cannot be read back.
+    outlets: Vec<Outlet>,
     /// Files that are being fetched and can be shared.
     shared: Vec<Arc<Share>>,
 }
@@ -104,6 +108,10 @@ impl Queue {
                     };
                     let sha256 = parts.of(&local);
                     events(Event::Found { id, remote: from.clone(), local, size: None });
+                    let to = Goal::from(to);
+                    if let Goal::Stream(outlet) = &to {
+                        state.outlets.push(outlet.clone());
+                    }
                     let fetch = Fetch {
                         id,
                         from,
@@ -117,6 +125,8 @@ impl Queue {
                         from_start: false,
                         in_one_go: false,
                         length: None,
+                        offset: 0,
+                        kept: 0,
                     };
                     state.files.push_back(Box::new(fetch));
                 }
@@ -247,7 +257,7 @@ impl Queue {
         let state = self.state();
         let is_last =
             state.files.is_empty() && state.trees.is_empty() && state.listing == 0 && !state.feeding;
-        let can_begin_anew = matches!(fetch.to, Destination::File { .. }) && !fetch.in_one_go;
+        let can_begin_anew = matches!(fetch.to, Goal::File { .. }) && !fetch.in_one_go;
         let is_large = fetch.size.is_none_or(|size| size > share::FIRST);
         (self.sharing.connections > 1 && is_last && can_begin_anew && is_large).then_some(share::FIRST)
     }
@@ -304,7 +314,7 @@ impl Queue {
                     let fetch = Fetch {
                         id,
                         from,
-                        to: Destination::File { path, make_directory: false },
+                        to: Goal::File { path, make_directory: false },
                         tree: None,
                         sha256: entry.sha256,
                         size,
@@ -314,6 +324,8 @@ impl Queue {
                         from_start: false,
                         in_one_go: false,
                         length: None,
+                        offset: 0,
+                        kept: 0,
                     };
                     if !settle(&fetch, self.manner, events) {
                         state.bytes += entry.size;
@@ -360,9 +372,22 @@ impl Queue {
         self.tell(events);
     }
 
-    /// Whether a connection broke while it carried what cannot be sent again.
-    pub(crate) fn has_lost_a_stream(&self) -> bool {
-        self.state().lost_a_stream
+    /// Notes that something was achieved that no other attempt has to do again.
+    pub(crate) fn achieve(&self) {
+        self.state().achieved += 1;
+    }
+
+    /// How much was achieved so far, in no unit. Waits until what has come for standard output is written.
+    pub(crate) async fn achieved(&self) -> u64 {
+        let (mut achieved, outlets) = {
+            let state = self.state();
+            (state.achieved, state.outlets.clone())
+        };
+        for outlet in outlets {
+            outlet.idle().await;
+            achieved += outlet.written();
+        }
+        achieved
     }
 
     /// Tells once that everything is found.
@@ -425,6 +450,7 @@ impl Taken<'_> {
 
     pub(crate) fn done(mut self) {
         let listing = matches!(self.task.take(), Some(Task::Page(_)));
+        self.queue.achieve();
         self.finished(listing);
     }
 
@@ -454,15 +480,9 @@ impl Drop for Taken<'_> {
             }
             Some(Task::File(fetch)) => {
                 let mut state = self.queue.state();
-                match fetch.to {
-                    // Some of it has been written, and cannot be taken back.
-                    Destination::Stream(_) => state.lost_a_stream = true,
-                    _ => {
-                        let at = state.files.partition_point(|other| other.id < fetch.id);
-                        state.bytes += fetch.size.unwrap_or(0);
-                        state.files.insert(at, fetch);
-                    }
-                }
+                let at = state.files.partition_point(|other| other.id < fetch.id);
+                state.bytes += fetch.size.unwrap_or(0);
+                state.files.insert(at, fetch);
                 false
             }
         };

@@ -1,9 +1,9 @@
 //! Receiving one content.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
-use sealift_protocol::content::{self, EmptyBlocks};
+use sealift_protocol::content::{self, Drainer, EmptyBlocks};
 use sealift_protocol::message::{Content, MAX_INLINE, Trailer};
 use sealift_protocol::{Digest, ErrorCode, Hasher, Header, RemotePath, Reply};
 use tokio::task::spawn_blocking;
@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use super::queue::Queue;
 use super::share::{self, Ended, Ranges};
 use super::sink::Sink;
-use super::{Destination, Fetch};
+use super::{Fetch, Goal};
 use crate::connection::{Connection, Piece, Replies, Requests};
 use crate::error::Error;
 use crate::event::{Event, Events};
@@ -77,10 +77,19 @@ pub(super) async fn receive(
         Reply::Error(error) => return Ok(Err(Error::from(error).into())),
         other => return Err(unexpected(other)),
     };
-    if content.offset > 0 && fetch.from_start {
+    if content.offset > content.size || ![0, fetch.offset].contains(&content.offset) {
         return Err(Error::Protocol("it leaves out the beginning of a content".into()));
     }
-    if let (Some(other), Destination::File { path, .. }) = (fetch.sha256.replace(content.sha256), &fetch.to)
+    if content.offset > fetch.kept {
+        fetch.kept = content.offset;
+        queue.achieve();
+    }
+    let written = match &fetch.to {
+        Goal::Stream(outlet) => outlet.written(),
+        Goal::File { .. } | Goal::Nowhere => 0,
+    };
+    let replaced = written > 0 && (fetch.sha256, written) != (Some(content.sha256), content.offset);
+    if let (Some(other), Goal::File { path, .. }) = (fetch.sha256.replace(content.sha256), &fetch.to)
         && other != content.sha256
     {
         // What an earlier attempt left is part of a content that the file does not hold any more.
@@ -103,7 +112,12 @@ pub(super) async fn receive(
         warn: &|error| events(Event::Imperfect { id, error }),
         site: &|path| queue.site(fetch.directory.as_ref(), path),
     };
-    if incoming.content.size <= MAX_INLINE {
+    if replaced {
+        let reason =
+            format!("it was replaced on the server when {written} bytes of it had been written here");
+        let error = Error::Integrity { path: fetch.from.clone(), reason };
+        incoming.decline(error).await
+    } else if incoming.content.size <= MAX_INLINE {
         incoming.small(&mut fetch.to).await
     } else {
         incoming.large(&mut fetch.to, sharing).await
@@ -134,7 +148,7 @@ struct Incoming<'a> {
 
 impl Incoming<'_> {
     /// Receives all of a small content, then writes it: no thread is worth waking for it.
-    async fn small(mut self, to: &mut Destination) -> Result<Received, Error> {
+    async fn small(mut self, to: &mut Goal) -> Result<Received, Error> {
         let mut bytes = Vec::new();
         let trailer = loop {
             match self.piece().await? {
@@ -151,13 +165,17 @@ impl Incoming<'_> {
             return Ok(Err(failure));
         }
         let written = match to {
-            Destination::File { path, make_directory } => prepare_directory(path, *make_directory)
+            Goal::File { path, make_directory } => prepare_directory(path, *make_directory)
                 .and_then(|()| Target::whole(&(self.site)(path)?, &bytes, &self.content))
                 .map(|(target, wanting)| self.dressed(target, wanting)),
-            Destination::Stream(writer) => {
-                writer.write_all(&bytes).and_then(|()| writer.flush()).map(|()| None).map_err(output_failed())
+            Goal::Stream(outlet) => {
+                let outlet = outlet.clone();
+                // Whoever reads it may take their time.
+                let writing = spawn_blocking(move || outlet.write(&bytes)).await;
+                let written = writing.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+                written.map(|()| None).map_err(output_failed())
             }
-            Destination::Nowhere => Ok(None),
+            Goal::Nowhere => Ok(None),
         };
         let size = self.content.size;
         Ok(written.map(|target| Taken { target, size, sha256, elsewhere: 0 }).map_err(Failure::from))
@@ -166,9 +184,9 @@ impl Incoming<'_> {
     /// Receives a large content while a thread hashes and writes it.
     ///
     /// Dropping this future leaves what has come to the next attempt, if it is worth it, or removes it at once.
-    async fn large(mut self, to: &mut Destination, sharing: Option<Sharing<'_>>) -> Result<Received, Error> {
-        let offset = self.content.offset;
-        let (target, mut sink) = match open(to, self.site, &self.content) {
+    async fn large(mut self, to: &mut Goal, sharing: Option<Sharing<'_>>) -> Result<Received, Error> {
+        let is_stream = matches!(to, Goal::Stream(_));
+        let (target, drain) = match open(to, self.site, &self.content) {
             Ok(output) => output,
             // Of a range more is coming than that.
             Err(error) => return self.decline(error).await,
@@ -179,12 +197,7 @@ impl Incoming<'_> {
         };
         let (mut blocks, drainer) =
             content::receiver(content::BLOCK, content::blocks_for(Some(self.content.size)));
-        let draining = spawn_blocking(move || {
-            let mut hasher = Hasher::new();
-            let outcome =
-                sink.hash_part(&mut hasher, offset).and_then(|()| drainer.run_beside(&mut sink, hasher));
-            (sink, outcome)
-        });
+        let draining = spawn_blocking(move || drain(drainer));
         let mut elsewhere = 0;
         let trailer = match sharing {
             None => self.whole(&mut blocks).await?,
@@ -217,7 +230,11 @@ impl Incoming<'_> {
         };
         let failure = match (outcome, trailer) {
             (Ok((_, sha256)), Some(trailer)) => match self.verify(&trailer, sha256) {
-                Ok(()) => return Ok(self.finish(target, &sink, elsewhere)),
+                Ok(()) => return Ok(self.finish(target, sink.as_ref(), elsewhere)),
+                // What was written cannot be taken back, and so not be fetched once more.
+                Err(Failure { error, what: What::WrongPart }) if is_stream => {
+                    Ok(Failure { error, what: What::Report(self.content.sha256) })
+                }
                 Err(failure) => Ok(failure),
             },
             // The last bytes could not be written.
@@ -237,8 +254,8 @@ impl Incoming<'_> {
     }
 
     /// Makes a verified content ready for its name.
-    fn finish(&self, target: Option<Target>, sink: &Sink, elsewhere: u64) -> Received {
-        let target = match (target, sink.file()) {
+    fn finish(&self, target: Option<Target>, sink: Option<&Sink>, elsewhere: u64) -> Received {
+        let target = match (target, sink.map(Sink::file)) {
             (Some(target), Some(file)) => {
                 let wanting = target.dress(file, &self.content)?;
                 self.dressed(target, wanting)
@@ -318,24 +335,36 @@ impl Incoming<'_> {
     }
 }
 
+/// Takes all blocks of a content. Returns what they were written to, if that is a file, and how it went.
+type Drain = Box<dyn FnOnce(Drainer) -> (Option<Sink>, io::Result<(u64, Digest)>) + Send>;
+
 /// Opens what a large content is written to.
 fn open(
-    to: &mut Destination,
+    to: &Goal,
     site: &(dyn Fn(&Path) -> Result<Site, Error> + Send + Sync),
     content: &Content,
-) -> Result<(Option<Target>, Sink), Error> {
+) -> Result<(Option<Target>, Drain), Error> {
+    let offset = content.offset;
     match to {
-        Destination::Stream(writer) => {
-            // Should the content not arrive, nobody can take back what was written.
-            let writer = std::mem::replace(writer, Box::new(io::sink()));
-            Ok((None, Sink::stream(writer)))
+        Goal::Stream(outlet) => {
+            let outlet = outlet.clone();
+            Ok((None, Box::new(move |drainer| (None, outlet.drain(offset, drainer)))))
         }
-        Destination::File { path, make_directory } => {
+        Goal::File { path, make_directory } => {
             prepare_directory(path, *make_directory)?;
             let (target, file) = Target::open(&site(path)?, content)?;
-            Ok((Some(target), Sink::new(file, content.size)))
+            let mut sink = Sink::new(file, content.size);
+            let drain = move |drainer: Drainer| {
+                let mut hasher = Hasher::new();
+                let hashed = sink.hash_part(&mut hasher, offset);
+                let outcome = hashed.and_then(|()| drainer.run_beside(&mut sink, hasher));
+                (Some(sink), outcome)
+            };
+            Ok((Some(target), Box::new(drain)))
         }
-        Destination::Nowhere => Ok((None, Sink::stream(Box::new(io::sink())))),
+        Goal::Nowhere => {
+            Ok((None, Box::new(|drainer| (None, drainer.run_beside(io::sink(), Hasher::new())))))
+        }
     }
 }
 

@@ -14,13 +14,16 @@ const PAST_CACHE: u64 = 128 * 1024 * 1024;
 /// Blocks that wait for a disk that is slower than what comes. The page cache may be faster then, and the disk has it later.
 const BEHIND: usize = content::together(content::MANY_BLOCKS);
 
+/// So many zeros in a row become a hole: the file system keeps nothing for them. 64 KiB.
+const HOLE: usize = 64 * 1024;
+
 /// Bytes that tell how fast a way is: disks pause, and so does a thread whose core others want. 32 MiB.
 const TRIAL: f64 = 32.0 * 1024.0 * 1024.0;
 
-/// A file, or whatever else takes bytes.
-pub(super) enum Sink {
-    File { file: PastCache, ways: Option<Ways> },
-    Stream(Box<dyn Write + Send>),
+/// A file that takes a content.
+pub(super) struct Sink {
+    file: PastCache,
+    ways: Option<Ways>,
 }
 
 /// The two ways to write a content that is to go past the page cache as long as the disk keeps up.
@@ -66,32 +69,23 @@ impl Sink {
     /// A file that is to hold `size` bytes.
     pub(super) fn new(file: File, size: u64) -> Self {
         let large = size >= PAST_CACHE;
-        Self::File { file: PastCache::new(file, large), ways: large.then(Ways::default) }
+        Self { file: PastCache::new(file, large), ways: large.then(Ways::default) }
     }
 
-    /// What cannot be read back.
-    pub(super) fn stream(writer: Box<dyn Write + Send>) -> Self {
-        Self::Stream(writer)
-    }
-
-    /// The file, if it is one.
-    pub(super) fn file(&self) -> Option<&File> {
-        match self {
-            Self::File { file, .. } => Some(file.file()),
-            Self::Stream(_) => None,
-        }
+    /// The file.
+    pub(super) fn file(&self) -> &File {
+        self.file.file()
     }
 
     /// Hashes what an earlier attempt left, the first `count` bytes; what is written next comes behind them. Blocks.
     pub(super) fn hash_part(&mut self, hasher: &mut Hasher, count: u64) -> io::Result<()> {
-        let Self::File { file, .. } = self else { return Ok(()) };
-        let part = file.file();
+        let part = self.file.file();
         // Not without need: after a truncation ext4 writes the whole file out when it is closed.
         if part.metadata()?.len() != count {
             part.set_len(count)?;
         }
         hasher.read(part, count)?;
-        file.go_to(count);
+        self.file.go_to(count);
         Ok(())
     }
 }
@@ -102,27 +96,55 @@ impl Write for Sink {
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Self::File { file, ways: None } => file.write_vectored(slices),
-            Self::File { file, ways: Some(ways) } => {
-                let past_cache = ways.past_cache(slices.len());
-                file.want(past_cache);
-                let begun = Instant::now();
-                let count = file.write_vectored(slices)?;
-                let cost = if past_cache { &mut ways.past_cache } else { &mut ways.cached };
-                cost.note(count, begun.elapsed());
-                Ok(count)
+        let Self { file, ways } = self;
+        let slices = match before_zeros(slices) {
+            Ok(slices) => slices,
+            Err(zeros) => {
+                // There is nothing yet: what an earlier attempt left ends here.
+                file.go_to(file.position() + zeros as u64);
+                return Ok(zeros);
             }
-            Self::Stream(writer) => writer.write_vectored(slices),
-        }
+        };
+        let slices = &slices[..];
+        let Some(ways) = ways else { return file.write_vectored(slices) };
+        let past_cache = ways.past_cache(slices.len());
+        file.want(past_cache);
+        let begun = Instant::now();
+        let count = file.write_vectored(slices)?;
+        let cost = if past_cache { &mut ways.past_cache } else { &mut ways.cached };
+        cost.note(count, begun.elapsed());
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::File { file, .. } => file.flush(),
-            Self::Stream(writer) => writer.flush(),
+        self.file.flush()?;
+        // A hole at the end has nothing behind it.
+        let (file, end) = (self.file.file(), self.file.position());
+        if file.metadata()?.len() < end { file.set_len(end) } else { Ok(()) }
+    }
+}
+
+/// What comes before the first zeros that become a hole, or how many of those it begins with.
+fn before_zeros<'a>(slices: &'a [IoSlice<'_>]) -> Result<Vec<IoSlice<'a>>, usize> {
+    let mut before = Vec::with_capacity(slices.len());
+    for slice in slices {
+        let zeros = |piece: &[u8]| piece.len() == HOLE && is_zero(piece);
+        match slice.chunks(HOLE).position(zeros) {
+            None => before.push(IoSlice::new(slice)),
+            Some(0) if before.is_empty() => {
+                return Err(slice.chunks(HOLE).take_while(|piece| zeros(piece)).count() * HOLE);
+            }
+            Some(pieces) => {
+                before.push(IoSlice::new(&slice[..pieces * HOLE]));
+                break;
+            }
         }
     }
+    Ok(before)
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.chunks(64).all(|chunk| chunk.iter().fold(0, |all, byte| all | byte) == 0)
 }
 
 #[cfg(test)]
@@ -164,6 +186,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn zeros_become_holes_wherever_they_are() {
+        let part = |byte, count| vec![byte; count * HOLE];
+        let content = [part(0, 40), part(1, 3), vec![7; 100], part(0, 20), part(2, 1), part(0, 33)].concat();
+        for left in [0, HOLE, 41 * HOLE + 5] {
+            for past_cache in [0, PAST_CACHE] {
+                let directory = tempfile::tempdir().unwrap();
+                let path = directory.path().join("part");
+                // Of what lies beyond it nothing is used.
+                std::fs::write(&path, [&content[..left], &[9; 100_000]].concat()).unwrap();
+                let file = File::options().read(true).write(true).open(&path).unwrap();
+                let (mut sink, mut hasher) = (Sink::new(file, past_cache), Hasher::new());
+                sink.hash_part(&mut hasher, left as u64).unwrap();
+                for block in content[left..].chunks(BLOCK) {
+                    sink.write_all(block).unwrap();
+                }
+                sink.flush().unwrap();
+                assert!(std::fs::read(&path).unwrap() == content);
+                #[cfg(target_os = "linux")]
+                if left == 0 {
+                    let used = std::os::unix::fs::MetadataExt::blocks(&path.metadata().unwrap()) * 512;
+                    assert!(used < 8 * HOLE as u64, "{used} bytes are used");
+                }
+            }
+        }
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn a_disk_that_is_behind_is_written_the_faster_way() {
@@ -182,10 +231,10 @@ mod tests {
             (1, cost(TRIAL, 3.0), can),
             (BEHIND, cost(TRIAL, 3.0), can),
         ] {
-            let Sink::File { ways: Some(ways), .. } = &mut sink else { unreachable!() };
+            let Some(ways) = &mut sink.ways else { unreachable!() };
             (ways.past_cache, ways.cached) = (cost(TRIAL, 2.0), cached);
             assert_eq!(sink.write_vectored(&vec![block; blocks]).unwrap(), blocks * ALIGNMENT);
-            let direct = fcntl_getfl(sink.file().unwrap()).unwrap().contains(OFlags::DIRECT);
+            let direct = fcntl_getfl(sink.file()).unwrap().contains(OFlags::DIRECT);
             assert_eq!(direct, expected, "{blocks}");
         }
     }

@@ -366,3 +366,168 @@ async fn dropping_a_download_keeps_what_had_come_for_the_next_attempt() {
     assert!(queue.take().is_some(), "it is in the queue again");
     let _ = tokio::time::timeout(STALL / 1000, peer.request()).await;
 }
+
+/// One connection after the other, as a client does that goes on.
+async fn over<F: Future<Output = ()>>(
+    queue: &Queue,
+    record: &Record,
+    serve: impl FnOnce(Peer) -> F,
+) -> Result<(), Error> {
+    let (mut connection, peer) = pair();
+    let take = |event| record.take(event);
+    let downloading = async {
+        let result = run(&mut connection, queue, &take).await;
+        drop(connection);
+        result
+    };
+    let (result, ()) = tokio::join!(downloading, serve(peer));
+    result
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_where_it_was_cut() {
+    let (output, record) = (Shared::default(), Record::default());
+    let to = Destination::Stream(Box::new(output.clone()));
+    let downloads = vec![Download { from: "x".parse().unwrap(), to, tree: None }];
+    let ignore = |_| {};
+    let queue = Queue::new(downloads, &Walking::default(), Manner::default(), Sharing::default(), &ignore);
+    let content = content(LARGE);
+    let first = over(&queue, &record, async |mut peer| {
+        asked(&mut peer).await;
+        peer.send(&Reply::Content(announce(&content))).await;
+        peer.send_data(&content[..FRAME]).await;
+    });
+    assert!(matches!(first.await, Err(Error::Lost(_))));
+    let before = queue.achieved().await;
+    assert!(before >= FRAME as u64);
+    let second = over(&queue, &record, async |mut peer| {
+        let Some(Request::Get(get)) = peer.request().await else { panic!() };
+        assert_eq!((get.offset, get.sha256), (FRAME as u64, Some(Digest::of(&content))));
+        peer.send(&Reply::Content(Content { offset: get.offset, ..announce(&content) })).await;
+        for piece in content[FRAME..].chunks(FRAME) {
+            peer.send_data(piece).await;
+        }
+        peer.send(&end(&content)).await;
+    });
+    second.await.unwrap();
+    assert_eq!(record.ends(), [(0, Ok(false))]);
+    assert!(*output.0.lock().unwrap() == content, "every byte, and each once");
+}
+
+#[tokio::test]
+async fn a_stream_does_not_go_on_with_another_content() {
+    let other: Vec<u8> = content(LARGE / 2).into_iter().rev().collect();
+    let content = content(LARGE);
+    // The server says so, or does not, or leaves something out.
+    for (offset, bytes) in [(0, &other), (0, &content)] {
+        let (output, record) = (Shared::default(), Record::default());
+        let to = Destination::Stream(Box::new(output.clone()));
+        let downloads = vec![Download { from: "x".parse().unwrap(), to, tree: None }];
+        let ignore = |_| {};
+        let queue =
+            Queue::new(downloads, &Walking::default(), Manner::default(), Sharing::default(), &ignore);
+        let first = over(&queue, &record, async |mut peer| {
+            asked(&mut peer).await;
+            peer.send(&Reply::Content(announce(&content))).await;
+            peer.send_data(&content[..FRAME]).await;
+        });
+        assert!(first.await.is_err());
+        queue.achieved().await;
+        let second = over(&queue, &record, async |mut peer| {
+            asked(&mut peer).await;
+            peer.send(&Reply::Content(Content { offset, ..announce(bytes) })).await;
+            for piece in bytes.chunks(FRAME) {
+                peer.writer.push_data(piece).unwrap();
+                if peer.writer.flush().await.is_err() {
+                    return;
+                }
+            }
+            let _ = peer.writer.push(&end(bytes));
+            let _ = peer.writer.flush().await;
+        });
+        second.await.unwrap();
+        assert!(
+            matches!(&record.ends()[..], [(0, Err(error))] if error.contains("was replaced")),
+            "{:?}",
+            record.ends()
+        );
+        assert!(*output.0.lock().unwrap() == content[..FRAME]);
+    }
+}
+
+/// Whatever it sends, it costs the client neither memory nor time without end.
+#[tokio::test]
+async fn a_hostile_listing_ends() {
+    let entry = |name: &str| sealift_protocol::message::Entry {
+        name: name.to_owned(),
+        kind: sealift_protocol::message::EntryKind::Directory,
+        size: 0,
+        mtime: 0,
+        executable: false,
+        sha256: None,
+        target: None,
+        by: None,
+        etag: None,
+    };
+    let page = |names: &[&str], more| Reply::Entries {
+        entries: names.iter().map(|name| entry(name)).collect(),
+        more,
+        state: None,
+        changed: false,
+    };
+    for (what, reply) in [
+        ("nothing for ever", page(&[], true)),
+        ("the same for ever", page(&["a"], true)),
+        ("backwards", page(&["b", "a"], false)),
+        ("twice", page(&["a", "a"], false)),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let to = Destination::Nowhere;
+        let tree = Download { from: "t".parse().unwrap(), to, tree: Some(directory.path().join("root")) };
+        let (result, _, _) = against(vec![tree], async |mut peer| {
+            assert!(peer.request().await.is_some());
+            for _ in 0..1000 {
+                peer.writer.push(&reply).unwrap();
+                if peer.writer.flush().await.is_err() {
+                    break;
+                }
+            }
+        })
+        .await;
+        assert!(matches!(result, Err(Error::Protocol(_))), "{what}: {result:?}");
+    }
+    let all: Vec<String> = (0..1001).map(|number| format!("{number:05}")).collect();
+    let directory = tempfile::tempdir().unwrap();
+    let tree = Download {
+        from: "t".parse().unwrap(),
+        to: Destination::Nowhere,
+        tree: Some(directory.path().join("root")),
+    };
+    let (result, _, _) = against(vec![tree], async |mut peer| {
+        assert!(peer.request().await.is_some());
+        for names in all.chunks(100) {
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            peer.writer.push(&page(&names, true)).unwrap();
+            if peer.writer.flush().await.is_err() {
+                break;
+            }
+        }
+    })
+    .await;
+    assert!(matches!(result, Err(Error::Protocol(_))), "more than a page: {result:?}");
+}
+
+#[tokio::test]
+async fn an_impossible_offset_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    for (size, offset) in [(10, 11), (LARGE as u64, 7), (LARGE as u64, u64::MAX)] {
+        let downloads = vec![download("x", &directory.path().join("x"))];
+        let (result, ends, _) = against(downloads, async |mut peer| {
+            asked(&mut peer).await;
+            peer.send(&Reply::Content(Content { size, offset, ..announce(b"") })).await;
+        })
+        .await;
+        assert!(matches!(result, Err(Error::Protocol(_))), "{size} {offset}: {result:?}");
+        assert!(ends.is_empty());
+    }
+}

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use sealift_protocol::RemotePath;
 use sealift_protocol::message::{Entry, EntryKind};
-use sealift_protocol::path::check_name;
+use sealift_protocol::path::{check_name, name_key};
 
 use crate::error::{Error, Unfit};
 use crate::event::{Change, Done};
@@ -27,6 +27,8 @@ pub(crate) struct Tree {
     pub(crate) from: RemotePath,
     /// The last entry that was seen.
     pub(crate) after: Option<String>,
+    /// Its names in the form in which they are compared, with NUL between them.
+    last: String,
     walking: Walking,
     /// Whether nothing is made.
     pretend: bool,
@@ -69,7 +71,7 @@ impl Tree {
         pretend: bool,
         disks: Arc<Disks>,
     ) -> Self {
-        Self { from, after: None, walking, pretend, root, disks, levels: Vec::new() }
+        Self { from, after: None, last: String::new(), walking, pretend, root, disks, levels: Vec::new() }
     }
 
     /// Makes the root. Blocks.
@@ -88,6 +90,16 @@ impl Tree {
         };
         let path = self.root.clone();
         self.levels = vec![Level { below: String::new(), path, directory, names: HashSet::new() }];
+        Ok(())
+    }
+
+    /// Refuses an entry that does not follow the one before it: a listing that turns in a circle has no end.
+    pub(crate) fn check_order(&mut self, entry: &Entry) -> Result<(), Error> {
+        let key = entry.name.split('/').map(name_key).collect::<Vec<_>>().join("\0");
+        if key <= self.last {
+            return Err(Error::Protocol("it lists entries that are out of order".into()));
+        }
+        self.last = key;
         Ok(())
     }
 

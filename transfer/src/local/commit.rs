@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::{Directory, Pinned, Target};
 use crate::error::Error;
@@ -60,6 +61,36 @@ impl Landing {
             Self::There { path, .. } => path.clone(),
         }
     }
+}
+
+/// The commits of this process that are not over.
+static UNDER_WAY: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// A commit that is not over, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct CommitUnderWay(());
+
+impl CommitUnderWay {
+    /// Counts one more.
+    pub(crate) fn begin() -> Self {
+        *UNDER_WAY.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Self(())
+    }
+}
+
+impl Drop for CommitUnderWay {
+    fn drop(&mut self) {
+        *UNDER_WAY.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        UNDER_WAY.1.notify_all();
+    }
+}
+
+/// Waits until all commits are over, for a while: a process that ends in the middle of one leaves files without a name.
+/// Blocks.
+pub(crate) fn finish_commits(patience: Duration) {
+    let count = UNDER_WAY.0.lock().unwrap_or_else(PoisonError::into_inner);
+    // Should it take longer, what is left is found by its names.
+    let _ = UNDER_WAY.1.wait_timeout_while(count, patience, |count| *count > 0);
 }
 
 /// Makes files durable under their names. Returns how it went with each, in their order. Blocks.

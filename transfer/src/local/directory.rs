@@ -1,18 +1,19 @@
 //! Local directories that entries are being put into.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
 use std::fs::FileTimes;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use sealift_protocol::Digest;
 use sealift_protocol::message::Nanoseconds;
 
 use super::disks::{Disks, Operation};
 use super::pinned::Pinned;
-use super::{Site, from_nanoseconds, mtime};
+use super::{Site, find_parts, from_nanoseconds, mtime};
 use crate::error::Error;
 
 /// Directories that are kept open although nobody uses them just now: what is entered next is in one of them.
@@ -33,6 +34,8 @@ pub(crate) struct Directory {
     recent: Arc<Mutex<VecDeque<Arc<Pinned>>>>,
     /// Whether it has entries that may not survive a power cut.
     changed: AtomicBool,
+    /// What earlier runs left in it of downloads, by the names that those had.
+    leftovers: OnceLock<Mutex<HashMap<String, Vec<Digest>>>>,
 }
 
 impl Directory {
@@ -42,14 +45,23 @@ impl Directory {
             Some(above) => (above.disks.clone(), above.recent.clone()),
             None => Default::default(),
         };
-        Self { path, mtime, above, disks, pinned: Mutex::default(), recent, changed: AtomicBool::new(false) }
+        Self {
+            path,
+            mtime,
+            above,
+            disks,
+            pinned: Mutex::default(),
+            recent,
+            changed: AtomicBool::new(false),
+            leftovers: OnceLock::new(),
+        }
     }
 
     /// A directory that its user named, on one of `disks`.
     pub(crate) fn root(path: PathBuf, mtime: Option<Nanoseconds>, disks: &Arc<Disks>) -> Self {
         let (disks, recent) = (disks.clone(), Arc::default());
-        let (pinned, changed) = (Mutex::default(), AtomicBool::new(false));
-        Self { path, mtime, above: None, disks, pinned, recent, changed }
+        let (pinned, changed, leftovers) = (Mutex::default(), AtomicBool::new(false), OnceLock::new());
+        Self { path, mtime, above: None, disks, pinned, recent, changed, leftovers }
     }
 
     /// Where it is.
@@ -95,6 +107,14 @@ impl Directory {
     /// A place in it. Blocks.
     pub(crate) fn site(self: &Arc<Self>, path: &Path) -> Result<Site, Error> {
         Ok(Site::inside(self.clone(), self.pin()?, path))
+    }
+
+    /// What earlier runs left of downloads to a name in it, but for a content. It is told of each once. Blocks.
+    pub(super) fn leftovers(&self, pinned: &Pinned, name: &str, but: &Digest) -> Vec<Digest> {
+        let found = self.leftovers.get_or_init(|| Mutex::new(find_parts(pinned.itself())));
+        let Some(mut digests) = lock(found).remove(name) else { return Vec::new() };
+        digests.retain(|digest| digest != but);
+        digests
     }
 
     /// The file systems that it and its like are on.

@@ -61,20 +61,19 @@ impl Site {
 
 /// Makes a directory and those above it that are missing, durably. Blocks.
 pub(crate) fn make_directories(path: &Path) -> Result<(), Error> {
-    let make = || -> io::Result<()> {
-        let above = directory_of(path);
-        if path.is_dir() {
-            return Ok(());
+    make(path).map_err(Error::local("make the directory", path))
+}
+
+fn make(path: &Path) -> io::Result<()> {
+    let above = directory_of(path);
+    match fs::create_dir(path) {
+        Ok(()) if cfg!(windows) => Ok(()),
+        Ok(()) => fs::File::open(above)?.sync_all(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && above != path => {
+            make(above)?;
+            make(path)
         }
-        if !above.is_dir() {
-            make_directories(above).map_err(Error::into_io)?;
-        }
-        match fs::create_dir(path) {
-            Ok(()) if cfg!(windows) => Ok(()),
-            Ok(()) => fs::File::open(above)?.sync_all(),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-            Err(error) => Err(error),
-        }
-    };
-    make().map_err(Error::local("make the directory", path))
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
 }

@@ -12,7 +12,7 @@ use sealift_protocol::{Digest, Hasher};
 use super::disks::Operation;
 use super::dress::dress;
 use super::pinned::{Pinned, Standing};
-use super::{Directory, Site, Source, directory_of, part_name, temporary_name};
+use super::{Directory, NAME, Site, Source, directory_of, part_name, temporary_name};
 use crate::error::{Error, Unfit};
 
 /// What is smaller is not worth continuing.
@@ -32,6 +32,7 @@ pub(crate) struct Target {
     kept: bool,
     /// Keeps other processes off one that is kept.
     lock: Option<File>,
+    sha256: Digest,
     published: bool,
 }
 
@@ -45,18 +46,19 @@ impl Target {
         {
             return Ok(opened);
         }
-        Self::create(site, 0o600)
+        Self::create(site, 0o600, content)
     }
 
     /// A file of a name that nobody knows.
-    fn create(site: &Site, mode: u32) -> Result<(Self, File), Error> {
+    fn create(site: &Site, mode: u32, content: &Content) -> Result<(Self, File), Error> {
         let (temporary, file) = create(site.pinned(), mode).map_err(Error::local("write", site.shown()))?;
-        Ok((Self::new(site, temporary, false, None), file))
+        Ok((Self::new(site, content, temporary, None), file))
     }
 
-    fn new(site: &Site, temporary: OsString, kept: bool, lock: Option<File>) -> Self {
-        let (directory, shown) = (site.directory().clone(), site.shown().to_owned());
-        Self { directory, shown, temporary, kept, lock, published: false }
+    /// One with a lock is kept.
+    fn new(site: &Site, content: &Content, temporary: OsString, lock: Option<File>) -> Self {
+        let (directory, shown, sha256) = (site.directory().clone(), site.shown().to_owned(), content.sha256);
+        Self { directory, shown, temporary, kept: lock.is_some(), lock, sha256, published: false }
     }
 
     /// The file that the next attempt finds. `None` while another process writes it.
@@ -74,7 +76,7 @@ impl Target {
             return Ok(None);
         }
         let lock = file.try_clone().map_err(failed())?;
-        Ok(Some((Self::new(site, part, true, Some(lock)), file)))
+        Ok(Some((Self::new(site, content, part, Some(lock)), file)))
     }
 
     /// A verified content of which all is there. Returns what it could not be given, too. Blocks.
@@ -90,7 +92,7 @@ impl Target {
             _ if content.executable => 0o777,
             _ => 0o666,
         };
-        let (target, mut file) = Self::create(site, mode)?;
+        let (target, mut file) = Self::create(site, mode, content)?;
         file.write_all(bytes).map_err(Error::local("write", site.shown()))?;
         target.directory.disks().note(|| Operation::Write(target.shown.clone()));
         let wanting = dress(site.pinned(), site.name(), &file, standing, None, content);
@@ -143,12 +145,23 @@ impl Target {
 
     /// Gives it its name, which is durable when the directory is synced. Blocks.
     pub(super) fn publish(mut self) -> Result<(), Error> {
-        let renamed = self.directory.pin()?.rename(&self.temporary, self.name());
+        let pinned = self.directory.pin()?;
+        let renamed = pinned.rename(&self.temporary, self.name());
         renamed.map_err(self.unwritable())?;
+        self.remove_superseded(&pinned);
         self.published = true;
         self.directory.has_entry();
         self.directory.disks().note(|| Operation::Publish(self.shown.clone()));
         Ok(())
+    }
+
+    /// Removes what earlier runs left of other contents for the same name, unless somebody writes it. Blocks.
+    fn remove_superseded(&self, pinned: &Pinned) {
+        // Of a name that does not fit into a part's, another one may have the same beginning.
+        let Some(name) = self.name().to_str().filter(|name| name.len() <= NAME) else { return };
+        for sha256 in self.directory.leftovers(pinned, name, &self.sha256) {
+            remove_part_in(pinned, name, &sha256);
+        }
     }
 
     fn name(&self) -> &OsStr {
@@ -179,9 +192,12 @@ fn create(pinned: &Pinned, mode: u32) -> io::Result<(OsString, File)> {
 
 /// Removes what has come of a download to a place of a content that nobody wants any more, unless somebody writes it.
 pub(crate) fn remove_part(site: &Site, sha256: &Digest) {
-    let part = OsString::from(part_name(&site.name().to_string_lossy(), sha256));
+    remove_part_in(site.pinned(), &site.name().to_string_lossy(), sha256);
+}
+
+fn remove_part_in(pinned: &Pinned, name: &str, sha256: &Digest) {
+    let part = OsString::from(part_name(name, sha256));
     // Should this fail, it is found again, and is as useless then.
-    let pinned = site.pinned();
     if pinned.open(&part, false).is_ok_and(|file| !matches!(file.try_lock(), Err(TryLockError::WouldBlock))) {
         let _ = pinned.remove(&part);
     }
@@ -327,6 +343,23 @@ mod tests {
         let (target, _) = Target::open(&site(&path), &content).unwrap();
         target.discard();
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_was_left_of_another_content_goes_with_the_next_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x");
+        let part = |name: &str, content: &[u8]| directory.path().join(part_name(name, &Digest::of(content)));
+        for (name, content) in [("x", &b"older"[..]), ("x", b"oldest"), ("x", b"busy"), ("y", b"older")] {
+            fs::write(part(name, content), b"part").unwrap();
+        }
+        let busy = File::open(part("x", b"busy")).unwrap();
+        busy.lock().unwrap();
+        write(&path, &content(0, false));
+        let left = |name, content: &[u8]| part(name, content).exists();
+        assert!(!left("x", b"older") && !left("x", b"oldest"), "superseded");
+        assert!(left("x", b"busy"), "another process writes it");
+        assert!(left("y", b"older"), "another file's");
     }
 
     #[test]

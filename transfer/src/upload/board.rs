@@ -19,8 +19,10 @@ pub(super) struct Board<'a> {
 #[derive(Default)]
 struct State {
     open: BTreeMap<usize, Job>,
-    /// Grows with everything that ends and with every byte that crosses.
+    /// Grows with everything that ends, and with every byte that the server keeps of what does not.
     achieved: u64,
+    /// The most bytes that the server had of each job at the beginning of an attempt.
+    kept_there: BTreeMap<usize, u64>,
     /// Whether the server takes slices of a content.
     knows_slices: bool,
 }
@@ -58,8 +60,18 @@ impl<'a> Board<'a> {
     }
 
     pub(super) fn progress(&self, id: usize, bytes: u64) {
-        self.state().achieved += 1;
         (self.events)(Event::Progress { id, bytes });
+    }
+
+    /// Notes that the server has so much of a content, from earlier attempts.
+    pub(super) fn kept_there(&self, id: usize, bytes: u64) {
+        let mut state = self.state();
+        let before = state.kept_there.insert(id, bytes).unwrap_or(0);
+        if bytes > before {
+            state.achieved += 1;
+        } else {
+            state.kept_there.insert(id, before);
+        }
     }
 
     pub(super) fn made(&self, id: usize) {

@@ -243,7 +243,7 @@ fn stream(job: Job, mut reader: Box<dyn Read + Send>) -> Prepared {
     let mut content = Vec::new();
     match reader.by_ref().take(MAX_INLINE + 1).read_to_end(&mut content) {
         Err(error) => {
-            let unreadable = Error::local("read", "standard input".as_ref())(error);
+            let unreadable = Error::local("read", super::send::INPUT.as_ref())(error);
             Prepared::Failed(job, unreadable)
         }
         Ok(count) if count as u64 > MAX_INLINE => {

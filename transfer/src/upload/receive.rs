@@ -110,6 +110,8 @@ async fn streamed(
     replies: &mut Replies,
     mut watched: oneshot::Receiver<Result<Sent, Error>>,
 ) -> Result<(Reply, Option<Result<Sent, Error>>), Error> {
+    // The welcome is no answer.
+    replies.greeting().await?;
     // While the content is being sent, an answer can only be a refusal, and none is no reason for impatience: that
     // something moves is the sender's business.
     let sent = tokio::select! {

@@ -60,6 +60,9 @@ pub(super) struct Sender<'a> {
     weight: usize,
 }
 
+/// What a stream is called where it cannot be read.
+pub(super) const INPUT: &str = "the input";
+
 /// What is streamed.
 enum Input {
     File(local::Source),
@@ -272,7 +275,10 @@ impl<'a> Sender<'a> {
                 Box::pin(self.submit(prepared)).await
             }
             Verdict::Send => self.send(large.job, 0).await,
-            Verdict::Resume { offset } => self.send(large.job, offset).await,
+            Verdict::Resume { offset } => {
+                self.board.kept_there(large.job.id, offset);
+                self.send(large.job, offset).await
+            }
         }
     }
 
@@ -377,6 +383,10 @@ impl<'a> Sender<'a> {
             key,
             ..put(&job, Body::Stream, size, None, mtime, executable)
         }))?;
+        if size.is_none() {
+            // Nobody knows when a pipe yields something, and the server waits for the request only so long.
+            self.requests.flush().await?;
+        }
         let (mut outcome, watched) = oneshot::channel();
         self.expect(started, 0, Kind::Stream(job, watched));
 
@@ -463,7 +473,7 @@ impl Input {
                 (offset + read, computed)
             }
             Self::Pipe(reader) => {
-                let unreadable = Error::local("read", Path::new("standard input"));
+                let unreadable = Error::local("read", Path::new(INPUT));
                 filler.run(reader, None, hasher).map_err(unreadable)?
             }
         };

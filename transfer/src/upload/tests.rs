@@ -349,3 +349,48 @@ fn transfers_can_be_spawned(client: &mut crate::Client) {
         &ignore,
     ));
 }
+
+/// Yields what it is told to, when it is told to.
+struct Slow(std::sync::mpsc::Receiver<Vec<u8>>, Vec<u8>);
+
+impl std::io::Read for Slow {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.1.is_empty() {
+            self.1 = self.0.recv().unwrap_or_default();
+        }
+        let count = self.1.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.1[..count]);
+        self.1.drain(..count);
+        Ok(count)
+    }
+}
+
+/// What is slow is the pipe, and not the server, which says nothing meanwhile because nobody asked it anything.
+#[tokio::test]
+async fn a_pipe_may_take_longer_than_any_answer() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let source = Source::Stream(Box::new(Slow(told, Vec::new())));
+    let upload = Upload { id: 0, source, to: "x".parse().unwrap(), inside: None };
+    tell.send(vec![1; 300_000]).unwrap();
+    let (result, ends) = against(vec![upload], async |mut peer| {
+        // The request comes although no frame is full.
+        assert_eq!(put(&mut peer).await.body, Body::Stream);
+        let mut content = peer.data().await;
+        tokio::time::pause();
+        for _ in 0..10 {
+            tokio::time::advance(crate::peer::STALL / 2).await;
+            tokio::task::yield_now().await;
+        }
+        tokio::time::resume();
+        tell.send(vec![2; 300_000]).unwrap();
+        drop(tell);
+        let (rest, trailer) = peer.stream().await;
+        content.extend(rest);
+        assert_eq!(content.len(), 600_000);
+        let Trailer::End { size, sha256 } = trailer else { panic!("{trailer:?}") };
+        peer.send(&Reply::Stored(Stored { size, sha256 })).await;
+    })
+    .await;
+    result.unwrap();
+    assert_eq!(ends, [(0, Ok(false))]);
+}

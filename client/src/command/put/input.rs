@@ -1,0 +1,168 @@
+//! What `put` stores that is no file: standard input, or what a command prints.
+
+use std::ffi::OsString;
+use std::io::{self, Cursor, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use sealift_protocol::RemotePath;
+use sealift_protocol::message::EntryKind;
+use sealift_transfer::remote;
+use tokio::task::spawn_blocking;
+
+use crate::failure::{Exit, Failure};
+use crate::session::Session;
+use crate::text;
+
+/// The output of a command. It ends with an error unless the command succeeds, so that nothing is stored then.
+#[derive(Debug)]
+pub(super) struct CommandOutput {
+    command: Command,
+    name: String,
+    /// As soon as somebody reads.
+    running: Option<(Child, ChildStdout)>,
+    succeeded: bool,
+}
+
+impl CommandOutput {
+    /// What `program` prints when it is called with these arguments. It is called when the first byte is read.
+    pub(super) fn of(program: OsString, arguments: impl IntoIterator<Item = OsString>) -> Self {
+        let name = program.to_string_lossy().into_owned();
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+        Self { command, name, running: None, succeeded: false }
+    }
+
+    fn start(&mut self) -> io::Result<(Child, ChildStdout)> {
+        let started = self.command.spawn();
+        let mut child = started.map_err(|error| {
+            let reason = sealift_transfer::error::plain(&error);
+            io::Error::new(error.kind(), format!("{} cannot be run: {reason}", self.name))
+        })?;
+        let output = child.stdout.take().ok_or_else(|| io::Error::other("the command has no output"))?;
+        Ok((child, output))
+    }
+}
+
+impl Read for CommandOutput {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.succeeded || buffer.is_empty() {
+            return Ok(0);
+        }
+        let (mut child, mut output) = match self.running.take() {
+            Some(running) => running,
+            None => self.start()?,
+        };
+        match output.read(buffer)? {
+            0 => {
+                drop(output);
+                let status = child.wait()?;
+                if !status.success() {
+                    return Err(io::Error::other(format!(
+                        "{} did not succeed ({status}), so nothing is stored",
+                        self.name
+                    )));
+                }
+                self.succeeded = true;
+                Ok(0)
+            }
+            count => {
+                self.running = Some((child, output));
+                Ok(count)
+            }
+        }
+    }
+}
+
+impl Drop for CommandOutput {
+    fn drop(&mut self) {
+        // Nobody reads it any more: it ends like one before a closed pipe, and is not waited for.
+        if let Some((mut child, output)) = self.running.take() {
+            drop(output);
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Standard input. An empty one is often what a command left that failed, and does not replace a file that is not empty,
+/// unless that is meant.
+pub(super) async fn standard_input(
+    session: &mut Session,
+    to: Option<&RemotePath>,
+    allow_empty: bool,
+) -> Result<Box<dyn Read + Send>, Failure> {
+    let first = spawn_blocking(|| {
+        let mut first = Vec::new();
+        io::stdin().take(1).read_to_end(&mut first).map(|_| first)
+    });
+    let first = match first.await.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+        Ok(first) => first,
+        // Whoever reads next gets the error once more, and tells it.
+        Err(_) => return Ok(Box::new(io::stdin())),
+    };
+    if let Some(to) = to.filter(|_| first.is_empty() && !allow_empty) {
+        refuse_empty(session, to).await?;
+    }
+    Ok(Box::new(Cursor::new(first).chain(io::stdin())))
+}
+
+async fn refuse_empty(session: &mut Session, to: &RemotePath) -> Result<(), Failure> {
+    let connection = session.client()?.connection().await?;
+    let mut size = 0;
+    remote::info(connection, std::slice::from_ref(to), |_, described| {
+        // What is not there, or cannot be looked at, is for the put to find out.
+        if let Ok(described) = described
+            && described.kind == EntryKind::File
+        {
+            size = described.size.unwrap_or(0);
+        }
+    })
+    .await?;
+    if size == 0 {
+        return Ok(());
+    }
+    let message = format!(
+        "standard input is empty, and {to} has {} on the server: nothing was stored",
+        text::size(size)
+    );
+    Err(Failure::new(Exit::Other, "empty", message).hint(
+        "if a command before the pipe failed, mend that; --stdin-from-command runs it and stores only what succeeded; \
+         --allow-empty stores an empty file",
+    ))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> CommandOutput {
+        CommandOutput::of("sh".into(), ["-c".into(), script.into()])
+    }
+
+    fn all(mut output: CommandOutput) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        output.read_to_end(&mut bytes).map(|_| bytes)
+    }
+
+    #[test]
+    fn only_the_output_of_a_command_that_succeeds_has_an_end() {
+        assert_eq!(all(shell("printf abc")).unwrap(), b"abc");
+        assert_eq!(all(shell("true")).unwrap(), b"");
+        for script in ["exit 3", "printf abc; exit 3", "printf abc; kill -9 $$"] {
+            let error = all(shell(script)).unwrap_err().to_string();
+            assert!(error.contains("sh did not succeed"), "{error}");
+        }
+        let error = all(CommandOutput::of("no-such-command".into(), [])).unwrap_err().to_string();
+        assert!(error.contains("no-such-command cannot be run: No such file"), "{error}");
+    }
+
+    #[test]
+    fn a_command_that_nobody_reads_any_more_ends() {
+        let mut output = shell("while :; do echo x; done");
+        output.read_exact(&mut [0; 10]).unwrap();
+        // Waits for its end.
+        drop(output);
+        // One that was never read is not run.
+        drop(shell("touch /no/such/place; exit 1"));
+    }
+}

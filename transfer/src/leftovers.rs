@@ -1,0 +1,143 @@
+//! What interrupted downloads left on this computer.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::error::Error;
+use crate::local::{is_part, is_temporary};
+
+/// A file for a moment that is older than this belongs to nobody any more: one hour.
+const MOMENT: Duration = Duration::from_secs(60 * 60);
+
+/// A file that an interrupted download left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// Where.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// The leftovers below directories, but for those that somebody writes. Links are not followed. Blocks.
+#[derive(Debug)]
+pub struct Leftovers {
+    directories: Vec<PathBuf>,
+    found: std::vec::IntoIter<Leftover>,
+}
+
+impl Leftovers {
+    /// Looks for them below `directory`.
+    pub fn below(directory: PathBuf) -> Self {
+        Self { directories: vec![directory], found: Vec::new().into_iter() }
+    }
+
+    /// Reads one directory.
+    fn read(&mut self, directory: &Path) -> Result<(), Error> {
+        let entries = fs::read_dir(directory).map_err(Error::local("read", directory))?;
+        let (mut found, mut below) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let entry = entry.map_err(Error::local("read", directory))?;
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_dir() {
+                below.push(entry.path());
+            } else if kind.is_file() && is_part(&entry.file_name()) {
+                found.extend(leftover(entry.path(), &entry.file_name()));
+            }
+        }
+        found.sort_by(|one: &Leftover, other| one.path.cmp(&other.path));
+        below.sort_by(|one, other| other.cmp(one));
+        self.found = found.into_iter();
+        self.directories.append(&mut below);
+        Ok(())
+    }
+}
+
+impl Iterator for Leftovers {
+    type Item = Result<Leftover, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(found) = self.found.next() {
+                return Some(Ok(found));
+            }
+            let directory = self.directories.pop()?;
+            if let Err(error) = self.read(&directory) {
+                return Some(Err(error));
+            }
+        }
+    }
+}
+
+impl Leftover {
+    /// Removes it, unless somebody has begun to write it. Returns whether it is gone. Blocks.
+    ///
+    /// # Errors
+    /// Fails when the system does not let it be removed.
+    pub fn remove(&self) -> Result<bool, Error> {
+        if is_in_use(&self.path) {
+            return Ok(false);
+        }
+        fs::remove_file(&self.path).map_err(Error::local("delete", &self.path)).map(|()| true)
+    }
+}
+
+fn leftover(path: PathBuf, name: &OsStr) -> Option<Leftover> {
+    let metadata = path.symlink_metadata().ok()?;
+    // Those have no lock, because there are thousands of them.
+    let is_young = is_temporary(name) && changed(&metadata).elapsed().is_ok_and(|age| age < MOMENT);
+    (!is_young && !is_in_use(&path)).then_some(Leftover { bytes: metadata.len(), path })
+}
+
+/// Whether a download goes on in the file.
+fn is_in_use(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
+/// When the file was last touched, whatever time it was given.
+#[cfg(unix)]
+fn changed(metadata: &fs::Metadata) -> SystemTime {
+    let seconds = u64::try_from(std::os::unix::fs::MetadataExt::ctime(metadata)).unwrap_or(0);
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+#[cfg(not(unix))]
+fn changed(metadata: &fs::Metadata) -> SystemTime {
+    metadata.created().unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use sealift_protocol::Digest;
+
+    use super::*;
+    use crate::local::{part_name, temporary_name};
+
+    #[test]
+    fn what_nobody_writes_is_found_and_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let below = root.path().join("a/b");
+        fs::create_dir_all(&below).unwrap();
+        let part = |directory: &Path, name| directory.join(part_name(name, &Digest::of(b"")));
+        let (left, busy) = (part(root.path(), "x"), part(&below, "busy"));
+        let young = below.join(temporary_name());
+        for path in
+            [&left, &busy, &young, &part(&below, "y"), &below.join("kept"), &root.path().join(".hidden")]
+        {
+            fs::write(path, b"abc").unwrap();
+        }
+        let lock = File::open(&busy).unwrap();
+        lock.lock().unwrap();
+        let found: Vec<_> = Leftovers::below(root.path().to_owned()).map(Result::unwrap).collect();
+        assert_eq!(found, [left.clone(), part(&below, "y")].map(|path| Leftover { path, bytes: 3 }));
+        let again = File::open(&left).unwrap();
+        again.lock().unwrap();
+        assert!(!found[0].remove().unwrap(), "somebody goes on with it");
+        drop(again);
+        assert!(found[0].remove().unwrap() && found[1].remove().unwrap());
+        assert!(busy.exists() && young.exists() && below.join("kept").exists());
+        assert_eq!(Leftovers::below(root.path().to_owned()).count(), 0);
+        assert!(Leftovers::below(root.path().join("no")).next().unwrap().is_err());
+    }
+}
