@@ -128,7 +128,8 @@ fn every_key_has_a_variable_and_what_is_shown_can_be_read() {
                  log_level = 'debug,tokio=off'\n[limits]\nhandshakes = 1\nhandshakes_per_address = 2\n\
                  connections_per_address = 3\nconnections_per_identity = 4\n[timeouts]\nhandshake = 1\nfirst_request = 2\nidle = 3\nstall = 90\n\
                  drain = '1h1s'\n[uploads]\nkeep = '100h'\nyield_after = '1ms'\n\
-                 trust_stored = '0s'\n[transfers]\nkeep = '1d'\nmost = 7\n[trees]\ncopy_limit = 5\n[metrics]\nlisten = '127.0.0.1:1'\n";
+                 trust_stored = '0s'\nunfinished = 7\nunfinished_bytes = '1GiB'\n\
+                 [memory]\nbudget = '64MiB'\nqueue = '64KiB'\n[disk]\nreserve = '1MiB'\nreserve_inodes = 9\n[transfers]\nkeep = '1d'\nmost = 7\n[trees]\ncopy_limit = 5\n[metrics]\nlisten = '127.0.0.1:1'\n";
     let config = Config::from_toml(other).unwrap();
     let default = Config::default();
     let mut shown = String::new();
