@@ -67,8 +67,8 @@ async fn put_and_get() {
     exit 8
     "#);
     assert_snapshot!(both(&alice.run(["--json", "get", "a", "missing", "./"]).await), @r#"
-    {"deduplicated":false,"direction":"get","local":"a","path":"/alice/a","seconds":[SECONDS],"sha256":"[SHA-256]","size":1048576,"type":"finished","wire_bytes":[BYTES]}
     {"code":"not-found","direction":"get","exit":3,"hint":null,"local":"missing","message":"/alice/missing does not exist: `sealift ls /alice` shows what does","path":"/alice/missing","type":"failed"}
+    {"deduplicated":false,"direction":"get","local":"a","path":"/alice/a","seconds":[SECONDS],"sha256":"[SHA-256]","size":1048576,"type":"finished","wire_bytes":[BYTES]}
     {"bytes":1048576,"deduplicated_bytes":0,"deduplicated_files":0,"direction":"get","failed":1,"files":1,"kept":0,"type":"summary","would":0}
     --
     {"code":"not-found","exit":3,"hint":null,"message":"/alice/missing does not exist: `sealift ls /alice` shows what does","type":"error"}
