@@ -131,7 +131,10 @@ class Connection:
         return cls.contexts[key]
 
     def exchange(self, exchanges):
-        """Sends all requests at once and waits for all replies. Raises `Broken` if the connection ends before."""
+        """Sends all requests at once and waits for all replies. Raises `Broken` if the connection ends before.
+
+        A refusal may come before its body was sent. The body is sent all the same, or the next request would pass for it.
+        """
         waiting = list(reversed(exchanges))
         encoded = [one.encode() for one in exchanges]
         now = self.clock()
@@ -139,9 +142,9 @@ class Connection:
             one.sent = now
         outgoing = memoryview(b"".join(encoded))
         deadline = time.monotonic() + self.timeout
-        while waiting:
+        while waiting or outgoing:
             progress = self._receive(waiting)
-            if outgoing and waiting:
+            if outgoing:
                 try:
                     count = self.tls.send(outgoing[: 256 * 1024])
                     outgoing = outgoing[count:]
@@ -153,10 +156,11 @@ class Connection:
                     raise Broken(str(error)) from error
             if progress:
                 deadline = time.monotonic() + self.timeout
-            elif waiting:
+            else:
                 select.select([self.tls], [self.tls] if outgoing else [], [], 1)
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"no reply to {waiting[-1].request} within {self.timeout} s")
+                    request = waiting[-1].request if waiting else "the rest of a body"
+                    raise TimeoutError(f"no reply to {request} within {self.timeout} s")
         return exchanges
 
     def _receive(self, waiting):
