@@ -24,7 +24,7 @@ use crate::monitor::meter::{Counter, Histogram};
 ///
 /// The collector must not remove a file between a look into the catalog and the opening of that file, nor between the
 /// placing of a file and the commit that refers to it. Whoever does one of these holds a [`Guard`], see
-/// [`gate`](super::gate). Another process, which can hold no guard, keeps the collector away by [`keep_files`].
+/// `gate.rs`. Another process, which can hold no guard, keeps the collector away by [`keep_files`].
 #[derive(Debug, Clone)]
 pub struct Blobs {
     blobs: Arc<PathBuf>,

@@ -2,7 +2,7 @@
 //!
 //! The transaction that drops the last reference marks the blob as garbage. The collector takes marked files away
 //! when everybody is gone who was about to open a file by then, and leaves alone what somebody is placing, see
-//! [`gate`](super::gate). A download that has the file open reads on. The collector waits for others, others not for it. Files that no row knows are what a crash left between placing and commit; they are looked for after each
+//! `gate.rs`. A download that has the file open reads on. The collector waits for others, others not for it. Files that no row knows are what a crash left between placing and commit; they are looked for after each
 //! start, and when an administrator asks. What uploads left in `incoming/` is collected beside it, see [`parts`], and packs of which little
 //! is needed are dissolved, see [`packs`].
 //!
