@@ -13,9 +13,6 @@ use crate::session::Caller;
 use crate::state::State;
 use crate::store::{entries, transfers};
 
-/// How long a copy that was read counts as good when somebody reports it.
-const FRESH: Duration = Duration::from_secs(60);
-
 static REPORTED: LogLimit = LogLimit::new();
 
 /// Corrects the log, and has the stored copy read: a client's word alone takes no content out of others' reach. If the copy
@@ -35,10 +32,11 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, report: Report) -> Resul
             "no such download over this connection is in the log",
         ));
     }
-    // Nobody waits for that: the client has nothing to do with what comes of it.
+    // Nobody waits for that: the client has nothing to do with what comes of it. An earlier reading does not count: a file can
+    // change without a later time. A client has to download as much for each report.
     let (copies, identity) = (state.copies.clone(), caller.name.clone());
     tokio::spawn(async move {
-        match copies.are_good(&sha256, FRESH).await {
+        match copies.are_good(&sha256, Duration::ZERO).await {
             Ok(true) => {
                 if let Some(suppressed) = REPORTED.pass() {
                     warn!(%sha256, %identity, suppressed, "a download did not verify at its receiver, and the stored copy is good");
