@@ -160,7 +160,6 @@ mod tests {
             target: None,
             stored_at: 0,
             by: None,
-            etag: None,
             stored_bytes: None,
         }
     }
