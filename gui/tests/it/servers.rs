@@ -36,8 +36,14 @@ impl Desk {
 
     /// Picks something from the menu of a server in the side bar.
     fn server_menu(&mut self, server: &str, what: &str) {
-        self.screen.get_by_label(server).click_secondary();
-        self.screen.run_steps(3);
+        // The side bar may move under the pointer while a server is added: whoever misses the menu asks again.
+        for _ in 0..20 {
+            self.screen.get_by_label(server).click_secondary();
+            self.screen.run_steps(3);
+            if self.screen.query_by_label(what).is_some() {
+                break;
+            }
+        }
         self.click(what);
     }
 }
