@@ -81,7 +81,7 @@ impl Queue {
                 }
             }
             Event::Made { id } | Event::Kept { id } | Event::Vanished { id } => {
-                self.on(at(id), job, Item::made)
+                self.on(at(id), job, Item::made);
             }
             Event::Failed { id, error } => self.failed(at(id), job, id, Trouble::from(&error)),
         }
