@@ -11,8 +11,12 @@ use std::time::{Duration, Instant};
 
 use crate::data::inherit_owner;
 
-/// How long the writer waits for other processes at most. One that takes longer has hung.
+/// How long the writer waits for another process in all. One that takes longer has hung.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long it waits before one group: then those who wait for the group come first, and the other process finds the catalog
+/// free before the next one.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long either side waits before it looks again.
 const LOOK: Duration = Duration::from_millis(1);
@@ -21,8 +25,9 @@ const LOOK: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) struct Turnstile {
     file: Option<File>,
-    /// A process has kept the lock for too long, and is not waited for until it lets go.
-    hung: Cell<bool>,
+    /// How long the process has been waited for that has the lock. After [`PATIENCE`] it is waited for no more until it lets
+    /// go.
+    waited: Cell<Duration>,
 }
 
 /// The other side: keeps the server's writer from beginning another group while it lives.
@@ -58,24 +63,22 @@ impl Turnstile {
         let made = made.and_then(|file| inherit_owner(&path).map(|()| file));
         // It may be another user's, if an earlier version made it as root.
         let file = made.or_else(|_| File::open(&path)).ok();
-        Self { file, hung: Cell::new(false) }
+        Self { file, waited: Cell::default() }
     }
 
-    /// Waits until no other process wants to write.
+    /// Waits until no other process wants to write, or those who wait for the next group have waited for long enough.
     pub(super) fn let_others_pass(&self) {
         let Some(file) = &self.file else { return };
+        let pause = PATIENCE.saturating_sub(self.waited.get()).min(PAUSE);
         let begun = Instant::now();
         loop {
             match file.try_lock_shared() {
                 Ok(()) => {
                     let _ = file.unlock();
-                    self.hung.set(false);
-                    return;
+                    return self.waited.set(Duration::ZERO);
                 }
-                Err(TryLockError::WouldBlock) if !self.hung.get() && begun.elapsed() < PATIENCE => {
-                    std::thread::sleep(LOOK);
-                }
-                Err(TryLockError::WouldBlock) => return self.hung.set(true),
+                Err(TryLockError::WouldBlock) if begun.elapsed() < pause => std::thread::sleep(LOOK),
+                Err(TryLockError::WouldBlock) => return self.waited.set(self.waited.get() + pause),
                 Err(TryLockError::Error(_)) => return,
             }
         }
@@ -97,15 +100,30 @@ mod tests {
         let waited = std::thread::scope(|scope| {
             let turnstile = Turnstile::open(&catalog);
             let waiting = scope.spawn(move || {
-                turnstile.let_others_pass();
-                turnstile.hung.get()
+                while turnstile.waited.get() < PATIENCE {
+                    turnstile.let_others_pass();
+                    if turnstile.waited.get().is_zero() {
+                        return true;
+                    }
+                }
+                false
             });
             drop(passage);
             waiting.join().unwrap()
         });
-        assert!(!waited);
-        let _hung = pass(&catalog).unwrap();
+        assert!(waited);
+        let hung = pass(&catalog).unwrap();
+        let mut groups = 0;
+        while turnstile.waited.get() < PATIENCE {
+            turnstile.let_others_pass();
+            groups += 1;
+        }
+        // Nobody waits longer than this for a group.
+        assert_eq!(groups, PATIENCE.as_millis() / PAUSE.as_millis());
         turnstile.let_others_pass();
-        assert!(turnstile.hung.get());
+        assert_eq!(turnstile.waited.get(), PATIENCE);
+        drop(hung);
+        turnstile.let_others_pass();
+        assert!(turnstile.waited.get().is_zero());
     }
 }
