@@ -8,7 +8,7 @@
 //! Rows and files are changed one after the other, and either may be missing after a crash: a row without a file is
 //! never offered, and the collector removes both.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, params};
@@ -26,6 +26,9 @@ use crate::policy::Permit;
 
 /// Bytes that must have come before an upload is worth a row. Below, sending again costs less than keeping.
 pub const LEAST: u64 = 1024 * 1024;
+
+/// Rows that the collector looks at in one transaction.
+const SLICE: usize = 256;
 
 /// Whose upload a part began.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,34 +182,66 @@ pub fn forget_identity(connection: &Connection, identity: i64) -> Result<()> {
 pub async fn collect(catalog: &Catalog, blobs: &Blobs, now: SystemTime, keep: Duration) -> Result<Collected> {
     let here = blobs.clone();
     let files = blocking(move || here.leftovers()).await?;
-    // In the writer's turn, since an upload queues its row before it lets go of its file: one that nobody is writing to
-    // and that has no row by then is nobody's for ever.
-    let rows = match files.is_empty() {
-        true => catalog.read(rows).await?,
-        false => catalog.write(rows).await?,
-    };
-    let (mut holds, mut bytes) = (Vec::new(), 0);
-    for (file, seen) in doomed(files, &rows, now, keep) {
+    let rows = catalog.read(rows).await?;
+    let mut collected = Collected::default();
+    let mut doomed = doomed(files, &rows, now, keep).into_iter();
+    loop {
+        let slice: Vec<_> = doomed.by_ref().take(SLICE).collect();
+        if slice.is_empty() {
+            return Ok(collected);
+        }
+        let removed = remove_slice(catalog, blobs, &rows, slice).await?;
+        collected.files += removed.files;
+        collected.bytes += removed.bytes;
+    }
+}
+
+/// Removes rows and files of what nobody is writing to.
+async fn remove_slice(
+    catalog: &Catalog,
+    blobs: &Blobs,
+    rows: &BTreeMap<u64, Key>,
+    doomed: Vec<(u64, Option<Leftover>)>,
+) -> Result<Collected> {
+    let (mut holds, mut files) = (HashMap::new(), Vec::new());
+    for (file, seen) in doomed {
         // Somebody may be at it again, or may have been.
         if let Some(hold) = blobs.holds().hold_quietly(file)
             && blobs.leftover(file)? == seen
         {
-            holds.push(hold);
-            bytes += seen.map_or(0, |left| left.size);
+            holds.insert(file, (hold, seen.map_or(0, |left| left.size)));
+            files.push((file, rows.contains_key(&file)));
         }
     }
-    if holds.is_empty() {
+    if files.is_empty() {
         return Ok(Collected::default());
     }
-    let gone: Vec<_> = holds.iter().map(Hold::file).collect();
-    catalog.write(move |connection| gone.iter().try_for_each(|file| remove(connection, *file))).await?;
+    // In the writer's turn, since an upload queues its row before it lets go of its file: one that nobody is writing to
+    // and that has no row by then is nobody's for ever.
+    let removed = catalog.write(move |connection| remove_known(connection, &files)).await?;
+    let gone: Vec<_> = removed.iter().filter_map(|file| holds.remove(file)).collect();
     let here = blobs.clone();
     blocking(move || {
-        holds.iter().try_for_each(|hold| here.remove_upload(hold))?;
-        debug!(files = holds.len(), "removed what uploads had left");
-        Ok(Collected { files: holds.len() as u64, bytes })
+        gone.iter().try_for_each(|(hold, _)| here.remove_upload(hold))?;
+        debug!(files = gone.len(), "removed what uploads had left");
+        Ok(Collected { files: gone.len() as u64, bytes: gone.iter().map(|(_, bytes)| bytes).sum() })
     })
     .await
+}
+
+/// Forgets parts, each given with whether it had a row. Leaves those that have got one since, and returns the others.
+fn remove_known(connection: &Connection, files: &[(u64, bool)]) -> Result<Vec<u64>> {
+    let mut row = connection.prepare_cached("SELECT 1 FROM parts WHERE file = ?1")?;
+    let mut removed = Vec::new();
+    for (file, had_row) in files {
+        if *had_row {
+            remove(connection, *file)?;
+        } else if row.exists([file.cast_signed()])? {
+            continue;
+        }
+        removed.push(*file);
+    }
+    Ok(removed)
 }
 
 fn rows(connection: &Connection) -> Result<BTreeMap<u64, Key>> {

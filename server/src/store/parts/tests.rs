@@ -106,6 +106,32 @@ async fn the_collector_takes_what_is_old_shorter_unknown_or_gone() {
     assert!(fixture.files().is_empty() && fixture.rows().await.is_empty());
 }
 
+/// The files and rows are seen one after the other, so an upload may have let go of its file in between.
+#[tokio::test]
+async fn the_collector_leaves_a_part_whose_row_has_come_since_it_looked() {
+    let fixture = fixture().await;
+    let kept = fixture.left(&key("a", 1), 10_000).await;
+    let seen = fixture.blobs.leftover(kept).unwrap();
+    let before = BTreeMap::new();
+    let collected =
+        remove_slice(&fixture.catalog, &fixture.blobs, &before, vec![(kept, seen)]).await.unwrap();
+    assert_eq!(collected.files, 0);
+    assert_eq!((fixture.files(), fixture.rows().await), (vec![kept], vec![kept]));
+}
+
+/// However much is left, no transaction touches more than a slice of it.
+#[tokio::test]
+async fn the_collector_works_in_slices() {
+    let fixture = fixture().await;
+    for number in 0..2 * SLICE + 1 {
+        std::fs::write(fixture.blobs.upload(10_000 + number as u64), b"nobody's").unwrap();
+    }
+    let changes = fixture.catalog.meter().durations.distribution().count;
+    assert_eq!(fixture.collected(Duration::ZERO).await, 2 * SLICE as u64 + 1);
+    assert_eq!(fixture.catalog.meter().durations.distribution().count - changes, 3);
+    assert!(fixture.files().is_empty());
+}
+
 #[tokio::test]
 async fn a_start_finds_what_the_last_run_left() {
     let fixture = fixture().await;

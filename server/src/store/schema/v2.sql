@@ -84,3 +84,6 @@ CREATE TABLE audits (
 
 -- The log's failures, which are few among many.
 CREATE INDEX transfers_failed ON transfers (identity, id) WHERE error IS NOT NULL;
+
+-- Whether anybody is invited, which strangers make the server ask.
+CREATE INDEX invites_open ON invites (expires_at) WHERE used_at IS NULL;
