@@ -2,7 +2,8 @@
 //!
 //! A stranger costs nothing to whoever sends one, so a new connection always gets a place. When there are too many, one
 //! makes room: the oldest of the address that has the most. A silent connection, which has sent no ClientHello, costs
-//! a socket only; there are more places for those, so a client has time to send its first message.
+//! a socket only; there are more places for those, so a client has time to send its first message. A connection whose
+//! ClientHello names this server's trust domain, as that of every client does, makes room only when no other can.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -49,15 +50,25 @@ pub struct HandshakePlace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum HandshakeStage {
     Silent,
-    Greeted,
+    Greeted(Greeting),
     Vouched,
+}
+
+/// What a ClientHello says about whom the client wants to reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Greeting {
+    /// It does not name this server's trust domain: no client of this server sends that.
+    Foreign,
+    /// It names this server's trust domain.
+    Named,
 }
 
 #[derive(Debug, Default)]
 struct Strangers {
     next: u64,
     silent: Crowd,
-    greeted: Crowd,
+    foreign: Crowd,
+    named: Crowd,
 }
 
 /// Connections in the same state.
@@ -106,14 +117,15 @@ impl Handshakes {
             total: limits.total.saturating_mul(SILENT),
             per_address: limits.per_address.saturating_mul(SILENT),
         };
-        strangers.silent.enter(origin, number, displaced.clone(), silent);
+        strangers.silent.enter(origin, number, displaced.clone());
+        make_room(&mut [&mut strangers.silent], origin, silent);
         HandshakePlace { handshakes: self.clone(), number, origin, stage: HandshakeStage::Silent, displaced }
     }
 
     /// How many are under way, silent connections included.
     pub fn count(&self) -> usize {
         let strangers = self.lock();
-        strangers.silent.count + strangers.greeted.count
+        strangers.silent.count + strangers.foreign.count + strangers.named.count
     }
 
     fn lock(&self) -> MutexGuard<'_, Strangers> {
@@ -123,14 +135,20 @@ impl Handshakes {
 
 impl HandshakePlace {
     /// The client has sent its ClientHello: from now on it costs memory and time.
-    pub fn greeted(&mut self, limits: HandshakeLimits) {
+    pub fn greeted(&mut self, greeting: Greeting, limits: HandshakeLimits) {
         self.leave();
         let mut strangers = self.handshakes.lock();
         // Its age counts from here on.
         self.number = strangers.next;
         strangers.next += 1;
-        strangers.greeted.enter(self.origin, self.number, self.displaced.clone(), limits);
-        self.stage = HandshakeStage::Greeted;
+        let Strangers { foreign, named, .. } = &mut *strangers;
+        let crowd = match greeting {
+            Greeting::Foreign => &mut *foreign,
+            Greeting::Named => &mut *named,
+        };
+        crowd.enter(self.origin, self.number, self.displaced.clone());
+        make_room(&mut [foreign, named], self.origin, limits);
+        self.stage = HandshakeStage::Greeted(greeting);
     }
 
     /// The client has shown a good certificate: it makes room for strangers no more.
@@ -143,7 +161,8 @@ impl HandshakePlace {
         let mut strangers = self.handshakes.lock();
         match self.stage {
             HandshakeStage::Silent => strangers.silent.leave(self.origin, self.number),
-            HandshakeStage::Greeted => strangers.greeted.leave(self.origin, self.number),
+            HandshakeStage::Greeted(Greeting::Foreign) => strangers.foreign.leave(self.origin, self.number),
+            HandshakeStage::Greeted(Greeting::Named) => strangers.named.leave(self.origin, self.number),
             HandshakeStage::Vouched => {}
         }
     }
@@ -155,17 +174,29 @@ impl Drop for HandshakePlace {
     }
 }
 
+/// Keeps the limits after a connection from `origin` has entered one of these crowds, whose connections share the limits.
+/// The first crowd makes room before the next.
+fn make_room(crowds: &mut [&mut Crowd], origin: Origin, limits: HandshakeLimits) {
+    if crowds.iter().map(|crowd| crowd.count_from(origin)).sum::<usize>() > limits.per_address {
+        if let Some(crowd) = crowds.iter_mut().find(|crowd| crowd.count_from(origin) > 0) {
+            crowd.displace_oldest(origin);
+        }
+    } else if crowds.iter().map(|crowd| crowd.count).sum::<usize>() > limits.total
+        && let Some(crowd) = crowds.iter_mut().find(|crowd| crowd.count > 0)
+        && let Some((_, _, most)) = crowd.order.last().copied()
+    {
+        crowd.displace_oldest(most);
+    }
+}
+
 impl Crowd {
-    fn enter(&mut self, origin: Origin, number: u64, displaced: CancellationToken, limits: HandshakeLimits) {
+    fn enter(&mut self, origin: Origin, number: u64, displaced: CancellationToken) {
         self.change(origin, |members| drop(members.insert(number, displaced)));
         self.count += 1;
-        if self.by_origin.get(&origin).is_some_and(|members| members.len() > limits.per_address) {
-            self.displace_oldest(origin);
-        } else if self.count > limits.total
-            && let Some((_, _, most)) = self.order.last().copied()
-        {
-            self.displace_oldest(most);
-        }
+    }
+
+    fn count_from(&self, origin: Origin) -> usize {
+        self.by_origin.get(&origin).map_or(0, BTreeMap::len)
     }
 
     /// Removes a connection, unless it has made room already.
@@ -228,7 +259,7 @@ mod tests {
         let handshakes = Handshakes::default();
         let begin = |last| {
             let mut place = handshakes.begin(origin(last), LIMITS);
-            place.greeted(LIMITS);
+            place.greeted(Greeting::Named, LIMITS);
             place
         };
         let quiet = begin(1);
@@ -250,28 +281,47 @@ mod tests {
     fn a_client_with_a_certificate_makes_no_room() {
         let handshakes = Handshakes::default();
         let mut client = handshakes.begin(origin(1), LIMITS);
-        client.greeted(LIMITS);
+        client.greeted(Greeting::Named, LIMITS);
         client.vouched();
         let flood: Vec<_> = (0..10)
             .map(|_| {
                 let mut place = handshakes.begin(origin(1), LIMITS);
-                place.greeted(LIMITS);
+                place.greeted(Greeting::Named, LIMITS);
                 place
             })
             .collect();
         assert!(!client.displaced.is_cancelled());
         // While it is told that it is one too many, it counts again.
-        client.greeted(LIMITS);
+        client.greeted(Greeting::Named, LIMITS);
         assert!(flood.iter().filter(|place| !place.displaced.is_cancelled()).count() < LIMITS.per_address);
         drop(flood);
         assert_eq!(handshakes.count(), 1);
     }
 
     #[test]
+    fn a_client_that_names_the_server_makes_room_only_for_others_that_do() {
+        let handshakes = Handshakes::default();
+        let begin = |last, greeting| {
+            let mut place = handshakes.begin(origin(last), LIMITS);
+            place.greeted(greeting, LIMITS);
+            place
+        };
+        let clients = [begin(1, Greeting::Named), begin(2, Greeting::Named)];
+        let strangers: Vec<_> = (0..100).map(|number| begin(number % 3, Greeting::Foreign)).collect();
+        assert!(clients.iter().all(|client| !client.displaced.is_cancelled()));
+        let left = strangers.iter().filter(|place| !place.displaced.is_cancelled()).count();
+        assert_eq!(left, LIMITS.total - clients.len());
+        let more: Vec<_> = (3..6).map(|last| begin(last, Greeting::Named)).collect();
+        assert!(strangers.iter().all(|place| place.displaced.is_cancelled()));
+        assert!(clients[0].displaced.is_cancelled() && !clients[1].displaced.is_cancelled());
+        drop(more);
+    }
+
+    #[test]
     fn a_silent_connection_takes_no_place_from_one_that_speaks() {
         let handshakes = Handshakes::default();
         let mut speaking = handshakes.begin(origin(1), LIMITS);
-        speaking.greeted(LIMITS);
+        speaking.greeted(Greeting::Named, LIMITS);
         let silent: Vec<_> = (0..100).map(|_| handshakes.begin(origin(1), LIMITS)).collect();
         assert!(!speaking.displaced.is_cancelled());
         let left = silent.iter().filter(|place| !place.displaced.is_cancelled()).count();
@@ -288,16 +338,20 @@ mod tests {
             for (event, last, index) in events {
                 match event {
                     0 | 1 => places.push(handshakes.begin(origin(last), LIMITS)),
-                    2 if index < places.len() => places[index].greeted(LIMITS),
+                    2 if index < places.len() => {
+                        let greeting = [Greeting::Foreign, Greeting::Named][usize::from(last % 2)];
+                        places[index].greeted(greeting, LIMITS);
+                    }
                     4 if index < places.len() => places[index].vouched(),
                     3 if index < places.len() => drop(places.swap_remove(index)),
                     _ => {}
                 }
                 let strangers = handshakes.lock();
-                for (crowd, limit) in [(&strangers.silent, LIMITS.total * SILENT), (&strangers.greeted, LIMITS.total)] {
+                prop_assert!(strangers.silent.count <= LIMITS.total * SILENT);
+                prop_assert!(strangers.foreign.count + strangers.named.count <= LIMITS.total);
+                for crowd in [&strangers.silent, &strangers.foreign, &strangers.named] {
                     let members = crowd.by_origin.values().map(BTreeMap::len).sum::<usize>();
                     prop_assert_eq!(crowd.count, members);
-                    prop_assert!(crowd.count <= limit);
                     prop_assert_eq!(crowd.order.len(), crowd.by_origin.len());
                 }
             }

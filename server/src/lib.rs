@@ -13,6 +13,7 @@ pub mod descriptors;
 pub mod disturbances;
 pub mod error;
 pub mod handshakes;
+pub mod in_flight;
 pub mod join;
 pub mod join_gate;
 pub mod listener;
@@ -30,6 +31,7 @@ pub mod socket;
 pub mod state;
 pub mod store;
 pub mod ticket;
+pub mod turns;
 pub mod unfinished;
 
 pub use config::Config;

@@ -1,19 +1,23 @@
 //! The server: accepts connections, gives each a task, watches for revocations, and stops in order.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use rusqlite::OptionalExtension;
+use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
-use sealift_certs::tls::{self, Protocol, negotiated};
+use sealift_certs::tls::{self, Protocol, ReadAhead, negotiated};
 use sealift_certs::{Authority, Identity, fingerprint};
 use sealift_protocol::{ErrorCode, JOIN_ALPN};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_rustls::StartHandshake;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info, info_span, warn};
@@ -22,7 +26,7 @@ use crate::budget;
 use crate::config::{Config, Live};
 use crate::data::{DataDirectory, Lock, drill};
 use crate::error::{Error, Result};
-use crate::handshakes::{HandshakePlace, Origin};
+use crate::handshakes::{Greeting, HandshakePlace, Origin};
 use crate::log_limit::LogLimit;
 use crate::monitor::{HandshakeFailure, LimitReached, control, http, service};
 use crate::pki::{self, Pki};
@@ -326,7 +330,10 @@ async fn handshake(
 ) -> anyhow::Result<Option<Admitted>> {
     stream.set_nodelay(true)?;
     let begun = tls::client_hello(stream).await?;
-    place.greeted(state.handshake_limits());
+    let trust_domain = state.pki.authority().trust_domain().dns_name();
+    let names_us = begun.client_hello().server_name().is_some_and(|name| name == trust_domain.as_ref());
+    let greeting = if names_us { Greeting::Named } else { Greeting::Foreign };
+    place.greeted(greeting, state.handshake_limits());
     let joins = begun.client_hello().alpn().is_some_and(|mut offered| offered.any(|alpn| alpn == JOIN_ALPN));
     if !state.pki.is_current(SystemTime::now()) {
         let state = state.clone();
@@ -343,7 +350,7 @@ async fn handshake(
         let _ = tls::accept(begun, state.pki.refusing_config()).await;
         return Ok(None);
     };
-    let mut connection = tls::accept(begun, config).await?;
+    let mut connection = exchange_keys(state, begun, config, greeting, Origin::of(peer.ip())).await?;
     match negotiated(connection.get_ref().1.alpn_protocol()) {
         Some(Protocol::Transfer) => {
             place.vouched();
@@ -354,7 +361,7 @@ async fn handshake(
                 }
                 Err(error) => {
                     info!(%error, "refused");
-                    place.greeted(state.handshake_limits());
+                    place.greeted(greeting, state.handshake_limits());
                     session::refuse(connection, error, state.config().timeouts.stall()).await;
                     Ok(None)
                 }
@@ -367,6 +374,24 @@ async fn handshake(
         }
         None => anyhow::bail!("the client offers no application protocol"),
     }
+}
+
+/// Goes through a handshake, in its turn as long as there is something to compute before the client's answer.
+async fn exchange_keys(
+    state: &State,
+    begun: StartHandshake<ReadAhead<TcpStream>>,
+    config: Arc<ServerConfig>,
+    greeting: Greeting,
+    origin: Origin,
+) -> anyhow::Result<TlsConnection> {
+    let turn = state.turns.take(greeting, origin).await?;
+    let mut accepting = pin!(tls::accept(begun, config));
+    let first = poll_fn(|context| Poll::Ready(accepting.as_mut().poll(context))).await;
+    drop(turn);
+    Ok(match first {
+        Poll::Ready(connection) => connection,
+        Poll::Pending => accepting.await,
+    }?)
 }
 
 /// Lets a client in that has shown a certificate, if the catalog agrees and no limit is reached.

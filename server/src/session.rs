@@ -26,6 +26,7 @@ use tracing::{Instrument, debug, info_span, warn};
 
 use crate::budget::{Loan, Need};
 use crate::error::{Error, Result};
+use crate::in_flight::{IdentityRequests, RequestPlace};
 use crate::monitor::requests::{Asked, Outcome};
 use crate::monitor::running::Transfer;
 use crate::prefixes::Prefixes;
@@ -140,8 +141,9 @@ impl Default for Activity {
 }
 
 impl Activity {
-    fn begin(&self) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+    /// Counts a request. Returns true if no other is under way.
+    fn begin(&self) -> bool {
+        self.requests.fetch_add(1, Ordering::Relaxed) == 0
     }
 
     fn end(&self) {
@@ -170,9 +172,10 @@ struct Queued {
     slot: Slot,
 }
 
-/// The memory of a request that waits for its answer.
+/// The memory and the place of a request that waits for its answer.
 #[derive(Debug)]
 struct Charge {
+    _place: Option<RequestPlace>,
     _own: OwnedSemaphorePermit,
     _shared: Option<Loan>,
 }
@@ -226,7 +229,7 @@ async fn converse(
     let (queue, slots) = mpsc::channel(QUEUE);
     let (served, serves) = watch::channel(0);
     let (busy, prefixes) = (&Activity::default(), &Prefixes::default());
-    let room = Room::of(state);
+    let room = Room::of(state, caller);
     let (asked, number) = (0, 0);
     let reading =
         Reading { state, caller, signals, reader, queue, serves, asked, number, room, busy, prefixes };
@@ -252,18 +255,29 @@ async fn converse(
 /// Room for the requests of a connection that wait for their answers, in KiB.
 #[derive(Debug)]
 struct Room {
+    in_flight: IdentityRequests,
     free: Arc<Semaphore>,
     most: u32,
 }
 
 impl Room {
-    fn of(state: &State) -> Self {
+    fn of(state: &State, caller: &Caller) -> Self {
         let most = u32::try_from(state.config().memory.queue() / 1024).unwrap_or(u32::MAX).max(1);
-        Self { free: Arc::new(Semaphore::new(most as usize)), most }
+        let in_flight = state.in_flight.of(caller.identity);
+        Self { in_flight, free: Arc::new(Semaphore::new(most as usize)), most }
     }
 
     /// Waits until there is room for a request of so many bytes. Meanwhile nobody reads the connection, so its client waits.
-    async fn charge(&self, state: &State, caller: &Caller, bytes: usize) -> Result<Charge> {
+    /// The first request of a connection needs no place among those of its identity.
+    async fn charge(&self, state: &State, caller: &Caller, is_first: bool, bytes: usize) -> Result<Charge> {
+        let _place = if is_first {
+            None
+        } else {
+            let config = state.config();
+            let most = config.limits.requests_per_identity.get();
+            // The client must not take the wait for a broken connection.
+            Some(self.in_flight.take(most, config.timeouts.stall() / 2).await?)
+        };
         let bytes = REQUEST + DECODED * bytes;
         let permits = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(self.most);
         // Never closed.
@@ -273,7 +287,7 @@ impl Room {
             true => Some(state.budget.take(caller.identity, bytes as u64, Need::Queue).await?),
             false => None,
         };
-        Ok(Charge { _own: own, _shared })
+        Ok(Charge { _place, _own: own, _shared })
     }
 }
 
@@ -325,11 +339,11 @@ impl Reading<'_> {
                 continue;
             }
             let request = decode_request(payload);
-            self.busy.begin();
+            let is_first = self.busy.begin();
             self.number += 1;
             let number = self.number;
             let asked = Some(Asked::now(request.as_ref().ok()));
-            let charge = Some(self.room.charge(self.state, self.caller, header.length()).await?);
+            let charge = Some(self.room.charge(self.state, self.caller, is_first, header.length()).await?);
             match request {
                 Ok(Request::Hello(hello)) if !greeted => {
                     let welcome = welcome(self.caller, &hello)?;

@@ -18,6 +18,7 @@ use crate::descriptors::Descriptors;
 use crate::disturbances::Disturbances;
 use crate::error::Result;
 use crate::handshakes::{HandshakeLimits, Handshakes, Origin};
+use crate::in_flight::InFlight;
 use crate::join_gate::JoinGate;
 use crate::monitor::Monitor;
 use crate::pki::Pki;
@@ -25,6 +26,7 @@ use crate::shared::Shared;
 use crate::store::attempts::Attempts;
 use crate::store::copies::Copies;
 use crate::store::{Blobs, Catalog, Trees};
+use crate::turns::HandshakeTurns;
 use crate::unfinished::Unfinished;
 
 /// The smallest block of an upload, however many there are.
@@ -55,8 +57,12 @@ pub struct State {
     pub trees: Trees,
     /// The open connections.
     pub sessions: Sessions,
+    /// Requests that are not answered yet.
+    pub in_flight: InFlight,
     /// The connections that have not shown a certificate yet.
     pub handshakes: Handshakes,
+    /// Turns at computing for them.
+    pub turns: HandshakeTurns,
     /// Whether anybody may join.
     pub joining: JoinGate,
     /// Files and sockets that the process may have open.
@@ -110,7 +116,9 @@ impl State {
             garbage,
             trees: Trees::default(),
             sessions,
+            in_flight: InFlight::default(),
             handshakes: Handshakes::default(),
+            turns: HandshakeTurns::default(),
             joining: JoinGate::default(),
             descriptors: Descriptors::current(),
             prefixes,

@@ -20,8 +20,9 @@ use crate::listener::Server;
 use crate::monitor::service;
 use crate::reload::{self, Hangups, Phase, Reloader};
 
-/// Connections that the system keeps waiting while the server is busy.
-const BACKLOG: i32 = 1024;
+/// Connections that the system keeps waiting while the server is busy, or fewer if the system wants it so. When they are too
+/// many, the system drops the first packet of others, and those come back after a second at the earliest.
+const BACKLOG: i32 = 4096;
 
 /// Runs the server, in the foreground, until it is told to stop by SIGTERM or Ctrl-C.
 ///

@@ -152,6 +152,8 @@ impl View {
                     size(stored_bytes),
                     size(stock.saved_bytes())
                 )?;
+                let (all, free) = (stock.catalog_bytes, stock.catalog_free_bytes);
+                writeln!(out, "catalog       {}, {} of it free pages", size(all), size(free))?;
                 writeln!(out, "unfinished    {} uploads", stock.unfinished_uploads)?;
             }
             None => writeln!(out, "store         is being counted: ask again in a moment")?,

@@ -53,6 +53,7 @@ pub static KEYS: &[Key] = &[
     key!(Live, limits.handshakes_per_address),
     key!(Live, limits.connections_per_address),
     key!(Live, limits.connections_per_identity),
+    key!(Live, limits.requests_per_identity),
     key!(Restart, log),
     key!(Live, log_level),
     key!(Live, timeouts.handshake),

@@ -84,6 +84,8 @@ pub struct Limits {
     pub connections_per_address: NonZero<usize>,
     /// Open connections of one identity.
     pub connections_per_identity: NonZero<usize>,
+    /// Requests of one identity that are not answered yet, besides the first one of each connection.
+    pub requests_per_identity: NonZero<usize>,
 }
 
 /// How long things may take.
@@ -177,6 +179,7 @@ impl Default for Limits {
             handshakes_per_address: number(768),
             connections_per_address: number(1024),
             connections_per_identity: number(256),
+            requests_per_identity: number(4096),
         }
     }
 }

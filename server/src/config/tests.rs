@@ -126,7 +126,7 @@ fn flags_come_before_the_environment_and_that_before_the_file() {
 fn every_key_has_a_variable_and_what_is_shown_can_be_read() {
     let other = "data = '/x'\nlisten = '1.2.3.4:5'\nread_only = true\naddresses = ['a', '[::1]:7']\nmax_connections = 7\nlog = 'json'\n\
                  log_level = 'debug,tokio=off'\n[limits]\nhandshakes = 1\nhandshakes_per_address = 2\n\
-                 connections_per_address = 3\nconnections_per_identity = 4\n[timeouts]\nhandshake = 1\nfirst_request = 2\nidle = 3\nstall = 90\n\
+                 connections_per_address = 3\nconnections_per_identity = 4\nrequests_per_identity = 5\n[timeouts]\nhandshake = 1\nfirst_request = 2\nidle = 3\nstall = 90\n\
                  drain = '1h1s'\n[uploads]\nkeep = '100h'\nyield_after = '1ms'\n\
                  trust_stored = '0s'\nunfinished = 7\nunfinished_bytes = '1GiB'\n\
                  [memory]\nbudget = '64MiB'\nqueue = '64KiB'\n[disk]\nreserve = '1MiB'\nreserve_inodes = 9\n[transfers]\nkeep = '1d'\nmost = 7\n[trees]\ncopy_limit = 5\n[metrics]\nlisten = '127.0.0.1:1'\n";

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tracing::error;
 
 use crate::error::Result;
-use crate::store::Catalog;
+use crate::store::{Catalog, schema};
 
 /// How long a count is good, however small the store.
 const FRESH: Duration = Duration::from_secs(1);
@@ -34,6 +34,12 @@ pub struct Stock {
     pub stored_bytes: u64,
     /// Uploads that broke off and can be continued, and large ones under way.
     pub unfinished_uploads: u64,
+    /// Bytes of the catalog's file, free pages included.
+    #[serde(default)]
+    pub catalog_bytes: u64,
+    /// Bytes of its free pages, which it uses again or gives back.
+    #[serde(default)]
+    pub catalog_free_bytes: u64,
 }
 
 /// Counts, and remembers what it counted. Clones share it.
@@ -81,7 +87,17 @@ impl Stock {
         )?;
         let [unfinished_uploads, _] = numbers("SELECT count(*), 0 FROM parts")?;
         let stored_bytes = blobs + rows;
-        Ok(Self { entries, contents, logical_bytes, unique_bytes, stored_bytes, unfinished_uploads })
+        let [catalog_bytes, catalog_free_bytes] = schema::sizes(connection)?;
+        Ok(Self {
+            entries,
+            contents,
+            logical_bytes,
+            unique_bytes,
+            stored_bytes,
+            unfinished_uploads,
+            catalog_bytes,
+            catalog_free_bytes,
+        })
     }
 
     /// Bytes that deduplication saved.

@@ -37,6 +37,9 @@ pub async fn render(state: &State) -> String {
         page.gauge("sealift_store_saved_bytes", help, stock.saved_bytes());
         let help = "Uploads that can be continued, and large ones under way.";
         page.gauge("sealift_unfinished_uploads", help, stock.unfinished_uploads);
+        page.gauge("sealift_catalog_bytes", "Bytes of the catalog's file.", stock.catalog_bytes);
+        let help = "Bytes of the catalog's free pages, which it uses again or gives back.";
+        page.gauge("sealift_catalog_free_bytes", help, stock.catalog_free_bytes);
         let help = "How long ago the store was counted.";
         page.gauge("sealift_store_counted_age_seconds", help, counted.at.elapsed().as_secs_f64());
     }
@@ -55,6 +58,8 @@ fn server(page: &mut Page, state: &State) {
         page.sample("sealift_handshakes_failed_total", &[("reason", reason)], count.get());
     }
     page.gauge("sealift_handshakes", "Connections without a certificate yet.", state.handshakes.count());
+    let help = "Handshakes that wait for their turn at the key exchange.";
+    page.gauge("sealift_handshakes_waiting", help, state.turns.waiting());
     page.family("sealift_connections_refused_total", "counter", "Clients that a limit refused.");
     for (limit, count) in LIMITS.iter().zip(&monitor.limited) {
         page.sample("sealift_connections_refused_total", &[("limit", limit)], count.get());
@@ -77,6 +82,11 @@ fn memory(page: &mut Page, state: &State) {
     page.gauge("sealift_memory_most_bytes", "The most that they ever held.", most);
     page.counter("sealift_memory_waits_total", "Waits for memory.", waits);
     page.counter("sealift_memory_refused_total", "Waits for memory that were in vain.", refused);
+    page.gauge("sealift_requests_in_flight", "Requests that wait for an answer.", state.in_flight.count());
+    let help = "Requests that waited until others of their identity were answered.";
+    page.counter("sealift_requests_waits_total", help, state.in_flight.waits());
+    let help = "Requests that waited for others of their identity in vain.";
+    page.counter("sealift_requests_refused_total", help, state.in_flight.refused());
     let help = "Uploads that were refused because their identity had too many.";
     page.counter("sealift_unfinished_refused_total", help, state.unfinished.refused());
 }
@@ -138,6 +148,12 @@ fn store(page: &mut Page, state: &State) {
     page.histogram(name, &[], &catalog.changes, 1.0);
     let help = "Transactions that failed, with all changes in them.";
     page.counter("sealift_catalog_commits_failed_total", help, &catalog.failed);
+    let slices = state.trees.meter();
+    let name = "sealift_tree_slice_duration_seconds";
+    page.family(name, "histogram", "Slices of changes to large trees, without their commits.");
+    page.histogram(name, &[], &slices.durations, MICROSECONDS);
+    let help = "The longest slice since the start.";
+    page.gauge("sealift_tree_slice_longest_seconds", help, slices.longest().as_secs_f64());
     let name = "sealift_fsync_duration_seconds";
     page.family(name, "histogram", "Syncs of blobs and their directories.");
     page.histogram(name, &[], &blobs.syncs, MICROSECONDS);

@@ -1,7 +1,8 @@
 //! What is done to trees in the background: deleted ones are reclaimed, moved ones get their space.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
@@ -12,6 +13,7 @@ use super::catalog::{self, Held};
 use super::entries::Slice;
 use super::entries::unlinked::{self, Building, Relabelling};
 use crate::error::{Error, Result};
+use crate::monitor::meter::Histogram;
 
 /// How long it is waited after a failure, such as a full disk.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -28,6 +30,7 @@ pub struct Trees {
 
 #[derive(Debug)]
 struct Shared {
+    meter: SliceMeter,
     turn: Semaphore,
     /// Says that there may be something to do in the background.
     work: Notify,
@@ -35,7 +38,34 @@ struct Shared {
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { turn: Semaphore::new(1), work: Notify::new() }
+        Self { meter: SliceMeter::default(), turn: Semaphore::new(1), work: Notify::new() }
+    }
+}
+
+/// What slices cost the writer, without their commits.
+#[derive(Debug)]
+pub struct SliceMeter {
+    /// How long they took.
+    pub durations: Histogram,
+    /// The longest, in microseconds.
+    longest: AtomicU64,
+}
+
+impl Default for SliceMeter {
+    fn default() -> Self {
+        Self { durations: Histogram::of_durations(), longest: AtomicU64::new(0) }
+    }
+}
+
+impl SliceMeter {
+    /// The longest of them.
+    pub fn longest(&self) -> Duration {
+        Duration::from_micros(self.longest.load(Ordering::Relaxed))
+    }
+
+    fn note(&self, took: Duration) {
+        self.durations.time(took);
+        self.longest.fetch_max(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
@@ -61,6 +91,11 @@ impl Trees {
         &self.building
     }
 
+    /// What slices have cost so far.
+    pub fn meter(&self) -> &SliceMeter {
+        &self.shared.meter
+    }
+
     /// Wakes the background work.
     pub fn wake(&self) {
         self.shared.work.notify_one();
@@ -73,7 +108,13 @@ impl Trees {
         work: impl FnOnce(&Connection, &mut Slice) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let _turn: SemaphorePermit<'_> = self.shared.turn.acquire().await.map_err(|_| Error::Stopped)?;
-        let work = move |connection: &Connection, _: &Sliced| work(connection, &mut Slice::default());
+        let shared = self.shared.clone();
+        let work = move |connection: &Connection, _: &Sliced| {
+            let begun = Instant::now();
+            let made = work(connection, &mut Slice::default());
+            shared.meter.note(begun.elapsed());
+            made
+        };
         catalog.submit_holding(Sliced, work, |_, _, _| Ok(())).await.wait().await
     }
 

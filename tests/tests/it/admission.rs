@@ -93,9 +93,8 @@ async fn an_address_leaves_connections_for_others() {
     assert!(metric(&world, "sealift_connections_refused_total{limit=\"address\"}").await >= 1);
 }
 
-/// The first message of a TLS client.
-fn client_hello(machine: &Machine) -> Vec<u8> {
-    let name: ServerName<'static> = server_name(&machine.trust_domain);
+/// The first message of a TLS client that wants to reach `name`.
+fn client_hello(machine: &Machine, name: ServerName<'static>) -> Vec<u8> {
     let mut connection = rustls::ClientConnection::new(machine.config(), name).unwrap();
     let mut hello = Vec::new();
     connection.write_tls(&mut hello).unwrap();
@@ -148,10 +147,23 @@ async fn strangers_who_begin_handshakes_keep_no_other_address_out() {
     Descriptors::raise();
     let world = World::with(Settings::new().line("limits.handshakes = 8").metrics()).await;
     let alice = world.enrol("alice").await;
-    let hello = client_hello(&alice);
+    let hello = client_hello(&alice, server_name(&alice.trust_domain));
     gets_in(&world, &alice, HERE, hello, ELSEWHERE).await;
     let ended = async { while metric(&world, "sealift_handshakes").await > 0 {} };
     within(PATIENCE, "the end of all handshakes", ended).await;
+}
+
+/// Even from the same address: what they send is not what a client of this server sends.
+#[tokio::test]
+async fn strangers_who_do_not_know_the_server_keep_nobody_out() {
+    Descriptors::raise();
+    let world = World::with(Settings::new().line("limits.handshakes = 8").metrics()).await;
+    let alice = world.enrol("alice").await;
+    let hello = client_hello(&alice, ServerName::try_from("example.org").unwrap());
+    gets_in(&world, &alice, HERE, hello, HERE).await;
+    let ended = async { while metric(&world, "sealift_handshakes").await > 0 {} };
+    within(PATIENCE, "the end of all handshakes", ended).await;
+    assert_eq!(metric(&world, "sealift_handshakes_waiting").await, 0);
 }
 
 async fn assert_closed(token: &JoinToken) {
