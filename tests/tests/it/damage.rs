@@ -6,9 +6,9 @@ use std::path::Path;
 
 use sealift_protocol::message::{LogQuery, Verdict};
 use sealift_protocol::{Digest, ErrorCode};
-use sealift_tests::{PATIENCE, Pattern, World, eventually, within};
+use sealift_tests::{Launcher, PATIENCE, Pattern, Settings, World, eventually, within};
 
-use crate::code;
+use crate::{SEALIFTD, code};
 
 fn flip_a_byte(file: &Path, at: u64) {
     let mut bytes = fs::read(file).unwrap();
@@ -45,6 +45,80 @@ async fn a_flipped_byte_is_found_by_whoever_downloads_and_can_be_reported() {
     client.put_stream("again", &content).await.unwrap();
     assert!(client.get("file").await.unwrap() == content);
     world.store().settled().await;
+}
+
+/// A disk that has lost bits tells nobody: neither the file's size nor its time changes.
+fn rot(file: &Path, at: u64) {
+    let modified = fs::metadata(file).unwrap().modified().unwrap();
+    flip_a_byte(file, at);
+    OpenOptions::new().write(true).open(file).unwrap().set_modified(modified).unwrap();
+}
+
+/// An upload is spared, or found to be a duplicate, only by a copy that was read lately. Otherwise the copy is read, and is
+/// replaced by what was sent if it has rotted.
+#[tokio::test]
+async fn no_upload_is_spared_by_a_copy_that_has_rotted() {
+    let world = World::with(Settings::new().line("uploads.trust_stored = '0s'")).await;
+    let mut alice = world.enrol("alice").await.connect().await;
+    let mut bob = world.enrol("bob").await.connect().await;
+    let content = Pattern::new(1, 3_000_000).whole();
+    let sha256 = alice.put_stream("file", &content).await.unwrap().sha256;
+    alice.claim("good", 3_000_000, sha256).await.unwrap();
+    let copy = world.store().blob(&sha256);
+    // Her own claim: she is asked for the bytes.
+    rot(&copy, 2_222_222);
+    assert_eq!(code(alice.claim("again", 3_000_000, sha256).await), ErrorCode::Absent);
+    alice.put_stream("again", &content).await.unwrap();
+    assert!(alice.get("file").await.unwrap() == content);
+    // Somebody else's upload, which does not know of hers.
+    rot(&copy, 1_111_111);
+    bob.put_stream("his", &content).await.unwrap();
+    for file in ["file", "good", "again"] {
+        assert!(alice.get(file).await.unwrap() == content, "{file}");
+    }
+    assert!(bob.get("his").await.unwrap() == content);
+    world.store().settled().await;
+    world.store().verify();
+}
+
+/// A file that was written to since it was found good is read whenever that was.
+#[tokio::test]
+async fn a_copy_that_was_written_to_is_read_before_an_upload_is_spared_by_it() {
+    let world = World::start().await;
+    let mut client = world.enrol("alice").await.connect().await;
+    let content = Pattern::new(1, 3_000_000).whole();
+    let sha256 = client.put_stream("file", &content).await.unwrap().sha256;
+    flip_a_byte(&world.store().blob(&sha256), 2_222_222);
+    assert_eq!(code(client.claim("again", 3_000_000, sha256).await), ErrorCode::Absent);
+    client.put_stream("again", &content).await.unwrap();
+    assert!(client.get("file").await.unwrap() == content);
+}
+
+/// The server believes its own reading of the copy, not the client, and lets nobody fill its log.
+#[tokio::test]
+async fn false_reports_take_nothing_from_the_owner_and_fill_no_log() {
+    const REPORTS: usize = 40;
+    let launcher = Launcher::new(SEALIFTD);
+    let server = launcher.start().await;
+    let mut alice = server.enrol("alice").await.connect().await;
+    let mut mallory = server.enrol("mallory").await.connect().await;
+    let granted = launcher.run("grant", &["alice", "mallory", "read"]).await;
+    assert_eq!(granted.code, Some(0), "{granted:?}");
+    for (file, content) in [("large", Pattern::new(1, 300_000).whole()), ("small", b"small".to_vec())] {
+        let sha256 = alice.put_stream(file, &content).await.unwrap().sha256;
+        let theirs = format!("/alice/{file}");
+        for _ in 0..REPORTS / 2 {
+            mallory.get(&theirs).await.unwrap();
+            mallory.report(&theirs, sha256).await.unwrap();
+            alice.claim("again", content.len() as u64, sha256).await.unwrap();
+        }
+        assert!(alice.get("again").await.unwrap() == content);
+    }
+    let read = || server.stderr().contains("the stored copy is good").then_some(());
+    eventually("a report that was looked into", read).await;
+    let log = server.stderr();
+    let lines = log.matches("did not verify at its receiver").count();
+    assert!(lines < REPORTS / 2 && !log.contains("ERROR"), "{lines} lines: {log}");
 }
 
 #[tokio::test]

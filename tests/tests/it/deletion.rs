@@ -2,6 +2,7 @@
 
 use sealift_protocol::message::{Reply, Trailer};
 use sealift_protocol::{Digest, ErrorCode};
+use sealift_server::monitor::control;
 use sealift_tests::{PATIENCE, Pattern, World, eventually, within};
 
 use crate::code;
@@ -27,6 +28,43 @@ async fn the_file_goes_with_the_last_name() {
 }
 
 /// Every way to lose a last name frees the space by itself, without another request to remind the server.
+/// Small contents that come one by one are rows of the catalog. Its pages go back to the disk, and the status shows them.
+#[tokio::test]
+async fn the_catalog_gives_its_free_pages_back() {
+    let world = World::start().await;
+    let mut client = world.enrol("alice").await.connect().await;
+    let sizes = async || {
+        let status = control::ask(&world.data).await.unwrap().expect("the server answers");
+        status.store.map_or((0, 0), |stock| (stock.catalog_bytes, stock.catalog_free_bytes))
+    };
+    let counted = async {
+        loop {
+            let (all, _) = sizes().await;
+            if all > 0 {
+                return all;
+            }
+        }
+    };
+    let empty = within(PATIENCE, "a count", counted).await;
+    for number in 0..80 {
+        client.put_inline(&format!("d/{number}"), &Pattern::new(number, 60_000).whole()).await.unwrap();
+    }
+    const MIB: u64 = 1024 * 1024;
+    let grown = async { while sizes().await.0 < empty + 4 * MIB {} };
+    within(PATIENCE, "a catalog that has grown", grown).await;
+    client.remove_all("d").await.unwrap();
+    let shrunk = async {
+        loop {
+            let (all, free) = sizes().await;
+            if all < empty + 2 * MIB && free < 2 * MIB {
+                return;
+            }
+        }
+    };
+    within(PATIENCE, "a catalog that has shrunk", shrunk).await;
+    world.store().settled().await;
+}
+
 #[tokio::test]
 async fn replacing_and_moving_over_free_space_as_well() {
     let world = World::start().await;

@@ -1,6 +1,8 @@
 //! Attacks on each limit of memory, queues and unfinished uploads: the limit holds, is told, and concerns its owner only.
 
-use sealift_protocol::message::{Body, Plan, PlannedFile, Put, Request};
+use std::time::Duration;
+
+use sealift_protocol::message::{Body, MakeDirectory, Plan, PlannedFile, Put, Reply, Request, Whoami};
 use sealift_protocol::{ErrorCode, FrameKind, Header};
 use sealift_tests::client::{hello, list, path};
 use sealift_tests::transfer::{end_of, put};
@@ -150,6 +152,60 @@ async fn large_uploads_under_way_are_counted_for_each_identity() {
     assert_eq!(metric(&metrics(&world).await, "sealift_unfinished_refused_total"), 1.0);
 }
 
+/// Nothing is answered while somebody else keeps the catalog, so all of it is in flight.
+#[tokio::test]
+async fn requests_in_flight_are_counted_for_each_identity() {
+    let settings = Settings::new().metrics().line("limits.requests_per_identity = 8");
+    let world = World::with(settings.stall(Duration::from_millis(500))).await;
+    let (mallory, bob) = (world.enrol("mallory").await, world.enrol("bob").await);
+    let (mut first, mut second) = (mallory.connect().await, mallory.connect().await);
+    let mut other = bob.connect().await;
+    let mut late = world.enrol("mallory").await.connect().await;
+    let make = |name: &str, number: i64| {
+        Request::MakeDirectory(MakeDirectory { path: path(&format!("{name}{number}")), mtime: None })
+    };
+    let catalog = rusqlite::Connection::open(world.data.join("catalog.db")).unwrap();
+    catalog.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // The first request of a connection is always taken, and eight more of all of them.
+    for number in 0..9 {
+        first.push(&make("first", number));
+    }
+    first.flush().await;
+    let in_flight = async { while metric(&metrics(&world).await, "sealift_requests_in_flight") < 8.0 {} };
+    sealift_tests::within(sealift_tests::PATIENCE, "eight requests in flight", in_flight).await;
+    for number in 0..2 {
+        second.push(&make("second", number));
+    }
+    second.flush().await;
+    let refused = async { while metric(&metrics(&world).await, "sealift_requests_refused_total") < 1.0 {} };
+    sealift_tests::within(sealift_tests::PATIENCE, "a refusal", refused).await;
+    // A connection that asks for one thing after the other goes on, and so does everybody else.
+    late.whoami().await.unwrap();
+    let question = Request::Whoami(Whoami {});
+    for _ in 0..20 {
+        other.push(&question);
+    }
+    other.flush().await;
+    for _ in 0..20 {
+        assert!(matches!(other.reply().await, Reply::Identity(_)));
+    }
+    catalog.execute_batch("ROLLBACK").unwrap();
+    for _ in 0..9 {
+        assert!(matches!(first.reply().await, Reply::Done {}));
+    }
+    assert!(matches!(second.reply().await, Reply::Done {}));
+    let refusal = second.last_words().await.expect("a reason");
+    assert!(refusal.code == ErrorCode::Busy && refusal.retry, "{refusal:?}");
+    assert!(
+        refusal.message.contains("8 requests") && refusal.message.contains("`limits.requests_per_identity`"),
+        "{refusal}"
+    );
+    mallory.connect().await.make_directory("again", None).await.unwrap();
+    let page = metrics(&world).await;
+    assert_eq!(metric(&page, "sealift_requests_in_flight"), 0.0);
+    assert!(metric(&page, "sealift_requests_waits_total") >= 1.0);
+}
+
 /// The paths of uploads that can be continued.
 fn rows(world: &World) -> Vec<String> {
     world.administer(|connection| {
@@ -193,7 +249,7 @@ async fn what_broke_off_makes_room_for_what_comes_the_oldest_first() {
 
 #[tokio::test]
 async fn bytes_of_unfinished_uploads_are_bounded() {
-    let world = World::with(Settings::new().line("uploads.unfinished_bytes = '4MiB'")).await;
+    let world = World::with(Settings::new().metrics().line("uploads.unfinished_bytes = '4MiB'")).await;
     let (mallory, bob) = (world.enrol("mallory").await, world.enrol("bob").await);
     let content = Pattern::new(1, 5 * MIB).whole();
     let mut client = mallory.connect().await;
@@ -221,6 +277,7 @@ async fn bytes_of_unfinished_uploads_are_bounded() {
     };
     eventually("most of an upload", there).await;
     assert_eq!(code(client.put_stream("file", &content[..3 << 20]).await), ErrorCode::NoSpace);
+    assert_eq!(metric(&metrics(&world).await, "sealift_unfinished_refused_total"), 3.0);
     bob.connect().await.put_stream("file", &content[..3 << 20]).await.unwrap();
     under_way.push_trailer(&end_of(&content[..3 << 20]));
     under_way.flush().await;

@@ -6,6 +6,7 @@ use sealift_protocol::{ErrorCode, WireError};
 use sealift_tests::{Client, Launcher, Pattern, RealServer, Settings, SmallDisk, eventually};
 
 use crate::SEALIFTD;
+use crate::watching::{metric, metrics_of};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -72,6 +73,8 @@ async fn a_disk_that_uploads_have_filled_can_be_emptied() {
     assert_eq!(client.make_directory("d", None).await.unwrap_err().code, ErrorCode::NoSpace);
     assert_eq!(client.cp("large0", "copy").await.unwrap_err().code, ErrorCode::NoSpace);
     assert_manageable(&launcher, &server, "disk.reserve").await;
+    let refusals = "sealift_disk_refused_total{short=\"bytes\"}";
+    assert!(metric(&metrics_of(&launcher.data()).await, refusals) >= 5.0);
     drop(client);
     server.kill();
 
@@ -111,6 +114,8 @@ async fn a_disk_without_inodes_says_so_and_can_be_emptied() {
     let (files, refused) = fill(&mut client, "file", 100_000).await;
     assert!(files > 20 && refused.code == ErrorCode::NoSpace, "{files}: {refused}");
     assert!(refused.message.contains("`disk.reserve_inodes`"), "{refused}");
+    let refusals = "sealift_disk_refused_total{short=\"inodes\"}";
+    assert!(metric(&metrics_of(&launcher.data()).await, refusals) >= 1.0);
     // What needs no file goes on.
     client.put_inline("small", b"small").await.unwrap();
     drop(client);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use sealift_protocol::message::{Body, Direction, Request};
 use sealift_server::monitor::control::{self, Status};
@@ -22,12 +23,16 @@ const DASHBOARD: &str = include_str!("../../../packaging/grafana-dashboard.json"
 const MANUAL: &str = include_str!("../../../docs/monitoring.md");
 
 async fn status(world: &World) -> Status {
-    control::ask(&world.data).await.unwrap().expect("the server answers")
+    status_of(&world.data).await
+}
+
+async fn status_of(data: &Path) -> Status {
+    control::ask(data).await.unwrap().expect("the server answers")
 }
 
 /// Code and body of an answer to these bytes.
-async fn http(world: &World, request: &str) -> (u16, String) {
-    let address = status(world).await.metrics.expect("the metrics are somewhere");
+async fn http(data: &Path, request: &str) -> (u16, String) {
+    let address = status_of(data).await.metrics.expect("the metrics are somewhere");
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -37,7 +42,11 @@ async fn http(world: &World, request: &str) -> (u16, String) {
 }
 
 async fn get(world: &World, path: &str) -> (u16, String) {
-    http(world, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await
+    get_of(&world.data, path).await
+}
+
+async fn get_of(data: &Path, path: &str) -> (u16, String) {
+    http(data, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await
 }
 
 /// The value of a series, whose labels are as they are printed.
@@ -49,6 +58,11 @@ fn value(page: &str, series: &str) -> f64 {
 /// All metrics of a server that has them.
 pub(crate) async fn metrics(world: &World) -> String {
     get(world, "/metrics").await.1
+}
+
+/// The same of the server on a data directory.
+pub(crate) async fn metrics_of(data: &Path) -> String {
+    get_of(data, "/metrics").await.1
 }
 
 /// The value of a series of them.
@@ -146,9 +160,12 @@ async fn health_is_told_and_odd_requests_are_refused() {
     assert_eq!(get(&world, "/healthz").await.0, 200);
     assert_eq!(get(&world, "/readyz").await, (200, "ready\n".into()));
     assert_eq!(get(&world, "/else").await.0, 404);
-    assert_eq!(http(&world, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").await.0, 405);
+    assert_eq!(
+        http(&world.data, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").await.0,
+        405
+    );
     let long = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", "x".repeat(40_000));
-    assert_eq!(http(&world, &long).await.0, 431);
+    assert_eq!(http(&world.data, &long).await.0, 431);
     // An upload under way keeps the server until it ends: alive, not ready.
     let mut uploading = alice.connect().await;
     uploading.push(&Request::Put(put("file", Body::Stream)));
