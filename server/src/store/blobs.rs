@@ -31,6 +31,8 @@ pub struct Blobs {
     incoming: Arc<PathBuf>,
     holds: Holds,
     abandoned: Arc<Mutex<BTreeSet<Digest>>>,
+    /// The directories below `blobs/` whose names are known to be durable.
+    durable: Arc<Mutex<BTreeSet<PathBuf>>>,
     coming: Arc<Mutex<Option<Digest>>>,
     gate: Gate,
     lock: Arc<File>,
@@ -143,6 +145,7 @@ impl Blobs {
             incoming: Arc::new(incoming),
             holds: Holds::starting_at(next),
             abandoned: Arc::default(),
+            durable: Arc::default(),
             coming: Arc::default(),
             gate: Gate::default(),
             meter: Arc::default(),
@@ -268,20 +271,44 @@ impl Blobs {
         self.timed(|| incoming.sync())?;
         let target = self.path(digest);
         let directory = target.parent().unwrap_or(&self.blobs);
-        if !directory.exists() {
-            match fs::create_dir(directory) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(Error::file(directory)(error));
+        self.make_durable(directory)?;
+        let hold = incoming.place(&target)?;
+        // A file whose name may be lost again is nobody's, unless the content was there before.
+        self.timed(|| sync_directory(directory)).inspect_err(|_| self.abandon(*digest))?;
+        Ok(hold)
+    }
+
+    /// Makes a directory below `blobs/`, unless it is there, and its name durable. That it is there says nothing: somebody else
+    /// may be about to sync its name, or may have failed to.
+    fn make_durable(&self, directory: &Path) -> Result<()> {
+        // Whoever comes second waits for the sync.
+        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        if durable.contains(directory) && directory.exists() {
+            return Ok(());
+        }
+        let is_new = match fs::create_dir(directory) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+            Err(error) => return Err(Error::file(directory)(error)),
+        };
+        let made = match is_new {
+            true => inherit_owner(directory).map_err(Error::file(directory)),
+            false => Ok(()),
+        };
+        // All that are there now become durable by one sync.
+        let known = made.and_then(|()| subdirectories(&self.blobs));
+        let synced = known.and_then(|known| self.timed(|| sync_directory(&self.blobs)).map(|()| known));
+        match synced {
+            Ok(known) => durable.extend(known),
+            Err(error) => {
+                if is_new {
+                    // A second sync would succeed without doing anything, so the next attempt needs a new name to sync.
+                    let _ = fs::remove_dir(directory);
                 }
-                _ => {
-                    inherit_owner(directory).map_err(Error::file(directory))?;
-                    self.timed(|| sync_directory(&self.blobs))?;
-                }
+                return Err(error);
             }
         }
-        let hold = incoming.place(&target)?;
-        self.timed(|| sync_directory(directory))?;
-        Ok(hold)
+        Ok(())
     }
 
     /// Notes that a file was placed whose commit failed. The collector looks whether the catalog knows of it all the same; no
@@ -490,6 +517,13 @@ impl PackReader<'_> {
 fn number(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
     name.parse().ok().filter(|number: &u64| number.to_string() == name)
+}
+
+/// The directories below `blobs`.
+fn subdirectories(blobs: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(blobs).map_err(Error::file(blobs))?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    paths.collect::<io::Result<_>>().map_err(Error::file(blobs))
 }
 
 /// Makes the names in a directory durable.

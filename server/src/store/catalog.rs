@@ -30,7 +30,8 @@ const GROUP: usize = 512;
 /// many as a path has names.
 pub(super) const WEIGHT: usize = 2048;
 
-/// How long changes may wait that nobody waits for: a commit costs the disk a sync, whatever is in it.
+/// How long changes may wait that nobody waits for: a commit costs the disk a sync, whatever is in it. All other changes wait
+/// as long while the catalog is opened again and its log is being read.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Reading connections that are kept for the next reader.
@@ -41,9 +42,12 @@ const READERS: usize = 4;
 pub struct Catalog {
     path: Arc<PathBuf>,
     writer: mpsc::Sender<Box<dyn Change>>,
-    readers: Arc<Mutex<Vec<Connection>>>,
+    readers: Readers,
     meter: Arc<Meter>,
 }
+
+/// Reading connections that wait for the next reader; `None` once the catalog must not be read any more, see [`reopen`].
+type Readers = Arc<Mutex<Option<Vec<Connection>>>>;
 
 /// What commits cost.
 #[derive(Debug)]
@@ -187,7 +191,7 @@ impl Catalog {
         blobs: Blobs,
         prepare: impl Fn(&mut Connection) -> rusqlite::Result<()> + Send + 'static,
     ) -> Result<(Self, JoinHandle<()>), OpenError> {
-        let writing = Writing::open(path, &prepare)?;
+        let writing = Writing::open(path, &prepare, schema::PATIENCE)?;
         let (writer, changes) = mpsc::channel(QUEUE);
         let failed = |error: std::io::Error| OpenError::Sqlite {
             path: path.to_owned(),
@@ -195,18 +199,14 @@ impl Catalog {
         };
         // Only for its clock: the thread is there to block.
         let runtime = Builder::new_current_thread().enable_time().build().map_err(failed)?;
-        let (meter, readers) = (Arc::new(Meter::default()), Arc::default());
-        let readers: Arc<Mutex<Vec<Connection>>> = readers;
+        let meter = Arc::new(Meter::default());
+        let readers: Readers = Arc::new(Mutex::new(Some(Vec::new())));
         let thread = thread::Builder::new()
             .name("catalog".into())
             .spawn({
                 let (meter, readers, path) = (meter.clone(), readers.clone(), path.to_owned());
                 let turnstile = Turnstile::open(&path);
-                let again = move || {
-                    // They may remember what the disk does not have.
-                    readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
-                    Writing::open(&path, &prepare)
-                };
+                let again = move || reopen(&path, &prepare, &readers);
                 move || runtime.block_on(write(writing, again, changes, blobs, &meter, &turnstile))
             })
             .map_err(failed)?;
@@ -275,7 +275,7 @@ impl Catalog {
 
     /// The same on this thread, which must be one that may block.
     pub fn read_here<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let kept = self.readers().as_mut().ok_or(Error::Stopped)?.pop();
         let connection = match kept {
             Some(connection) => connection,
             None => schema::open_reader(&self.path)?,
@@ -283,11 +283,15 @@ impl Catalog {
         let transaction = connection.unchecked_transaction()?;
         let result = work(&transaction);
         drop(transaction);
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if readers.len() < READERS {
-            readers.push(connection);
+        match &mut *self.readers() {
+            Some(readers) if readers.len() < READERS => readers.push(connection),
+            _ => {}
         }
         result
+    }
+
+    fn readers(&self) -> std::sync::MutexGuard<'_, Option<Vec<Connection>>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What commits have cost so far.
@@ -343,24 +347,31 @@ struct Writing {
     connection: Connection,
     /// Set while a commit is wanted: see [`fence`].
     committing: Arc<AtomicBool>,
+    /// False if others were reading the log when it was to be emptied.
+    log_is_empty: bool,
 }
 
 impl Writing {
     /// Opens the catalog and brings what its log holds into the file, so that everything that is believed from here on has
-    /// been written and synced anew. After a failed sync the system may show pages that the disk does not have.
+    /// been written and synced anew. After a failed sync the system may show pages that the disk does not have. Others who
+    /// read the log get the time `patience` to end.
     fn open(
         path: &Path,
         prepare: &impl Fn(&mut Connection) -> rusqlite::Result<()>,
+        patience: Duration,
     ) -> Result<Self, OpenError> {
         let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
         let mut connection = schema::open(path)?;
-        match schema::empty_log(&connection) {
-            Ok(()) => {}
+        connection.busy_timeout(patience).map_err(sqlite)?;
+        let log_is_empty = match schema::empty_log(&connection) {
+            Ok(log_is_empty) => log_is_empty,
             Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
                 warn!(%error, "the catalog's log stays, since the disk is full");
+                false
             }
             Err(error) => return Err(sqlite(error)),
-        }
+        };
+        connection.busy_timeout(schema::PATIENCE).map_err(sqlite)?;
         match schema::rebuild(&connection) {
             Ok(false) => {}
             Ok(true) => {
@@ -370,8 +381,46 @@ impl Writing {
         }
         prepare(&mut connection).map_err(sqlite)?;
         let committing = fence(&mut connection).map_err(sqlite)?;
-        Ok(Self { connection, committing })
+        Ok(Self { connection, committing, log_is_empty })
     }
+
+    /// Opens the catalog again after a commit whose sync failed, and settles whether that commit is part of the catalog.
+    ///
+    /// Its pages may lie in the log, behind the end that SQLite knows of: nobody sees them until the next start finds them.
+    /// If others read the log, so that it cannot be emptied, a commit of no consequence is written over these pages.
+    fn open_again(
+        path: &Path,
+        prepare: &impl Fn(&mut Connection) -> rusqlite::Result<()>,
+    ) -> Result<Self, OpenError> {
+        let writing = Self::open(path, prepare, PATIENCE)?;
+        if !writing.log_is_empty {
+            let version = || writing.connection.pragma_query_value(None, "user_version", |row| row.get(0));
+            writing.committing.store(true, Ordering::Relaxed);
+            let written = version()
+                .and_then(|version: i64| writing.connection.pragma_update(None, "user_version", version));
+            writing.committing.store(false, Ordering::Relaxed);
+            written.map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
+        }
+        Ok(writing)
+    }
+}
+
+/// Opens the catalog again after a commit whose sync failed. If that fails, nobody reads the catalog any more: a client could
+/// be told one thing now and another one after the next start, and the collector would remove files that the catalog refers
+/// to then.
+fn reopen(
+    path: &Path,
+    prepare: &impl Fn(&mut Connection) -> rusqlite::Result<()>,
+    readers: &Readers,
+) -> Result<Writing, OpenError> {
+    let kept = |connections| *readers.lock().unwrap_or_else(PoisonError::into_inner) = connections;
+    // They may remember what the disk does not have.
+    kept(Some(Vec::new()));
+    let reopened = Writing::open_again(path, prepare);
+    if reopened.is_err() {
+        kept(None);
+    }
+    reopened
 }
 
 /// Makes changes until nobody can ask for any, or until the disk fails in such a way that the catalog cannot be opened again.
@@ -443,7 +492,7 @@ async fn gather(changes: &mut mpsc::Receiver<Box<dyn Change>>, group: &mut Vec<B
 
 /// Makes the changes of a group, all or none of them. A change that is refused leaves nothing, and the others stand.
 fn commit(writing: &mut Writing, blobs: &Blobs, group: &mut [Box<dyn Change>]) -> Result<()> {
-    let Writing { connection, committing } = writing;
+    let Writing { connection, committing, .. } = writing;
     // A transaction whose beginning or end has failed may be open still.
     if !connection.is_autocommit() {
         connection.execute_batch("ROLLBACK")?;
@@ -568,6 +617,7 @@ fn copy(error: &Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::facts;
     use sealift_protocol::ErrorCode;
 
     fn insert(name: &'static str) -> impl FnOnce(&Connection) -> Result<()> + Send + 'static {
@@ -583,6 +633,64 @@ mod tests {
             Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
         };
         catalog.read(read).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_commit_whose_sync_failed_does_not_come_back_once_others_were_told_that_it_is_not_there() {
+        for busy in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("catalog.db");
+            let beside = |suffix: &str| dir.path().join(format!("catalog.db{suffix}"));
+            let count = |connection: &Connection| -> i64 {
+                connection.query_row("SELECT count(*) FROM facts", [], |row| row.get(0)).unwrap()
+            };
+            let writing = Writing::open(&path, &|_| Ok(()), schema::PATIENCE).unwrap();
+            writing.committing.store(true, Ordering::Relaxed);
+            insert("a")(&writing.connection).unwrap();
+            let reader = schema::open_reader(&path).unwrap();
+            let reading = reader.unchecked_transaction().unwrap();
+            assert_eq!(count(&reading), 1);
+            // After a failed sync, the pages of the commit are in the log, and the index of the log is as it was.
+            let index = std::fs::read(beside("-shm")).unwrap();
+            insert("b")(&writing.connection).unwrap();
+            let file = std::fs::File::options().write(true).open(beside("-shm")).unwrap();
+            std::io::Write::write_all(&mut &file, &index).unwrap();
+            let reading = if busy {
+                Some(reading)
+            } else {
+                drop(reading);
+                None
+            };
+
+            drop(writing);
+            let again = Writing::open_again(&path, &|_| Ok(())).unwrap();
+            assert_eq!((again.log_is_empty, count(&again.connection)), (!busy, 1));
+
+            // The next start after kill -9.
+            let copy = tempfile::tempdir().unwrap();
+            for suffix in ["", "-wal"] {
+                std::fs::copy(beside(suffix), copy.path().join(format!("catalog.db{suffix}"))).unwrap();
+            }
+            let later = schema::open(&copy.path().join("catalog.db")).unwrap();
+            assert_eq!(count(&later), 1, "busy: {busy}");
+            drop(reading);
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_reads_a_catalog_of_which_nobody_knows_what_it_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("incoming")).unwrap();
+        let path = dir.path().join("catalog.db");
+        let (catalog, thread) = Catalog::open(&path, Blobs::open(dir.path()).unwrap()).unwrap();
+        let broken = |_: &mut Connection| Err(rusqlite::Error::InvalidQuery);
+        assert!(reopen(&path, &broken, &catalog.readers).is_err());
+        let read = catalog.read(|connection| facts::read(connection, "a")).await;
+        assert!(matches!(read, Err(Error::Stopped)));
+        assert!(reopen(&path, &|_| Ok(()), &catalog.readers).is_ok());
+        assert_eq!(names(&catalog).await, [""; 0]);
+        drop(catalog);
+        thread.join().unwrap();
     }
 
     #[tokio::test]

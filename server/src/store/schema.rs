@@ -20,6 +20,9 @@ const SPARE: u64 = 1024 * 1024;
 /// Pages that are given back in one transaction.
 const SLICE: u32 = 256;
 
+/// How long a connection waits for others that have the catalog locked.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 96;
 
@@ -167,14 +170,15 @@ pub fn rebuild(connection: &Connection) -> Result<bool, rusqlite::Error> {
     Ok(true)
 }
 
-/// Writes all that the write-ahead log holds into the catalog itself, syncs it, and empties the log.
-pub fn empty_log(connection: &Connection) -> Result<(), rusqlite::Error> {
+/// Writes all that the write-ahead log holds into the catalog itself, syncs it, and empties the log. Returns false if the log
+/// was not emptied because others read it.
+pub fn empty_log(connection: &Connection) -> Result<bool, rusqlite::Error> {
     let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?;
     if busy {
-        // Whoever reads it beside this server looks at what was committed long ago; the next checkpoint gets to it.
-        tracing::info!("the catalog's log is in use by another process and was not emptied");
+        // Whoever reads it meanwhile looks at what was committed long ago; the next checkpoint gets to it.
+        tracing::info!("the catalog's log is in use and was not emptied");
     }
-    Ok(())
+    Ok(!busy)
 }
 
 /// Pages of the catalog and those of them that are free, in bytes.
@@ -247,7 +251,7 @@ pub fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
 
 fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     // The administrator's commands write beside a running server; each waits for the other's short transactions.
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // FULL: a commit that was acknowledged survives a power cut, not only a crash.
     connection.pragma_update(None, "synchronous", "FULL")?;
