@@ -123,6 +123,33 @@ async fn a_body_whose_request_is_refused_is_not_executed() {
     }
 }
 
+/// A peer cannot announce an endless body, be refused, and go on for ever.
+#[tokio::test]
+async fn a_body_that_goes_on_for_long_after_its_refusal_ends_the_connection() {
+    const FRAME: usize = 256 * 1024;
+    const LIMIT: usize = 64 * 1024 * 1024;
+    let world = World::start().await;
+    let alice = world.enrol("alice").await;
+    let frame = vec![0; FRAME];
+    for (frames, ends) in [(LIMIT / FRAME - 1, false), (LIMIT / FRAME, true)] {
+        let mut client = alice.connect().await;
+        client.push(&Request::Put(Put { size: Some(1 << 63), ..put("slash/", Body::Stream) }));
+        for _ in 0..frames {
+            client.send_data(&frame).await;
+        }
+        client.flush().await;
+        // The refusal comes first, whatever becomes of the connection.
+        assert_eq!(client.refusal().await.code, ErrorCode::IsADirectory);
+        if ends {
+            let end = client.last_words().await.unwrap();
+            assert!(end.code == ErrorCode::BadRequest && end.message.contains("64 MiB"), "{end:?}");
+        } else {
+            client.push_trailer(&end_of(b""));
+            client.whoami().await.unwrap();
+        }
+    }
+}
+
 /// What is not understood may have a body, too.
 #[tokio::test]
 async fn a_body_behind_a_request_that_is_not_understood_is_not_executed() {
