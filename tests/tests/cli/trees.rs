@@ -153,24 +153,19 @@ async fn a_link_that_takes_the_place_of_a_directory_is_not_followed() {
     fs::create_dir_all(path("outside/sub")).unwrap();
     symlink(path("outside"), path("back/tree/d")).unwrap();
     gate.open();
-    // A directory that is held open receives all its files, wherever it was moved; one that has to be entered anew is refused.
-    let ran = running.ended().await;
-    match ran.code {
-        Some(0) => {
-            let moved = alice
-                .files()
-                .into_iter()
-                .filter(|name| name.starts_with("back/tree/moved/") && !name.ends_with('/'));
-            assert_eq!(moved.count(), 41, "{ran:?}");
-        }
-        _ => assert!(
-            ran.code == Some(8) && ran.stderr.contains("is a symbolic link, which is not followed"),
-            "{ran:?}"
-        ),
+    // The directory was entered through no link before it was moved, and is held open: all its files come into this very
+    // directory, under its new name. Whoever may move it could do so after the end as well, so this is no failure. A directory
+    // that has to be entered anew is refused, see the tests of `transfer/src/local/directory.rs`.
+    running.ended().await.ok();
+    let below = |directory: &str| -> Vec<String> {
+        let files = alice.files().into_iter();
+        files.filter_map(|name| Some(name.strip_prefix(directory)?.to_owned())).collect()
+    };
+    assert_eq!(below("outside/"), ["", "sub/"]);
+    assert_eq!(below("back/tree/moved/"), below("tree/d/"));
+    for name in below("tree/d/").iter().filter(|name| !name.is_empty() && !name.ends_with('/')) {
+        assert!(alice.read(format!("back/tree/moved/{name}")) == alice.read(format!("tree/d/{name}")), "{name}");
     }
-    let outside: Vec<_> = alice.files().into_iter().filter(|name| name.starts_with("outside/")).collect();
-    assert_eq!(outside, ["outside/", "outside/sub/"]);
-    assert!(alice.read("back/tree/moved/0-large") == Pattern::new(1, 8 * MIB).whole());
 }
 
 #[tokio::test]

@@ -189,6 +189,30 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_is_written_to_through_its_handle_and_entered_anew_through_no_link() {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        let root = Arc::new(Directory::new(path("root"), None, None));
+        let make = |name: String| {
+            fs::create_dir_all(path("root").join(&name)).unwrap();
+            Arc::new(Directory::new(path("root").join(name), None, Some(root.clone())))
+        };
+        let directory = make("d".into());
+        directory.pin().unwrap();
+        fs::rename(path("root/d"), path("root/moved")).unwrap();
+        fs::create_dir(path("elsewhere")).unwrap();
+        std::os::unix::fs::symlink(path("elsewhere"), path("root/d")).unwrap();
+        directory.pin().unwrap().create("file".as_ref(), 0o600).unwrap();
+        assert!(path("root/moved/file").exists());
+
+        let others: Vec<_> = (0..RECENT).map(|number| make(number.to_string())).collect();
+        others.iter().for_each(|other| drop(other.pin().unwrap()));
+        let error = directory.pin().unwrap_err();
+        assert!(error.to_string().contains("root/d is a symbolic link, which is not followed"), "{error}");
+        assert_eq!(fs::read_dir(path("elsewhere")).unwrap().count(), 0);
+    }
+
+    #[test]
     fn a_deep_tree_needs_few_descriptors_and_few_calls() {
         const LEVELS: i32 = 400;
         let place = tempfile::tempdir().unwrap();
