@@ -8,6 +8,7 @@ program went on or ended with a message, it starts again, and deleting everythin
 """
 
 import argparse
+import itertools
 import random
 import re
 import shutil
@@ -21,6 +22,7 @@ from lab import contents, load, serial, tree, wire
 from lab.report import Report
 from lab.server import Server, ServerEnded, Workplace
 
+SERVES = ["serve", "serve_until_the_fault"]
 MODES = ["io", "space", "sync", "short", "files", "read"]
 FAILURES = {"internal", "no-space", "integrity", "busy", "timeout", "shutting-down"}
 UNCERTAIN = re.compile(r"unknown|may (be|have)|might|whether", re.I)
@@ -124,7 +126,7 @@ class Run:
     def serve(self, injector, times, until_the_fault=False):
         """A start, all requests, the end; then everything is looked at without a fault."""
         server = self.copy_of_template()
-        operations, running = [], True
+        connections, running = [], True
         try:
             server.start(wrap=injector(server.data).wrap, wait=30)
         except ServerEnded as ended:
@@ -135,8 +137,10 @@ class Run:
             if not running:
                 break
             try:
-                connection = connection or server.connect("alice", timeout=20)
-                operations += burst
+                if connection is None:
+                    connection = server.connect("alice", timeout=20)
+                    connections.append([])
+                connections[-1] += burst
                 connection.exchange([one.exchange for one in burst])
                 if until_the_fault and self.injector.failed():
                     running = False
@@ -156,7 +160,7 @@ class Run:
         if running:
             server.stop(20)
         server.kill()
-        self.look(server, [self.note(one) for one in operations])
+        self.look(server, [[self.note(one) for one in operations] for operations in connections], times)
         return fired
 
     def note(self, operation):
@@ -203,12 +207,34 @@ class Run:
                 if attempt == 2 and server.is_running():
                     self.violation("does not go on", error)
 
-    def look(self, server, operations):
+    def possible_states(self, connections, times):
+        """The states that the answers allow. Requests whose outcome is unknown belong to commits that failed: at most so
+        many as calls failed, and each of them was done as a whole or not at all."""
+        unknown = [one for operations in connections for one in operations if one.answer == serial.UNKNOWN]
+        states, impossible = {}, None
+        for blocks in range(min(times, len(unknown)) if unknown else 1):
+            for cuts in itertools.combinations(range(1, len(unknown)), blocks):
+                for first in (True, False):
+                    for number, one in enumerate(unknown):
+                        happened = first ^ (sum(cut <= number for cut in cuts) % 2 == 1)
+                        one.answer = serial.HAPPENED if happened else serial.REFUSED
+                    try:
+                        found = serial.possible_states([self.begin], connections)
+                        states.update((frozenset(state.items()), state) for state in found)
+                    except serial.Impossible as error:
+                        impossible = error
+        for one in unknown:
+            one.answer = serial.UNKNOWN
+        if not states:
+            raise impossible
+        return list(states.values())
+
+    def look(self, server, connections, times):
         """A start without a fault: the tree is as the answers say, every byte is right, and all space comes back."""
         try:
-            states = serial.possible_states([self.begin], [operations])
+            states = self.possible_states(connections, times)
         except serial.Impossible as impossible:
-            self.violation("no serial order", "\n" + impossible.tell([self.begin], [operations]))
+            self.violation("no serial order", "\n" + impossible.tell([self.begin], connections))
             return
         try:
             server.start()
@@ -221,7 +247,7 @@ class Run:
         if found not in states:
             best = min(states, key=lambda state: len(set(state.items()) ^ set(found.items())))
             differs = {path: (best.get(path), found.get(path)) for path in {*best, *found} if best.get(path) != found.get(path)}
-            history = serial.tell([self.begin], [operations])
+            history = serial.tell([self.begin], connections)
             self.violation("lost, or refused and done", f"(expected, found): {differs}\n{history}")
         files = {path: digest for path, digest in found.items() if digest != tree.DIRECTORY}
         gets = connection.exchange([wire.ask("get", path=f"/alice/tree/{path}") for path in files])
@@ -398,7 +424,8 @@ def main():
             return
         run = Run(given, report, workplace.path)
         cases = [(work, mode, 1) for work in given.works.split(",") for mode in given.modes.split(",")]
-        cases += [("serve", "sync", 3)] if "sync" in given.modes else []
+        if "sync" in given.modes.split(","):  # the second failure meets the server while it mends the first
+            cases += [(work, "sync", times) for work in SERVES for times in (2, 3) if work in given.works.split(",")]
         begun = time.monotonic()
         for number, (work, mode, times) in enumerate(cases):
             given.end = begun + given.seconds * (number + 1) / len(cases)

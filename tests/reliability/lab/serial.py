@@ -12,8 +12,9 @@ unanswered ones that happened come before those that did not.
 from . import tree
 
 UNKNOWN = "unknown"  # the answer of a request that happened or did not, although something was answered
+HAPPENED = "happened"  # the same, for one that is taken to have happened
 REFUSED = "refused"  # the answer of a request that failed for a reason outside of the tree, and did nothing
-CHANGED = {"stored", "done", "placed", UNKNOWN}  # answers of requests that may have changed the tree
+CHANGED = {"stored", "done", "placed", UNKNOWN, HAPPENED}  # answers of requests that may have changed the tree
 
 
 class Operation:
@@ -35,6 +36,8 @@ class Operation:
         except tree.Refused as refused:
             outcomes = [(code, state) for code in refused.codes]
             outcomes += [("absent", state)] if self.kind == "claim" else []
+        if self.answer == HAPPENED:
+            return [(HAPPENED, changed) for _, changed in outcomes]
         if self.answer == UNKNOWN:
             return [(UNKNOWN, changed) for _, changed in outcomes] + [(UNKNOWN, state)]
         return outcomes

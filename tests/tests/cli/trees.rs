@@ -164,7 +164,10 @@ async fn a_link_that_takes_the_place_of_a_directory_is_not_followed() {
     assert_eq!(below("outside/"), ["", "sub/"]);
     assert_eq!(below("back/tree/moved/"), below("tree/d/"));
     for name in below("tree/d/").iter().filter(|name| !name.is_empty() && !name.ends_with('/')) {
-        assert!(alice.read(format!("back/tree/moved/{name}")) == alice.read(format!("tree/d/{name}")), "{name}");
+        assert!(
+            alice.read(format!("back/tree/moved/{name}")) == alice.read(format!("tree/d/{name}")),
+            "{name}"
+        );
     }
 }
 
