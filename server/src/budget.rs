@@ -3,7 +3,9 @@
 //! There is one budget for the blocks of uploads and downloads, for small contents that wait for their commit, for requests
 //! that wait for their turn, and for replies that wait for their reader. An identity may take more as long as it then holds
 //! no more than is left for others. So an identity that is alone may take half of the budget, the next one half of the rest,
-//! and so on; as memory comes back, the shares become equal. What is needed to go on at all comes before what only makes it faster.
+//! and so on; as memory comes back, the shares become equal. An eighth of the budget is only for those who hold very little, so
+//! a few identities that work together cannot keep it from all others. What is needed to go on at all comes before what only makes
+//! it faster.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +22,12 @@ use crate::monitor::meter::Counter;
 
 /// How often the memory of blocks that nobody has needed is given back.
 const TRIM: Duration = Duration::from_secs(5);
+
+/// The part of the budget that is only for identities who hold little.
+const KEPT: u64 = 8;
+
+/// The part of it that is little: enough for an upload and a download in small blocks.
+const LITTLE: u64 = 128;
 
 /// Gives the memory of blocks back that are kept for the next transfer, once there is none for a while.
 pub async fn trim() {
@@ -161,11 +169,16 @@ impl Budget {
             Ok(taken) => taken,
             Err(_) => {
                 self.0.refused.count();
+                let whose =
+                    match self.lock().identities.get(&identity).is_some_and(|account| account.used > 0) {
+                        true => "your other transfers hold all memory of the server that one identity may",
+                        false => "the transfers of others hold all memory of the server",
+                    };
                 Err(Error::refused(
                     ErrorCode::Busy,
                     format!(
-                        "your other transfers hold all memory of the server that one identity may: try again when some have \
-                         ended, or ask the administrator for more than `memory.budget` = {} MiB",
+                        "{whose}: try again when some have ended, or ask the administrator for more than `memory.budget` = \
+                         {} MiB",
                         self.size() >> 20
                     ),
                 ))
@@ -184,8 +197,10 @@ impl Budget {
         let accounts = self.lock();
         let times = Need::Speed.times();
         let mine = accounts.identities.get(&identity).map_or(0, |account| account.used);
+        let left = size.saturating_sub(accounts.used);
         // So many more that `times` of what it holds then is what is left.
-        size.saturating_sub(accounts.used).saturating_sub(times * mine) / (times + 1)
+        let fair = left.saturating_sub(times * mine) / (times + 1);
+        fair.min(left.saturating_sub(size / KEPT).max((size / LITTLE).saturating_sub(mine)))
     }
 
     fn give_back(&self, identity: i64, bytes: u64) {
@@ -230,7 +245,8 @@ impl Accounts {
         }
         let Some(left) = size.checked_sub(self.used + bytes) else { return false };
         // The first of an identity finds what the others leave, however many they are.
-        mine == 0 && need == Need::Work || (mine + bytes) * need.times() <= left
+        let is_fair = (mine + bytes) * need.times() <= left;
+        mine == 0 && need == Need::Work || is_fair && (mine + bytes <= size / LITTLE || left >= size / KEPT)
     }
 
     fn add(&mut self, identity: i64, bytes: u64) {
@@ -303,7 +319,25 @@ mod tests {
     fn whoever_comes_next_finds_half_of_what_is_left() {
         let budget = budget("64MiB");
         let held: Vec<_> = (0..6).map(|identity| grab(&budget, identity, Need::Work)).collect();
-        assert_eq!(held.iter().map(Vec::len).collect::<Vec<_>>(), [32, 16, 8, 4, 2, 1]);
+        assert_eq!(held.iter().map(Vec::len).collect::<Vec<_>>(), [32, 16, 8, 1, 1, 1]);
+    }
+
+    /// With the default, ten identities that take all they can leave enough for those who come later.
+    #[test]
+    fn a_part_is_only_for_those_who_hold_little() {
+        let budget = budget("192MiB");
+        let greedy: Vec<_> = (0..10)
+            .map(|identity| {
+                let take = || budget.try_take(identity, MIB / 4, Need::Work);
+                std::iter::from_fn(take).collect::<Vec<_>>()
+            })
+            .collect();
+        let honest = grab(&budget, 10, Need::Work);
+        assert_eq!(honest.len(), 1);
+        assert_eq!(budget.left_for_speed(10), MIB / 2);
+        assert!(budget.try_take(10, MIB / 2, Need::Speed).is_some());
+        drop((greedy, honest));
+        assert_eq!(budget.left_for_speed(10), 64 * MIB);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rusqlite::Connection;
 use sealift_protocol::Location;
 use sealift_protocol::message::{LogQuery, Reply, Transfer};
 
@@ -19,7 +20,7 @@ const MOST: usize = 1000;
 /// Bytes of records in one reply, as JSON: within the limit of a control frame.
 const PAGE: usize = 32 * 1024;
 
-/// Sends the records, newest first.
+/// Sends the records, newest first, page by page: no more than one is held, however slowly the client reads.
 pub async fn serve(
     state: &Arc<State>,
     caller: &Caller,
@@ -28,49 +29,47 @@ pub async fn serve(
 ) -> Result<Outcome> {
     // What was noted before is to be seen; what could not be written is not there, and no reason to say nothing.
     let _ = state.catalog.write(|_| Ok(())).await;
-    let caller = caller.clone();
-    let found = state.catalog.read(move |connection| {
-        caller.verify(connection)?;
-        let path = match query.path.as_ref().map(|path| path.locate(&caller.name)).transpose()? {
-            Some(Location::In { space, names }) => Some(entries::display(&space, &names)),
-            Some(Location::Spaces) | None => None,
-        };
-        let filter = Filter {
-            identity: caller.identity,
-            before: query.before,
-            direction: query.direction,
-            failed: query.failed,
-            path,
-        };
-        let limit = match usize::try_from(query.limit) {
-            Ok(limit @ 1..) => limit.min(MOST),
-            _ => MOST,
-        };
-        transfers::newest(connection, &filter, limit)
-    });
-    let mut records = match found.await {
-        Ok(records) => records.into_iter().peekable(),
-        Err(error) => {
-            let reply = to_reply(Err(error));
-            writer.push(&reply)?;
-            return Ok(Outcome::of(&reply));
-        }
+    let mut left = match usize::try_from(query.limit) {
+        Ok(limit @ 1..) => limit.min(MOST),
+        _ => MOST,
     };
+    let mut before = query.before;
     loop {
-        let mut transfers: Vec<Transfer> = Vec::new();
-        let mut size = 0;
-        while size < PAGE
-            && let Some(record) = records.next()
-        {
-            // A path's every byte may need an escape; 512 holds all other fields.
-            size += 2 * record.path.as_str().len() + 512;
-            transfers.push(record);
-        }
-        let more = records.peek().is_some();
-        writer.push(&Reply::Log { transfers, more })?;
+        let (caller, query) = (caller.clone(), LogQuery { before, ..query.clone() });
+        let page = state.catalog.read(move |connection| page(connection, &caller, &query, left)).await;
+        let (reply, more) = match page {
+            Ok((transfers, more)) => {
+                left -= transfers.len();
+                before = transfers.last().map(|last| last.id);
+                (Reply::Log { transfers, more }, more)
+            }
+            Err(error) => (to_reply(Err(error)), false),
+        };
+        writer.push(&reply)?;
         if !more {
-            return Ok(Outcome::Ok);
+            return Ok(Outcome::of(&reply));
         }
         writer.flush().await?;
     }
+}
+
+fn page(
+    connection: &Connection,
+    caller: &Caller,
+    query: &LogQuery,
+    left: usize,
+) -> Result<(Vec<Transfer>, bool)> {
+    caller.verify(connection)?;
+    let path = match query.path.as_ref().map(|path| path.locate(&caller.name)).transpose()? {
+        Some(Location::In { space, names }) => Some(entries::display(&space, &names)),
+        Some(Location::Spaces) | None => None,
+    };
+    let filter = Filter {
+        identity: caller.identity,
+        before: query.before,
+        direction: query.direction,
+        failed: query.failed,
+        path,
+    };
+    transfers::newest(connection, &filter, left, PAGE)
 }

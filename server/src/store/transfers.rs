@@ -126,8 +126,14 @@ pub fn prune(connection: &Connection, oldest: Nanoseconds, most: usize) -> Resul
     Ok(deleted > 0)
 }
 
-/// Up to `limit` records, newest first.
-pub fn newest(connection: &Connection, filter: &Filter, limit: usize) -> Result<Vec<Transfer>> {
+/// Up to `limit` records, newest first, but no further one when they have `bytes` as JSON. Returns true if there are more
+/// within the limit.
+pub fn newest(
+    connection: &Connection,
+    filter: &Filter,
+    limit: usize,
+    bytes: usize,
+) -> Result<(Vec<Transfer>, bool)> {
     let mut sql = String::from(
         "SELECT transfers.id, started_at, duration_us, identities.name, address, direction, path, bytes, wire_bytes,
                 digest, error
@@ -158,8 +164,17 @@ pub fn newest(connection: &Connection, filter: &Filter, limit: usize) -> Result<
     sql.push_str(" ORDER BY transfers.id DESC LIMIT ?");
     values.push(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
     let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(params_from_iter(values), transfer)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let (mut records, mut size) = (Vec::new(), 0);
+    for record in statement.query_map(params_from_iter(values), transfer)? {
+        if size >= bytes {
+            return Ok((records, true));
+        }
+        let record = record?;
+        // A path's every byte may need an escape; 512 holds all other fields.
+        size += 2 * record.path.as_str().len() + 512;
+        records.push(record);
+    }
+    Ok((records, false))
 }
 
 fn transfer(row: &Row<'_>) -> rusqlite::Result<Transfer> {
@@ -257,9 +272,29 @@ mod tests {
         assert!(mark(1499) && mark(501) && !mark(1499));
         assert!(!mark(499), "nobody waits for a search of the whole log");
         let filter = Filter { identity: 1, before: Some(1400), direction: None, failed: true, path: None };
-        let failed = newest(&connection, &filter, 1000).unwrap();
+        let (failed, _) = newest(&connection, &filter, 1000, usize::MAX).unwrap();
         // Those at every hundredth, and the one that was marked above.
         assert_eq!(failed.len(), 14 + 1);
         assert!(failed.iter().all(|record| record.error.is_some()));
+    }
+
+    #[test]
+    fn pages_hold_no_more_than_asked_for_and_make_the_whole_together() {
+        let (_dir, connection) = log(100);
+        let filter = Filter { identity: 1, before: None, direction: None, failed: false, path: None };
+        let (all, more) = newest(&connection, &filter, 95, usize::MAX).unwrap();
+        assert!(all.len() == 95 && !more, "no more than the limit");
+        let (mut pages, mut before) = (Vec::new(), None);
+        loop {
+            let filter = Filter { before, ..filter.clone() };
+            let (page, more) = newest(&connection, &filter, 95 - pages.len(), 10_000).unwrap();
+            assert!(page.len() < 30 && !page.is_empty());
+            before = page.last().map(|record| record.id);
+            pages.extend(page);
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(pages, all);
     }
 }
