@@ -577,6 +577,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_directory_that_is_there_is_not_taken_for_durable() {
+        let (dir, blobs) = blobs();
+        let contents: Vec<_> = (0u32..)
+            .map(u32::to_be_bytes)
+            .filter(|bytes| Digest::of(bytes).as_bytes()[0] == 7)
+            .take(2)
+            .collect();
+        // Somebody has made it, and it is unknown whether its name was synced.
+        fs::create_dir(dir.path().join("blobs/07")).unwrap();
+        let syncs = || blobs.meter().syncs.distribution().count;
+        place(&blobs, &contents[0]).await;
+        assert_eq!(syncs(), 3, "the file, its directory's name, its own name");
+        place(&blobs, &contents[1]).await;
+        assert_eq!(syncs(), 5, "the file and its name");
+    }
+
+    #[tokio::test]
     async fn a_blob_cut_short_is_an_error() {
         let (_dir, blobs) = blobs();
         let digest = place(&blobs, b"abcdef").await;
