@@ -45,6 +45,14 @@ impl Landing {
         }
     }
 
+    /// Gives up a file whose sync failed. Its bytes may be lost, and a second sync would succeed all the same: the next attempt
+    /// must not continue it.
+    fn discard(self) {
+        if let Self::Target(target) = self {
+            target.discard();
+        }
+    }
+
     fn publish(self) -> Result<(), Error> {
         match self {
             Self::Target(target) => target.publish(),
@@ -116,7 +124,13 @@ pub(crate) fn commit(group: Vec<Landing>) -> Vec<Result<(), Error>> {
         .into_iter()
         .zip(synced)
         .map(|(landing, synced)| {
-            let device = synced?;
+            let device = match synced {
+                Ok(device) => device,
+                Err(error) => {
+                    landing.discard();
+                    return Err(error);
+                }
+            };
             let (directory, path) = (landing.directory().clone(), landing.path());
             landing.publish().map(|()| (directory, path, device))
         })

@@ -322,6 +322,22 @@ mod tests {
         wanting
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn what_could_not_be_synced_is_not_continued() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x");
+        let content = Content { size: WORTH_KEEPING, ..content(0, false) };
+        let (mut target, mut file) = Target::open(&site(&path), &content).unwrap();
+        file.write_all(b"abc").unwrap();
+        assert!(target.kept);
+        // Nobody can sync a device that keeps nothing.
+        target.lock = Some(File::open("/dev/null").unwrap());
+        let committed = super::super::commit(vec![super::super::Landing::Target(target)]);
+        assert!(matches!(&committed[..], [Err(Error::Local { .. })]), "{committed:?}");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
     #[test]
     fn what_is_worth_it_is_kept_for_the_next_attempt() {
         let directory = tempfile::tempdir().unwrap();
