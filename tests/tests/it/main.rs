@@ -22,6 +22,7 @@ mod names;
 mod packs;
 mod pipeline;
 mod program;
+mod promises;
 mod refusal;
 mod refused_bodies;
 mod reload;

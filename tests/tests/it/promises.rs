@@ -1,0 +1,37 @@
+//! The threat model names the test that holds each promise: all of them are there.
+
+use std::fs;
+use std::path::Path;
+
+const THREAT_MODEL: &str = include_str!("../../../docs/threat-model.md");
+
+/// Where a file is that the threat model names.
+fn place(name: &str) -> String {
+    match name.starts_with("it/") || name.starts_with("cli/") {
+        true => format!("tests/tests/{name}"),
+        false => name.to_owned(),
+    }
+}
+
+#[test]
+fn every_test_that_the_threat_model_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let rows = THREAT_MODEL.lines().filter(|line| line.starts_with("| ") && line.contains(".rs`"));
+    let mut named = 0;
+    for row in rows {
+        let (mut texts, mut functions) = (String::new(), Vec::new());
+        for word in row.split('`').skip(1).step_by(2) {
+            if Path::new(word).extension().is_some_and(|extension| extension == "rs") {
+                let path = root.join(place(word));
+                texts += &fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            } else if word.contains('_') && !word.contains('.') {
+                functions.push(word);
+            }
+        }
+        for function in functions {
+            assert!(texts.contains(&format!("fn {function}(")), "no {function} in the files of: {row}");
+            named += 1;
+        }
+    }
+    assert!(named > 40, "only {named} tests were found");
+}
