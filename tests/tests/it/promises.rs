@@ -23,7 +23,8 @@ fn every_test_that_the_threat_model_names_exists() {
         for word in row.split('`').skip(1).step_by(2) {
             if Path::new(word).extension().is_some_and(|extension| extension == "rs") {
                 let path = root.join(place(word));
-                texts += &fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                texts +=
+                    &fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             } else if word.contains('_') && !word.contains('.') {
                 functions.push(word);
             }
