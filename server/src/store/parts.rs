@@ -182,6 +182,10 @@ pub fn forget_identity(connection: &Connection, identity: i64) -> Result<()> {
 pub async fn collect(catalog: &Catalog, blobs: &Blobs, now: SystemTime, keep: Duration) -> Result<Collected> {
     let here = blobs.clone();
     let files = blocking(move || here.leftovers()).await?;
+    if !files.is_empty() {
+        // An upload that has let go of its file may have queued the removal of its row. The look comes after that.
+        catalog.write(|_| Ok(())).await?;
+    }
     let rows = catalog.read(rows).await?;
     let mut collected = Collected::default();
     let mut doomed = doomed(files, &rows, now, keep).into_iter();
