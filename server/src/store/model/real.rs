@@ -69,9 +69,9 @@ impl Sabotage {
     fn install(&self, connection: &mut Connection) -> rusqlite::Result<()> {
         let statement = self.statement.clone();
         let cut = move || {
-            let left = statement.load(Ordering::Relaxed);
-            statement.store(left.saturating_sub(1), Ordering::Relaxed);
-            left == 1
+            // In one step: the fault may end meanwhile.
+            let next = |left: u64| left.checked_sub(1);
+            statement.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) == Ok(1)
         };
         connection.progress_handler(1, Some(cut))
     }
@@ -224,7 +224,7 @@ impl Real {
             let _ = held.recv();
             sabotage.prepare(fault, connection)
         };
-        drop(self.state().catalog.submit(hold).await);
+        let holding = self.state().catalog.submit(hold).await;
         begun.await.map_err(|_| "the writer is gone")?;
         let mut submitted = Vec::new();
         for operation in &group.operations {
@@ -244,6 +244,8 @@ impl Real {
             };
             told.push(Told { outcome, what, bytes, file, certificate });
         }
+        // The group may have nothing to wait for, and its fault must not hit what comes after it.
+        let _ = holding.wait().await;
         self.sabotage.end();
         if let Fault::Full(_) = fault {
             let sabotage = self.sabotage.clone();
