@@ -120,9 +120,10 @@ impl Error {
         }
     }
 
-    /// Whether a file was not there.
-    pub fn is_missing(&self) -> bool {
-        matches!(self, Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    /// True if what is stored is damaged: a file is not there, or the catalog says about it what cannot be.
+    pub fn is_damage(&self) -> bool {
+        let damaged = |kind| matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::InvalidData);
+        matches!(self, Self::File { source, .. } if damaged(source.kind()))
     }
 
     /// Returns true if the process, or the system, has too many files open.

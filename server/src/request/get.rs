@@ -105,8 +105,8 @@ fn open(state: &State, found: Result<(Content, Bytes)>, guard: &Guard) -> Result
         (content, Bytes::Inline(data)) => Ok((content, Source::Memory(data))),
         (content, Bytes::Extents(extents)) => match state.blobs.read(&extents, content.offset, guard) {
             Ok(reader) => Ok((content, Source::Files(reader))),
-            Err(error) if error.is_missing() => {
-                error!(%error, "a blob is missing");
+            Err(error) if error.is_damage() => {
+                error!(%error, "a blob is missing, or does not reach where a content should be");
                 let sha256 = content.sha256;
                 state.catalog.post(move |connection| objects::suspect(connection, &sha256));
                 Err(Error::Refused(damage(&sha256)))

@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use sealift_protocol::Digest;
-use sealift_protocol::message::Nanoseconds;
+use sealift_protocol::message::{MAX_INLINE, Nanoseconds};
 
 use super::disk::Reserve;
 pub use super::gate::Guard;
 use super::gate::{Gate, Removal};
 use super::holds::{Hold, Holds};
 use super::incoming::Incoming;
-use super::objects::Extent;
+use super::objects::{self, Extent};
 use crate::data::inherit_owner;
 use crate::error::{Error, Result};
 use crate::monitor::meter::{Counter, Histogram};
@@ -353,7 +353,8 @@ impl Blobs {
     pub fn has(&self, extents: &[Extent]) -> bool {
         extents.iter().all(|extent| {
             let size = || fs::metadata(self.path(&extent.blob)).map(|file| file.len());
-            self.is_coming(&extent.blob) || size().is_ok_and(|size| size >= extent.offset + extent.length)
+            let holds = |size| extent.end().is_some_and(|end| size >= end);
+            self.is_coming(&extent.blob) || size().is_ok_and(holds)
         })
     }
 
@@ -412,6 +413,7 @@ impl Blobs {
                 continue;
             }
             let path = self.path(&extent.blob);
+            extent.end().ok_or_else(out_of_range).map_err(Error::file(&path))?;
             let mut file = File::open(&path).map_err(Error::file(&path))?;
             file.seek(SeekFrom::Start(extent.offset + skipped)).map_err(Error::file(&path))?;
             runs.push(file.take(extent.length - skipped));
@@ -492,11 +494,16 @@ pub struct PackReader<'a> {
 }
 
 impl PackReader<'_> {
-    /// All bytes of the extents, which are few.
+    /// All bytes of the extents, which are few: a small content has no more than [`MAX_INLINE`]. No memory is taken for
+    /// what a damaged catalog says beyond that.
     pub fn read(&mut self, extents: &[Extent]) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
+        let is_small = objects::length(extents) <= MAX_INLINE;
         for extent in extents {
             let failed = |error| Error::file(&self.blobs.path(&extent.blob))(error);
+            if !is_small || extent.end().is_none() {
+                return Err(failed(out_of_range()));
+            }
             let file = match &mut self.last {
                 Some((blob, file)) if *blob == extent.blob => file,
                 last => {
@@ -511,6 +518,11 @@ impl PackReader<'_> {
         }
         Ok(bytes)
     }
+}
+
+/// Why an extent cannot be read that no file has.
+fn out_of_range() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the catalog places a content where no file reaches")
 }
 
 /// The number of an upload's file; `None` for whatever else is in `incoming/`.
@@ -602,6 +614,33 @@ mod tests {
         let mut reader = blobs.read(&extents, 0, &blobs.guard()).unwrap();
         let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    /// A damaged catalog may place a content anywhere: that is an error, and takes no memory.
+    #[tokio::test]
+    async fn an_extent_that_no_file_has_is_an_error() {
+        let (_dir, blobs) = blobs();
+        let blob = place(&blobs, b"abcdef").await;
+        let guard = blobs.guard();
+        for (offset, length) in
+            [(0, 7), (7, 1), (u64::MAX, 2), (2, u64::MAX), (u64::MAX, u64::MAX), (1 << 63, 1)]
+        {
+            let far = [Extent { blob, offset: 0, length: 1 }, Extent { blob, offset, length }];
+            assert!(!blobs.has(&far), "{offset} {length}");
+            assert!(!blobs.holds_copy(&far, b"ab"));
+            assert!(blobs.packs(&guard).read(&far).is_err());
+            for skip in [0, 1, 2, u64::MAX - 1] {
+                let skipped = objects::length(&far).saturating_sub(skip) == 0;
+                let read =
+                    blobs.read(&far, skip, &guard).map(|mut reader| reader.read_to_end(&mut Vec::new()));
+                assert!(skipped || !matches!(read, Ok(Ok(_))), "{offset} {length} {skip}");
+            }
+        }
+        let inline = usize::try_from(MAX_INLINE).unwrap();
+        let blob = place(&blobs, &vec![7; inline + 1]).await;
+        let whole = |length| [Extent { blob, offset: 0, length }];
+        assert_eq!(blobs.packs(&guard).read(&whole(MAX_INLINE)).unwrap().len(), inline);
+        assert!(blobs.packs(&guard).read(&whole(MAX_INLINE + 1)).is_err(), "that is no small content");
     }
 
     #[tokio::test]

@@ -90,7 +90,7 @@ impl Copies {
 
 /// True if a file could not be opened for a reason that says nothing about the content.
 fn is_disk_trouble(error: &Error) -> bool {
-    !error.is_missing() && error.is_internal()
+    !error.is_damage() && error.is_internal()
 }
 
 fn hash(mut reader: impl Read) -> io::Result<Digest> {
@@ -161,7 +161,7 @@ pub fn can_be_shared(
 }
 
 fn is_small(extents: &[Extent]) -> bool {
-    extents.iter().map(|extent| extent.length).sum::<u64>() <= MAX_INLINE
+    objects::length(extents) <= MAX_INLINE
 }
 
 fn read_small(blobs: &Blobs, extents: &[Extent], digest: &Digest) -> bool {

@@ -38,6 +38,18 @@ pub struct Extent {
     pub length: u64,
 }
 
+impl Extent {
+    /// The first byte behind it; `None` if no file has one: a damaged catalog may say anything.
+    pub fn end(&self) -> Option<u64> {
+        self.offset.checked_add(self.length).filter(|end| i64::try_from(*end).is_ok())
+    }
+}
+
+/// Bytes of all extents; what is beyond every file counts as the most that there can be.
+pub fn length(extents: &[Extent]) -> u64 {
+    extents.iter().fold(0, |sum, extent| sum.saturating_add(extent.length))
+}
+
 /// The spaces that identity `?1` may read: its own, and those where it or everyone was granted the right to.
 const READABLE: &str = "WITH readable (space) AS (
     SELECT id FROM spaces WHERE owner = ?1

@@ -179,8 +179,8 @@ pub(super) fn rest(
         Ok((ObjectId(row.get(0)?), extent, Digest::from_bytes(row.get(4)?)))
     })?;
     let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-    let needed = rows.iter().map(|(_, extent, _)| extent.length).sum::<u64>();
-    if needed * 2 > size || rows.iter().any(|(_, extent, _)| extent.length > MAX_INLINE) {
+    let needed = rows.iter().fold(0u64, |sum, (_, extent, _)| sum.saturating_add(extent.length));
+    if needed.saturating_mul(2) > size || rows.iter().any(|(_, extent, _)| extent.length > MAX_INLINE) {
         return Ok(None);
     }
     let (mut contents, mut packs) = (Vec::with_capacity(rows.len()), blobs.packs(guard));

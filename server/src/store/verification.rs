@@ -377,7 +377,8 @@ impl Look<'_> {
 fn read_extent(path: &Path, extent: Extent, quick: bool, hasher: &mut Hasher) -> io::Result<()> {
     let mut file = File::open(path)?;
     if quick {
-        let whole = file.metadata()?.len() >= extent.offset + extent.length;
+        let size = file.metadata()?.len();
+        let whole = extent.end().is_some_and(|end| size >= end);
         return if whole { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
     }
     file.seek(SeekFrom::Start(extent.offset))?;
