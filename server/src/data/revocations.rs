@@ -13,6 +13,7 @@
 //!
 //! A line for an identity voids what its authority had issued to it before that moment, known to the catalog or not.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -88,8 +89,18 @@ pub fn read(data: &DataDirectory) -> Result<Vec<Revocation>, DataError> {
     parse(&text).map_err(|line| DataError::Revocations { path, line })
 }
 
+impl fmt::Display for Revocation {
+    /// Writes the line of the file, with its end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.subject {
+            Subject::Certificate(fingerprint) => writeln!(f, "certificate {fingerprint} {}", self.at),
+            Subject::Identity(name) => writeln!(f, "identity {name} {}", self.at),
+        }
+    }
+}
+
 /// The revocations in the file's text. The error is the number of a line that says nothing.
-fn parse(text: &str) -> Result<Vec<Revocation>, usize> {
+pub fn parse(text: &str) -> Result<Vec<Revocation>, usize> {
     let mut revocations = Vec::new();
     for (number, line) in text.split_inclusive('\n').enumerate() {
         // A line without an end was cut off by a crash, before anybody was told of the revocation.
@@ -116,18 +127,12 @@ fn open(path: &Path) -> io::Result<File> {
 fn append(file: &mut File, revocations: &[Revocation]) -> io::Result<()> {
     let mut before = String::new();
     file.read_to_string(&mut before)?;
-    let mut lines = String::new();
     if !before.is_empty() && !before.ends_with('\n') {
         // What a crash cut off is to stay without meaning.
         let whole = before.rfind('\n').map_or(0, |end| end + 1);
         file.set_len(whole as u64)?;
     }
-    for Revocation { subject, at } in revocations {
-        match subject {
-            Subject::Certificate(fingerprint) => lines += &format!("certificate {fingerprint} {at}\n"),
-            Subject::Identity(name) => lines += &format!("identity {name} {at}\n"),
-        }
-    }
+    let lines: String = revocations.iter().map(Revocation::to_string).collect();
     file.write_all(lines.as_bytes())?;
     file.sync_all()
 }
