@@ -8,8 +8,8 @@ use std::sync::Arc;
 use sealift_protocol::Name;
 use serde::{Deserialize, Serialize};
 
-use crate::model::queue::{Queue, Spec, State, Trouble};
-use sealift_transfer::Mend;
+use crate::model::queue::{Queue, Spec, State};
+use crate::saved_queue::{self, SavedQueue};
 
 /// Where the window keeps things, and the lock that says that it is the only one to do so.
 #[derive(Debug)]
@@ -62,21 +62,6 @@ impl Default for Look {
             downloads: None,
         }
     }
-}
-
-/// A line of the saved queue.
-#[derive(Debug, Serialize, Deserialize)]
-struct Line<S> {
-    #[serde(flatten)]
-    spec: S,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    paused: bool,
-    /// Why it failed, if it did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    failed: Option<String>,
-    /// What helps against that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    mend: Option<Mend>,
 }
 
 impl Store {
@@ -139,20 +124,9 @@ impl QueueFile {
                 return Some(crate::texts::queue_unreadable(&self.path, &reason));
             }
         };
-        let mut damaged = false;
-        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            match serde_json::from_slice::<Line<Spec>>(line) {
-                Ok(Line { spec, paused, failed, mend }) => {
-                    let mend = mend.unwrap_or(Mend::TryAgain);
-                    let state = match failed {
-                        Some(message) => State::Failed(Box::new(Trouble { message, mend })),
-                        None if paused => State::Paused,
-                        None => State::Waiting,
-                    };
-                    queue.insert(Arc::new(spec), state);
-                }
-                Err(_) => damaged = true,
-            }
+        let SavedQueue { entries, damaged } = SavedQueue::read(&bytes);
+        for (spec, state) in entries {
+            queue.insert(Arc::new(spec), state);
         }
         if !damaged {
             return None;
@@ -168,18 +142,8 @@ impl QueueFile {
     /// # Errors
     /// Fails when it cannot be written; what was saved before is still there then.
     pub fn save(&self, items: &[(Arc<Spec>, State)]) -> io::Result<()> {
-        replace(&self.path, |file| {
-            for (spec, state) in items {
-                let (failed, mend) = match state {
-                    State::Failed(trouble) => (Some(trouble.message.clone()), Some(trouble.mend)),
-                    _ => (None, None),
-                };
-                let line = Line { spec: &**spec, paused: *state == State::Paused, failed, mend };
-                serde_json::to_writer(&mut *file, &line)?;
-                file.write_all(b"\n")?;
-            }
-            Ok(())
-        })
+        let entries = items.iter().map(|(spec, state)| (&**spec, state));
+        replace(&self.path, |file| saved_queue::write(file, entries))
     }
 }
 
@@ -195,7 +159,9 @@ fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::queue::Trouble;
     use sealift_protocol::message::Direction;
+    use sealift_transfer::Mend;
 
     fn spec(name: &str) -> Spec {
         Spec {

@@ -3,86 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sealift_protocol::message::Direction;
-use sealift_protocol::{Name, RemotePath};
-use sealift_transfer::{Error, Mend};
-use serde::{Deserialize, Serialize};
+pub use crate::saved_queue::{Spec, State, Trouble};
 
 /// What an entry of the queue is called as long as the window is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ItemId(pub u64);
-
-/// What is to be transferred. It does not change, so that a saved queue shares it with the one that is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spec {
-    /// With the server of which profile.
-    pub profile: Name,
-    /// Which way.
-    pub direction: Direction,
-    /// The file or directory here.
-    #[serde(with = "crate::any_path")]
-    pub local: PathBuf,
-    /// The same on the server.
-    pub remote: RemotePath,
-    /// Whether it is a directory with all that is in it.
-    pub tree: bool,
-    /// A file's size, where it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size: Option<u64>,
-}
-
-impl Spec {
-    /// The name that people know it by.
-    pub fn name(&self) -> &str {
-        self.remote.file_name().unwrap_or(self.remote.as_str())
-    }
-}
-
-/// What went wrong, and what helps.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
-    /// A sentence for a person.
-    pub message: String,
-    /// What a button can do about it.
-    pub mend: Mend,
-}
-
-impl Trouble {
-    /// What a person has to mend, as the message says.
-    pub fn of_person(message: impl Into<String>) -> Self {
-        Self { message: message.into(), mend: Mend::Person }
-    }
-}
-
-impl From<&Error> for Trouble {
-    fn from(error: &Error) -> Self {
-        Self { message: error.to_string(), mend: error.kind().mend() }
-    }
-}
-
-/// Where an entry is in its life.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
-    /// It waits for its turn.
-    Waiting,
-    /// It is under way.
-    Running,
-    /// Somebody wants it to wait.
-    Paused,
-    /// All of it is there, durable and verified.
-    Done,
-    /// Somebody did not want it any more.
-    Cancelled,
-    /// It ended with an error.
-    Failed(Box<Trouble>),
-}
-
-impl State {
-    /// Whether it is over, unless somebody starts it again.
-    pub fn has_ended(&self) -> bool {
-        matches!(self, Self::Done | Self::Cancelled | Self::Failed(_))
-    }
-}
 
 /// One entry of the queue.
 #[derive(Debug, Clone)]
