@@ -31,6 +31,10 @@ test-large:
 test-history *ARGS:
     cd tests/reliability && python3 history.py {{ARGS}}
 
+# Fuzzing: all targets, or those named, for SECONDS each (needs cargo-fuzz)
+fuzz SECONDS="600" *TARGETS:
+    sh fuzz/run.sh {{SECONDS}} {{TARGETS}}
+
 # Each storage call of the server, of a backup and of the client fails once, in turn (Linux with seccomp, a C compiler)
 test-faults *ARGS:
     cd tests/reliability && python3 faults.py {{ARGS}}
