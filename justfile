@@ -19,9 +19,9 @@ manual:
 pictures:
     sh docs/images/make.sh
 
-# The store against its model: random operations in random groups with injected failures, CASES times some 80 operations
+# The store against its model: random operations in random groups with injected failures, CASES times some 50 operations
 model CASES="5000" SEED="1":
-    SEALIFT_MODEL_CASES={{CASES}} SEALIFT_MODEL_SEED={{SEED}} cargo test -p sealift-server --lib store::model -- --nocapture
+    [ ! -w /dev/shm ] || export TMPDIR=/dev/shm; SEALIFT_MODEL_CASES={{CASES}} SEALIFT_MODEL_SEED={{SEED}} cargo test -p sealift-server --lib store::model -- --nocapture
 
 # The tests that need gigabytes of memory
 test-large:

@@ -7,7 +7,7 @@ pub mod app;
 pub mod engine;
 mod icons;
 pub mod model;
-mod saved_queue;
+pub mod saved_queue;
 pub mod store;
 mod texts;
 mod theme;
