@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use eframe::egui::{Context, Ui};
+use eframe::egui::{Context, Theme, ThemePreference, Ui};
 use sealift_protocol::Name;
 use sealift_transfer::Profiles;
 
-use crate::engine::{Command, Engine, infos};
+use crate::engine::{Command, Engine, Opening, infos};
 use crate::model::Model;
 use crate::model::queue::{Queue, Trouble};
-use crate::store::{Look, Store};
+use crate::store::{Look, Scheme, Store};
 use crate::texts;
 use crate::view::{self, Shown};
 
@@ -26,6 +26,8 @@ pub struct Places {
     pub state: PathBuf,
     /// Where downloads go at first.
     pub downloads: PathBuf,
+    /// The program that opens files.
+    pub opener: PathBuf,
 }
 
 /// The window.
@@ -39,6 +41,8 @@ pub struct App {
     engine: Engine,
     store: Option<Store>,
     kept: Look,
+    /// What was chosen, and what the desktop says, as of the last time that the colours were set.
+    colours: Option<(Scheme, Option<Theme>)>,
 }
 
 impl App {
@@ -55,7 +59,8 @@ impl App {
         let queue = Arc::new(Mutex::new(queue));
         let known = infos(&places.profiles);
         let downloads = look.downloads.clone().unwrap_or_else(|| places.downloads.clone());
-        let mut model = Model::new(queue.clone(), downloads);
+        let opening = Opening { directory: places.state.join("opened"), program: places.opener.clone() };
+        let mut model = Model::new(queue.clone(), downloads, opening.clone());
         let now = Instant::now();
         match (&store, &file, damaged) {
             (Err(error), ..) => {
@@ -68,7 +73,11 @@ impl App {
             }
             (Ok(_), Some(_), None) => {}
         }
-        let engine = Engine::start(places.profiles.clone(), queue, file)?;
+        if let (Ok(_), Err(error)) = (&store, opening.prepare()) {
+            let reason = sealift_transfer::error::plain(&error);
+            model.notices.complain(&texts::state_unusable(&opening.directory, &reason), now);
+        }
+        let engine = Engine::start(places.profiles.clone(), queue, file, opening)?;
         let chosen = places.profile.clone().unwrap_or_else(|message| {
             model.notices.complain(&Trouble::of_person(message), now);
             None
@@ -80,12 +89,21 @@ impl App {
             model.submit_join();
         }
         engine.send(Command::Stir);
-        Ok(Self { model, kept: look.clone(), look, shown: Shown::default(), engine, store: store.ok() })
+        Ok(Self {
+            model,
+            kept: look.clone(),
+            look,
+            shown: Shown::default(),
+            engine,
+            store: store.ok(),
+            colours: None,
+        })
     }
 
     /// Prepares the window's style, and has the engine draw it when there is something new.
     pub fn attach(&self, window: &Context) {
         crate::theme::apply(window);
+        window.add_plugin(view::Presses::default());
         window.set_zoom_factor(self.look.zoom);
         self.engine.waker.attach(window.clone());
     }
@@ -97,6 +115,8 @@ impl App {
         while let Ok(update) = self.engine.updates.try_recv() {
             self.model.apply(update, now);
         }
+        let retry = self.model.retry(now);
+        self.colour(ui.ctx());
         view::show(ui, &mut self.model, &mut self.look, &mut self.shown);
         for command in self.model.take_commands() {
             self.engine.send(command);
@@ -105,11 +125,26 @@ impl App {
         self.look.downloads = Some(self.model.downloads.clone());
         self.look.parallel = self.model.queue().parallel();
         self.observe(ui.ctx());
-        if let Some(change) = self.model.notices.next_change() {
-            // One picture when it goes, and none until then.
+        if let Some(change) = self.model.notices.next_change().into_iter().chain(retry).min() {
+            // One picture when it is time, and none until then.
             let wait = change.saturating_duration_since(now) + Duration::from_millis(20);
             ui.ctx().request_repaint_after(wait);
         }
+    }
+
+    /// Sets the colours, if something about them has changed.
+    fn colour(&mut self, window: &Context) {
+        let wanted = (self.look.scheme, self.model.appearance);
+        if self.colours.replace(wanted) == Some(wanted) {
+            return;
+        }
+        // Where the window system says what the desktop is, that counts; elsewhere, such as on X11, the desktop's own word.
+        window.options_mut(|options| options.fallback_theme = wanted.1.unwrap_or(Theme::Light));
+        window.set_theme(match wanted.0 {
+            Scheme::System => ThemePreference::System,
+            Scheme::Light => ThemePreference::Light,
+            Scheme::Dark => ThemePreference::Dark,
+        });
     }
 
     /// Takes down how the window looks.

@@ -107,5 +107,6 @@ fn places() -> Result<Places, ConfigurationError> {
         profile: configuration.profile().map_err(|error| error.to_string()),
         state: configuration.state().join("gui"),
         downloads: downloads.unwrap_or_else(std::env::temp_dir),
+        opener: engine::Opening::usual_program(),
     })
 }

@@ -44,9 +44,24 @@ pub struct Look {
     pub parallel: usize,
     /// The server that was shown.
     pub profile: Option<Name>,
+    /// Whether it is light or dark.
+    pub scheme: Scheme,
     /// Where downloads went.
     #[serde(with = "crate::any_path::option")]
     pub downloads: Option<PathBuf>,
+}
+
+/// Whether the window is light or dark.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scheme {
+    /// As the desktop is.
+    #[default]
+    System,
+    /// Always light.
+    Light,
+    /// Always dark.
+    Dark,
 }
 
 impl Default for Look {
@@ -59,6 +74,7 @@ impl Default for Look {
             details: true,
             parallel: 2,
             profile: None,
+            scheme: Scheme::System,
             downloads: None,
         }
     }

@@ -11,7 +11,8 @@ use jiff::tz::TimeZone;
 use sealift_protocol::RemotePath;
 use sealift_protocol::message::Nanoseconds;
 
-use crate::model::queue::Totals;
+use crate::model::conflict::Conflict;
+use crate::model::queue::{Facts, Totals};
 pub(crate) use messages::*;
 pub(crate) use servers::*;
 
@@ -46,6 +47,10 @@ pub(crate) const REMOVE_SERVER: &str = "Remove\u{2026}";
 pub(crate) const SERVER_NAME: &str = "Name on this computer";
 pub(crate) const DO_REMOVE: &str = "Remove";
 pub(crate) const REMOVE_SERVER_LEAD: &str = "This computer's key for it is deleted and cannot be brought back: to connect again you need a new token from the server's administrator. What is stored on the server stays there.";
+pub(crate) const APPEARANCE: &str = "Appearance";
+pub(crate) const SCHEME_SYSTEM: &str = "As the desktop";
+pub(crate) const SCHEME_LIGHT: &str = "Light";
+pub(crate) const SCHEME_DARK: &str = "Dark";
 pub(crate) const CONNECTING: &str = "Connecting\u{2026}";
 pub(crate) const NOT_CONNECTED: &str = "Not connected";
 pub(crate) const NOT_LISTED: &str = "This cannot be shown";
@@ -109,6 +114,10 @@ pub(crate) const REPLACE: &str = "Replace";
 pub(crate) const MERGE: &str = "Merge";
 pub(crate) const KEEP_BOTH: &str = "Keep both";
 pub(crate) const SKIP: &str = "Skip";
+pub(crate) const THERE: &str = "There now";
+pub(crate) const NEW: &str = "New";
+pub(crate) const FOLDER: &str = "folder";
+pub(crate) const UNKNOWN_SIZE: &str = "unknown size";
 
 // Transfers.
 pub(crate) const PAUSE: &str = "Pause";
@@ -300,11 +309,26 @@ pub(crate) fn conflict(name: &str) -> String {
     format!("\u{201c}{name}\u{201d} is there already")
 }
 
-pub(crate) fn conflict_lead(tree: bool) -> &'static str {
-    if tree {
+pub(crate) fn conflict_lead(conflict: &Conflict) -> &'static str {
+    if conflict.merges() {
         "Merging replaces files of the same name in it, and leaves the others alone."
-    } else {
+    } else if conflict.can_replace() {
         "Replacing it cannot be undone."
+    } else {
+        "A folder is never replaced, and nothing is replaced by a folder."
+    }
+}
+
+/// What is known of one of two that want the same name: `12.3 kB, modified 2026-10-05 10:00`.
+pub(crate) fn facts(facts: &Facts) -> String {
+    let what = match (facts.is_folder, facts.size) {
+        (true, _) => FOLDER.to_owned(),
+        (false, Some(size)) => sealift_transfer::figures::size(size),
+        (false, None) => UNKNOWN_SIZE.to_owned(),
+    };
+    match facts.modified {
+        Some(time) => format!("{what}, modified {}", minute(time)),
+        None => what,
     }
 }
 

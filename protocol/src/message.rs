@@ -36,8 +36,12 @@ pub const WORKING: &str = "working";
 /// [`List::since`] and [`Remove::if_match`].
 pub const CONDITIONS: &str = "conditions";
 
+/// The optional feature that a client can ask for a new path that nothing has yet: [`MakeDirectory::if_absent`],
+/// [`Transplant::if_absent`] and [`Transplant::exact`].
+pub const ABSENCE: &str = "absence";
+
 /// Every optional feature.
-pub const FEATURES: [&str; 3] = [SLICES, WORKING, CONDITIONS];
+pub const FEATURES: [&str; 4] = [SLICES, WORKING, CONDITIONS, ABSENCE];
 
 /// Bytes of a slice of an upload, but for the last of a content.
 pub const SLICE: u64 = crate::content::BLOCK as u64;

@@ -24,6 +24,7 @@ pub struct Ticket {
     started: Nanoseconds,
     identity: i64,
     direction: Direction,
+    preview: bool,
     digest: Mutex<Option<Digest>>,
     /// How it ends, once a transaction has its record, if that is committed.
     recorded: Mutex<Option<Option<ErrorCode>>>,
@@ -44,10 +45,22 @@ impl Ticket {
             started: clock::now(),
             identity: caller.identity,
             direction,
+            preview: false,
             digest: Mutex::default(),
             recorded: Mutex::default(),
             closed: AtomicBool::new(false),
         }
+    }
+
+    /// The same, of a content that is only shown.
+    pub fn of_preview(mut self) -> Self {
+        self.preview = true;
+        self
+    }
+
+    /// True if the content is only shown.
+    pub fn is_preview(&self) -> bool {
+        self.preview
     }
 
     /// Whose it is.
@@ -137,6 +150,7 @@ impl Ticket {
             identity: self.identity,
             address: self.transfer.address().to_owned(),
             direction: self.direction,
+            preview: self.preview,
             path: self.transfer.path().to_owned(),
             bytes,
             wire_bytes,

@@ -218,7 +218,14 @@ impl Client {
         directory: &str,
         mtime: Option<Nanoseconds>,
     ) -> Result<(), WireError> {
-        done(self.request(&Request::MakeDirectory(MakeDirectory { path: path(directory), mtime })).await)
+        done(
+            self.request(&Request::MakeDirectory(MakeDirectory {
+                path: path(directory),
+                mtime,
+                if_absent: false,
+            }))
+            .await,
+        )
     }
 
     /// Stores a symbolic link.
@@ -228,12 +235,12 @@ impl Client {
 
     /// Moves.
     pub async fn mv(&mut self, from: &str, to: &str) -> Result<(), WireError> {
-        done(self.request(&Request::Move(Transplant { from: path(from), to: path(to) })).await)
+        done(self.request(&Request::Move(Transplant::new(path(from), path(to)))).await)
     }
 
     /// Copies.
     pub async fn cp(&mut self, from: &str, to: &str) -> Result<(), WireError> {
-        done(self.request(&Request::Copy(Transplant { from: path(from), to: path(to) })).await)
+        done(self.request(&Request::Copy(Transplant::new(path(from), path(to)))).await)
     }
 
     /// Reads the transfer log.

@@ -143,7 +143,7 @@ impl Client {
 
     /// The same for the content of this digest only.
     pub async fn ask_meaning(&mut self, file: &str, offset: u64, sha256: Option<Digest>) {
-        self.push(&Request::Get(Get { path: path(file), offset, sha256, length: None }));
+        self.push(&Request::Get(Get { path: path(file), offset, sha256, length: None, preview: false }));
         self.flush().await;
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sealift_protocol::content::{EmptyBlocks, Filling};
 use sealift_protocol::frame::FrameKind;
 use sealift_protocol::io::{FrameReader, FrameWriter, Movement, StreamError};
-use sealift_protocol::message::{CONDITIONS, FEATURES, Hello, SLICES, Trailer, Welcome, decode};
+use sealift_protocol::message::{ABSENCE, CONDITIONS, FEATURES, Hello, SLICES, Trailer, Welcome, decode};
 use sealift_protocol::{Header, Reply, Request, VERSION};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -311,6 +311,11 @@ impl Replies {
     /// Whether the server deletes on the condition that nothing was changed, and tells whether a listing is of one state.
     pub(crate) fn know_conditions(&self) -> bool {
         self.know(CONDITIONS)
+    }
+
+    /// Whether the server moves, copies and makes directories on the condition that nothing is at the new path.
+    pub(crate) fn know_absence(&self) -> bool {
+        self.know(ABSENCE)
     }
 
     fn know(&self, feature: &str) -> bool {

@@ -366,7 +366,8 @@ fn request(task: &mut Task, queue: &Queue) -> Request {
             let (offset, sha256) = fetch.part().unzip();
             fetch.offset = offset.unwrap_or(0);
             let (path, length) = (fetch.from.clone(), fetch.length);
-            Request::Get(Get { path, offset: fetch.offset, sha256, length })
+            let preview = queue.manner().preview;
+            Request::Get(Get { path, offset: fetch.offset, sha256, length, preview })
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
-use crate::local::{is_part, is_temporary};
+use crate::local::{directory_of, is_part, is_temporary, part_names};
 
 /// A file for a moment that is older than this belongs to nobody any more: one hour.
 const MOMENT: Duration = Duration::from_secs(60 * 60);
@@ -18,6 +18,16 @@ pub struct Leftover {
     pub path: PathBuf,
     /// Its size in bytes.
     pub bytes: u64,
+}
+
+/// The leftovers of downloads to one file, but for those that somebody writes. Blocks.
+///
+/// Of a long name none are found, since another file may have left them.
+pub fn of_file(path: &Path) -> Vec<Leftover> {
+    let directory = directory_of(path);
+    let Some(name) = path.file_name().and_then(OsStr::to_str) else { return Vec::new() };
+    let parts = part_names(directory, name).into_iter();
+    parts.filter_map(|part| leftover(directory.join(&part), part.as_ref())).collect()
 }
 
 /// The leftovers below directories, but for those that somebody writes. Links are not followed. Blocks.
@@ -113,6 +123,23 @@ mod tests {
 
     use super::*;
     use crate::local::{part_name, temporary_name};
+
+    #[test]
+    fn a_file_has_its_own_leftovers() {
+        let root = tempfile::tempdir().unwrap();
+        let part = |name: &str, content: &[u8]| root.path().join(part_name(name, &Digest::of(content)));
+        let long = "n".repeat(100);
+        for path in [part("x", b"1"), part("x", b"2"), part("x.y", b"1"), part(&long, b"1")] {
+            fs::write(path, b"abc").unwrap();
+        }
+        let mut found: Vec<_> = of_file(&root.path().join("x")).into_iter().map(|left| left.path).collect();
+        found.sort();
+        let mut wanted = [part("x", b"1"), part("x", b"2")];
+        wanted.sort();
+        assert_eq!(found, wanted);
+        assert_eq!(of_file(&root.path().join(long)), []);
+        assert_eq!(of_file(&root.path().join("no/x")), []);
+    }
 
     #[test]
     fn what_nobody_writes_is_found_and_removed() {

@@ -102,6 +102,16 @@ fn find_parts(directory: &Path) -> HashMap<String, Vec<Digest>> {
     found
 }
 
+/// The names of the unfinished downloads to a file in a directory. Those of a long name are not told, since other names may
+/// have the same beginning.
+pub(crate) fn part_names(directory: &Path, name: &str) -> Vec<String> {
+    if name.len() > NAME {
+        return Vec::new();
+    }
+    let parts = find_parts(directory).remove(name).unwrap_or_default();
+    parts.iter().map(|sha256| part_name(name, sha256)).collect()
+}
+
 /// What the name of an unfinished download says.
 fn split_part_name(name: &str) -> Option<(&str, Digest)> {
     let (name, sha256) = name.strip_prefix('.')?.strip_suffix(PART)?.rsplit_once('.')?;

@@ -147,39 +147,59 @@ pub(crate) async fn remove_unchanged(
     connection.ask_all(&requests, take).await
 }
 
-/// Makes a directory and those above it that are missing. One that exists stays as it is.
+/// Deletes an entry if a listing would tell this etag of it now: a directory only if nothing is in it.
 ///
 /// # Errors
 /// Fails when the server refuses, and when the connection breaks.
-pub async fn make_directory(connection: &mut Connection, path: RemotePath) -> Result<(), Error> {
-    match connection.ask(&Request::MakeDirectory(MakeDirectory { path, mtime: None })).await? {
-        Reply::Done {} => Ok(()),
+pub async fn remove_if(connection: &mut Connection, path: RemotePath, etag: String) -> Result<(), Error> {
+    let mut refused = None;
+    remove_unchanged(connection, std::iter::once((path, Some(etag))), |_, answer| refused = answer.err())
+        .await?;
+    refused.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Makes a directory, and those above it that are missing. Fails if something is at the path. Returns the etag of the
+/// directory, for [`remove_if`].
+///
+/// # Errors
+/// Fails when the server refuses or is too old, and when the connection breaks.
+pub async fn make_new_directory(connection: &mut Connection, path: RemotePath) -> Result<String, Error> {
+    need_absence(connection)?;
+    let request = MakeDirectory { path, mtime: None, if_absent: true };
+    match connection.ask(&Request::MakeDirectory(request)).await? {
+        Reply::Made { etag } => Ok(etag),
         other => Err(unexpected(other)),
     }
 }
 
-/// Renames or moves an entry.
+/// Renames or moves an entry. Returns its new path.
 ///
 /// # Errors
-/// Fails when the server refuses, and when the connection breaks.
-pub async fn rename(
-    connection: &mut Connection,
-    from: RemotePath,
-    to: RemotePath,
-) -> Result<RemotePath, Error> {
-    placed(connection.ask(&Request::Move(Transplant { from, to })).await?)
+/// Fails when the server refuses or is too old for the conditions, and when the connection breaks.
+pub async fn rename(connection: &mut Connection, paths: Transplant) -> Result<RemotePath, Error> {
+    check_conditions(connection, &paths)?;
+    placed(connection.ask(&Request::Move(paths)).await?)
 }
 
 /// Copies a file, a link or a directory; no content is moved. Returns the copy's whole path.
 ///
 /// # Errors
-/// Fails when the server refuses, and when the connection breaks.
-pub async fn copy(
-    connection: &mut Connection,
-    from: RemotePath,
-    to: RemotePath,
-) -> Result<RemotePath, Error> {
-    placed(connection.ask(&Request::Copy(Transplant { from, to })).await?)
+/// Fails when the server refuses or is too old for the conditions, and when the connection breaks.
+pub async fn copy(connection: &mut Connection, paths: Transplant) -> Result<RemotePath, Error> {
+    check_conditions(connection, &paths)?;
+    placed(connection.ask(&Request::Copy(paths)).await?)
+}
+
+/// A server that does not know a condition ignores it, and replaces what is there.
+fn check_conditions(connection: &Connection, paths: &Transplant) -> Result<(), Error> {
+    if paths.if_absent || paths.exact { need_absence(connection) } else { Ok(()) }
+}
+
+fn need_absence(connection: &Connection) -> Result<(), Error> {
+    if connection.replies.know_absence() {
+        return Ok(());
+    }
+    Err(Error::TooOld("promise that nothing is replaced"))
 }
 
 /// Who the server takes this client for, and what that one may do.
@@ -213,6 +233,8 @@ pub struct LogFilter {
     pub direction: Option<Direction>,
     /// Only what failed.
     pub failed: bool,
+    /// Also what was only shown.
+    pub previews: bool,
     /// Only this path, or what is below it.
     pub path: Option<RemotePath>,
 }
@@ -256,6 +278,7 @@ impl Log<'_> {
                     before: self.before,
                     direction: self.filter.direction,
                     failed: self.filter.failed,
+                    previews: self.filter.previews,
                     path: self.filter.path.clone(),
                 }))?;
                 self.connection.flush().await?;

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use sealift_protocol::RemotePath;
+use sealift_protocol::message::Transplant;
 use sealift_transfer::remote;
 use serde_json::json;
 
@@ -26,6 +27,9 @@ pub(crate) struct Cp {
     /// The copy's path, or the directory to copy it to
     #[arg(value_parser = remote_path)]
     to: RemotePath,
+    /// Replace nothing: fail if the new path is taken
+    #[arg(long, short = 'n')]
+    no_clobber: bool,
 }
 
 pub(crate) async fn run(
@@ -33,10 +37,11 @@ pub(crate) async fn run(
     session: &mut Session,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let Cp { from, to } = arguments;
+    let Cp { from, to, no_clobber } = arguments;
     let client = session.client()?;
     let own = client.identity().clone();
-    let to = remote::copy(client.connection().await?, from.clone(), to).await?;
+    let paths = Transplant { if_absent: no_clobber, ..Transplant::new(from.clone(), to) };
+    let to = remote::copy(client.connection().await?, paths).await?;
     if printer.wants_json() {
         let from = text::absolute(&from, &own);
         printer.object(&json!({ "type": "copied", "from": from, "to": to }))?;

@@ -34,6 +34,9 @@ pub(crate) struct Log {
     /// Only what failed
     #[arg(long)]
     failed: bool,
+    /// Also files that were only shown, as the desktop client does when one is selected
+    #[arg(long)]
+    previews: bool,
 }
 
 /// Which way a transfer went.
@@ -50,12 +53,12 @@ pub(crate) async fn run(
     session: &mut Session,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let Log { path, limit, direction, failed } = arguments;
+    let Log { path, limit, direction, failed, previews } = arguments;
     let direction = direction.map(|direction| match direction {
         Direction::Put => message::Direction::Put,
         Direction::Get => message::Direction::Get,
     });
-    let filter = LogFilter { limit: (limit > 0).then_some(limit), direction, failed, path };
+    let filter = LogFilter { limit: (limit > 0).then_some(limit), direction, failed, previews, path };
     let zone = TimeZone::system();
     let connection = session.client()?.connection().await?;
     let mut log = remote::log(connection, filter);
@@ -82,6 +85,7 @@ fn object(transfer: &Transfer) -> serde_json::Value {
         "identity": transfer.identity,
         "address": transfer.address,
         "direction": transfer.direction,
+        "preview": transfer.preview,
         "path": transfer.path,
         "bytes": transfer.bytes,
         "wire_bytes": transfer.wire_bytes,
@@ -134,6 +138,7 @@ fn row(transfer: &Transfer, zone: &TimeZone, printer: &Printer) -> [String; 8] {
         transfer.identity.to_string(),
         match transfer.direction {
             message::Direction::Put => "put".to_owned(),
+            message::Direction::Get if transfer.preview => "preview".to_owned(),
             message::Direction::Get => "get".to_owned(),
         },
         text::size(transfer.bytes),

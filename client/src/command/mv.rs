@@ -2,6 +2,7 @@
 
 use clap::Args;
 use sealift_protocol::RemotePath;
+use sealift_protocol::message::Transplant;
 use sealift_transfer::remote;
 use serde_json::json;
 
@@ -25,6 +26,9 @@ pub(crate) struct Mv {
     /// Its new path, or the directory to move it to
     #[arg(value_parser = remote_path)]
     to: RemotePath,
+    /// Replace nothing: fail if the new path is taken
+    #[arg(long, short = 'n')]
+    no_clobber: bool,
 }
 
 pub(crate) async fn run(
@@ -32,10 +36,11 @@ pub(crate) async fn run(
     session: &mut Session,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let Mv { from, to } = arguments;
+    let Mv { from, to, no_clobber } = arguments;
     let client = session.client()?;
     let own = client.identity().clone();
-    let to = remote::rename(client.connection().await?, from.clone(), to).await?;
+    let paths = Transplant { if_absent: no_clobber, ..Transplant::new(from.clone(), to) };
+    let to = remote::rename(client.connection().await?, paths).await?;
     if printer.wants_json() {
         let from = text::absolute(&from, &own);
         printer.object(&json!({ "type": "moved", "from": from, "to": to }))?;

@@ -6,9 +6,9 @@ use std::time::SystemTime;
 use sealift_protocol::message::{EntryKind, List};
 use sealift_protocol::{Name, RemotePath, WireError};
 use sealift_transfer::remote::{self, LogFilter};
-use sealift_transfer::{Client, Error};
+use sealift_transfer::{Client, Error, Kind};
 
-use super::{Command, Preview, Shared, Update, infos, names, preview, profiles};
+use super::{Command, Preview, Shared, Update, infos, names, preview, profiles, relocate};
 use crate::model::Undo;
 use crate::model::queue::Trouble;
 use crate::texts;
@@ -30,6 +30,11 @@ pub(super) async fn obey(shared: Arc<Shared>, command: Command) {
         }
         Command::List { profile, path, generation } => {
             let result = list(&shared, &profile, path, generation).await;
+            if let Err(error) = &result
+                && error.kind() == Kind::Connection
+            {
+                shared.tell(Update::NotConnected { profile, trouble: Trouble::from(error) });
+            }
             let result = result.map_err(|error| Trouble::from(&error));
             shared.tell(Update::Listed { generation, result });
         }
@@ -40,29 +45,26 @@ pub(super) async fn obey(shared: Arc<Shared>, command: Command) {
         }
         Command::MakeFolder { profile, path } => {
             let made = with_client(&shared, &profile, async |client| {
-                remote::make_directory(client.connection().await?, path.clone()).await
+                remote::make_new_directory(client.connection().await?, path.clone()).await
             });
             shared.tell(match made.await {
-                Ok(()) => did(texts::made_folder(&path), Some(Undo::RemoveFolder(path))),
+                Ok(etag) => did(texts::made_folder(&path), Some(Undo::RemoveFolder { path, etag })),
                 Err(error) => Update::Failed(Trouble::from(&error)),
             });
         }
-        Command::Move { profile, pairs, back } => move_all(&shared, &profile, pairs, back).await,
-        Command::Copy { profile, pairs } => {
-            let copied = with_client(&shared, &profile, async |client| {
-                for (from, to) in &pairs {
-                    remote::copy(client.connection().await?, from.clone(), to.clone()).await?;
-                }
-                Ok(())
+        Command::Relocate { profile, pairs, copy, how } => {
+            relocate::relocate(&shared, &profile, pairs, copy, how).await;
+        }
+        Command::RemoveFolder { profile, path, etag } => {
+            let removed = with_client(&shared, &profile, async |client| {
+                remote::remove_if(client.connection().await?, path.clone(), etag.clone()).await
             });
-            shared.tell(match copied.await {
-                Ok(()) => did(texts::copied(&pairs), None),
+            shared.tell(match removed.await {
+                Ok(()) => did(texts::deleted(std::slice::from_ref(&path), 1), None),
                 Err(error) => Update::Failed(Trouble::from(&error)),
             });
         }
-        Command::Delete { profile, paths, recursive } => {
-            shared.tell(delete(&shared, &profile, paths, recursive).await);
-        }
+        Command::Delete { profile, paths } => shared.tell(delete(&shared, &profile, paths).await),
         Command::Renew(profile) => {
             let renewed = with_client(&shared, &profile, async |client| client.renew().await);
             let update = match renewed.await {
@@ -82,7 +84,7 @@ pub(super) async fn obey(shared: Arc<Shared>, command: Command) {
     }
 }
 
-fn did(text: String, undo: Option<Undo>) -> Update {
+pub(super) fn did(text: String, undo: Option<Undo>) -> Update {
     Update::Did { text, undo, touched: true }
 }
 
@@ -174,34 +176,12 @@ async fn log(shared: &Shared, profile: &Name, filter: LogFilter, generation: u64
     .await
 }
 
-async fn move_all(shared: &Shared, profile: &Name, pairs: Vec<(RemotePath, RemotePath)>, back: bool) {
-    let mut moved = Vec::new();
-    let result = with_client(shared, profile, async |client| {
-        for (from, to) in &pairs[moved.len()..] {
-            let connection = client.connection().await?;
-            let placed = remote::rename(connection, from.clone(), to.clone()).await?;
-            // Where it is now, and where it was.
-            moved.push((placed, from.clone()));
-        }
-        Ok(())
-    });
-    let result = result.await;
-    if !moved.is_empty() {
-        let text = if back { texts::moved_back(moved.len()) } else { texts::moved(&pairs, moved.len()) };
-        let undo = (!back).then(|| Undo::MoveBack(moved.into_iter().rev().collect()));
-        shared.tell(did(text, undo));
-    }
-    if let Err(error) = result {
-        shared.tell(Update::Failed(Trouble::from(&error)));
-    }
-}
-
-async fn delete(shared: &Shared, profile: &Name, paths: Vec<RemotePath>, recursive: bool) -> Update {
+async fn delete(shared: &Shared, profile: &Name, paths: Vec<RemotePath>) -> Update {
     let mut gone = 0;
     let mut first: Option<WireError> = None;
     let deleted = with_client(shared, profile, async |client| {
         let connection = client.connection().await?;
-        remote::remove(connection, &paths, recursive, |_, answer| match answer {
+        remote::remove(connection, &paths, true, |_, answer| match answer {
             Ok(()) => gone += 1,
             Err(error) => {
                 first.get_or_insert(error);

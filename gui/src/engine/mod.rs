@@ -3,10 +3,14 @@
 //!
 //! One thread is enough, as for the command line: hashing and the disk have threads of their own anyway.
 
+#[cfg(all(unix, not(target_os = "macos")))]
+mod appearance;
 mod control;
 mod names;
+mod opening;
 mod preview;
 mod profiles;
+mod relocate;
 mod transfers;
 mod waker;
 
@@ -25,8 +29,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 
 use crate::model::Undo;
-use crate::model::queue::{Queue, Spec, Trouble};
+use crate::model::conflict::Conflict;
+use crate::model::queue::{Facts, Queue, Spec, Trouble, Wanted};
 use crate::store::QueueFile;
+pub use opening::Opening;
 pub use preview::Preview;
 pub(crate) use profiles::infos;
 pub use waker::Waker;
@@ -86,30 +92,32 @@ pub enum Command {
         /// Which one.
         path: RemotePath,
     },
-    /// Move entries.
-    Move {
+    /// Move or copy entries.
+    Relocate {
         /// With whose server.
         profile: Name,
         /// From where to where.
         pairs: Vec<(RemotePath, RemotePath)>,
-        /// Whether that takes back an earlier move.
-        back: bool,
+        /// Whether the originals stay.
+        copy: bool,
+        /// What becomes of those whose places are taken.
+        how: How,
     },
-    /// Copy entries.
-    Copy {
+    /// Remove the folder that was made, if it is still the same and still empty.
+    RemoveFolder {
         /// With whose server.
         profile: Name,
-        /// From where to where.
-        pairs: Vec<(RemotePath, RemotePath)>,
+        /// Which one.
+        path: RemotePath,
+        /// What the server called its state when it was made.
+        etag: String,
     },
-    /// Delete entries.
+    /// Delete entries, directories with all that is in them.
     Delete {
         /// With whose server.
         profile: Name,
         /// Which ones.
         paths: Vec<RemotePath>,
-        /// Whether directories go with all that is in them.
-        recursive: bool,
     },
     /// Obtain a new certificate.
     Renew(Name),
@@ -126,13 +134,29 @@ pub enum Command {
     PlanDownloads {
         /// From whose server.
         profile: Name,
-        /// What, whether it is a directory, and its size.
-        entries: Vec<(RemotePath, bool, Option<u64>)>,
+        /// What.
+        entries: Vec<Wanted>,
         /// The local directory that it goes to.
         to: PathBuf,
     },
     /// Look at the queue: it was changed.
     Stir,
+}
+
+/// What becomes of a move or a copy whose place is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// It is asked about.
+    Ask,
+    /// It gets a name of its own.
+    KeepBoth {
+        /// Whether it is a folder, whose name has no extension.
+        is_folder: bool,
+    },
+    /// It takes the place of the file or link that is there.
+    Replace,
+    /// It takes back an earlier move, and stays where it is if that is not possible.
+    Back,
 }
 
 /// What the engine tells.
@@ -211,13 +235,15 @@ pub enum Update {
     },
     /// What is to be transferred is known.
     Planned {
-        /// What.
-        specs: Vec<Spec>,
-        /// Names that are taken where it goes.
-        taken: Vec<String>,
+        /// What, and what is known of it.
+        specs: Vec<(Spec, Facts)>,
+        /// Names that are taken where it goes, and by what.
+        taken: Vec<(String, Facts)>,
         /// What cannot be transferred.
         troubles: Vec<Trouble>,
     },
+    /// Moves and copies were not done, because their places are taken.
+    Taken(Vec<Conflict>),
     /// Something was done.
     Did {
         /// What, a sentence.
@@ -231,6 +257,8 @@ pub enum Update {
     Failed(Trouble),
     /// Files have arrived on the server.
     Stored,
+    /// The desktop is light or dark, or does not say.
+    Appearance(Option<eframe::egui::Theme>),
 }
 
 /// What the window shows of a profile.
@@ -271,6 +299,7 @@ struct Shared {
     updates: sync::Sender<Update>,
     waker: Arc<Waker>,
     attended: Arc<AtomicBool>,
+    opening: Opening,
     /// Clients that nobody uses now, with their connections.
     idle: Mutex<HashMap<Name, Vec<Client>>>,
     stirred: Notify,
@@ -279,7 +308,8 @@ struct Shared {
 }
 
 impl Engine {
-    /// Starts the engine on the profiles and the queue; what changes in the queue is saved in `file`.
+    /// Starts the engine on the profiles and the queue; what changes in the queue is saved in `file`. What is fetched to be
+    /// opened goes where `opening` says.
     ///
     /// # Errors
     /// Fails when the system gives it no thread.
@@ -287,6 +317,7 @@ impl Engine {
         profiles: Profiles,
         queue: Arc<Mutex<Queue>>,
         file: Option<QueueFile>,
+        opening: Opening,
     ) -> std::io::Result<Self> {
         let (commands, received) = mpsc::unbounded_channel();
         let (send, updates) = sync::channel();
@@ -298,6 +329,7 @@ impl Engine {
             updates: send,
             waker: waker.clone(),
             attended: attended.clone(),
+            opening,
             idle: Mutex::default(),
             stirred: Notify::new(),
             dirty: Notify::new(),

@@ -10,7 +10,7 @@ use sealift_transfer::{Error, remote};
 
 use super::control::with_client;
 use super::{Shared, Update};
-use crate::model::queue::{Spec, Trouble};
+use crate::model::queue::{Facts, Spec, Trouble, Wanted};
 
 /// Looks at local files and directories, and at the directory on the server that they go to.
 pub(super) async fn uploads(shared: &Shared, profile: &Name, paths: Vec<PathBuf>, to: &RemotePath) {
@@ -34,7 +34,7 @@ pub(super) async fn uploads(shared: &Shared, profile: &Name, paths: Vec<PathBuf>
     shared.tell(Update::Planned { specs, taken, troubles });
 }
 
-fn upload(profile: &Name, path: PathBuf, directory: &RemotePath) -> Result<Spec, Error> {
+fn upload(profile: &Name, path: PathBuf, directory: &RemotePath) -> Result<(Spec, Facts), Error> {
     let metadata = path.metadata().map_err(Error::local("read", &path))?;
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| Error::Unfit { path: path.clone(), unfit: Unfit::NotUtf8 })?;
@@ -43,18 +43,33 @@ fn upload(profile: &Name, path: PathBuf, directory: &RemotePath) -> Result<Spec,
     }
     let remote = directory.join(name)?;
     let tree = metadata.is_dir();
-    let size = (!tree).then_some(metadata.len());
-    Ok(Spec { profile: profile.clone(), direction: Direction::Put, local: path, remote, tree, size })
+    let facts = Facts::from(&metadata);
+    let spec = Spec {
+        profile: profile.clone(),
+        direction: Direction::Put,
+        local: path,
+        remote,
+        tree,
+        size: facts.size,
+    };
+    Ok((spec, facts))
 }
 
-/// The names in a directory on the server; none if it is not there, or may not be read.
-async fn remote_names(shared: &Shared, profile: &Name, path: &RemotePath) -> Result<Vec<String>, Error> {
+/// The names in a directory on the server, and what has them; none if it is not there, or may not be read.
+async fn remote_names(
+    shared: &Shared,
+    profile: &Name,
+    path: &RemotePath,
+) -> Result<Vec<(String, Facts)>, Error> {
     let wanted = List::of(path.clone());
     let listed = with_client(shared, profile, async |client| {
         let mut names = Vec::new();
         let mut listing = remote::list(client.connection().await?, wanted.clone()).await?;
         while let Some(entries) = listing.page().await? {
-            names.extend(entries.into_iter().map(|entry| entry.name));
+            names.extend(entries.into_iter().map(|entry| {
+                let facts = Facts::from(&entry);
+                (entry.name, facts)
+            }));
         }
         Ok(names)
     });
@@ -68,19 +83,15 @@ async fn remote_names(shared: &Shared, profile: &Name, path: &RemotePath) -> Res
 }
 
 /// Looks at the local directory that these go to.
-pub(super) async fn downloads(
-    shared: &Shared,
-    profile: &Name,
-    entries: Vec<(RemotePath, bool, Option<u64>)>,
-    to: PathBuf,
-) {
+pub(super) async fn downloads(shared: &Shared, profile: &Name, entries: Vec<Wanted>, to: PathBuf) {
     let owner = profile.clone();
     let looking = tokio::task::spawn_blocking(move || {
         let taken = local_names(&to)?;
-        let spec = |(remote, tree, size): (RemotePath, bool, Option<u64>)| {
+        let spec = |Wanted { path: remote, facts }: Wanted| {
             let local = to.join(remote.file_name()?);
-            let size = size.filter(|_| !tree);
-            Some(Spec { profile: owner.clone(), direction: Direction::Get, local, remote, tree, size })
+            let (tree, size) = (facts.is_folder, facts.size);
+            let profile = owner.clone();
+            Some((Spec { profile, direction: Direction::Get, local, remote, tree, size }, facts))
         };
         Ok::<_, Error>((entries.into_iter().filter_map(spec).collect::<Vec<_>>(), taken))
     });
@@ -91,11 +102,17 @@ pub(super) async fn downloads(
     }
 }
 
-fn local_names(directory: &Path) -> Result<Vec<String>, Error> {
+fn local_names(directory: &Path) -> Result<Vec<(String, Facts)>, Error> {
     let entries = match std::fs::read_dir(directory) {
         // It is made when the first file comes.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(Error::local("read", directory))?,
     };
-    Ok(entries.filter_map(Result::ok).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+    let named = |entry: std::fs::DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // A link that leads nowhere has its name all the same.
+        let metadata = entry.path().metadata().or_else(|_| entry.metadata());
+        (name, metadata.map_or_else(|_| Facts::default(), |metadata| Facts::from(&metadata)))
+    };
+    Ok(entries.filter_map(Result::ok).map(named).collect())
 }

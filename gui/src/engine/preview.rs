@@ -74,6 +74,8 @@ pub(super) async fn fetch(
     let sink = Sink { bytes: bytes.clone(), most: usize::try_from(most).unwrap_or(usize::MAX) };
     let wanted =
         Download { from: description.path.clone(), to: Destination::Stream(Box::new(sink)), tree: None };
+    // A look is no download.
+    let manner = Manner { preview: true, ..Manner::default() };
     let mut client = shared.client(profile)?;
     let failed = Mutex::new(false);
     let events = |event| {
@@ -81,7 +83,7 @@ pub(super) async fn fetch(
             *failed.lock().unwrap_or_else(PoisonError::into_inner) = true;
         }
     };
-    download(&mut client, vec![wanted], &Walking::default(), Manner::default(), &events).await?;
+    download(&mut client, vec![wanted], &Walking::default(), manner, &events).await?;
     shared.give_back(profile, client);
     if failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Ok(Preview::Nothing);

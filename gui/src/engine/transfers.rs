@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use sealift_protocol::message::Direction;
 use sealift_transfer::download::{Destination, Download, download};
+use sealift_transfer::leftovers::{self, Leftovers};
 use sealift_transfer::tree::{Omitted, Walking};
 use sealift_transfer::upload::{Source, Upload, upload};
 use sealift_transfer::{Error, Event, Manner, Mend, plan};
@@ -15,7 +16,7 @@ use tokio::task::{JoinHandle, spawn_local};
 
 use super::{Command, Shared, Update, control};
 use crate::model::Numbers;
-use crate::model::queue::{Job, Totals, Trouble};
+use crate::model::queue::{Job, Spec, State, Totals, Trouble};
 use crate::store::QueueFile;
 use crate::texts;
 
@@ -31,15 +32,23 @@ pub(super) async fn run(
     mut commands: mpsc::UnboundedReceiver<Command>,
     file: Option<QueueFile>,
 ) {
+    #[cfg(all(unix, not(target_os = "macos")))]
+    let appearance = spawn_local(super::appearance::watch(shared.clone()));
     let saving = spawn_local(save(shared.clone(), file.clone()));
     let mut jobs: HashMap<u64, JoinHandle<()>> = HashMap::new();
     let mut work = Work::default();
     loop {
-        for stopped in shared.queue().take_stops() {
-            if let Some(job) = jobs.remove(&stopped) {
+        let mut stopped = Vec::new();
+        for id in shared.queue().take_stops() {
+            if let Some(job) = jobs.remove(&id) {
                 // What was under way is closed; the other side keeps what it has.
                 job.abort();
+                stopped.push(job);
             }
+        }
+        let given_up = shared.queue().take_given_up();
+        if !given_up.is_empty() {
+            spawn_local(discard(stopped, given_up));
         }
         jobs.retain(|_, job| !job.is_finished());
         loop {
@@ -63,6 +72,8 @@ pub(super) async fn run(
         // Its connections are closed when it is gone.
         let _ = job.await;
     }
+    #[cfg(all(unix, not(target_os = "macos")))]
+    appearance.abort();
     saving.abort();
     let _ = saving.await;
     if let Some(file) = file {
@@ -122,6 +133,26 @@ impl Work {
     }
 }
 
+/// Removes what has arrived of downloads that nobody goes on with, when the jobs that were at them have ended.
+async fn discard(stopped: Vec<JoinHandle<()>>, given_up: Vec<Arc<Spec>>) {
+    for job in stopped {
+        let _ = job.await;
+    }
+    let removing = tokio::task::spawn_blocking(move || {
+        for spec in given_up {
+            let found: Vec<_> = match spec.tree {
+                true => Leftovers::below(spec.local.clone()).filter_map(Result::ok).collect(),
+                false => leftovers::of_file(&spec.local),
+            };
+            for leftover in found {
+                // What cannot be removed is in nobody's way; `sealift clean` names it.
+                let _ = leftover.remove();
+            }
+        }
+    });
+    let _ = removing.await;
+}
+
 /// Does a job, and tells the queue how it goes.
 async fn transfer(shared: Arc<Shared>, job: Job) {
     let numbers = Numbers::of(&job);
@@ -143,9 +174,26 @@ async fn transfer(shared: Arc<Shared>, job: Job) {
     };
     let error = result.await.err().map(|error| (Trouble::from(&error), error.kind().concerns_all()));
     shared.queue().job_ended(&job, error);
+    open(&shared, &job);
     shared.waker.soon();
     shared.dirty.notify_one();
     shared.stirred.notify_one();
+}
+
+/// Opens what a job has fetched to be opened.
+fn open(shared: &Arc<Shared>, job: &Job) {
+    for (id, spec) in &job.items {
+        let is_done = shared.queue().item(*id).is_some_and(|item| item.state == State::Done);
+        if is_done && spec.direction == Direction::Get && spec.local.starts_with(&shared.opening.directory) {
+            let (shared, spec) = (shared.clone(), spec.clone());
+            spawn_local(async move {
+                let opened = shared.opening.open(spec.local.clone()).await;
+                if let Err(reason) = opened {
+                    shared.tell(Update::Failed(texts::not_opened(spec.name(), &reason)));
+                }
+            });
+        }
+    }
 }
 
 /// What a job uploads, found while it is asked for.

@@ -6,11 +6,10 @@ use std::time::Instant;
 use sealift_protocol::RemotePath;
 use sealift_protocol::message::{Entry, EntryKind};
 
-use super::browser;
-use super::conflict::Choice;
-use super::queue::{Queue, Spec};
+use super::conflict::{Choice, Relocation};
+use super::queue::{Facts, Queue, Spec, Wanted};
 use super::{Dialog, Model, Undo};
-use crate::engine::Command;
+use crate::engine::{Command, How};
 use crate::texts;
 
 impl Model {
@@ -46,7 +45,7 @@ impl Model {
             .selected()
             .into_iter()
             .filter(|(_, entry)| entry.kind != EntryKind::Link)
-            .map(|(path, entry)| (path, browser::is_place(&entry), Some(entry.size)))
+            .map(|(path, entry)| Wanted { path, facts: Facts::from(&entry) })
             .collect();
         if !entries.is_empty() {
             self.dialog = Some(Dialog::download_to(entries, self.downloads.clone(), None));
@@ -54,15 +53,19 @@ impl Model {
     }
 
     /// Downloads into a local directory.
-    pub fn download(&mut self, entries: Vec<(RemotePath, bool, Option<u64>)>, to: PathBuf) {
+    pub fn download(&mut self, entries: Vec<Wanted>, to: PathBuf) {
         self.downloads.clone_from(&to);
         self.command(|profile| Command::PlanDownloads { profile, entries, to });
     }
 
     /// Decides about names that are taken.
     pub fn decide(&mut self, choice: Choice, all: bool) {
-        let specs = self.conflicts.decide(choice, all);
-        self.enqueue(specs);
+        let decided = self.conflicts.decide(choice, all);
+        self.enqueue(decided.specs);
+        for Relocation { profile, from, to, copy, is_folder } in decided.relocations {
+            let how = if choice == Choice::Replace { How::Replace } else { How::KeepBoth { is_folder } };
+            self.commands.push(Command::Relocate { profile, pairs: vec![(from, to)], copy, how });
+        }
     }
 
     pub(super) fn enqueue(&mut self, specs: Vec<Spec>) {
@@ -92,7 +95,7 @@ impl Model {
         let above = text.rsplit_once('/').map_or("", |(above, _)| above);
         match sealift_protocol::path::check_name(name).and_then(|()| format!("{above}/{name}").parse()) {
             Ok(to) if to == path => {}
-            Ok(to) => self.command(|profile| Command::Move { profile, pairs: vec![(path, to)], back: false }),
+            Ok(to) => self.relocate(vec![(path, to)], false, How::Ask),
             Err(error) => self.complain_about(&error.into()),
         }
     }
@@ -111,23 +114,26 @@ impl Model {
         if pairs.is_empty() {
             return;
         }
-        self.command(|profile| match copy {
-            true => Command::Copy { profile, pairs },
-            false => Command::Move { profile, pairs, back: false },
-        });
+        self.relocate(pairs, copy, How::Ask);
+    }
+
+    fn relocate(&mut self, pairs: Vec<(RemotePath, RemotePath)>, copy: bool, how: How) {
+        self.command(|profile| Command::Relocate { profile, pairs, copy, how });
     }
 
     /// Deletes entries, directories with all that is in them.
     pub fn delete(&mut self, paths: Vec<RemotePath>) {
-        self.command(|profile| Command::Delete { profile, paths, recursive: true });
+        self.command(|profile| Command::Delete { profile, paths });
     }
 
     /// Takes back what a message tells of.
     pub fn undo(&mut self, undo: Undo) {
-        self.command(|profile| match undo {
-            Undo::MoveBack(pairs) => Command::Move { profile, pairs, back: true },
-            Undo::RemoveFolder(path) => Command::Delete { profile, paths: vec![path], recursive: false },
-        });
+        match undo {
+            Undo::MoveBack(pairs) => self.relocate(pairs, false, How::Back),
+            Undo::RemoveFolder { path, etag } => {
+                self.command(|profile| Command::RemoveFolder { profile, path, etag });
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use sealift_protocol::RemotePath;
 use sealift_protocol::message::{Entry, EntryKind};
+use sealift_protocol::path::name_key;
 
 use super::item::Trouble;
 pub use sort::Sort;
@@ -170,6 +171,12 @@ impl Browser {
     /// The row of an entry.
     pub fn row_of(&self, name: &str) -> Option<usize> {
         self.rows.iter().position(|index| self.entries[*index].name == name)
+    }
+
+    /// Whether something in the directory has this name, or another spelling of it.
+    pub fn has(&self, name: &str) -> bool {
+        let key = name_key(name);
+        self.entries.iter().any(|entry| name_key(&entry.name) == key)
     }
 
     /// Whether a row is selected.

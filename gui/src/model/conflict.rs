@@ -1,11 +1,13 @@
 //! Names that are taken where something is going: asked about once, decided one by one or all together.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 
 use sealift_protocol::message::Direction;
 use sealift_protocol::path::name_key;
+use sealift_protocol::{Name, RemotePath};
 
-use super::item::Spec;
+use super::item::{Facts, Spec};
 
 /// What is to become of something whose name is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,35 +20,113 @@ pub enum Choice {
     Skip,
 }
 
-/// Transfers that wait for a decision.
+/// Something whose place is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// What wants the place.
+    pub coming: Coming,
+    /// What is known of it.
+    pub new: Facts,
+    /// What is known of what is there.
+    pub there: Facts,
+}
+
+/// What wants a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Coming {
+    /// An upload or a download.
+    Transfer(Spec),
+    /// A move or a copy on the server.
+    Relocation(Relocation),
+}
+
+/// A move or a copy of one entry on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relocation {
+    /// With the server of which profile.
+    pub profile: Name,
+    /// Where it is.
+    pub from: RemotePath,
+    /// Its new path.
+    pub to: RemotePath,
+    /// Whether the original stays.
+    pub copy: bool,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+}
+
+/// What was decided, but for what stays where it is.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// What is to be transferred.
+    pub specs: Vec<Spec>,
+    /// What is to be moved and copied.
+    pub relocations: Vec<Relocation>,
+}
+
+/// What waits for a decision.
 #[derive(Debug, Default)]
 pub struct Conflicts {
-    waiting: VecDeque<Spec>,
-    /// The names that are taken at the destination, as [`key`] has them.
-    taken: HashSet<String>,
+    waiting: VecDeque<Conflict>,
+    /// The names that are taken at the destination of transfers, as [`key`] has them.
+    taken: HashMap<String, Facts>,
+}
+
+impl Conflict {
+    /// The name that is taken.
+    pub fn name(&self) -> String {
+        match &self.coming {
+            Coming::Transfer(spec) => target(spec),
+            Coming::Relocation(relocation) => relocation.to.file_name().unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// True if the two become one folder: a transfer merges them, the server does not.
+    pub fn merges(&self) -> bool {
+        matches!(self.coming, Coming::Transfer(_)) && self.new.is_folder && self.there.is_folder
+    }
+
+    /// True if what is there can give way: a folder never does.
+    pub fn can_replace(&self) -> bool {
+        self.merges() || !(self.new.is_folder || self.there.is_folder)
+    }
 }
 
 impl Conflicts {
     /// Takes in what is to be transferred to one directory, in which the `taken` names are. Returns what has no conflict.
-    pub fn sift(&mut self, specs: Vec<Spec>, taken: impl IntoIterator<Item = String>) -> Vec<Spec> {
+    pub fn sift(
+        &mut self,
+        specs: Vec<(Spec, Facts)>,
+        taken: impl IntoIterator<Item = (String, Facts)>,
+    ) -> Vec<Spec> {
         if self.waiting.is_empty() {
             self.taken.clear();
         }
-        self.taken.extend(taken.into_iter().map(|name| key(&name)));
+        self.taken.extend(taken.into_iter().map(|(name, facts)| (key(&name), facts)));
         let mut free = Vec::new();
-        for spec in specs {
-            // Of two sources with one name, the second would replace the first.
-            if self.taken.insert(key(&target(&spec))) {
-                free.push(spec);
-            } else {
-                self.waiting.push_back(spec);
+        for (spec, new) in specs {
+            match self.taken.entry(key(&target(&spec))) {
+                Entry::Vacant(place) => {
+                    // Of two sources with one name, the second would replace the first.
+                    place.insert(new);
+                    free.push(spec);
+                }
+                Entry::Occupied(there) => {
+                    let there = *there.get();
+                    self.waiting.push_back(Conflict { coming: Coming::Transfer(spec), new, there });
+                }
             }
         }
         free
     }
 
+    /// Takes in moves and copies of which the server says that their places are taken.
+    pub fn ask(&mut self, conflicts: Vec<Conflict>) {
+        self.waiting.extend(conflicts);
+    }
+
     /// What is to be decided now.
-    pub fn current(&self) -> Option<&Spec> {
+    pub fn current(&self) -> Option<&Conflict> {
         self.waiting.front()
     }
 
@@ -55,32 +135,40 @@ impl Conflicts {
         self.waiting.len().saturating_sub(1)
     }
 
-    /// Decides about what is asked, or about all. Returns what is to be transferred.
-    pub fn decide(&mut self, choice: Choice, all: bool) -> Vec<Spec> {
+    /// Decides about what is asked, or about all. What cannot be replaced is asked about again.
+    pub fn decide(&mut self, choice: Choice, all: bool) -> Decided {
         let count = if all { self.waiting.len() } else { self.waiting.len().min(1) };
-        let decided: Vec<_> = self.waiting.drain(..count).collect();
-        decided.into_iter().filter_map(|spec| self.apply(choice, spec)).collect()
+        let asked: Vec<_> = self.waiting.drain(..count).collect();
+        let mut decided = Decided::default();
+        let mut again = Vec::new();
+        for conflict in asked {
+            match conflict.coming {
+                _ if choice == Choice::Skip => {}
+                _ if choice == Choice::Replace && !conflict.can_replace() => again.push(conflict),
+                Coming::Transfer(spec) => decided.specs.extend(self.apply(choice, spec)),
+                Coming::Relocation(relocation) => decided.relocations.push(relocation),
+            }
+        }
+        again.into_iter().rev().for_each(|conflict| self.waiting.push_front(conflict));
+        decided
     }
 
     fn apply(&mut self, choice: Choice, mut spec: Spec) -> Option<Spec> {
-        match choice {
-            Choice::Replace => Some(spec),
-            Choice::Skip => None,
-            Choice::KeepBoth => {
-                let name = target(&spec);
-                let new = (2..).map(|number| numbered(&name, number, spec.tree));
-                let new = new.into_iter().find(|name| self.taken.insert(key(name)))?;
-                match spec.direction {
-                    Direction::Put => {
-                        let path = spec.remote.as_str();
-                        let above = &path[..path.len() - name.len()];
-                        spec.remote = format!("{above}{new}").parse().ok()?;
-                    }
-                    Direction::Get => spec.local.set_file_name(new),
+        if choice == Choice::KeepBoth {
+            let name = target(&spec);
+            let new = (2..).map(|number| numbered(&name, number, spec.tree));
+            let new = new.into_iter().find(|name| !self.taken.contains_key(&key(name)))?;
+            self.taken.insert(key(&new), Facts { is_folder: spec.tree, size: spec.size, modified: None });
+            match spec.direction {
+                Direction::Put => {
+                    let path = spec.remote.as_str();
+                    let above = &path[..path.len() - name.len()];
+                    spec.remote = format!("{above}{new}").parse().ok()?;
                 }
-                Some(spec)
+                Direction::Get => spec.local.set_file_name(new),
             }
         }
+        Some(spec)
     }
 }
 
@@ -100,7 +188,7 @@ fn key(name: &str) -> String {
 }
 
 /// `report (2).pdf`; a directory has no extension.
-fn numbered(name: &str, number: u32, tree: bool) -> String {
+pub(crate) fn numbered(name: &str, number: u32, tree: bool) -> String {
     match name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty() && !tree) {
         Some((stem, extension)) => format!("{stem} ({number}).{extension}"),
         None => format!("{name} ({number})"),
@@ -127,25 +215,40 @@ mod tests {
         Spec { direction: Direction::Get, ..up(name) }
     }
 
+    fn facts(size: u64) -> Facts {
+        Facts { is_folder: false, size: Some(size), modified: Some(7) }
+    }
+
+    fn sift(conflicts: &mut Conflicts, specs: &[Spec], taken: &[&str]) -> Vec<Spec> {
+        let specs = specs.iter().map(|spec| (spec.clone(), facts(1))).collect();
+        conflicts.sift(specs, taken.iter().map(|name| ((*name).to_owned(), facts(2))))
+    }
+
+    fn relocation(to: &str) -> Relocation {
+        let (from, to) = ("/alice/old".parse().unwrap(), to.parse().unwrap());
+        Relocation { profile: "default".parse().unwrap(), from, to, copy: false, is_folder: false }
+    }
+
     #[test]
     fn what_is_free_does_not_wait() {
         let mut conflicts = Conflicts::default();
-        let free = conflicts.sift(vec![up("a"), up("b"), up("c")], ["b".to_owned()]);
+        let free = sift(&mut conflicts, &[up("a"), up("b"), up("c")], &["b"]);
         assert_eq!(free, [up("a"), up("c")]);
-        assert_eq!((conflicts.current(), conflicts.further()), (Some(&up("b")), 0));
+        let asked = Conflict { coming: Coming::Transfer(up("b")), new: facts(1), there: facts(2) };
+        assert_eq!((conflicts.current(), conflicts.further()), (Some(&asked), 0));
     }
 
     #[test]
     fn keeping_both_finds_a_name_that_nobody_has() {
         let mut conflicts = Conflicts::default();
-        let taken = ["a.tar", "a (2).tar", ".rc"].map(str::to_owned);
-        conflicts.sift(vec![up("a.tar"), up(".rc"), up("a.tar")], taken);
-        let remote: Vec<_> = conflicts.decide(Choice::KeepBoth, true).into_iter().map(|s| s.remote).collect();
+        sift(&mut conflicts, &[up("a.tar"), up(".rc"), up("a.tar")], &["a.tar", "a (2).tar", ".rc"]);
+        let kept = conflicts.decide(Choice::KeepBoth, true).specs;
         let expected = ["/alice/docs/a (3).tar", "/alice/docs/.rc (2)", "/alice/docs/a (4).tar"];
+        let remote: Vec<_> = kept.into_iter().map(|spec| spec.remote).collect();
         assert_eq!(remote, expected.map(|path| path.parse().unwrap()));
 
-        conflicts.sift(vec![down("x.pdf")], ["x.pdf".to_owned()]);
-        let kept = conflicts.decide(Choice::KeepBoth, false);
+        sift(&mut conflicts, &[down("x.pdf")], &["x.pdf"]);
+        let kept = conflicts.decide(Choice::KeepBoth, false).specs;
         assert_eq!(kept[0].local, PathBuf::from("/home/x (2).pdf"));
         assert_eq!(kept[0].remote, down("x.pdf").remote);
     }
@@ -154,10 +257,29 @@ mod tests {
     fn one_decision_is_for_one_or_for_all() {
         let mut conflicts = Conflicts::default();
         let names = ["a", "b", "c"];
-        assert!(conflicts.sift(names.map(up).to_vec(), names.map(str::to_owned)).is_empty());
-        assert_eq!(conflicts.decide(Choice::Replace, false), [up("a")]);
+        assert!(sift(&mut conflicts, &names.map(up), &names).is_empty());
+        assert_eq!(conflicts.decide(Choice::Replace, false).specs, [up("a")]);
         assert_eq!(conflicts.further(), 1);
-        assert!(conflicts.decide(Choice::Skip, true).is_empty());
+        assert_eq!(conflicts.decide(Choice::Skip, true), Decided::default());
         assert_eq!(conflicts.current(), None);
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_is_asked_about_by_itself() {
+        let folder = Facts { is_folder: true, ..Facts::default() };
+        let asked =
+            |to: &str, new, there| Conflict { coming: Coming::Relocation(relocation(to)), new, there };
+        let mut conflicts = Conflicts::default();
+        conflicts.ask(vec![
+            asked("/alice/a", facts(1), facts(2)),
+            asked("/alice/b", folder, folder),
+            asked("/alice/c", facts(1), folder),
+            asked("/alice/d", facts(1), facts(2)),
+        ]);
+        let replaced = conflicts.decide(Choice::Replace, true).relocations;
+        assert_eq!(replaced, [relocation("/alice/a"), relocation("/alice/d")]);
+        assert_eq!((conflicts.current().unwrap().name(), conflicts.further()), ("b".to_owned(), 1));
+        let kept = conflicts.decide(Choice::KeepBoth, true).relocations;
+        assert_eq!(kept, [relocation("/alice/b"), relocation("/alice/c")]);
     }
 }

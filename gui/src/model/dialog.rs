@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use sealift_protocol::{Name, RemotePath};
 
-use super::queue::ItemId;
+use super::queue::{ItemId, Wanted};
 
 /// What is being asked.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub enum Dialog {
     Rename {
         /// Of what.
         path: RemotePath,
+        /// Whether it is a folder, whose name has no extension.
+        is_folder: bool,
         /// What is typed.
         name: String,
     },
@@ -59,7 +61,7 @@ pub enum Dialog {
     /// Where downloads go.
     DownloadTo {
         /// What.
-        entries: Vec<(RemotePath, bool, Option<u64>)>,
+        entries: Vec<Wanted>,
         /// What is typed.
         to: String,
         /// What was chosen before anything was typed: a path that is no text cannot be typed.
@@ -71,11 +73,7 @@ pub enum Dialog {
 
 impl Dialog {
     /// Asks where downloads go, with a suggestion.
-    pub fn download_to(
-        entries: Vec<(RemotePath, bool, Option<u64>)>,
-        chosen: PathBuf,
-        instead: Option<ItemId>,
-    ) -> Self {
+    pub fn download_to(entries: Vec<Wanted>, chosen: PathBuf, instead: Option<ItemId>) -> Self {
         Self::DownloadTo { entries, to: chosen.display().to_string(), chosen, instead }
     }
 }
@@ -83,8 +81,13 @@ impl Dialog {
 /// What takes back something that was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Undo {
-    /// Move everything back: from where it is now, to where it was.
+    /// Move everything back: from where it is now, to where it was, if nothing is there.
     MoveBack(Vec<(RemotePath, RemotePath)>),
-    /// Remove a folder that is still empty.
-    RemoveFolder(RemotePath),
+    /// Remove the folder that was made, if it is still the same and still empty.
+    RemoveFolder {
+        /// Which one.
+        path: RemotePath,
+        /// What the server called its state when it was made.
+        etag: String,
+    },
 }

@@ -4,10 +4,55 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use crate::saved_queue::{Spec, State, Trouble};
+use sealift_protocol::RemotePath;
+use sealift_protocol::message::{Description, Entry, EntryKind, Nanoseconds};
 
 /// What an entry of the queue is called as long as the window is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ItemId(pub u64);
+
+/// Something to download.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// What, on the server.
+    pub path: RemotePath,
+    /// What is known of it.
+    pub facts: Facts,
+}
+
+/// What is known of a file or folder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Whether it is a folder.
+    pub is_folder: bool,
+    /// A file's size.
+    pub size: Option<u64>,
+    /// When it was last modified.
+    pub modified: Option<Nanoseconds>,
+}
+
+impl From<&Entry> for Facts {
+    fn from(entry: &Entry) -> Self {
+        let is_folder = matches!(entry.kind, EntryKind::Directory | EntryKind::Space);
+        let size = (entry.kind == EntryKind::File).then_some(entry.size);
+        Self { is_folder, size, modified: Some(entry.mtime) }
+    }
+}
+
+impl From<&Description> for Facts {
+    fn from(description: &Description) -> Self {
+        let is_folder = matches!(description.kind, EntryKind::Directory | EntryKind::Space);
+        Self { is_folder, size: description.size, modified: Some(description.mtime) }
+    }
+}
+
+impl From<&std::fs::Metadata> for Facts {
+    fn from(metadata: &std::fs::Metadata) -> Self {
+        let modified = metadata.modified().ok().and_then(|time| jiff::Timestamp::try_from(time).ok());
+        let modified = modified.and_then(|time| Nanoseconds::try_from(time.as_nanosecond()).ok());
+        Self { is_folder: metadata.is_dir(), size: metadata.is_file().then(|| metadata.len()), modified }
+    }
+}
 
 /// One entry of the queue.
 #[derive(Debug, Clone)]

@@ -49,6 +49,7 @@ impl Model {
             limit: Some(texts::LOG_PAGE),
             direction: self.log.direction,
             failed: self.log.failed,
+            previews: false,
             path: None,
         };
         let generation = self.log.generation;

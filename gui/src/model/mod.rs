@@ -10,6 +10,7 @@ mod meter;
 pub mod notices;
 mod progress;
 pub mod queue;
+mod retries;
 mod servers;
 #[cfg(test)]
 mod tests;
@@ -18,17 +19,20 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use sealift_protocol::message::{Account, Description};
+use eframe::egui::Theme;
+use sealift_protocol::message::{Account, Description, Direction, EntryKind};
 use sealift_protocol::{Name, RemotePath};
+use sealift_transfer::Mend;
 
-use crate::engine::{Command, Preview, ProfileInfo, Update};
+use crate::engine::{Command, Opening, Preview, ProfileInfo, Update};
 use browser::Browser;
 use conflict::Conflicts;
 pub use dialog::{Dialog, Undo};
 pub use log::Log;
 use notices::Notices;
 pub use progress::Numbers;
-use queue::{Queue, Trouble};
+use queue::{Queue, Spec, Trouble};
+use retries::Retries;
 
 /// What the window is about.
 #[derive(Debug)]
@@ -57,8 +61,14 @@ pub struct Model {
     pub conflicts: Conflicts,
     /// Short messages.
     pub notices: Notices,
+    /// Servers that are tried again by themselves.
+    retries: Retries,
     /// Where downloads go unless somebody says otherwise.
     pub downloads: PathBuf,
+    /// Where files go that are opened.
+    opening: Opening,
+    /// Whether the desktop is light or dark, if it says so.
+    pub appearance: Option<Theme>,
     /// All transfers. The engine works on them at the same time.
     pub queue: Arc<Mutex<Queue>>,
     commands: Vec<Command>,
@@ -114,7 +124,7 @@ pub struct Details {
 
 impl Model {
     /// A window that has heard nothing from the engine yet.
-    pub fn new(queue: Arc<Mutex<Queue>>, downloads: PathBuf) -> Self {
+    pub fn new(queue: Arc<Mutex<Queue>>, downloads: PathBuf, opening: Opening) -> Self {
         Self {
             screen: Screen::Browse,
             profiles: Vec::new(),
@@ -128,7 +138,10 @@ impl Model {
             dialog: None,
             conflicts: Conflicts::default(),
             notices: Notices::default(),
+            retries: Retries::default(),
             downloads,
+            opening,
+            appearance: None,
             queue,
             commands: Vec::new(),
         }
@@ -187,13 +200,24 @@ impl Model {
         self.command(Command::Connect);
     }
 
-    /// Opens a row: goes into a directory, describes a file.
+    /// Opens a row: goes into a directory, fetches a file and has the system open it.
     pub fn open_row(&mut self, row: usize) {
         let Some(entry) = self.browser.row(row) else { return };
-        let path = self.browser.path_of(entry);
-        if let Some(path) = path.filter(|_| browser::is_place(entry)) {
-            self.go(path);
+        let (kind, size) = (entry.kind, entry.size);
+        let Some(path) = self.browser.path_of(entry) else { return };
+        match kind {
+            EntryKind::Directory | EntryKind::Space => self.go(path),
+            EntryKind::File => self.open_file(path, size),
+            // The server does not know where it leads.
+            EntryKind::Link => {}
         }
+    }
+
+    fn open_file(&mut self, remote: RemotePath, size: u64) {
+        let (Some(profile), Some(name)) = (self.profile.clone(), remote.file_name()) else { return };
+        let local = self.opening.place(name);
+        let direction = Direction::Get;
+        self.enqueue(vec![Spec { profile, direction, local, remote, tree: false, size: Some(size) }]);
     }
 
     /// Asks about the entry that the cursor is on, unless that is known.
@@ -225,10 +249,16 @@ impl Model {
                 self.join.busy = false;
                 self.join.trouble = Some(trouble);
             }
-            Update::Connected { profile, account } if is_current(&profile) => {
+            Update::Connected { profile, account } => {
+                let is_current = is_current(&profile);
+                self.reached(&profile);
+                if !is_current {
+                    return;
+                }
                 let own = account.identity.clone();
                 self.account = Some(account);
                 self.link = Link::Up;
+                self.browser.trouble = None;
                 if self.browser.path.as_str() == "/" && !self.browser.listed {
                     // The own space is what most people want to see.
                     let home = format!("/{own}").parse().unwrap_or_else(|_| root());
@@ -236,10 +266,16 @@ impl Model {
                 }
                 self.refresh();
             }
-            Update::NotConnected { profile, trouble } if is_current(&profile) => {
-                self.link = Link::Down(trouble);
+            Update::NotConnected { profile, trouble } => {
+                let is_current = is_current(&profile);
+                match trouble.mend {
+                    Mend::TryAgain => self.retries.failed(&profile, now),
+                    _ => self.retries.forget(&profile),
+                }
+                if is_current {
+                    self.link = Link::Down(trouble);
+                }
             }
-            Update::Connected { .. } | Update::NotConnected { .. } => {}
             Update::Page { generation, entries } => self.browser.page(generation, entries),
             Update::Listed { generation, result } => {
                 self.browser.complete(generation, result);
@@ -271,6 +307,7 @@ impl Model {
                 let free = self.conflicts.sift(specs, taken);
                 self.enqueue(free);
             }
+            Update::Taken(conflicts) => self.conflicts.ask(conflicts),
             Update::Did { text, undo, touched } => {
                 self.notices.tell(text, undo, now);
                 if touched {
@@ -284,6 +321,7 @@ impl Model {
                 self.refresh();
             }
             Update::Stored => self.refresh(),
+            Update::Appearance(theme) => self.appearance = theme,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use sealift_protocol::Name;
 use sealift_protocol::message::Direction;
 
-pub use super::item::{Files, Item, ItemId, Spec, State, Trouble};
+pub use super::item::{Facts, Files, Item, ItemId, Spec, State, Trouble, Wanted};
 use super::meter::Meter;
 pub use totals::Totals;
 
@@ -37,6 +37,8 @@ pub struct Queue {
     held: HashMap<Name, Trouble>,
     /// Jobs that are to be stopped.
     stops: Vec<u64>,
+    /// Downloads that were taken off the list before they were done: what has arrived of them is of no use.
+    given_up: Vec<Arc<Spec>>,
     totals: Totals,
     pub(super) meter: Meter,
     /// Counts the changes that are worth saving.
@@ -68,6 +70,7 @@ impl Queue {
             parallel: parallel.max(1),
             held: HashMap::new(),
             stops: Vec::new(),
+            given_up: Vec::new(),
             totals: Totals::default(),
             meter: Meter::default(),
             version: 0,
@@ -192,6 +195,19 @@ impl Queue {
     /// Jobs that are to be stopped since the last time.
     pub fn take_stops(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.stops)
+    }
+
+    /// Downloads that nobody will go on with, since the last time. What is still in the list keeps what it has.
+    pub fn take_given_up(&mut self) -> Vec<Arc<Spec>> {
+        let given_up = std::mem::take(&mut self.given_up);
+        let is_wanted = |spec: &Spec| {
+            let others = self.items.values().filter(|item| item.spec.direction == Direction::Get);
+            others.map(|item| &item.spec.local).any(|other| {
+                // A folder's parts may be those of a file in it.
+                other.starts_with(&spec.local) || spec.local.starts_with(other)
+            })
+        };
+        given_up.into_iter().filter(|spec| !is_wanted(spec)).collect()
     }
 
     /// Lets an entry wait until it is resumed.
@@ -366,11 +382,19 @@ impl Queue {
         self.version += 1;
     }
 
+    /// Takes down that a download is gone before it was done.
+    fn give_up(&mut self, item: &Item) {
+        if item.spec.direction == Direction::Get && item.state != State::Done {
+            self.given_up.push(item.spec.clone());
+        }
+    }
+
     fn forget(&mut self, which: impl Fn(ItemId, &Item) -> bool) {
         let going: Vec<_> = self.ended.iter().copied().filter(|id| which(*id, &self.items[id])).collect();
         for id in &going {
             if let Some(item) = self.items.remove(id) {
                 self.totals.count(&item, false);
+                self.give_up(&item);
             }
         }
         self.ended.retain(|id| self.items.contains_key(id));

@@ -3,6 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use sealift_protocol::Name;
+use sealift_transfer::Mend;
 use sealift_transfer::profile::default_name;
 
 use super::browser::Browser;
@@ -43,6 +44,30 @@ impl Model {
     pub fn connect(&mut self) {
         self.link = Link::Connecting;
         self.command(Command::Connect);
+    }
+
+    /// Tries servers again that could not be reached, if it is time. Returns when the next one is due.
+    pub fn retry(&mut self, now: Instant) -> Option<Instant> {
+        let waiting: Vec<_> = {
+            let queue = self.queue();
+            let held = queue.held().filter(|(_, trouble)| trouble.mend == Mend::TryAgain);
+            held.map(|(server, _)| server.clone()).collect()
+        };
+        for server in waiting {
+            self.retries.suspect(&server, now);
+        }
+        // What is shown stays meanwhile.
+        self.commands.extend(self.retries.due(now).into_iter().map(Command::Connect));
+        self.retries.next()
+    }
+
+    /// A server was reached: what waited for it goes on.
+    pub(super) fn reached(&mut self, server: &Name) {
+        self.retries.forget(server);
+        let waits = self.queue().held().any(|(held, _)| held == server);
+        if waits {
+            self.with_queue(|queue| queue.release(server));
+        }
     }
 
     /// Joins with the token that is typed.

@@ -1,8 +1,9 @@
 //! The queue and the model, driven as the engine and the window drive them.
 
 use super::*;
+use crate::engine::How;
 use crate::model::conflict::Choice;
-use crate::model::queue::{ItemId, Job, Spec, State, Totals};
+use crate::model::queue::{Facts, ItemId, Job, Spec, State, Totals};
 use sealift_protocol::message::Direction;
 use sealift_protocol::{Digest, ErrorCode, WireError};
 use sealift_transfer::event::Done;
@@ -227,7 +228,7 @@ fn a_hundred_thousand_entries_are_taken_in_a_moment() {
 }
 
 fn model() -> Model {
-    let mut model = Model::new(Arc::new(Mutex::new(Queue::new(2))), "/tmp".into());
+    let mut model = Model::new(Arc::new(Mutex::new(Queue::new(2))), "/tmp".into(), Opening::default());
     model.begin(vec![profile("default")], None);
     model.take_commands();
     model
@@ -254,18 +255,18 @@ fn the_server_that_is_shown_first_is_remembered_or_chosen_or_the_usual_one() {
         (None, name("gone"), "default"),
         (None, None, "default"),
     ] {
-        let mut model = Model::new(Arc::new(Mutex::new(Queue::new(2))), "/tmp".into());
+        let mut model = Model::new(Arc::new(Mutex::new(Queue::new(2))), "/tmp".into(), Opening::default());
         model.begin(["a", "b", "c", "default"].map(profile).to_vec(), [remembered, chosen]);
         assert_eq!(model.profile, name(shown));
     }
-    let mut model = Model::new(Arc::new(Mutex::new(Queue::new(2))), "/tmp".into());
+    let mut model = Model::new(Arc::new(Mutex::new(Queue::new(2))), "/tmp".into(), Opening::default());
     model.begin(["a", "b"].map(profile).to_vec(), [None]);
     assert_eq!(model.profile, name("a"), "or the first");
 }
 
 #[test]
 fn without_a_profile_the_first_thing_is_a_token() {
-    let mut model = Model::new(Arc::new(Mutex::new(Queue::new(2))), "/tmp".into());
+    let mut model = Model::new(Arc::new(Mutex::new(Queue::new(2))), "/tmp".into(), Opening::default());
     model.begin(Vec::new(), None);
     assert_eq!(model.screen, Screen::Join);
     model.join.token = "  sealift-join:x ".into();
@@ -282,8 +283,8 @@ fn without_a_profile_the_first_thing_is_a_token() {
 fn taken_names_wait_for_a_decision_and_the_others_do_not() {
     let mut model = model();
     let update = Update::Planned {
-        specs: vec![spec("a", 1), spec("b", 1)],
-        taken: vec!["b".into()],
+        specs: vec![(spec("a", 1), Facts::default()), (spec("b", 1), Facts::default())],
+        taken: vec![("b".into(), Facts::default())],
         troubles: Vec::new(),
     };
     model.apply(update, Instant::now());
@@ -298,13 +299,15 @@ fn a_move_can_be_taken_back_and_a_rename_keeps_the_directory() {
     let mut model = model();
     model.rename("/alice/docs/a".parse().unwrap(), "b");
     let commands = model.take_commands();
-    let [Command::Move { pairs, back: false, .. }] = &commands[..] else { panic!("{commands:?}") };
+    let [Command::Relocate { pairs, copy: false, how: How::Ask, .. }] = &commands[..] else {
+        panic!("{commands:?}")
+    };
     assert_eq!(pairs[0].1.as_str(), "/alice/docs/b");
     model.rename("/alice/docs/a".parse().unwrap(), "../b");
     assert!(model.take_commands().is_empty(), "a name is one name");
     let undo = Undo::MoveBack(vec![("/alice/docs/b".parse().unwrap(), "/alice/docs/a".parse().unwrap())]);
     model.undo(undo);
-    assert!(matches!(&model.take_commands()[..], [Command::Move { back: true, .. }]));
+    assert!(matches!(&model.take_commands()[..], [Command::Relocate { copy: false, how: How::Back, .. }]));
 }
 
 #[test]

@@ -14,12 +14,12 @@ fn what(paths: &[(RemotePath, RemotePath)]) -> String {
     }
 }
 
-pub(crate) fn moved(pairs: &[(RemotePath, RemotePath)], count: usize) -> String {
+pub(crate) fn moved(pairs: &[(RemotePath, RemotePath)]) -> String {
     match pairs {
         [(from, to)] if parent(from) == parent(to) => {
             format!("Renamed to \u{201c}{}\u{201d}", to.file_name().unwrap_or_default())
         }
-        [(_, to), ..] => format!("Moved {} to {}", what(&pairs[..count]), parent(to)),
+        [(_, to), ..] => format!("Moved {} to {}", what(pairs), parent(to)),
         [] => String::new(),
     }
 }
@@ -88,6 +88,12 @@ pub(crate) fn state_unusable(path: &Path, reason: &str) -> Trouble {
 
 pub(crate) fn upload_needs_a_space() -> Trouble {
     Trouble::of_person("This is the list of spaces: open one, and upload there")
+}
+
+pub(crate) fn not_opened(name: &str, reason: &str) -> Trouble {
+    Trouble::of_person(format!(
+        "No program has opened \u{201c}{name}\u{201d} ({reason}): download it, and open it there"
+    ))
 }
 
 /// What to do where the system shows no file dialog.

@@ -2,14 +2,18 @@
 
 use std::path::PathBuf;
 
+use eframe::egui::text::{CCursor, CCursorRange};
+use eframe::egui::text_edit::TextEditState;
 use eframe::egui::{
-    Align, Align2, Button, Context, Frame, Id, Key, Label, Layout, Modal, Response, RichText, TextEdit, Ui,
-    UiKind, Vec2,
+    Align, Align2, Button, Context, Frame, Grid, Id, Key, Label, Layout, Modal, Modifiers, Response,
+    RichText, TextEdit, Ui, UiKind, Vec2,
 };
+use sealift_protocol::path::name_key;
 
 use super::picker::Pick;
 use super::{Shown, widgets};
-use crate::model::conflict::Choice;
+use crate::model::browser::Browser;
+use crate::model::conflict::{Choice, Conflict};
 use crate::model::{Dialog, Model};
 use crate::theme::GAP;
 use crate::{icons, texts, theme};
@@ -31,9 +35,10 @@ pub(super) fn show(window: &Context, model: &mut Model, shown: &mut Shown) {
     }
     if let Some(mut dialog) = model.dialog.take() {
         let first = !std::mem::replace(&mut shown.dialog_open, true);
+        let taken = is_taken(&dialog, &model.browser);
         let response = modal(window, "dialog").show(window, |ui| {
             width(ui);
-            ask(ui, &mut dialog, first, shown)
+            ask(ui, &mut dialog, first, taken, shown)
         });
         let left = if response.should_close() { Left::Cancelled } else { response.inner };
         match left {
@@ -43,6 +48,19 @@ pub(super) fn show(window: &Context, model: &mut Model, shown: &mut Shown) {
         }
     } else if model.conflicts.current().is_some() {
         conflict(window, model, shown);
+    }
+}
+
+/// Whether the name that is typed is that of something in the directory.
+fn is_taken(dialog: &Dialog, browser: &Browser) -> bool {
+    match dialog {
+        Dialog::NewFolder { name } => browser.has(name.trim()),
+        Dialog::Rename { path, name, .. } => {
+            let name = name.trim();
+            let is_its_own = path.file_name().is_some_and(|own| name_key(own) == name_key(name));
+            !is_its_own && browser.has(name)
+        }
+        _ => false,
     }
 }
 
@@ -60,23 +78,28 @@ fn heading(dialog: &Dialog) -> String {
     }
 }
 
-fn ask(ui: &mut Ui, dialog: &mut Dialog, first: bool, shown: &mut Shown) -> Left {
+fn ask(ui: &mut Ui, dialog: &mut Dialog, first: bool, taken: bool, shown: &mut Shown) -> Left {
     let heading = heading(dialog);
     let head = |ui: &mut Ui, icon: &str| title(ui, icon, &heading);
     match dialog {
         Dialog::NewFolder { name } => {
             head(ui, icons::FOLDER_PLUS);
-            let entered = field(ui, texts::FOLDER_NAME, name, first, 0.0);
-            buttons(ui, texts::CREATE, !name.trim().is_empty(), entered)
+            let entered = field(ui, texts::FOLDER_NAME, name, begins(first), 0.0);
+            hint(ui, name, taken);
+            buttons(ui, texts::CREATE, !name.trim().is_empty() && !taken, entered)
         }
-        Dialog::Rename { name, .. } => {
+        Dialog::Rename { name, is_folder, .. } => {
             head(ui, icons::PENCIL_SIMPLE);
-            let entered = field(ui, texts::NEW_NAME, name, first, 0.0);
+            // Most people keep the extension.
+            let begins =
+                first.then_some(Caret::Before(if *is_folder { name.len() } else { stem(name).len() }));
+            let entered = field(ui, texts::NEW_NAME, name, begins, 0.0);
+            hint(ui, name, taken);
             buttons(ui, texts::DO_RENAME, !name.trim().is_empty(), entered)
         }
         Dialog::Transplant { to, copy, .. } => {
             head(ui, if *copy { icons::COPY } else { icons::ARROWS_LEFT_RIGHT });
-            let entered = field(ui, texts::TARGET_FOLDER, to, first, 0.0);
+            let entered = field(ui, texts::TARGET_FOLDER, to, begins(first), 0.0);
             buttons(ui, if *copy { texts::DO_COPY } else { texts::DO_MOVE }, !to.trim().is_empty(), entered)
         }
         Dialog::Delete { folders, .. } => {
@@ -89,7 +112,7 @@ fn ask(ui: &mut Ui, dialog: &mut Dialog, first: bool, shown: &mut Shown) -> Left
         }
         Dialog::RenameServer { name, .. } => {
             head(ui, icons::PENCIL_SIMPLE);
-            let entered = field(ui, texts::SERVER_NAME, name, first, 0.0);
+            let entered = field(ui, texts::SERVER_NAME, name, begins(first), 0.0);
             buttons(ui, texts::DO_RENAME, !name.trim().is_empty(), entered)
         }
         Dialog::RemoveServer { transfers, .. } => {
@@ -102,7 +125,7 @@ fn ask(ui: &mut Ui, dialog: &mut Dialog, first: bool, shown: &mut Shown) -> Left
         }
         Dialog::UploadPath { path } => {
             head(ui, icons::UPLOAD_SIMPLE);
-            let entered = field(ui, texts::LOCAL_PATH, path, first, 0.0);
+            let entered = field(ui, texts::LOCAL_PATH, path, begins(first), 0.0);
             buttons(ui, texts::UPLOAD, !path.trim().is_empty(), entered)
         }
         Dialog::DownloadTo { to, .. } => {
@@ -110,7 +133,7 @@ fn ask(ui: &mut Ui, dialog: &mut Dialog, first: bool, shown: &mut Shown) -> Left
             let entered = ui
                 .horizontal(|ui| {
                     let entered =
-                        ui.vertical(|ui| field(ui, texts::LOCAL_FOLDER, to, first, 96.0 + GAP)).inner;
+                        ui.vertical(|ui| field(ui, texts::LOCAL_FOLDER, to, begins(first), 96.0 + GAP)).inner;
                     ui.with_layout(Layout::bottom_up(Align::Max), |ui| {
                         if ui.add(Button::new(texts::BROWSE).min_size(Vec2::new(96.0, 0.0))).clicked() {
                             shown.picker.open(Pick::Target, ui.ctx());
@@ -127,7 +150,7 @@ fn ask(ui: &mut Ui, dialog: &mut Dialog, first: bool, shown: &mut Shown) -> Left
 fn carry_out(model: &mut Model, dialog: Dialog) {
     match dialog {
         Dialog::NewFolder { name } => model.make_folder(&name),
-        Dialog::Rename { path, name } => model.rename(path, name.trim()),
+        Dialog::Rename { path, name, .. } => model.rename(path, name.trim()),
         Dialog::Transplant { paths, to, copy } => model.transplant(paths, &to, copy),
         Dialog::Delete { paths, .. } => model.delete(paths),
         Dialog::RenameServer { profile, name } => model.rename_server(profile, &name),
@@ -154,12 +177,14 @@ fn local(text: &str) -> PathBuf {
 }
 
 fn conflict(window: &Context, model: &mut Model, shown: &mut Shown) {
-    let Some(spec) = model.conflicts.current() else { return };
-    let (name, tree, further) = (spec.name().to_owned(), spec.tree, model.conflicts.further());
+    let Some(conflict) = model.conflicts.current().cloned() else { return };
+    let (name, merges, further) = (conflict.name(), conflict.merges(), model.conflicts.further());
     let response = modal(window, "conflict").show(window, |ui| {
         width(ui);
         title(ui, icons::WARNING, &texts::conflict(&name));
-        ui.label(texts::conflict_lead(tree));
+        both(ui, &conflict);
+        ui.add_space(4.0);
+        ui.label(texts::conflict_lead(&conflict));
         if further > 0 {
             ui.add_space(GAP);
             widgets::checkbox(ui, &mut shown.for_all, &texts::apply_to_all(further));
@@ -171,7 +196,8 @@ fn conflict(window: &Context, model: &mut Model, shown: &mut Shown) {
             if widgets::primary(ui, texts::KEEP_BOTH, true).clicked() {
                 choice = Some(Choice::KeepBoth);
             }
-            if ui.button(if tree { texts::MERGE } else { texts::REPLACE }).clicked() {
+            let replace = Button::new(if merges { texts::MERGE } else { texts::REPLACE });
+            if ui.add_enabled(conflict.can_replace(), replace).clicked() {
                 choice = Some(Choice::Replace);
             }
             if ui.button(texts::SKIP).clicked() {
@@ -180,7 +206,10 @@ fn conflict(window: &Context, model: &mut Model, shown: &mut Shown) {
             choice
         })
     });
-    let choice = if response.should_close() { Some(Choice::Skip) } else { response.inner };
+    // A click beside it decides nothing.
+    let escaped =
+        response.is_top_modal && window.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape));
+    let choice = if escaped { Some(Choice::Skip) } else { response.inner };
     if let Some(choice) = choice {
         let all = shown.for_all && further > 0;
         model.decide(choice, all);
@@ -188,6 +217,17 @@ fn conflict(window: &Context, model: &mut Model, shown: &mut Shown) {
             shown.for_all = false;
         }
     }
+}
+
+/// What is known of the two that want the same name, one below the other.
+fn both(ui: &mut Ui, conflict: &Conflict) {
+    Grid::new("both").num_columns(2).spacing(Vec2::new(12.0, 4.0)).show(ui, |ui| {
+        for (name, facts) in [(texts::THERE, &conflict.there), (texts::NEW, &conflict.new)] {
+            ui.label(RichText::new(name).weak());
+            ui.label(texts::facts(facts));
+            ui.end_row();
+        }
+    });
 }
 
 /// A dialog over everything else.
@@ -216,8 +256,32 @@ fn title(ui: &mut Ui, icon: &str, text: &str) {
     ui.add_space(4.0);
 }
 
+/// Where the caret of a field is when its dialog opens.
+#[derive(Debug, Clone, Copy)]
+enum Caret {
+    /// Behind the text.
+    End,
+    /// Behind so many bytes, which are selected.
+    Before(usize),
+}
+
+fn begins(first: bool) -> Option<Caret> {
+    first.then_some(Caret::End)
+}
+
+/// A name without its extension.
+fn stem(name: &str) -> &str {
+    name.rsplit_once('.').map(|(stem, _)| stem).filter(|stem| !stem.is_empty()).unwrap_or(name)
+}
+
+/// Says that a name is taken. Its line is always there, so that nothing moves.
+fn hint(ui: &mut Ui, name: &str, taken: bool) {
+    let text = if taken { texts::conflict(name.trim()) } else { String::new() };
+    ui.label(RichText::new(text).small().color(ui.visuals().warn_fg_color));
+}
+
 /// A field with its label, and some room left at its end; whether Enter was pressed in it.
-fn field(ui: &mut Ui, label: &str, text: &mut String, first: bool, end: f32) -> bool {
+fn field(ui: &mut Ui, label: &str, text: &mut String, begins: Option<Caret>, end: f32) -> bool {
     ui.spacing_mut().item_spacing.y = 4.0;
     let label = ui.label(RichText::new(label).weak());
     let width = ui.available_width() - end;
@@ -228,7 +292,16 @@ fn field(ui: &mut Ui, label: &str, text: &mut String, first: bool, end: f32) -> 
         })
         .inner
         .labelled_by(label.id);
-    if first {
+    if let Some(caret) = begins {
+        // The field is the same one each time a dialog opens, and remembers where its caret was.
+        let (from, to) = match caret {
+            Caret::End => (text.len(), text.len()),
+            Caret::Before(end) => (0, end),
+        };
+        let at = |bytes: usize| CCursor::new(text[..bytes].chars().count());
+        let mut state = TextEditState::default();
+        state.cursor.set_char_range(Some(CCursorRange::two(at(from), at(to))));
+        state.store(ui.ctx(), field.id);
         field.request_focus();
     }
     field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter))

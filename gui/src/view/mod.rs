@@ -7,6 +7,7 @@ mod keyboard;
 mod log;
 mod notices;
 mod picker;
+mod presses;
 mod queue;
 mod sidebar;
 mod table;
@@ -15,17 +16,22 @@ mod widgets;
 
 use std::path::PathBuf;
 
-use eframe::egui::{CentralPanel, Context, Frame, Key, Margin, Modifiers, Panel, Rect, Ui, ViewportCommand};
+use eframe::egui::{
+    CentralPanel, Context, Frame, Key, Margin, Modifiers, Panel, Popup, Rect, Ui, ViewportCommand,
+};
 
 use crate::model::{Model, Screen};
 use crate::store::Look;
 use picker::Picker;
+pub(crate) use presses::Presses;
 
 /// What only the picture knows: it is lost with the window, and nobody misses it.
 #[derive(Debug, Default)]
 pub struct Shown {
     /// The file dialog, if one is open.
     picker: Picker,
+    /// Whether the menu of the row with the cursor is to open.
+    menu: bool,
     /// Whether the filter is to get the keyboard.
     focus_filter: bool,
     /// The row that is to come into sight.
@@ -53,7 +59,7 @@ pub(crate) fn show(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut 
             .exact_size(if room < 800.0 { 176.0 } else { 220.0 })
             .resizable(false)
             .frame(side)
-            .show(ui, |ui| sidebar::show(ui, model));
+            .show(ui, |ui| sidebar::show(ui, model, look));
         if look.queue {
             let frame = Frame::new().fill(ui.visuals().faint_bg_color).inner_margin(Margin::symmetric(16, 8));
             Panel::bottom("queue")
@@ -114,7 +120,8 @@ fn take_files(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
 /// Keys that mean the same wherever one is, as long as nobody types.
 fn keys(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut Shown) {
     let asks = model.dialog.is_some() || model.conflicts.current().is_some();
-    if asks {
+    // An open menu has the keyboard.
+    if asks || Popup::is_any_open(ui.ctx()) {
         return;
     }
     let pressed = |modifiers: Modifiers, key: Key| ui.input_mut(|input| input.consume_key(modifiers, key));
@@ -137,7 +144,10 @@ fn keys(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut Shown) {
             _ => model.reload(),
         }
     }
-    if !typing && model.screen == Screen::Browse {
-        keyboard::keys(ui, model, shown);
+    match model.screen {
+        _ if typing => {}
+        Screen::Browse => keyboard::keys(ui, model, shown),
+        Screen::Log if pressed(Modifiers::NONE, Key::Escape) => model.screen = Screen::Browse,
+        Screen::Log | Screen::Join => {}
     }
 }

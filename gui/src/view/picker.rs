@@ -101,13 +101,15 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::engine::Opening;
     use crate::model::queue::Queue;
 
     #[cfg(not(any(windows, target_os = "macos")))]
     #[test]
     fn where_the_system_has_no_file_dialog_the_way_without_one_is_named() {
         for (pick, way) in [(Pick::Files, "Ctrl+U"), (Pick::Folder, "Ctrl+U"), (Pick::Target, "type")] {
-            let mut model = Model::new(Arc::new(Mutex::new(Queue::new(1))), PathBuf::from("/"));
+            let mut model =
+                Model::new(Arc::new(Mutex::new(Queue::new(1))), PathBuf::from("/"), Opening::default());
             let (send, chosen) = channel();
             let mut picker = Picker { open: Some((pick, chosen)) };
             send.send(Some(Vec::new())).unwrap();

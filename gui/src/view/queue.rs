@@ -10,7 +10,7 @@ use sealift_transfer::{Mend, figures};
 use std::time::Instant;
 
 use super::widgets;
-use crate::model::queue::{Item, ItemId, Queue, State, Totals, Trouble};
+use crate::model::queue::{Facts, Item, ItemId, Queue, State, Totals, Trouble, Wanted};
 use crate::model::{Dialog, Model};
 use crate::theme::{BUTTON, GAP};
 use crate::{icons, texts, theme};
@@ -355,7 +355,8 @@ fn perform(model: &mut Model, act: Act) {
         Act::OtherPlace(id) => {
             let spec = model.queue().item(id).map(|item| item.spec.clone());
             if let Some(spec) = spec {
-                let entries = vec![(spec.remote.clone(), spec.tree, spec.size)];
+                let facts = Facts { is_folder: spec.tree, size: spec.size, modified: None };
+                let entries = vec![Wanted { path: spec.remote.clone(), facts }];
                 model.dialog = Some(Dialog::download_to(entries, model.downloads.clone(), Some(id)));
             }
         }

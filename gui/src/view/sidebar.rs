@@ -4,12 +4,14 @@ use std::time::SystemTime;
 
 use eframe::egui::{
     Align, Button, Layout, Response, RichText, ScrollArea, Ui, Vec2, WidgetInfo, accesskit::Role,
+    containers::menu::MenuButton,
 };
 use sealift_protocol::Name;
 use sealift_transfer::Mend;
 
 use super::widgets;
 use crate::model::{Dialog, Link, Model, Screen};
+use crate::store::{Look, Scheme};
 use crate::theme::GAP;
 use crate::{icons, texts, theme};
 
@@ -21,7 +23,7 @@ enum Act {
     Remove(Name),
 }
 
-pub(super) fn show(ui: &mut Ui, model: &mut Model) {
+pub(super) fn show(ui: &mut Ui, model: &mut Model, look: &mut Look) {
     eframe::egui::Panel::bottom("state")
         .show_separator_line(false)
         .frame(eframe::egui::Frame::new().inner_margin(eframe::egui::Margin {
@@ -32,14 +34,16 @@ pub(super) fn show(ui: &mut Ui, model: &mut Model) {
         }))
         .show(ui, |ui| {
             state(ui, model);
+            scheme(ui, look);
         });
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
-        title(ui, texts::SPACES);
-        spaces(ui, model);
-        ui.add_space(2.0 * GAP);
+        // Spaces come and go with the connection: below them, the servers would move under the mouse.
         title(ui, texts::SERVERS);
         servers(ui, model);
+        ui.add_space(2.0 * GAP);
+        title(ui, texts::SPACES);
+        spaces(ui, model);
     });
 }
 
@@ -139,6 +143,25 @@ fn servers(ui: &mut Ui, model: &mut Model) {
     if line(ui, icons::PLUS, texts::ADD_SERVER, false, false).clicked() {
         model.ask_to_join(None);
     }
+}
+
+/// Whether the window is light or dark.
+fn scheme(ui: &mut Ui, look: &mut Look) {
+    let button = Button::new(RichText::new(texts::APPEARANCE).small().weak()).frame_when_inactive(false);
+    MenuButton::from_button(button).ui(ui, |ui| {
+        widgets::menu(ui);
+        for (text, scheme) in [
+            (texts::SCHEME_SYSTEM, Scheme::System),
+            (texts::SCHEME_LIGHT, Scheme::Light),
+            (texts::SCHEME_DARK, Scheme::Dark),
+        ] {
+            let icon = if look.scheme == scheme { icons::CHECK } else { "" };
+            if widgets::menu_item(ui, icon, text, None, true) {
+                look.scheme = scheme;
+                ui.close();
+            }
+        }
+    });
 }
 
 /// Who one is, whether the server can be reached, and how long the certificate is good.

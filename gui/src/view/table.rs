@@ -1,8 +1,8 @@
 //! The directory as a table, of which only the rows are drawn that are seen.
 
 use eframe::egui::{
-    Align, Align2, Button, FontId, Key, Label, LayerId, Layout, Modifiers, Order, Response, RichText, Sense,
-    Stroke, StrokeKind, Ui, WidgetInfo, accesskit::Role, vec2,
+    Align, Align2, Button, FontId, Key, Label, LayerId, Layout, Modifiers, Order, Popup, Response, RichText,
+    Sense, Stroke, StrokeKind, Ui, WidgetInfo, accesskit::Role, vec2,
 };
 use egui_extras::{Column, TableBuilder, TableRow};
 use sealift_protocol::message::{Entry, EntryKind};
@@ -13,6 +13,9 @@ use super::{Shown, keyboard, widgets};
 use crate::model::browser::{Browser, Sort, is_place};
 use crate::model::{Dialog, Link, Model};
 use crate::{icons, texts, theme};
+
+/// The height of the line below the rows.
+const FOOT: f32 = 18.0;
 
 /// What is to be done about the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub(super) fn show(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
         ui,
         |ui| {
             ui.add_space(4.0);
-            ui.label(RichText::new(status(model)).small().weak());
+            foot(ui, model);
         },
     );
     if !instead(ui, model, shown) {
@@ -59,10 +62,44 @@ fn drop_here(ui: &Ui, path: &str) {
     painter.text(rect.center(), Align2::CENTER_TOP, text, font, ui.visuals().text_color());
 }
 
+/// The line below the rows: how many there are, or why they are not those of this moment. It is of one height, so that
+/// no row moves when the connection comes or goes.
+fn foot(ui: &mut Ui, model: &mut Model) {
+    let Link::Down(trouble) = model.link.clone() else {
+        ui.allocate_ui(vec2(ui.available_width(), FOOT), |ui| {
+            ui.set_min_height(FOOT);
+            ui.label(RichText::new(status(model)).small().weak());
+        });
+        return;
+    };
+    ui.allocate_ui(vec2(ui.available_width(), FOOT), |ui| {
+        ui.set_min_height(FOOT);
+        if !model.browser.listed {
+            return;
+        }
+        ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
+            let join = trouble.mend == Mend::JoinAgain;
+            let does = if join { texts::JOIN_AGAIN } else { texts::TRY_AGAIN };
+            ui.spacing_mut().interact_size.y = FOOT;
+            let clicked = ui.link(RichText::new(does).small()).clicked();
+            let text = texts::sentence(&trouble.message);
+            ui.with_layout(Layout::left_to_right(Align::Min), |ui| {
+                let told = RichText::new(&text).small().color(ui.visuals().error_fg_color);
+                ui.add(Label::new(told).truncate()).on_hover_text(&text);
+            });
+            match (clicked, join) {
+                (true, true) => model.ask_to_join(model.profile.clone()),
+                (true, false) => model.connect(),
+                (false, _) => {}
+            }
+        });
+    });
+}
+
 fn status(model: &Model) -> String {
     let browser = &model.browser;
     match browser.loading() {
-        _ if matches!(model.link, Link::Down(_)) || browser.trouble.is_some() => String::new(),
+        _ if browser.trouble.is_some() => String::new(),
         Some(count) if !browser.listed => texts::loading(count),
         None if !browser.listed => String::new(),
         _ => texts::counts(browser.len(), browser.total(), browser.selected()),
@@ -72,7 +109,8 @@ fn status(model: &Model) -> String {
 /// What is shown where there are no rows; whether there is such a thing.
 fn instead(ui: &mut Ui, model: &mut Model, shown: &mut Shown) -> bool {
     let trouble = match (&model.link, &model.browser.trouble) {
-        (Link::Down(trouble), _) => Some((trouble.clone(), true)),
+        (Link::Down(trouble), _) if !model.browser.listed => Some((trouble.clone(), true)),
+        (Link::Down(_), _) => None,
         (_, Some(trouble)) => Some((trouble.clone(), false)),
         _ => None,
     };
@@ -169,7 +207,8 @@ fn rows(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
                 if let Some(entry) = browser.row(index) {
                     draw(&mut row, browser, entry, modified, owner);
                     let response = row.response();
-                    let new = answer(&response, browser, entry, index);
+                    let by_key = browser.cursor == Some(index) && std::mem::take(&mut shown.menu);
+                    let new = answer(&response, browser, entry, index, by_key);
                     act = act.or(new);
                 }
             });
@@ -251,8 +290,19 @@ fn draw(row: &mut TableRow<'_, '_>, browser: &Browser, entry: &Entry, modified: 
     }
 }
 
-/// What the mouse wants of a row.
-fn answer(response: &Response, browser: &Browser, entry: &Entry, index: usize) -> Option<Act> {
+/// The menu of a row: where the mouse has asked for it, or below the row's name.
+fn menu(response: &Response, by_key: bool) -> Popup<'_> {
+    let id = Popup::default_response_id(response);
+    if by_key {
+        Popup::open_id(&response.ctx, id);
+    }
+    let menu = Popup::context_menu(response);
+    let has_place = response.secondary_clicked() || Popup::position_of_id(&response.ctx, id).is_some();
+    if has_place { menu } else { menu.at_position(response.rect.left_bottom() + vec2(32.0, 0.0)) }
+}
+
+/// What the mouse wants of a row, or the key that opens its menu.
+fn answer(response: &Response, browser: &Browser, entry: &Entry, index: usize, by_key: bool) -> Option<Act> {
     let selected = browser.is_selected(index);
     let mut act = None;
     if response.double_clicked() {
@@ -262,10 +312,15 @@ fn answer(response: &Response, browser: &Browser, entry: &Entry, index: usize) -
     } else if response.secondary_clicked() && !selected {
         act = Some(Act::SelectFor(index));
     }
-    response.context_menu(|ui| {
+    menu(response, by_key).show(|ui| {
         widgets::menu(ui);
+        let mut first = by_key;
         let mut item = |ui: &mut Ui, icon: &str, text: &str, keys, enabled: bool, does: Act| {
-            if widgets::menu_item(ui, icon, text, keys, enabled) {
+            let line = widgets::menu_line(ui, icon, text, keys, enabled);
+            if enabled && std::mem::take(&mut first) {
+                line.request_focus();
+            }
+            if line.clicked() {
                 act = Some(does);
                 ui.close();
             }
@@ -273,7 +328,7 @@ fn answer(response: &Response, browser: &Browser, entry: &Entry, index: usize) -
         let (one, in_space) = (browser.selected() <= 1, browser.path.as_str() != "/");
         let (plain, command) = (Modifiers::NONE, Modifiers::COMMAND);
         let enter = Some((plain, Key::Enter));
-        item(ui, icons::FOLDER_OPEN, texts::OPEN, enter, is_place(entry), Act::Open(index));
+        item(ui, icons::FOLDER_OPEN, texts::OPEN, enter, entry.kind != EntryKind::Link, Act::Open(index));
         item(ui, icons::DOWNLOAD_SIMPLE, texts::DOWNLOAD, Some((command, Key::D)), in_space, Act::Download);
         ui.separator();
         item(ui, icons::PENCIL_SIMPLE, texts::RENAME, Some((plain, Key::F2)), one && in_space, Act::Rename);
@@ -316,7 +371,8 @@ pub(super) fn perform(ui: &Ui, model: &mut Model, act: Act) {
         Act::Download => model.ask_where_to_download(),
         Act::Rename => {
             if let [(path, entry)] = &model.selected()[..] {
-                model.dialog = Some(Dialog::Rename { path: path.clone(), name: entry.name.clone() });
+                let (path, name) = (path.clone(), entry.name.clone());
+                model.dialog = Some(Dialog::Rename { path, is_folder: is_place(entry), name });
             }
         }
         Act::Transplant(copy) => {

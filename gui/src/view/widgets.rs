@@ -62,7 +62,7 @@ pub(super) fn menu(ui: &mut Ui) {
     ui.set_min_width(176.0);
 }
 
-/// A line of a menu, with the keys that do the same.
+/// A line of a menu, with the keys that do the same; whether it was chosen.
 pub(super) fn menu_item(
     ui: &mut Ui,
     icon: &str,
@@ -70,13 +70,24 @@ pub(super) fn menu_item(
     keys: Option<(Modifiers, Key)>,
     enabled: bool,
 ) -> bool {
+    menu_line(ui, icon, text, keys, enabled).clicked()
+}
+
+/// The same, with all that was done to it.
+pub(super) fn menu_line(
+    ui: &mut Ui,
+    icon: &str,
+    text: &str,
+    keys: Option<(Modifiers, Key)>,
+    enabled: bool,
+) -> Response {
     let mut button = Button::new(atoms(icon, text)).gap(theme::GAP);
     if let Some((modifiers, key)) = keys {
         button = button.shortcut_text(ui.ctx().format_shortcut(&KeyboardShortcut::new(modifiers, key)));
     }
     let response = ui.add_enabled(enabled, button);
     response.widget_info(|| WidgetInfo::labeled(Role::MenuItem, enabled, text));
-    response.clicked()
+    response
 }
 
 /// The button that does what the dialog is about.

@@ -206,6 +206,7 @@ fn open(folder: &Path, token: Option<String>, canvas: Canvas) -> Harness<'static
         profile: Ok(None),
         state: folder.join("configuration/gui"),
         downloads: folder.join("Downloads"),
+        opener: folder.join("opener"),
     };
     let app = App::new(&places, token).unwrap();
     let harness = Harness::builder().with_size(SIZE).with_max_steps(4).renderer(canvas);

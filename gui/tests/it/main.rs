@@ -6,10 +6,15 @@
 mod access;
 mod busy;
 mod canvas;
+mod connection;
 mod desk;
 mod hands;
+mod keys;
 mod layout;
+#[cfg(unix)]
+mod opening;
 mod pictures;
+mod relocations;
 mod screens;
 mod servers;
 mod tour;

@@ -41,6 +41,11 @@ pub enum Reply {
     Info(Description),
     /// To a slice, a make-directory, a link, a remove and a report.
     Done {},
+    /// To a make-directory with [`if_absent`](super::MakeDirectory::if_absent).
+    Made {
+        /// The new directory's [`etag`](Entry::etag).
+        etag: String,
+    },
     /// To a move and a copy.
     Placed {
         /// Where the entry is now, `/` and space first.
@@ -229,6 +234,9 @@ pub struct Transfer {
     pub address: String,
     /// Which way.
     pub direction: Direction,
+    /// Whether the content was only shown: a get with [`preview`](super::Get::preview).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preview: bool,
     /// The whole path, `/` and space first.
     pub path: RemotePath,
     /// Bytes of the content that crossed, or was claimed; what had arrived of it when it failed. A transfer that went on

@@ -163,6 +163,16 @@ pub struct Get {
     /// The most bytes to send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub length: Option<u64>,
+    /// Whether the content is only shown, and kept nowhere: the log tells it apart from downloads.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preview: bool,
+}
+
+impl Get {
+    /// A whole file.
+    pub fn whole(path: RemotePath) -> Self {
+        Self { path, offset: 0, sha256: None, length: None, preview: false }
+    }
 }
 
 /// Makes a directory and those above it that are missing. One that exists stays as it is, but for its time.
@@ -173,6 +183,9 @@ pub struct MakeDirectory {
     /// When it was last modified; the server's time if absent, and if it is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtime: Option<Nanoseconds>,
+    /// Makes the directory only if nothing is at the path. The answer is [`Reply::Made`](super::Reply::Made) then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub if_absent: bool,
 }
 
 /// Stores a symbolic link; parent directories come into being. The server never follows it.
@@ -245,6 +258,19 @@ pub struct Transplant {
     pub from: RemotePath,
     /// Its new path. A directory receives the entry under its old name; a file is replaced.
     pub to: RemotePath,
+    /// Refuses a new path at which something is, so that nothing is replaced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub if_absent: bool,
+    /// Takes `to` for the new path itself: a directory that is there does not receive the entry.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exact: bool,
+}
+
+impl Transplant {
+    /// The usual one: into a directory that is there, and in the place of a file.
+    pub fn new(from: RemotePath, to: RemotePath) -> Self {
+        Self { from, to, if_absent: false, exact: false }
+    }
 }
 
 /// Reads the transfer log.
@@ -262,6 +288,9 @@ pub struct LogQuery {
     /// Only what failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub failed: bool,
+    /// Also what was only shown: gets with [`preview`](Get::preview).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub previews: bool,
     /// Only this path, or what is below it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<RemotePath>,

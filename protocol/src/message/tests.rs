@@ -57,8 +57,16 @@ fn frames_are_pinned() {
         frame(&refuse)[HEADER..],
         br#"{"type":"plan","files":[{"do":"send"},{"do":"hash"},{"do":"resume","offset":7},{"do":"keep"},{"do":"refuse","code":"not-allowed","message":"no","retry":false}]}"#[..]
     );
-    let get = Request::Get(Get { path: "/bob/x".parse().unwrap(), offset: 0, sha256: None, length: None });
+    let get = Request::Get(Get {
+        path: "/bob/x".parse().unwrap(),
+        offset: 0,
+        sha256: None,
+        length: None,
+        preview: false,
+    });
     assert_eq!(frame(&get)[HEADER..], br#"{"type":"get","path":"/bob/x"}"#[..]);
+    let shown = Get { preview: true, ..Get::whole("x".parse().unwrap()) };
+    assert_eq!(frame(&Request::Get(shown))[HEADER..], br#"{"type":"get","path":"x","preview":true}"#[..]);
     let list = Request::List(List {
         path: "d".parse().unwrap(),
         recursive: true,
@@ -71,7 +79,11 @@ fn frames_are_pinned() {
         frame(&list)[HEADER..],
         br#"{"type":"list","path":"d","recursive":true,"after":"a/b","limit":9}"#[..]
     );
-    let make = Request::MakeDirectory(MakeDirectory { path: "d".parse().unwrap(), mtime: Some(1) });
+    let make = Request::MakeDirectory(MakeDirectory {
+        path: "d".parse().unwrap(),
+        mtime: Some(1),
+        if_absent: false,
+    });
     assert_eq!(frame(&make)[HEADER..], br#"{"type":"make-directory","path":"d","mtime":1}"#[..]);
     let link = Request::Link(Link { path: "l".parse().unwrap(), target: "../x".into(), mtime: None });
     assert_eq!(frame(&link)[HEADER..], br#"{"type":"link","path":"l","target":"../x"}"#[..]);
@@ -92,7 +104,13 @@ fn slices_are_pinned() {
         frame(&hello)[HEADER..],
         br#"{"type":"hello","versions":[1],"agent":"t","features":["slices"]}"#[..]
     );
-    let get = Request::Get(Get { path: "x".parse().unwrap(), offset: 9, sha256: None, length: Some(7) });
+    let get = Request::Get(Get {
+        path: "x".parse().unwrap(),
+        offset: 9,
+        sha256: None,
+        length: Some(7),
+        preview: false,
+    });
     assert_eq!(frame(&get)[HEADER..], br#"{"type":"get","path":"x","offset":9,"length":7}"#[..]);
     let slice = Request::Slice(Slice { key: u64::MAX, offset: 1_048_576, length: 5 });
     assert_eq!(
@@ -135,7 +153,24 @@ fn conditions_are_pinned() {
     let if_match = Some("c0ffee".into());
     let remove = Request::Remove(Remove { path: "a".parse().unwrap(), recursive: false, if_match });
     assert_eq!(frame(&remove)[HEADER..], br#"{"type":"remove","path":"a","if_match":"c0ffee"}"#[..]);
-    assert_eq!(FEATURES, ["slices", "working", "conditions"]);
+    assert_eq!(FEATURES, ["slices", "working", "conditions", "absence"]);
+}
+
+/// Golden bytes of what asking for a free place needs.
+#[test]
+fn absence_is_pinned() {
+    let path = || "d".parse().unwrap();
+    let make = Request::MakeDirectory(MakeDirectory { path: path(), mtime: None, if_absent: true });
+    assert_eq!(frame(&make)[HEADER..], br#"{"type":"make-directory","path":"d","if_absent":true}"#[..]);
+    let made = Reply::Made { etag: "c0ffee".into() };
+    assert_eq!(frame(&made)[HEADER..], br#"{"type":"made","etag":"c0ffee"}"#[..]);
+    let plain = Transplant::new("a".parse().unwrap(), path());
+    assert_eq!(frame(&Request::Move(plain.clone()))[HEADER..], br#"{"type":"move","from":"a","to":"d"}"#[..]);
+    let careful = Transplant { if_absent: true, exact: true, ..plain };
+    assert_eq!(
+        frame(&Request::Copy(careful))[HEADER..],
+        br#"{"type":"copy","from":"a","to":"d","if_absent":true,"exact":true}"#[..]
+    );
 }
 
 #[test]

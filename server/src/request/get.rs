@@ -53,8 +53,9 @@ impl Carried {
     }
 
     /// Whether what was found is more of the same.
-    fn goes_on(&self, path: &RemotePath, opened: &Result<(Content, Source)>) -> bool {
-        self.path == *path && opened.as_ref().is_ok_and(|(content, _)| content.sha256 == self.sha256)
+    fn goes_on(&self, ticket: &Ticket, path: &RemotePath, opened: &Result<(Content, Source)>) -> bool {
+        let same = self.path == *path && self.ticket.is_preview() == ticket.is_preview();
+        same && opened.as_ref().is_ok_and(|(content, _)| content.sha256 == self.sha256)
     }
 }
 
@@ -94,6 +95,7 @@ pub async fn find_all(state: &Arc<State>, caller: &Caller, gets: &VecDeque<Get>)
     let found = state.catalog.read(look).await?;
     let open = |(found, get): (_, &Get)| {
         let ticket = Ticket::new(state, caller, Direction::Get, &get.path);
+        let ticket = if get.preview { ticket.of_preview() } else { ticket };
         Found { ticket, opened: open(state, found, &guard), path: get.path.clone(), length: get.length }
     };
     Ok(found.into_iter().zip(gets).map(open).collect())
@@ -128,7 +130,7 @@ pub async fn send(
     ticket.transfer().serve_here();
     let mut crossed = (0, 0);
     match carried.take() {
-        Some(earlier) if length.is_some() && earlier.goes_on(&path, &opened) => {
+        Some(earlier) if length.is_some() && earlier.goes_on(&ticket, &path, &opened) => {
             ticket.withdraw();
             (ticket, crossed) = (earlier.ticket, (earlier.bytes, earlier.wire_bytes));
         }
@@ -198,7 +200,7 @@ pub async fn send(
 pub(crate) async fn whole(state: &Arc<State>, caller: &Caller, path: RemotePath) -> Result<Vec<u8>> {
     use std::io::Read;
     use std::path::Path;
-    let gets = VecDeque::from([Get { path, offset: 0, sha256: None, length: None }]);
+    let gets = VecDeque::from([Get::whole(path)]);
     let mut found = find_all(state, caller, &gets).await?;
     let Some(Found { ticket, opened, .. }) = found.pop() else { return Err(Error::Stopped) };
     ticket.withdraw();

@@ -69,6 +69,7 @@ fn page(
         before: query.before,
         direction: query.direction,
         failed: query.failed,
+        previews: query.previews,
         path,
     };
     transfers::newest(connection, &filter, left, PAGE)

@@ -16,6 +16,10 @@ pub fn apply(connection: &Connection, caller: &Caller, request: &MakeDirectory) 
     let (permit, names) = enter_with(connection, caller, &request.path, wanted)?;
     let now = clock::now();
     let above = NewFile { mtime: now, executable: false, by: caller.identity, now };
+    if request.if_absent {
+        let made = entries::make_new_directory(connection, &permit, &names, request.mtime, &above)?;
+        return Ok(Reply::Made { etag: made.etag() });
+    }
     entries::make_directory(connection, &permit, &names, request.mtime, &above)?;
     Ok(Reply::Done {})
 }

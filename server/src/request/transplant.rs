@@ -34,12 +34,48 @@ struct Ends {
 }
 
 impl Ends {
-    /// `rights` are those that are needed at the source.
-    fn find(connection: &Connection, caller: &Caller, paths: &Transplant, rights: Rights) -> Result<Self> {
+    fn of_move(connection: &Connection, caller: &Caller, paths: &Transplant) -> Result<Self> {
+        let (ends, place) = Self::find(connection, caller, paths, Rights::DELETE.union(Rights::READ))?;
+        ends.check_target(connection, paths, &place, Some(&place))?;
+        Ok(ends)
+    }
+
+    fn of_copy(connection: &Connection, caller: &Caller, paths: &Transplant) -> Result<Self> {
+        let (ends, place) = Self::find(connection, caller, paths, Rights::READ)?;
+        ends.check_target(connection, paths, &place, None)?;
+        Ok(ends)
+    }
+
+    /// `rights` are those that are needed at the source, which is returned, too.
+    fn find(
+        connection: &Connection,
+        caller: &Caller,
+        paths: &Transplant,
+        rights: Rights,
+    ) -> Result<(Self, Place)> {
         let (from, from_names) = enter_with(connection, caller, &paths.from, rights)?;
-        find_place(connection, &from, &paths.from, &from_names)?;
+        let place = find_place(connection, &from, &paths.from, &from_names)?;
         let (to, to_names) = enter_target(connection, caller, &paths.to)?;
-        Ok(Self { from, from_names, to, to_names })
+        Ok((Self { from, from_names, to, to_names }, place))
+    }
+
+    /// Refuses a target that the client does not want to be taken. `leaves` is what will not be there any more.
+    fn check_target(
+        &self,
+        connection: &Connection,
+        paths: &Transplant,
+        source: &Place,
+        leaves: Option<&Place>,
+    ) -> Result<()> {
+        let Transplant { if_absent, exact, .. } = *paths;
+        if exact {
+            entries::check_no_directory(connection, &self.to, &self.to_names, leaves)?;
+        }
+        if if_absent {
+            let name = source.name().unwrap_or_default();
+            entries::check_absent(connection, &self.to, &self.to_names, name, leaves)?;
+        }
+        Ok(())
     }
 
     fn from(&self) -> (&Permit, &[String]) {
@@ -69,7 +105,7 @@ pub(super) async fn rename(
     for _ in 0..ATTEMPTS {
         let (here, request) = (caller.clone(), paths.clone());
         let work = move |connection: &Connection, calls: &Calls| {
-            let ends = Ends::find(connection, &here, &request, Rights::DELETE.union(Rights::READ))?;
+            let ends = Ends::of_move(connection, &here, &request)?;
             let now = clock::now();
             let directories = NewFile { mtime: now, executable: false, by: here.identity, now };
             match entries::rename(connection, ends.from(), ends.to(), &directories, measured)? {
@@ -122,7 +158,7 @@ pub(super) async fn copy(
 ) -> Result<Reply> {
     let (here, request) = (caller.clone(), paths.clone());
     let work = move |connection: &Connection, calls: &Calls| {
-        let ends = Ends::find(connection, &here, &request, Rights::READ)?;
+        let ends = Ends::of_copy(connection, &here, &request)?;
         match entries::copy(connection, ends.from(), ends.to(), here.identity, clock::now())? {
             Copied::Done(names) => ends.placed(&names, &here, calls).map(Some),
             Copied::Large => Ok(None),
@@ -150,7 +186,7 @@ async fn copy_large(
     let most = state.config().trees.copy_limit.get() as u64;
     let (here, request, building) = (caller.clone(), paths.clone(), state.trees.building().clone());
     let begin = move |connection: &Connection, _: &mut Slice| {
-        let ends = Ends::find(connection, &here, &request, Rights::READ)?;
+        let ends = Ends::of_copy(connection, &here, &request)?;
         Copying::begin(connection, &building, ends.from(), ends.to(), here.identity, clock::now())
     };
     let mut copying = state.trees.slice(&state.catalog, begin).await?;
@@ -158,7 +194,7 @@ async fn copy_large(
         state.blobs.reserve().admit()?;
         let (here, request) = (caller.clone(), paths.clone());
         let go_on = move |connection: &Connection, slice: &mut Slice| {
-            let ends = Ends::find(connection, &here, &request, Rights::READ)?;
+            let ends = Ends::of_copy(connection, &here, &request)?;
             copying.check_length(ends.to())?;
             let progress = copying.go_on(connection, ends.from(), slice)?;
             Ok((copying, progress))
@@ -177,7 +213,7 @@ async fn copy_large(
     }
     let (here, request) = (caller.clone(), paths.clone());
     let link = move |connection: &Connection| {
-        let ends = Ends::find(connection, &here, &request, Rights::READ)?;
+        let ends = Ends::of_copy(connection, &here, &request)?;
         let names = copying.link(connection, ends.from(), ends.to())?;
         // Nothing was at the new place.
         Ok(Reply::Placed { path: entries::display(ends.to.name(), &names).parse()? })

@@ -16,9 +16,9 @@ use sealift_protocol::{Digest, Name};
 pub use self::copying::{Copying, Progress};
 pub use self::listing::{Page, list};
 pub use self::refusal::{is_a_directory, is_a_link};
-use self::refusal::{not_a_directory, not_found};
+use self::refusal::{not_a_directory, not_found, taken};
 pub use self::slot::Slot;
-pub use self::trees::{Copied, Moved, copy, remove, rename};
+pub use self::trees::{Copied, Moved, check_absent, check_no_directory, copy, remove, rename};
 pub use self::walk::{FEW, Longest, Measure, Slice};
 use super::objects::ObjectId;
 use crate::error::Result;
@@ -127,6 +127,21 @@ pub fn link(
     Slot::find(connection, permit, names)?.fill(connection, Held::Link(target), link)
 }
 
+/// Makes `names` a directory, and those above it, if nothing is there. Returns what was made.
+pub fn make_new_directory(
+    connection: &Connection,
+    permit: &Permit,
+    names: &[String],
+    mtime: Option<Nanoseconds>,
+    above: &NewFile,
+) -> Result<Place> {
+    if walk(connection, permit, names)?.is_some() {
+        return Err(taken(permit, names));
+    }
+    make_directory(connection, permit, names, mtime, above)?;
+    find(connection, permit, names)
+}
+
 /// Makes `names` a directory, and those above it. One that is there already gets the `mtime`, if there is one.
 pub fn make_directory(
     connection: &Connection,
@@ -160,6 +175,11 @@ impl Place {
     /// What is in it has this number as its parent.
     fn id(&self, space: SpaceId) -> i64 {
         self.node().map_or(root(space), |node| node.id)
+    }
+
+    /// Returns true if both are the same entry.
+    fn is(&self, other: &Self) -> bool {
+        self.node().zip(other.node()).is_some_and(|(one, other)| one.id == other.id)
     }
 
     /// What every entry has; a space's root is none.

@@ -8,6 +8,9 @@ use sealift_protocol::{Digest, ErrorCode};
 use super::identities::name_of;
 use crate::error::Result;
 
+/// The direction of a content that was only shown.
+const PREVIEW: &str = "preview";
+
 /// Records among which a download is found that its client reports.
 const REPORTABLE: i64 = 1000;
 
@@ -27,6 +30,8 @@ pub struct Record {
     pub address: String,
     /// Which way.
     pub direction: Direction,
+    /// Whether the content was only shown. Its direction is [`PREVIEW`] in the catalog.
+    pub preview: bool,
     /// The whole path.
     pub path: String,
     /// Bytes of the content that crossed or were claimed.
@@ -50,6 +55,8 @@ pub struct Filter {
     pub direction: Option<Direction>,
     /// Only failures.
     pub failed: bool,
+    /// Also what was only shown.
+    pub previews: bool,
     /// Only this path and what is below it.
     pub path: Option<String>,
 }
@@ -67,7 +74,7 @@ pub fn insert(connection: &Connection, record: &Record) -> Result<()> {
             record.duration_us.cast_signed(),
             record.identity,
             record.address,
-            word(record.direction),
+            if record.preview { PREVIEW.to_owned() } else { word(record.direction) },
             record.path,
             record.bytes.cast_signed(),
             record.wire_bytes.cast_signed(),
@@ -90,7 +97,7 @@ pub fn mark_corrupt(
         .prepare_cached(
             "UPDATE transfers SET error = ?5 WHERE error IS NULL AND id = (
                  SELECT max(id) FROM (SELECT * FROM transfers WHERE identity = ?1 ORDER BY id DESC LIMIT ?6)
-                 WHERE address = ?2 AND path = ?3 AND digest = ?4 AND direction = 'get')",
+                 WHERE address = ?2 AND path = ?3 AND digest = ?4 AND direction IN ('get', 'preview'))",
         )?
         .execute(params![
             identity,
@@ -149,9 +156,13 @@ pub fn newest(
         sql.push_str(" AND transfers.id < ?");
         values.push(Value::Integer(before));
     }
-    if let Some(direction) = filter.direction {
-        sql.push_str(" AND direction = ?");
-        values.push(Value::Text(word(direction)));
+    if !filter.previews {
+        sql.push_str(" AND direction <> 'preview'");
+    }
+    match filter.direction {
+        Some(Direction::Put) => sql.push_str(" AND direction = 'put'"),
+        Some(Direction::Get) => sql.push_str(" AND direction IN ('get', 'preview')"),
+        None => {}
     }
     if filter.failed {
         sql.push_str(" AND error IS NOT NULL");
@@ -178,13 +189,15 @@ pub fn newest(
 }
 
 fn transfer(row: &Row<'_>) -> rusqlite::Result<Transfer> {
+    let preview = row.get_ref(5)?.as_str()? == PREVIEW;
     Ok(Transfer {
         id: row.get(0)?,
         started: row.get(1)?,
         duration_us: row.get::<_, i64>(2)?.cast_unsigned(),
         identity: name_of(row, 3)?,
         address: row.get(4)?,
-        direction: from_word(row, 5)?,
+        direction: if preview { Direction::Get } else { from_word(row, 5)? },
+        preview,
         path: row.get::<_, String>(6)?.parse().map_err(|error| {
             rusqlite::Error::FromSqlConversionFailure(6, rusqlite::types::Type::Text, Box::new(error))
         })?,
@@ -235,6 +248,7 @@ mod tests {
                 identity: 1,
                 address,
                 direction,
+                preview: false,
                 path,
                 bytes,
                 wire_bytes,
@@ -271,7 +285,14 @@ mod tests {
         };
         assert!(mark(1499) && mark(501) && !mark(1499));
         assert!(!mark(499), "nobody waits for a search of the whole log");
-        let filter = Filter { identity: 1, before: Some(1400), direction: None, failed: true, path: None };
+        let filter = Filter {
+            identity: 1,
+            before: Some(1400),
+            direction: None,
+            failed: true,
+            previews: false,
+            path: None,
+        };
         let (failed, _) = newest(&connection, &filter, 1000, usize::MAX).unwrap();
         // Those at every hundredth, and the one that was marked above.
         assert_eq!(failed.len(), 14 + 1);

@@ -42,6 +42,27 @@ async fn there_is_no_such_path() {
 }
 
 #[tokio::test]
+async fn no_clobber_replaces_nothing() {
+    let (_world, alice) = alice().await;
+    for name in ["a", "b", "d/a"] {
+        alice.call(["put", "-", name]).input(name).run().await.ok();
+    }
+    assert_snapshot!(alice.run(["mv", "-n", "a", "b"]).await.shown(), @r#"
+    sealift: /alice/b exists already: delete it first or choose another name
+    exit 1
+    "#);
+    for line in [&["cp", "--no-clobber", "a", "b"][..], &["cp", "-n", "a", "d"], &["mv", "-n", "a", "d/"]] {
+        alice.run(line).await.refused(1);
+    }
+    for name in ["a", "b", "d/a"] {
+        assert_eq!(alice.run(["get", name, "-"]).await.ok().stdout, name);
+    }
+    alice.run(["cp", "-n", "a", "c"]).await.ok();
+    alice.run(["mv", "-n", "b", "d"]).await.ok();
+    assert_eq!(alice.run(["get", "d/b", "-"]).await.ok().stdout, "b");
+}
+
+#[tokio::test]
 async fn a_directory_is_no_file() {
     let (_world, alice) = alice().await;
     alice.call(["put", "-", "d/a"]).input("a").run().await.ok();

@@ -32,7 +32,7 @@ async fn plant(client: &mut Client) -> u64 {
 }
 
 fn copy(from: &str, to: &str) -> Request {
-    Request::Copy(Transplant { from: path(from), to: path(to) })
+    Request::Copy(Transplant::new(path(from), path(to)))
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn what_follows_a_copy_sees_it_and_what_precedes_it_is_in_it() {
     plant(&mut client).await;
     client.push_inline("t/last", b"last");
     client.push(&copy("t", "copy"));
-    client.push(&Request::Move(Transplant { from: path("copy/last"), to: path("moved") }));
+    client.push(&Request::Move(Transplant::new(path("copy/last"), path("moved"))));
     client.push_inline("copy/new", b"new");
     client.flush().await;
     client.stored().await.unwrap();

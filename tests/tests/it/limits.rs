@@ -33,7 +33,13 @@ async fn deaf(machine: &Machine, requests: &[Request]) -> Client {
 }
 
 fn get(file: &str) -> Request {
-    Request::Get(sealift_protocol::message::Get { path: path(file), offset: 0, sha256: None, length: None })
+    Request::Get(sealift_protocol::message::Get {
+        path: path(file),
+        offset: 0,
+        sha256: None,
+        length: None,
+        preview: false,
+    })
 }
 
 /// Waits until somebody has to wait for memory.

@@ -3,6 +3,7 @@
 // A failed expectation is a failed test.
 #![allow(clippy::unwrap_used)]
 
+mod absence;
 mod admission;
 mod announced;
 mod audit;

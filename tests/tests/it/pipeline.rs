@@ -36,7 +36,7 @@ async fn requests_see_what_those_before_them_did() {
     let world = World::start().await;
     let mut client = world.enrol("alice").await.connect().await;
     let list = Request::List(List::of(path("")));
-    let get = Request::Get(Get { path: path("a"), offset: 0, sha256: None, length: None });
+    let get = Request::Get(Get { path: path("a"), offset: 0, sha256: None, length: None, preview: false });
     for round in 0..20 {
         let (one, two) = (format!("one {round}"), Pattern::new(round, 70_000).whole());
         client.push(&list);

@@ -472,7 +472,13 @@ async fn ranges_of_a_download_share_a_row_of_the_log() {
         ] {
             let mut got = Vec::new();
             let (offset, length) = (offset as u64, Some(length as u64));
-            client.push(&Request::Get(Get { path: path("file"), offset, sha256: Some(sha256), length }));
+            client.push(&Request::Get(Get {
+                path: path("file"),
+                offset,
+                sha256: Some(sha256),
+                length,
+                preview: false,
+            }));
             client.flush().await;
             let fetched = client.receive(&mut got).await.unwrap();
             assert_eq!((fetched.content.size, fetched.content.sha256), (size as u64, sha256));
@@ -483,7 +489,13 @@ async fn ranges_of_a_download_share_a_row_of_the_log() {
         // Of another content the beginning is sent, and no more of it than was asked for.
         let mut got = Vec::new();
         let other = Some(Digest::of(b"other"));
-        client.push(&Request::Get(Get { path: path("file"), offset: 9, sha256: other, length: Some(10) }));
+        client.push(&Request::Get(Get {
+            path: path("file"),
+            offset: 9,
+            sha256: other,
+            length: Some(10),
+            preview: false,
+        }));
         client.flush().await;
         assert_eq!(client.receive(&mut got).await.unwrap().content.offset, 0);
         assert!(got == content[..10]);

@@ -82,7 +82,11 @@ async fn changes_take_effect_in_the_order_in_which_they_were_sent() {
         client.push(&Request::Link(link("a", "x")));
         client.push(&info("a"));
         client.push(&remove("a"));
-        client.push(&Request::MakeDirectory(MakeDirectory { path: path("a"), mtime: None }));
+        client.push(&Request::MakeDirectory(MakeDirectory {
+            path: path("a"),
+            mtime: None,
+            if_absent: false,
+        }));
         client.push_inline("a/b", b"x");
         client.push(&Request::Link(link("a", "refused")));
         client.push(&info("a"));
@@ -121,8 +125,11 @@ async fn thousands_of_changes_can_be_pipelined() {
     let world = World::start().await;
     let mut client = world.enrol("alice").await.connect().await;
     in_hundreds(&mut client, 3000, |client, number| match number % 3 {
-        0 => client
-            .push(&Request::MakeDirectory(MakeDirectory { path: path(&format!("d/{number}")), mtime: None })),
+        0 => client.push(&Request::MakeDirectory(MakeDirectory {
+            path: path(&format!("d/{number}")),
+            mtime: None,
+            if_absent: false,
+        })),
         1 => client.push(&Request::Link(link(&format!("d/{}/l", number - 1), "x"))),
         _ => client.push_inline(&format!("d/{}/f", number - 2), b"x"),
     })

@@ -118,6 +118,7 @@ impl Share {
             offset: self.content.offset + range.index * BLOCK,
             sha256: Some(self.content.sha256),
             length: Some(self.length(range)),
+            preview: false,
         })
     }
 

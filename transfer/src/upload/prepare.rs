@@ -212,7 +212,11 @@ fn prepare(job: Job) -> Prepared {
         What::File | What::Pipe => file(job),
         What::Directory { .. } | What::Link { .. } if job.manner.pretend => Prepared::Pretended(job),
         What::Directory { mtime } => {
-            let request = Request::MakeDirectory(MakeDirectory { path: job.to.clone(), mtime: *mtime });
+            let request = Request::MakeDirectory(MakeDirectory {
+                path: job.to.clone(),
+                mtime: *mtime,
+                if_absent: false,
+            });
             Prepared::Request(job, request)
         }
         What::Link { target, mtime } => {

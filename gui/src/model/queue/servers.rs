@@ -27,13 +27,15 @@ impl Queue {
     /// Takes all transfers of a server off the list; those under way are stopped.
     pub fn forget_server(&mut self, server: &Name) {
         self.stop(server);
-        self.items.retain(|_, item| {
-            let goes = item.spec.profile == *server;
-            if goes {
-                self.totals.count(item, false);
-            }
-            !goes
-        });
+        let (going, left) = std::mem::take(&mut self.items)
+            .into_iter()
+            .partition(|(_, item): &(_, Item)| item.spec.profile == *server);
+        self.items = left;
+        let going: std::collections::HashMap<_, Item> = going;
+        for item in going.values() {
+            self.totals.count(item, false);
+            self.give_up(item);
+        }
         self.order.retain(|id| self.items.contains_key(id));
         self.ended.retain(|id| self.items.contains_key(id));
         self.held.remove(server);

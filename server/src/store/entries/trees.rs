@@ -270,6 +270,42 @@ pub(super) fn into_directory(
     })
 }
 
+/// Refuses a target that is a directory, in which an entry would get another path than the target. `leaves` is no
+/// obstacle: it is about to leave its place.
+pub fn check_no_directory(
+    connection: &Connection,
+    permit: &Permit,
+    names: &[String],
+    leaves: Option<&Place>,
+) -> Result<()> {
+    match walk(connection, permit, names)? {
+        Some(place @ (Place::Root | Place::Directory(_))) if !leaves.is_some_and(|it| it.is(&place)) => {
+            Err(taken(permit, names))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a target at which an entry called `name` would replace something. `leaves` is no obstacle, as above.
+pub fn check_absent(
+    connection: &Connection,
+    permit: &Permit,
+    names: &[String],
+    name: &str,
+    leaves: Option<&Place>,
+) -> Result<()> {
+    let is_itself = |place: &Place| leaves.is_some_and(|it| it.is(place));
+    // The same entry in another spelling of its name.
+    if walk(connection, permit, names)?.is_some_and(|place| is_itself(&place)) {
+        return Ok(());
+    }
+    let names = into_directory(connection, permit, names, name)?;
+    match walk(connection, permit, &names)? {
+        Some(place) if !is_itself(&place) => Err(taken(permit, &names)),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses a place for a directory that something else has, or that lies below a file.
 pub(super) fn check_free(connection: &Connection, permit: &Permit, names: &[String]) -> Result<()> {
     let mut parent = root(permit.space());

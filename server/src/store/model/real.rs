@@ -327,8 +327,11 @@ impl Real {
                 self.put(*by, at, &bytes, Some(brought), 2, false).await
             }
             Operation::MakeDirectory { by, at } => {
-                self.request(*by, Request::MakeDirectory(MakeDirectory { path: at.path(), mtime: None }))
-                    .await
+                self.request(
+                    *by,
+                    Request::MakeDirectory(MakeDirectory { path: at.path(), mtime: None, if_absent: false }),
+                )
+                .await
             }
             Operation::Link { by, at, mtime } => {
                 let link = Link { path: at.path(), target: "target".into(), mtime: Some(*mtime) };
