@@ -10,7 +10,7 @@ pub struct Manner {
     /// A file that is written to while it is read is stored as it was read, up to the length that it had.
     pub allow_changing: bool,
     /// What is downloaded is only shown: the server's log tells it apart. At most some megabytes.
-    pub preview: bool,
+    pub(crate) preview: bool,
     /// Small uploads are planned like large ones, because the server is likely to have their contents.
     pub(crate) ask_first: bool,
 }
@@ -19,6 +19,11 @@ impl Manner {
     /// The usual one, with these changes.
     pub fn new(update: bool, pretend: bool) -> Self {
         Self { update, pretend, ..Self::default() }
+    }
+
+    /// For contents that are only shown.
+    pub fn preview() -> Self {
+        Self { preview: true, ..Self::default() }
     }
 
     /// The same, where files that are written to meanwhile are stored all the same, or are not.

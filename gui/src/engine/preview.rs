@@ -75,7 +75,7 @@ pub(super) async fn fetch(
     let wanted =
         Download { from: description.path.clone(), to: Destination::Stream(Box::new(sink)), tree: None };
     // A look is no download.
-    let manner = Manner { preview: true, ..Manner::default() };
+    let manner = Manner::preview();
     let mut client = shared.client(profile)?;
     let failed = Mutex::new(false);
     let events = |event| {

@@ -265,8 +265,9 @@ impl Browser {
         let Some(last) = self.rows.len().checked_sub(1) else { return };
         let row = match self.cursor {
             Some(row) => row.saturating_add_signed(by).min(last),
-            None if by < 0 => last,
-            None => 0,
+            // From outside: from below the last row upwards, from above the first one downwards.
+            None if by < 0 => self.rows.len().saturating_add_signed(by),
+            None => last.min(by.unsigned_abs().saturating_sub(1)),
         };
         self.select(row, false, range);
     }
@@ -378,7 +379,11 @@ mod tests {
     #[test]
     fn the_keyboard_selects_single_rows_and_ranges() {
         let mut browser = browser(&[("a", 1), ("b", 1), ("c", 1), ("d", 1)]);
-        browser.step(1, false);
+        for (by, row) in [(1, 0), (-1, 3), (isize::MAX / 2, 3), (-isize::MAX / 2, 0)] {
+            browser.cursor = None;
+            browser.step(by, false);
+            assert_eq!(browser.cursor, Some(row), "{by} from nowhere");
+        }
         browser.step(1, false);
         assert_eq!((browser.cursor, browser.selected()), (Some(1), 1));
         browser.step(5, true);

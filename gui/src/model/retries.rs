@@ -13,7 +13,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// Servers that cannot be reached, and when they are tried again.
 #[derive(Debug, Default)]
-pub struct Retries(HashMap<Name, Retry>);
+pub(super) struct Retries(HashMap<Name, Retry>);
 
 #[derive(Debug)]
 struct Retry {
@@ -24,7 +24,7 @@ struct Retry {
 
 impl Retries {
     /// A server could not be reached: it is tried again later.
-    pub fn failed(&mut self, server: &Name, now: Instant) {
+    pub(super) fn failed(&mut self, server: &Name, now: Instant) {
         let retry = self.0.entry(server.clone()).or_insert(Retry { failures: 0, at: None });
         let wait = FIRST.saturating_mul(1 << retry.failures.min(10)).min(LONGEST);
         retry.failures += 1;
@@ -33,19 +33,19 @@ impl Retries {
     }
 
     /// A server could not be used, and it is not known yet whether it can be reached.
-    pub fn suspect(&mut self, server: &Name, now: Instant) {
+    pub(super) fn suspect(&mut self, server: &Name, now: Instant) {
         if !self.0.contains_key(server) {
             self.failed(server, now);
         }
     }
 
     /// A server is not to be tried: it was reached, or trying does not help.
-    pub fn forget(&mut self, server: &Name) {
+    pub(super) fn forget(&mut self, server: &Name) {
         self.0.remove(server);
     }
 
     /// The servers that are to be tried now.
-    pub fn due(&mut self, now: Instant) -> Vec<Name> {
+    pub(super) fn due(&mut self, now: Instant) -> Vec<Name> {
         let due = self.0.iter_mut().filter(|(_, retry)| retry.at.is_some_and(|at| at <= now));
         due.map(|(server, retry)| {
             retry.at = None;
@@ -55,7 +55,7 @@ impl Retries {
     }
 
     /// When the next one is to be tried.
-    pub fn next(&self) -> Option<Instant> {
+    pub(super) fn next(&self) -> Option<Instant> {
         self.0.values().filter_map(|retry| retry.at).min()
     }
 }

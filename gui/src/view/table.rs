@@ -358,7 +358,11 @@ fn answer(response: &Response, browser: &Browser, entry: &Entry, index: usize, b
 /// Does it.
 pub(super) fn perform(ui: &Ui, model: &mut Model, act: Act) {
     match act {
-        Act::Open(row) => model.open_row(row),
+        Act::Open(row) => {
+            model.browser.select(row, false, false);
+            keyboard::to_table(ui);
+            model.open_row(row);
+        }
         Act::Select(row, modifiers) => {
             model.browser.select(row, modifiers.command, modifiers.shift);
             keyboard::to_table(ui);

@@ -19,7 +19,7 @@ async fn a_server_that_is_back_is_found_and_what_waited_goes_on() {
     desk.screen.run_steps(3);
     let place = |desk: &Desk| desk.screen.get_by_role_and_label(Role::Row, "a.txt").rect();
     let before = place(&desk);
-    let old = world.address().to_string();
+    let old = world.address.to_string();
 
     let world = world.restart().await;
     desk.press(Key::F5);
@@ -34,7 +34,7 @@ async fn a_server_that_is_back_is_found_and_what_waited_goes_on() {
     let profile = desk.folder.path().join("configuration/profiles/default/profile.toml");
     let text = std::fs::read_to_string(&profile).unwrap();
     assert!(text.contains(&old), "{text}");
-    std::fs::write(&profile, text.replace(&old, &world.address().to_string())).unwrap();
+    std::fs::write(&profile, text.replace(&old, &world.address.to_string())).unwrap();
     desk.transfer("what waited", |item| item.state == State::Done && item.spec.name() == "late.txt");
     desk.until("that it is back", |screen| screen.state().model.link == Link::Up);
     desk.row("late.txt");

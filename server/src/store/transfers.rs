@@ -302,7 +302,8 @@ mod tests {
     #[test]
     fn pages_hold_no_more_than_asked_for_and_make_the_whole_together() {
         let (_dir, connection) = log(100);
-        let filter = Filter { identity: 1, before: None, direction: None, failed: false, path: None };
+        let filter =
+            Filter { identity: 1, before: None, direction: None, failed: false, previews: false, path: None };
         let (all, more) = newest(&connection, &filter, 95, usize::MAX).unwrap();
         assert!(all.len() == 95 && !more, "no more than the limit");
         let (mut pages, mut before) = (Vec::new(), None);

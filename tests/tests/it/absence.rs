@@ -67,7 +67,7 @@ async fn nothing_is_replaced_whatever_it_is() {
     assert_eq!(placed(&mut client, &Request::Move(exact("file", "free/place"))).await, "/alice/free/place");
     // An entry is not in its own way when it moves, and is when it is copied.
     placed(&mut client, &Request::Move(exact("taken", "taken"))).await;
-    placed(&mut client, &Request::Move(careful("new", "."))).await;
+    placed(&mut client, &Request::Move(careful("new", "/alice"))).await;
     refused(&mut client, &Request::Copy(exact("taken", "taken"))).await;
     assert_eq!(client.get("taken").await.unwrap(), b"taken");
 }
@@ -82,6 +82,8 @@ async fn of_many_that_want_one_place_one_gets_it() {
     for number in 0..20 {
         first.put_inline(&format!("a{number}"), b"a").await.unwrap();
         first.put_inline(&format!("b{number}"), b"b").await.unwrap();
+    }
+    for number in 0..20 {
         first.push(&Request::Move(exact(&format!("a{number}"), &format!("c{number}"))));
         second.push(&Request::Move(exact(&format!("b{number}"), &format!("c{number}"))));
     }

@@ -168,7 +168,11 @@ async fn requests_in_flight_are_counted_for_each_identity() {
     let mut other = bob.connect().await;
     let mut late = world.enrol("mallory").await.connect().await;
     let make = |name: &str, number: i64| {
-        Request::MakeDirectory(MakeDirectory { path: path(&format!("{name}{number}")), mtime: None })
+        Request::MakeDirectory(MakeDirectory {
+            path: path(&format!("{name}{number}")),
+            mtime: None,
+            if_absent: false,
+        })
     };
     let catalog = rusqlite::Connection::open(world.data.join("catalog.db")).unwrap();
     catalog.execute_batch("BEGIN IMMEDIATE").unwrap();
