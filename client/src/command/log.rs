@@ -84,8 +84,7 @@ fn object(transfer: &Transfer) -> serde_json::Value {
         "seconds": Duration::from_micros(transfer.duration_us).as_secs_f64(),
         "identity": transfer.identity,
         "address": transfer.address,
-        "direction": transfer.direction,
-        "preview": transfer.preview,
+        "direction": way(transfer),
         "path": transfer.path,
         "bytes": transfer.bytes,
         "wire_bytes": transfer.wire_bytes,
@@ -130,17 +129,22 @@ impl Table {
     }
 }
 
+/// The word for which way it went.
+fn way(transfer: &Transfer) -> &'static str {
+    match transfer.direction {
+        message::Direction::Put => "put",
+        message::Direction::Get if transfer.preview => "preview",
+        message::Direction::Get => "get",
+    }
+}
+
 fn row(transfer: &Transfer, zone: &TimeZone, printer: &Printer) -> [String; 8] {
     let path = transfer.path.to_string();
     let path = printer.name(&path);
     [
         text::local_minute(transfer.started, zone),
         transfer.identity.to_string(),
-        match transfer.direction {
-            message::Direction::Put => "put".to_owned(),
-            message::Direction::Get if transfer.preview => "preview".to_owned(),
-            message::Direction::Get => "get".to_owned(),
-        },
+        way(transfer).to_owned(),
         text::size(transfer.bytes),
         text::size(transfer.wire_bytes),
         text::duration(Duration::from_micros(transfer.duration_us)),

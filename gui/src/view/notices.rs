@@ -10,7 +10,7 @@ use crate::theme::GAP;
 use crate::{icons, texts, theme};
 use std::time::Instant;
 
-/// Shows them at the bottom of the `page`.
+/// Shows them at the bottom of the `page`, below dialogs: a question can always be answered.
 pub(super) fn show(window: &Context, model: &mut Model, page: Rect) {
     /// The height of one of two lines, and the distance to the next.
     const HEIGHT: f32 = 56.0;
@@ -27,7 +27,7 @@ pub(super) fn show(window: &Context, model: &mut Model, page: Rect) {
         .count();
     let notices = &notices[notices.len() - fit..];
     let (mut undone, mut dismissed) = (None, None);
-    let area = Area::new(Id::unique("notices")).order(Order::Foreground);
+    let area = Area::new(Id::unique("notices")).order(Order::Middle);
     // Fading in would take a picture every few milliseconds, often while something else begins.
     let area = area.fade_in(false);
     let at = page.center_bottom() - Vec2::new(0.0, 2.0 * GAP);

@@ -88,11 +88,14 @@ async fn of_many_that_want_one_place_one_gets_it() {
         second.push(&Request::Move(exact(&format!("b{number}"), &format!("c{number}"))));
     }
     tokio::join!(first.flush(), second.flush());
+    let mut losers = Vec::new();
     for number in 0..20 {
         let replies = [first.reply().await, second.reply().await];
-        let winners = replies.iter().filter(|reply| matches!(reply, Reply::Placed { .. })).count();
-        assert_eq!(winners, 1, "{number}: {replies:?}");
-        let loser = if matches!(replies[0], Reply::Placed { .. }) { "b" } else { "a" };
+        let placed = replies.each_ref().map(|reply| matches!(reply, Reply::Placed { .. }));
+        assert!(placed[0] != placed[1], "{number}: {replies:?}");
+        losers.push(if placed[0] { "b" } else { "a" });
+    }
+    for (number, loser) in losers.into_iter().enumerate() {
         assert_eq!(first.get(&format!("{loser}{number}")).await.unwrap(), loser.as_bytes());
     }
 }
