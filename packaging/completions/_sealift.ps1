@@ -255,6 +255,8 @@ Register-ArgumentCompleter -Native -CommandName 'sealift' -ScriptBlock {
         'sealift;mv' {
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Which saved profile to use [env: SEALIFT_PROFILE]')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Reach the profile''s server by this address instead; the port may be left out [env: SEALIFT_SERVER]')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Replace nothing: fail if the new path is taken')
+            [CompletionResult]::new('--no-clobber', '--no-clobber', [CompletionResultType]::ParameterName, 'Replace nothing: fail if the new path is taken')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON, one object on each line [env: SEALIFT_JSON]')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no progress and no summaries [env: SEALIFT_QUIET]')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no progress and no summaries [env: SEALIFT_QUIET]')
@@ -265,6 +267,8 @@ Register-ArgumentCompleter -Native -CommandName 'sealift' -ScriptBlock {
         'sealift;cp' {
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Which saved profile to use [env: SEALIFT_PROFILE]')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Reach the profile''s server by this address instead; the port may be left out [env: SEALIFT_SERVER]')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Replace nothing: fail if the new path is taken')
+            [CompletionResult]::new('--no-clobber', '--no-clobber', [CompletionResultType]::ParameterName, 'Replace nothing: fail if the new path is taken')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON, one object on each line [env: SEALIFT_JSON]')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no progress and no summaries [env: SEALIFT_QUIET]')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no progress and no summaries [env: SEALIFT_QUIET]')
@@ -279,6 +283,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealift' -ScriptBlock {
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Which saved profile to use [env: SEALIFT_PROFILE]')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Reach the profile''s server by this address instead; the port may be left out [env: SEALIFT_SERVER]')
             [CompletionResult]::new('--failed', '--failed', [CompletionResultType]::ParameterName, 'Only what failed')
+            [CompletionResult]::new('--previews', '--previews', [CompletionResultType]::ParameterName, 'Also files that were only shown, as the desktop client does when one is selected')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON, one object on each line [env: SEALIFT_JSON]')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no progress and no summaries [env: SEALIFT_QUIET]')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no progress and no summaries [env: SEALIFT_QUIET]')

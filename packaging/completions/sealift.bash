@@ -214,7 +214,7 @@ _sealift() {
             return 0
             ;;
         sealift__subcmd__cp)
-            opts="-q -h --profile --server --json --quiet --help"
+            opts="-n -q -h --no-clobber --profile --server --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -606,7 +606,7 @@ _sealift() {
             return 0
             ;;
         sealift__subcmd__log)
-            opts="-n -q -h --limit --direction --failed --profile --server --json --quiet --help"
+            opts="-n -q -h --limit --direction --failed --previews --profile --server --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -662,7 +662,7 @@ _sealift() {
             return 0
             ;;
         sealift__subcmd__mv)
-            opts="-q -h --profile --server --json --quiet --help"
+            opts="-n -q -h --no-clobber --profile --server --json --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

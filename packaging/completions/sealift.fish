@@ -174,11 +174,13 @@ complete -c sealift -n "__fish_sealift_using_subcommand delete" -s q -l quiet -d
 complete -c sealift -n "__fish_sealift_using_subcommand delete" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sealift -n "__fish_sealift_using_subcommand mv" -l profile -d 'Which saved profile to use [env: SEALIFT_PROFILE]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand mv" -l server -d 'Reach the profile\'s server by this address instead; the port may be left out [env: SEALIFT_SERVER]' -r
+complete -c sealift -n "__fish_sealift_using_subcommand mv" -s n -l no-clobber -d 'Replace nothing: fail if the new path is taken'
 complete -c sealift -n "__fish_sealift_using_subcommand mv" -l json -d 'Print JSON, one object on each line [env: SEALIFT_JSON]'
 complete -c sealift -n "__fish_sealift_using_subcommand mv" -s q -l quiet -d 'Print no progress and no summaries [env: SEALIFT_QUIET]'
 complete -c sealift -n "__fish_sealift_using_subcommand mv" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sealift -n "__fish_sealift_using_subcommand cp" -l profile -d 'Which saved profile to use [env: SEALIFT_PROFILE]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand cp" -l server -d 'Reach the profile\'s server by this address instead; the port may be left out [env: SEALIFT_SERVER]' -r
+complete -c sealift -n "__fish_sealift_using_subcommand cp" -s n -l no-clobber -d 'Replace nothing: fail if the new path is taken'
 complete -c sealift -n "__fish_sealift_using_subcommand cp" -l json -d 'Print JSON, one object on each line [env: SEALIFT_JSON]'
 complete -c sealift -n "__fish_sealift_using_subcommand cp" -s q -l quiet -d 'Print no progress and no summaries [env: SEALIFT_QUIET]'
 complete -c sealift -n "__fish_sealift_using_subcommand cp" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -188,6 +190,7 @@ get\t'From the server'"
 complete -c sealift -n "__fish_sealift_using_subcommand log" -l profile -d 'Which saved profile to use [env: SEALIFT_PROFILE]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand log" -l server -d 'Reach the profile\'s server by this address instead; the port may be left out [env: SEALIFT_SERVER]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand log" -l failed -d 'Only what failed'
+complete -c sealift -n "__fish_sealift_using_subcommand log" -l previews -d 'Also files that were only shown, as the desktop client does when one is selected'
 complete -c sealift -n "__fish_sealift_using_subcommand log" -l json -d 'Print JSON, one object on each line [env: SEALIFT_JSON]'
 complete -c sealift -n "__fish_sealift_using_subcommand log" -s q -l quiet -d 'Print no progress and no summaries [env: SEALIFT_QUIET]'
 complete -c sealift -n "__fish_sealift_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
