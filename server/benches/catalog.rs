@@ -158,6 +158,7 @@ fn store(connection: &Connection, identity: i64, blobs: &Blobs, upload: &Upload)
         identity,
         address: "127.0.0.1:50000".into(),
         direction: Direction::Put,
+        preview: false,
         path: entries::display(permit.name(), &upload.names),
         bytes: upload.data.len() as u64,
         wire_bytes: upload.data.len() as u64 + 200,

@@ -55,11 +55,11 @@ async fn no_clobber_replaces_nothing() {
         alice.run(line).await.refused(1);
     }
     for name in ["a", "b", "d/a"] {
-        assert_eq!(alice.run(["get", name, "-"]).await.ok().stdout, name);
+        assert_eq!(alice.run(["get", name, "-"]).await.ok().stdout, name.as_bytes());
     }
     alice.run(["cp", "-n", "a", "c"]).await.ok();
     alice.run(["mv", "-n", "b", "d"]).await.ok();
-    assert_eq!(alice.run(["get", "d/b", "-"]).await.ok().stdout, "b");
+    assert_eq!(alice.run(["get", "d/b", "-"]).await.ok().stdout, b"b");
 }
 
 #[tokio::test]
