@@ -157,7 +157,7 @@ async fn strangers_who_begin_handshakes_keep_no_other_address_out() {
 #[tokio::test]
 async fn strangers_who_do_not_know_the_server_keep_nobody_out() {
     Descriptors::raise();
-    let world = World::with(Settings::new().line("limits.handshakes = 1").metrics()).await;
+    let world = World::with(Settings::new().line("limits.handshakes = 64").metrics()).await;
     let alice = world.enrol("alice").await;
     let hello = client_hello(&alice, ServerName::try_from("example.org").unwrap());
     gets_in(&world, &alice, HERE, hello, HERE).await;
