@@ -102,13 +102,20 @@ impl Error {
 
     /// Writes the failure into the log, where an administrator finds it.
     ///
-    /// With too many files open every request fails, so one line stands for many.
+    /// With too many files open, or with a full disk, every request fails, so one line stands for many.
     pub fn log(&self, what: &str) {
         static OUT_OF_DESCRIPTORS: LogLimit = LogLimit::new();
-        if !self.is_out_of_descriptors() {
+        static DISK_FULL: LogLimit = LogLimit::new();
+        if self.is_out_of_descriptors() {
+            if let Some(suppressed) = OUT_OF_DESCRIPTORS.pass() {
+                error!(error = %self, suppressed, "{what}: raise the limit of open files");
+            }
+        } else if self.is_disk_full() {
+            if let Some(suppressed) = DISK_FULL.pass() {
+                error!(error = %self, suppressed, "{what}: make room on the disk");
+            }
+        } else {
             error!(error = %self, "{what}");
-        } else if let Some(suppressed) = OUT_OF_DESCRIPTORS.pass() {
-            error!(error = %self, suppressed, "{what}: raise the limit of open files");
         }
     }
 

@@ -442,7 +442,7 @@ async fn write(
         meter.changes.take(group.len() as u64);
         if let Err(error) = &committed {
             meter.failed.count();
-            error!(%error, changes = group.len(), "a commit failed");
+            error.log(&format!("a commit failed, of {} changes", group.len()));
             if error.is_disk_full() {
                 // The next ones, deletions among them, have more room.
                 blobs.reserve().release();
