@@ -1,5 +1,7 @@
 //! What can be written on the command line.
 
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 use sealift_protocol::path::PathError;
 use sealift_protocol::{Name, RemotePath};
@@ -11,6 +13,7 @@ use crate::command;
 ///
 /// Every transfer is encrypted, verified on both ends, and durable on the server before it is reported as done.
 /// Paths on the server are inside your own space, as in docs/plan.pdf; /NAME/docs/plan.pdf is in the space NAME.
+/// A colon in front, as in :docs/plan.pdf, says that a path is on the server, and has to where both could be meant.
 #[derive(Debug, Parser)]
 #[command(name = "sealift", version, arg_required_else_help = true, max_term_width = 100)]
 #[command(after_help = "Start with the token that `sealiftd invite NAME` prints on the server:\n  \
@@ -21,7 +24,7 @@ use crate::command;
     With --json, put, get and sync tell of each file as it ends, twice a second of the progress so far,\n\
     and at the end print a summary.\n\n\
     Exit codes: 0 done, 1 other failure, 2 usage, 3 not found, 4 not allowed or certificate refused,\n\
-    5 integrity mismatch, 6 no space or quota, 7 could not connect or timed out (try again),\n\
+    5 integrity mismatch, 6 no space, or too much unfinished, 7 could not connect or timed out,\n\
     8 some of several failed, 130 interrupted.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -72,8 +75,14 @@ pub(crate) enum Verb {
     Clean(command::clean::Clean),
 }
 
-/// Reads a path on the server. A leading `./` is what a shell's completion and habit add: the own space is meant.
+/// Reads a path on the server. A leading colon marks one, for every verb; where only one can be meant, it may be left
+/// out. A leading `./` is what a shell's completion and habit add: the own space is meant.
 pub(crate) fn remote_path(text: &str) -> Result<RemotePath, String> {
+    let marked = text.strip_prefix(':');
+    if text.is_empty() {
+        return Err("a path is empty, as when a variable is not set: your own space is .".to_owned());
+    }
+    let text = marked.unwrap_or(text);
     let path = match text.strip_prefix("./") {
         // What is left would be absolute, and in another space.
         Some(rest) if rest.starts_with('/') => Err(PathError::EmptyName(text.to_owned())),
@@ -82,6 +91,19 @@ pub(crate) fn remote_path(text: &str) -> Result<RemotePath, String> {
         None => text.parse(),
     };
     path.map_err(|error| error.to_string())
+}
+
+/// Says what to do where clap guesses something that does not help: `cp -r` and `scp -r` are habits.
+pub(crate) fn explain(mut error: clap::Error) -> clap::Error {
+    let unknown = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => argument.as_str(),
+        _ => return error,
+    };
+    if error.kind() == ErrorKind::UnknownArgument && matches!(unknown, "-r" | "-R" | "--recursive" | "-a") {
+        let tip = "directories are transferred with all that is in them: leave it out";
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));
+    }
+    error
 }
 
 #[cfg(test)]
@@ -142,11 +164,33 @@ mod tests {
     }
 
     #[test]
+    fn the_habit_of_other_programs_is_answered() {
+        for line in ["sealift put -r d", "sealift get --recursive d", "sealift sync -r d :d"] {
+            let error = explain(Arguments::try_parse_from(line.split(' ')).unwrap_err()).to_string();
+            assert!(error.contains("leave it out") && !error.contains("-- -r"), "{error}");
+        }
+        assert!(Arguments::try_parse_from(["sealift", "rm", "-r", "d"]).is_ok());
+    }
+
+    #[test]
     fn a_leading_dot_means_the_own_space() {
-        for (text, path) in [(".", ""), ("./", ""), ("./a/b", "a/b"), ("a/", "a/"), ("/bob/a", "/bob/a")] {
+        for (text, path) in [
+            (".", ""),
+            ("./", ""),
+            ("./a/b", "a/b"),
+            ("a/", "a/"),
+            ("/bob/a", "/bob/a"),
+            (":", ""),
+            (":docs/", "docs/"),
+            (":/bob/a", "/bob/a"),
+            (":./a", "a"),
+            // What is called so is named in these ways.
+            ("./:a", ":a"),
+            ("::a", ":a"),
+        ] {
             assert_eq!(remote_path(text).unwrap(), path.parse().unwrap());
         }
-        for bad in ["..", "././", ".//", ".//team/x"] {
+        for bad in ["", ":..", "..", "././", ".//", ".//team/x"] {
             assert!(remote_path(bad).is_err(), "{bad}");
         }
     }

@@ -171,6 +171,7 @@ impl From<Error> for Failure {
             | Error::SourceChanged { .. }
             | Error::Unfit { .. }
             | Error::Meanwhile { .. }
+            | Error::Restless { .. }
             | Error::TooOld(_)
             | Error::Path(_) => return failure,
         };
@@ -192,7 +193,7 @@ fn code(error: &Error) -> Cow<'static, str> {
         Error::Local { .. } => "local".into(),
         Error::SourceChanged { .. } => "source-failed".into(),
         Error::Unfit { .. } => "unfit".into(),
-        Error::Meanwhile { .. } => code_text(ErrorCode::Changed).into(),
+        Error::Meanwhile { .. } | Error::Restless { .. } => code_text(ErrorCode::Changed).into(),
         Error::TooOld(_) => code_text(ErrorCode::UnsupportedVersion).into(),
         Error::Path(_) => code_text(ErrorCode::NameNotAllowed).into(),
         Error::Profile(_) | Error::Certificate(_) => "profile".into(),

@@ -27,7 +27,8 @@ use crate::settings::Settings;
 /// The whole program: reads the command line, does what it says, and returns the exit code.
 pub fn main() -> ExitCode {
     sealift_transfer::descriptors::raise_limit();
-    let Arguments { flags, verb } = Arguments::parse();
+    let Arguments { flags, verb } =
+        Arguments::try_parse().unwrap_or_else(|error| arguments::explain(error).exit());
     let settings = Settings::from_surroundings(&flags);
     let mut printer = match &settings {
         Ok(settings) => Printer::new(settings.json, settings.quiet),

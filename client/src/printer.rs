@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::text::harmless;
+use crate::text::{harmless, harmless_json};
 
 /// Prints as the settings say.
 #[derive(Debug)]
@@ -30,6 +30,11 @@ impl Printer {
     /// Whether data is to be JSON lines.
     pub(crate) fn wants_json(&self) -> bool {
         self.json
+    }
+
+    /// Whether somebody reads notes.
+    pub(crate) fn wants_notes(&self) -> bool {
+        !self.json && !self.quiet
     }
 
     /// Whether a progress bar has a place to be and somebody to look at it.
@@ -64,14 +69,14 @@ impl Printer {
 
     /// Prints an object as one line.
     pub(crate) fn object(&mut self, object: &impl Serialize) -> Result<(), Failure> {
-        let mut line = serde_json::to_vec(object).map_err(io::Error::from)?;
-        line.push(b'\n');
+        let json = serde_json::to_string(object).map_err(io::Error::from)?;
         if self.content {
-            io::stderr().write_all(&line)?;
-        } else {
-            self.out.write_all(&line)?;
+            let line = on_error_output(&json) + "\n";
+            io::stderr().write_all(line.as_bytes())?;
+            return Ok(());
         }
-        Ok(())
+        let line = if self.terminal { harmless_json(&json) } else { Cow::Borrowed(&*json) };
+        Ok(writeln!(self.out, "{line}")?)
     }
 
     /// Makes everything printed so far visible.
@@ -105,7 +110,7 @@ impl Printer {
             let line = json!({
                 "type": kind, "code": code, "message": message, "hint": hint, "exit": exit.code(),
             });
-            self.tell(&line.to_string());
+            self.tell(&on_error_output(&line.to_string()));
         } else {
             self.tell(&format!("{prefix}{}", harmless(message)));
             if let Some(hint) = hint {
@@ -120,4 +125,9 @@ impl Printer {
         // When nobody can be told, nobody can be told that either.
         let _ = writeln!(io::stderr(), "{line}");
     }
+}
+
+/// JSON as standard error can take it.
+fn on_error_output(json: &str) -> Cow<'_, str> {
+    if io::stderr().is_terminal() { harmless_json(json) } else { Cow::Borrowed(json) }
 }

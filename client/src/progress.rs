@@ -85,6 +85,13 @@ impl Bar {
         }
     }
 
+    /// Forgets how fast it was: what is done now was not done just now.
+    pub(crate) fn forget_rate(&self) {
+        if let Some(bar) = &self.bar {
+            bar.reset_eta();
+        }
+    }
+
     /// Lets `print` write lines that the bar does not overwrite.
     pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
         match &self.bar {
@@ -130,10 +137,7 @@ fn style(kind: Kind) -> ProgressStyle {
             let _ = out.write_str(&speed(state.per_sec()));
         })
         .with_key("left", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-            let _ = match state.eta().as_secs() {
-                0 => out.write_str("0 s"),
-                seconds => out.write_str(&text::duration(Duration::from_secs(seconds))),
-            };
+            let _ = out.write_str(&text::guess(state.eta()));
         })
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use sealift_protocol::message::Nanoseconds;
 use sealift_protocol::{Name, RemotePath};
-pub(crate) use sealift_transfer::figures::{duration, rate, size};
+pub(crate) use sealift_transfer::figures::{duration, guess, rate, size};
 
 /// Text that a terminal shows as it is.
 ///
@@ -22,6 +22,26 @@ pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
     for c in text.chars() {
         if is_harmful(c) {
             shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// JSON that a terminal shows as it is, and that says the same: what it must not show becomes `\uXXXX`.
+pub(crate) fn harmless_json(json: &str) -> Cow<'_, str> {
+    if !json.chars().any(is_harmful) {
+        return Cow::Borrowed(json);
+    }
+    let mut shown = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_harmful(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                // Writing to a String cannot fail.
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
         } else {
             shown.push(c);
         }
@@ -92,6 +112,17 @@ mod tests {
         assert_eq!(harmless("a\x1b[2Jb"), "a\\u{1b}[2Jb");
         assert_eq!(harmless("a\nb\u{9b}31m\u{7f}"), "a\\u{a}b\\u{9b}31m\\u{7f}");
         assert_eq!(harmless("exe\u{202e}gpj"), "exe\\u{202e}gpj");
+    }
+
+    #[test]
+    fn what_could_harm_a_terminal_is_escaped_in_json_and_means_the_same() {
+        let name = "a\u{9b}31m\u{7f} exe\u{202e}gpj\u{feff} \u{200b}\n\"\\ 日本 \u{1f600}";
+        let json = serde_json::json!({ "name": name, "\u{85}": 1 }).to_string();
+        let shown = harmless_json(&json);
+        assert!(!shown.chars().any(is_harmful), "{shown}");
+        assert!(shown.contains("\\u009b") && shown.contains("日本"), "{shown}");
+        assert_eq!(shown.parse::<serde_json::Value>().unwrap(), json.parse::<serde_json::Value>().unwrap());
+        assert!(matches!(harmless_json("{\"a\":1}"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used)]
 
 pub mod client;
+pub mod coarse_disk;
 pub mod computer;
 pub mod content;
 pub mod joining;
@@ -26,6 +27,7 @@ pub mod wait;
 pub mod world;
 
 pub use client::Client;
+pub use coarse_disk::CoarseDisk;
 pub use computer::{Call, Computer, Ran, Running};
 pub use content::Pattern;
 pub use machine::{Machine, Refusal};

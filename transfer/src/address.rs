@@ -54,11 +54,11 @@ impl fmt::Display for Address {
 }
 
 fn parse(text: &str) -> Option<Address> {
-    let (host, port) = if text.parse::<Ipv6Addr>().is_ok() {
+    let (host, port) = if is_ipv6(text) {
         (text, None)
     } else if let Some(rest) = text.strip_prefix('[') {
         let (host, after) = rest.split_once(']')?;
-        host.parse::<Ipv6Addr>().ok()?;
+        is_ipv6(host).then_some(())?;
         (host, if after.is_empty() { None } else { Some(after.strip_prefix(':')?) })
     } else {
         match text.rsplit_once(':') {
@@ -75,8 +75,16 @@ fn parse(text: &str) -> Option<Address> {
         None => DEFAULT_PORT,
     };
     let is_name = |c: char| c.is_alphanumeric() || "-._".contains(c);
-    let is_host = host.parse::<Ipv6Addr>().is_ok() || (!host.is_empty() && host.chars().all(is_name));
+    let is_host = is_ipv6(host) || (!host.is_empty() && host.chars().all(is_name));
     is_host.then(|| Address { host: host.to_owned(), port })
+}
+
+/// Whether a text is an IPv6 address, which may have a zone, as one of a single link needs: `fe80::1%eth0`.
+fn is_ipv6(text: &str) -> bool {
+    let (address, zone) = text.split_once('%').unzip();
+    let is_zone =
+        |zone: &str| !zone.is_empty() && zone.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+    address.unwrap_or(text).parse::<Ipv6Addr>().is_ok() && zone.is_none_or(is_zone)
 }
 
 #[cfg(test)]
@@ -92,6 +100,8 @@ mod tests {
             ("::1", "[::1]:8888"),
             ("[::1]", "[::1]:8888"),
             ("[2001:db8::7]:65535", "[2001:db8::7]:65535"),
+            ("fe80::1%eth0", "[fe80::1%eth0]:8888"),
+            ("[fe80::1%2]:7", "[fe80::1%2]:7"),
             ("bücher.example", "bücher.example:8888"),
         ] {
             let address: Address = text.parse().unwrap();
@@ -114,6 +124,9 @@ mod tests {
             "[::1",
             "[x]:1",
             "[::1]1",
+            "fe80::1%",
+            "[fe80::1%a b]:1",
+            "%eth0",
         ] {
             assert!(bad.parse::<Address>().is_err(), "{bad:?}");
         }
@@ -123,5 +136,16 @@ mod tests {
     async fn numbers_need_no_resolver() {
         let address: Address = "[::1]:7".parse().unwrap();
         assert_eq!(address.resolve().await.unwrap(), ["[::1]:7".parse().unwrap()]);
+    }
+
+    /// The loopback has a zone wherever there is IPv6.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_zone_names_an_interface() {
+        let address: Address = "[fe80::1%lo]:7".parse().unwrap();
+        let Ok(found) = address.resolve().await else { return };
+        let SocketAddr::V6(found) = found[0] else { panic!("{found:?}") };
+        assert_eq!((found.ip().to_string().as_str(), found.port()), ("fe80::1", 7));
+        assert_ne!(found.scope_id(), 0);
     }
 }

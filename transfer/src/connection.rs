@@ -8,6 +8,7 @@ use sealift_protocol::io::{FrameReader, FrameWriter, Movement, StreamError};
 use sealift_protocol::message::{ABSENCE, CONDITIONS, FEATURES, Hello, SLICES, Trailer, Welcome, decode};
 use sealift_protocol::{Header, Reply, Request, VERSION};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::error::{Error, HandshakeError, ends_connection};
@@ -212,6 +213,40 @@ pub(crate) enum Piece {
     End(Trailer),
 }
 
+/// Signs that the server is working on an answer.
+struct Signs {
+    began: Instant,
+    /// How many entries were done, and when that grew last.
+    done: Option<u64>,
+    grew: Instant,
+}
+
+impl Signs {
+    /// Work that does not get on for so long does not get on at all.
+    const STANDSTILL: Duration = Duration::from_secs(600);
+
+    /// No answer is waited for longer, whatever the server says.
+    const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { began: now, done: None, grew: now }
+    }
+
+    /// Takes the next sign. Fails when there were enough of them.
+    fn take(&mut self, entries: u64) -> Result<(), Error> {
+        if self.done.is_none_or(|done| entries > done) {
+            (self.done, self.grew) = (Some(entries), Instant::now());
+        }
+        for (since, longest) in [(self.grew, Self::STANDSTILL), (self.began, Self::LONGEST)] {
+            if since.elapsed() > longest {
+                return Err(Error::Lost(StreamError::Stalled(longest)));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Replies {
     /// The next reply; the welcome before the first one is checked and kept.
     ///
@@ -225,12 +260,13 @@ impl Replies {
         let patience = self.stall + work;
         let before = self.reader.bytes();
         self.greeting_after(work).await?;
+        let mut signs = Signs::new();
         loop {
             match self.message::<Reply>(patience).await? {
                 Reply::Error(error) if ends_connection(error.code) => return Err(error.into()),
                 Reply::Welcome(_) => return Err(Error::Protocol("it greets twice".into())),
                 // The answer is still to come, and each sign is waited for as long as an answer is.
-                Reply::Working { .. } => {}
+                Reply::Working { entries } => signs.take(entries)?,
                 reply => {
                     self.last = self.reader.bytes() - before;
                     return Ok(reply);

@@ -134,6 +134,8 @@ pub(crate) struct Fetch {
     offset: u64,
     /// The most bytes of an earlier attempt that one went on behind.
     kept: u64,
+    /// Whether nothing is known of it but its name.
+    undecided: bool,
 }
 
 /// Downloads all of these. How each one ended is told by an event.
@@ -289,19 +291,26 @@ pub(crate) async fn run(connection: &mut Connection, queue: &Queue, events: Even
         let before = connection.replies.bytes();
         match task.task() {
             Task::Page(tree) => match page(connection, tree, queue, events).await? {
-                true => task.done(),
+                true => queue.listed(task, events),
                 false => task.put_back(),
             },
             Task::File(fetch) if fetch.asked => {
                 match described(connection.replies.next().await?, fetch, queue.manner(), events)? {
-                    Answer::Over => task.done(),
+                    Answer::Over => {
+                        queue.decide(fetch, events);
+                        task.done();
+                    }
                     Answer::Fetch => task.put_back(),
                     Answer::Directory => queue.list(task, events),
                 }
             }
             Task::File(fetch) => {
                 let id = fetch.id;
-                let (error, what) = match receive::receive(connection, fetch, queue, events).await? {
+                let received = receive::receive(connection, fetch, queue, events).await?;
+                if !matches!(&received, Err(Failure { what: What::Directory, .. })) {
+                    queue.decide(fetch, events);
+                }
+                let (error, what) = match received {
                     Ok(Taken { target, size, sha256, elsewhere }) => {
                         let wire_bytes = elsewhere + wire_bytes + connection.replies.bytes() - before;
                         let duration = started.elapsed();
@@ -328,7 +337,12 @@ pub(crate) async fn run(connection: &mut Connection, queue: &Queue, events: Even
                         return Ok(());
                     }
                     What::Nothing | What::Report(_) | What::Abandon => {
-                        events(Event::Failed { id, error });
+                        let is_gone = fetch.directory.is_some() && error.is_refused_as_absent();
+                        if is_gone && queue.is_looked_for(&fetch.from) {
+                            events(Event::Vanished { id });
+                        } else {
+                            events(Event::Failed { id, error });
+                        }
                         if let What::Report(sha256) = what {
                             reports.push(Request::Report(Report { path: fetch.from.clone(), sha256 }));
                         }
@@ -355,6 +369,7 @@ fn request(task: &mut Task, queue: &Queue) -> Request {
             recursive: true,
             after: tree.after.clone(),
             limit: remote::PAGE,
+            since: Some(tree.since.clone()),
             ..List::of(tree.from.clone())
         }),
         Task::File(fetch) => {
@@ -439,7 +454,7 @@ fn settle(fetch: &Fetch, manner: Manner, events: Events<'_>) -> bool {
     if manner.pretend {
         match path.map(|path| local::check_target(path)) {
             Some(Err(error)) => events(Event::Failed { id, error }),
-            _ => events(Event::Would { id, size }),
+            _ => events(Event::Would { id, size, may_be_there: false }),
         }
     }
     manner.pretend
@@ -469,10 +484,10 @@ async fn page(
     queue: &Queue,
     events: Events<'_>,
 ) -> Result<bool, Error> {
-    let mut entries = 0;
+    let (mut entries, missing) = (0, queue.missing());
     loop {
         match connection.replies.next().await? {
-            Reply::Entries { entries: page, more, .. } => {
+            Reply::Entries { entries: page, more, state, changed } => {
                 remote::check_page(page.len(), more)?;
                 entries += page.len() as u64;
                 if entries > remote::PAGE {
@@ -484,10 +499,26 @@ async fn page(
                 if !page.is_empty() {
                     queue.achieve();
                 }
-                queue.add(page.into_iter().filter_map(|entry| tree.take(entry)), events);
-                if !more {
-                    return Ok(entries < remote::PAGE);
+                if tree.since.is_empty() {
+                    state.is_some().then(|| queue.tells_state());
+                    tree.since = state.unwrap_or_default();
                 }
+                tree.torn = changed;
+                queue.add(page.into_iter().filter_map(|entry| tree.take(entry, &missing)), events);
+                if more {
+                    continue;
+                }
+                if entries == remote::PAGE {
+                    return Ok(false);
+                }
+                return match tree.look_again() {
+                    Ok(again) => Ok(!again),
+                    Err(error) => {
+                        let path = PathBuf::from(tree.from.to_string());
+                        events(Event::Omitted(Omitted { path, error, in_tree: false }));
+                        Ok(true)
+                    }
+                };
             }
             Reply::Error(error) => {
                 let path = PathBuf::from(tree.from.to_string());

@@ -69,6 +69,14 @@ pub enum Error {
         /// Which, here or on the server.
         path: String,
     },
+    /// A directory on the server was changed each time that it was listed.
+    #[error(
+        "{path} changed each time it was listed: what was renamed meanwhile may be missing here; fetch it again when it is quiet"
+    )]
+    Restless {
+        /// The path on the server.
+        path: RemotePath,
+    },
     /// The server lacks an optional feature that is needed.
     #[error("the server cannot {0}: update the server")]
     TooOld(&'static str),
@@ -120,6 +128,11 @@ impl Error {
         let kind =
             if let Self::Local { action: "read", source, .. } = self { Some(source.kind()) } else { None };
         kind == Some(io::ErrorKind::NotFound)
+    }
+
+    /// Whether the server has nothing under the path any more.
+    pub(crate) fn is_refused_as_absent(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.code == ErrorCode::NotFound)
     }
 
     /// Whether the same may succeed later without anybody mending anything.
@@ -175,6 +188,11 @@ pub enum Unfit {
     /// A pipe, a device or a socket where a file is to be read.
     #[error("is a pipe, a device or a socket, not a file: send what it yields through standard input")]
     Special,
+    /// A file that tells no size and has a content, as those of the kernel do.
+    #[error(
+        "tells no size and has a content, as in /proc: put what it yields, as in `sealift put - NAME < FILE`"
+    )]
+    Sizeless,
     /// A pipe, a device or a socket where a file is to be written.
     #[error("is a pipe, a device or a socket, which would be replaced by a file: choose another name")]
     SpecialTarget,

@@ -27,11 +27,15 @@ pub enum Event {
         local: PathBuf,
         /// The content's size, where it is known.
         size: Option<u64>,
+        /// Whether it has a content, as far as is known: directories and links have none.
+        content: bool,
     },
     /// How many transfers there are in all, of which some may not have been told of yet.
     FoundAll {
         /// How many.
         count: usize,
+        /// How many of them have contents.
+        contents: usize,
         /// Bytes of their contents, as far as they are known.
         bytes: u64,
     },
@@ -44,12 +48,14 @@ pub enum Event {
         /// How long that is.
         wait: Duration,
     },
-    /// A transfer begins. It comes again for a transfer that begins anew.
+    /// A transfer begins. It comes again for a transfer that begins anew, or turns out to have begun earlier.
     Started {
         /// Which.
         id: usize,
         /// The content's size, where it is known.
         size: Option<u64>,
+        /// Bytes that an earlier attempt has moved.
+        offset: u64,
     },
     /// An upload's target turned out to be a directory: the file goes into it.
     Redirected {
@@ -102,6 +108,8 @@ pub enum Event {
         id: usize,
         /// The content's size; nothing for a link, and where it is not known.
         size: Option<u64>,
+        /// Whether the server may have the content, so that it would not be sent.
+        may_be_there: bool,
     },
     /// What was to be transferred is not there any more: nobody is to be blamed.
     Vanished {

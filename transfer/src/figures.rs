@@ -8,27 +8,40 @@ pub fn size(bytes: u64) -> String {
     if bytes < 1024 {
         return format!("{bytes} B");
     }
-    // Tenths of the unit, so that nothing is lost to floating point and 1023.99 KiB becomes 1.0 MiB.
-    let mut tenths = u128::from(bytes) * 10 / 1024;
-    let mut unit = 0;
-    while tenths >= 10_240 && unit + 1 < UNITS.len() {
-        tenths /= 1024;
-        unit += 1;
+    let bytes = u128::from(bytes);
+    let mut scale = 1024;
+    for (number, unit) in UNITS.into_iter().enumerate() {
+        // Rounded as people round, and 1023.99 KiB is 1.0 MiB.
+        let (tenths, whole) = ((bytes * 10 + scale / 2) / scale, (bytes + scale / 2) / scale);
+        if tenths < 100 {
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+        if whole < 1024 || number + 1 == UNITS.len() {
+            return format!("{whole} {unit}");
+        }
+        scale *= 1024;
     }
-    match tenths {
-        0..100 => format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]),
-        _ => format!("{} {}", tenths / 10, UNITS[unit]),
-    }
+    unreachable!("the last unit takes all that is left")
 }
 
 /// A length of time: `8 ms`, `1.3 s`, `2 min 5 s`, `3 h 20 min`.
 pub fn duration(duration: Duration) -> String {
-    let (seconds, milliseconds) = (duration.as_secs(), duration.subsec_millis());
-    match seconds {
-        0 => format!("{milliseconds} ms"),
-        1..60 => format!("{seconds}.{} s", milliseconds / 100),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    let milliseconds = duration.as_millis();
+    let (tenths, seconds) = ((milliseconds + 50) / 100, (milliseconds + 500) / 1000);
+    let minutes = (seconds + 30) / 60;
+    match milliseconds {
+        0..1000 => format!("{milliseconds} ms"),
+        _ if tenths < 600 => format!("{}.{} s", tenths / 10, tenths % 10),
+        _ if seconds < 3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", minutes / 60, minutes % 60),
+    }
+}
+
+/// A length of time that is only guessed, in whole seconds: `0 s`, `5 s`, `2 min 5 s`, `3 h 20 min`.
+pub fn guess(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds => self::duration(Duration::from_secs(seconds)),
     }
 }
 
@@ -54,10 +67,14 @@ mod tests {
             (1024, "1.0 KiB"),
             (1536, "1.5 KiB"),
             (10 * 1024, "10 KiB"),
-            (1024 * 1024 - 1, "1023 KiB"),
+            (1024 * 1024 - 1, "1.0 MiB"),
+            (1023 * 1024 + 511, "1023 KiB"),
+            (10_189, "10 KiB"),
+            (97_656, "95 KiB"),
+            (1_475_001_000, "1.4 GiB"),
             (1024 * 1024, "1.0 MiB"),
-            (1_500_000_000, "1.3 GiB"),
-            (u64::MAX, "15 EiB"),
+            (1_500_000_000, "1.4 GiB"),
+            (u64::MAX, "16 EiB"),
         ] {
             assert_eq!(size(bytes), shown);
         }
@@ -68,7 +85,9 @@ mod tests {
         for (milliseconds, shown) in [
             (8, "8 ms"),
             (1_340, "1.3 s"),
-            (59_999, "59.9 s"),
+            (1_360, "1.4 s"),
+            (59_940, "59.9 s"),
+            (59_999, "1 min 0 s"),
             (125_000, "2 min 5 s"),
             (12_000_000, "3 h 20 min"),
         ] {

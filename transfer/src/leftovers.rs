@@ -93,7 +93,8 @@ impl Leftover {
     }
 }
 
-fn leftover(path: PathBuf, name: &OsStr) -> Option<Leftover> {
+/// The leftover that a file is, unless somebody writes it.
+pub(crate) fn leftover(path: PathBuf, name: &OsStr) -> Option<Leftover> {
     let metadata = path.symlink_metadata().ok()?;
     // Those have no lock, because there are thousands of them.
     let is_young = is_temporary(name) && changed(&metadata).elapsed().is_ok_and(|age| age < MOMENT);

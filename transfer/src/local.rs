@@ -1,5 +1,6 @@
 //! Local files: read without missing a change, written under their names only when they are complete.
 
+mod abilities;
 mod beneath;
 mod commit;
 mod directory;
@@ -20,6 +21,7 @@ use sealift_protocol::Digest;
 use sealift_protocol::message::Nanoseconds;
 
 use crate::error::{Error, Unfit};
+pub(crate) use abilities::{Abilities, FoldedNames, device, fold};
 pub use beneath::Root;
 pub(crate) use beneath::Seen;
 pub(crate) use commit::{CommitUnderWay, Landing, commit, finish_commits};
@@ -139,8 +141,11 @@ pub(crate) struct Source {
     file: File,
     /// Size and time when it was opened.
     pub(crate) stamp: Stamp,
-    /// Whether it may be executed.
-    pub(crate) executable: bool,
+    /// Whether it is shown as one that may be executed.
+    shows_executable: bool,
+    /// Whether it may be executed, where somebody knows better than its file system.
+    known_executable: Option<bool>,
+    device: Option<u64>,
     /// Whether it may be written to while it is read.
     allow_changing: bool,
 }
@@ -168,7 +173,9 @@ impl Source {
             path: path.to_owned(),
             file,
             stamp: Stamp::of(&metadata),
-            executable: is_executable(&metadata),
+            shows_executable: is_executable(&metadata),
+            known_executable: None,
+            device: device(&metadata),
             allow_changing: false,
         })
     }
@@ -177,6 +184,17 @@ impl Source {
     /// were when it was opened.
     pub(crate) fn allow_changing(self, allow_changing: bool) -> Self {
         Self { allow_changing, ..self }
+    }
+
+    /// The same, where it is known whether it may be executed although its file system cannot tell.
+    pub(crate) fn known_executable(self, known_executable: Option<bool>) -> Self {
+        Self { known_executable, ..self }
+    }
+
+    /// Whether it may be executed. Blocks where it is not known yet what its file system can tell.
+    pub(crate) fn executable(&self) -> bool {
+        let tells = || Abilities::on(self.device, directory_of(&self.path), true).executable;
+        self.known_executable.unwrap_or_else(|| self.shows_executable && tells())
     }
 
     /// The time of modification, as the wire has it: the nearest that it can express.
@@ -204,6 +222,9 @@ impl Source {
         let metadata = self.file.metadata().map_err(Error::local("read", &self.path))?;
         let now = Stamp::of(&metadata);
         let (was, is) = (self.stamp.size, if now.size == self.stamp.size { read } else { now.size });
+        if (was, now.size) == (0, 0) && read > 0 {
+            return Err(Error::Unfit { path: self.path.clone(), unfit: Unfit::Sizeless });
+        }
         let change = if was != is {
             format!("from {was} bytes to {is}")
         } else if now != self.stamp {

@@ -98,6 +98,16 @@ impl Record {
         self.0.lock().unwrap().push(event);
     }
 
+    /// What was told to be omitted, without what follows a colon.
+    pub(crate) fn omitted(&self) -> Vec<String> {
+        let events = self.0.lock().unwrap();
+        let error = |event: &Event| match event {
+            Event::Omitted(omitted) => Some(omitted.error.to_string().split(':').next()?.to_owned()),
+            _ => None,
+        };
+        events.iter().filter_map(error).collect()
+    }
+
     /// How the transfers ended, in the order in which they did: the id, and whether the content was there already or
     /// the error.
     pub(crate) fn ends(&self) -> Vec<(usize, Result<bool, String>)> {

@@ -13,7 +13,7 @@ use sealift_protocol::path::name_key;
 
 use crate::download::{Destination, Download};
 use crate::error::{Error, Unfit};
-use crate::local::check_source;
+use crate::local::{FoldedNames, check_source};
 use crate::tree::{self, Omitted, Walk, Walking};
 use crate::upload::{Source, Upload};
 
@@ -32,6 +32,12 @@ pub enum PlanError {
     /// Two files onto one.
     #[error("{0} would be written twice: transfer the files one after the other, with names of their own")]
     Twice(String),
+    /// Two files onto one, because case does not count where they go.
+    #[error(
+        "{0} differs from another name only by case, which does not count there: fetch one after the other, with names of \
+         their own"
+    )]
+    Twins(String),
     /// A directory where a file's path is needed.
     #[error("{0} means a directory, which standard output cannot be: name a file in it")]
     Directory(RemotePath),
@@ -64,7 +70,7 @@ impl Iterator for Uploads {
             if let Some(entry) = self.walk.as_mut().and_then(Iterator::next) {
                 break entry.map(|tree::Found { root, path, to, kind }| {
                     let source = match kind {
-                        tree::Kind::File => Source::Inside { root, path },
+                        tree::Kind::File => Source::Inside { root, path, executable: None },
                         tree::Kind::Directory { mtime } => Source::Directory { path, mtime },
                         tree::Kind::Link { target, mtime } => Source::Link { path, target, mtime },
                     };
@@ -212,7 +218,7 @@ pub fn downloads(
         Ok(if destination == current { PathBuf::from(name) } else { destination.join(name) })
     };
     let mut plan = Vec::new();
-    let mut targets = Taken(HashSet::new());
+    let (mut targets, mut names) = (Taken(HashSet::new()), FoldedNames::default());
     for from in sources {
         if from.as_str() == "/" {
             return Err(PlanError::AllSpaces.into());
@@ -231,6 +237,9 @@ pub fn downloads(
             false => (destination.to_owned(), below(name).unwrap_or_else(|_| destination.to_owned())),
         };
         targets.claim(path.clone(), &path.display())?;
+        if is_directory && names.is_twin(name, destination, false) {
+            return Err(PlanError::Twins(path.display().to_string()).into());
+        }
         let to = Destination::File { path, make_directory: slash };
         plan.push(Download { from, to, tree: Some(tree) });
     }
@@ -262,9 +271,6 @@ pub enum DownloadPlanError {
     #[error(transparent)]
     Local(#[from] Error),
 }
-
-/// Whether names that differ only by case are different names here.
-pub(crate) const CASE_MATTERS: bool = !cfg!(any(windows, target_os = "macos"));
 
 /// Whether this system can hold a file of that name; the server refuses only what no system can hold.
 pub(crate) fn fits(name: &str, windows: bool) -> bool {

@@ -66,6 +66,8 @@ pub enum Source {
         root: Arc<Root>,
         /// The file's whole path.
         path: PathBuf,
+        /// Whether it may be executed, where somebody knows better than its file system.
+        executable: Option<bool>,
     },
     /// Whatever the reader yields, such as standard input.
     Stream(Box<dyn Read + Send>),
@@ -134,8 +136,8 @@ pub async fn upload(
 /// Tells how much there is when everything is found.
 async fn tell_all(mut amount: watch::Receiver<prepare::Amount>, events: Events<'_>) {
     while amount.changed().await.is_ok() {}
-    let prepare::Amount { files, bytes } = *amount.borrow();
-    events(Event::FoundAll { count: files, bytes });
+    let prepare::Amount { all: count, contents, bytes } = *amount.borrow();
+    events(Event::FoundAll { count, contents, bytes });
 }
 
 /// Helps with the uploads once there are enough of them for another connection, and with large files that are slow.
@@ -147,8 +149,8 @@ async fn further(
     events: Events<'_>,
 ) -> Result<(), Error> {
     let enough = |amount: &prepare::Amount| {
-        amount.files >= number * FILES_PER_CONNECTION
-            || amount.files > number && amount.bytes >= number as u64 * BYTES_PER_CONNECTION
+        amount.all >= number * FILES_PER_CONNECTION
+            || amount.all > number && amount.bytes >= number as u64 * BYTES_PER_CONNECTION
     };
     let (mut looks, mut connection) = (true, None);
     loop {
@@ -256,6 +258,8 @@ struct Job {
     path: PathBuf,
     /// The tree that it was found in.
     root: Option<Arc<Root>>,
+    /// Whether it may be executed, where its file system cannot tell.
+    executable: Option<bool>,
     what: What,
     to: RemotePath,
     inside: Option<RemotePath>,
@@ -276,13 +280,18 @@ enum What {
 }
 
 impl Job {
+    fn has_content(&self) -> bool {
+        matches!(self.what, What::File | What::Pipe)
+    }
+
     /// Opens the file. Blocks.
     fn open(&self) -> Result<local::Source, Error> {
         let source = match &self.root {
             Some(root) => local::Source::inside(root, &self.path),
             None => local::Source::open(&self.path),
         };
-        source.map(|source| source.allow_changing(self.manner.allow_changing))
+        let allow_changing = self.manner.allow_changing;
+        source.map(|source| source.allow_changing(allow_changing).known_executable(self.executable))
     }
 
     /// The same file into the directory that its target turned out to be, if that is why it was refused.

@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sealift_protocol::RemotePath;
-use sealift_protocol::message::Direction;
+use sealift_protocol::message::{Description, Direction};
+use sealift_protocol::{RemotePath, WireError};
 use sealift_transfer::download::{self, Destination, Download};
-use sealift_transfer::plan;
 use sealift_transfer::tree::Walking;
+use sealift_transfer::{plan, remote};
 
 use super::report::Report;
 use super::transfer::{Choice, Lines, Trees};
@@ -52,9 +52,12 @@ pub(crate) async fn run(
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
     let walking = arguments.trees.walking()?;
-    let downloads = plan(arguments.paths, &walking)?;
     let manner = arguments.choice.manner();
     session.wish(arguments.lines.wishes());
+    let downloads = plan(arguments.paths.clone(), &walking)?;
+    if let Some(paths) = suspicion(&arguments.paths) {
+        refuse_forgotten_destination(paths, session).await?;
+    }
     let client = session.client()?;
     if downloads.iter().any(|download| matches!(download.to, Destination::Stream(_))) {
         printer.leave_output_to_content();
@@ -64,9 +67,40 @@ pub(crate) async fn run(
     report.end(result)
 }
 
+/// The second of two paths that are files here, if that is all that there is: a shell's `*.jpg` may have named them.
+fn suspicion(paths: &[OsString]) -> Option<(&OsString, &OsString)> {
+    let is_here = |path: &OsString| Path::new(path).is_file() && !path.as_encoded_bytes().contains(&b'/');
+    match paths {
+        [source, to] if source != to && is_here(source) && is_here(to) => Some((source, to)),
+        _ => None,
+    }
+}
+
+/// Refuses to write a file of the server over the local one that is called as another file of the server. `./` in front
+/// says that the local file is meant.
+async fn refuse_forgotten_destination(
+    (source, to): (&OsString, &OsString),
+    session: &mut Session,
+) -> Result<(), Failure> {
+    let mut is_there = false;
+    let found = |_, found: Result<Description, WireError>| is_there = found.is_ok();
+    remote::info(session.client()?.connection().await?, &[remote_name(to)?], found).await?;
+    if !is_there {
+        return Ok(());
+    }
+    let (source, to) = (source.display(), to.display());
+    let message =
+        format!("{to} is a local file, and would be replaced by {source} of the server, which has {to}, too");
+    let hint = format!("to fetch both, add a destination such as ./; to replace {to}, write ./{to}");
+    Err(Failure::usage(message).hint(hint))
+}
+
 fn plan(mut paths: Vec<OsString>, walking: &Walking) -> Result<Vec<Download>, Failure> {
     let destination = if paths.len() > 1 { paths.pop() } else { None };
-    let sources: Vec<_> = paths.iter().map(remote).collect::<Result<_, _>>()?;
+    if let Some(to) = &destination {
+        refuse_mixed_up_sides(to)?;
+    }
+    let sources: Vec<_> = paths.iter().map(remote_name).collect::<Result<_, _>>()?;
     match destination {
         Some(destination) if destination == "-" => {
             let output = output().map_err(Failure::from)?;
@@ -74,6 +108,23 @@ fn plan(mut paths: Vec<OsString>, walking: &Walking) -> Result<Vec<Download>, Fa
         }
         destination => Ok(plan::downloads(sources, destination.map(PathBuf::from).as_deref(), walking)?),
     }
+}
+
+/// A destination on the server is a mistake.
+fn refuse_mixed_up_sides(to: &OsString) -> Result<(), Failure> {
+    if to.is_empty() {
+        return Err(Failure::usage(
+            "the destination is empty, as when a variable is not set: this directory is .",
+        ));
+    }
+    let shown = to.display();
+    if to.as_encoded_bytes().starts_with(b":") {
+        let message = format!("{shown} has a colon in front, which marks a path on the server");
+        let hint =
+            format!("get writes local files: write ./{shown} for one called so, or copy with `sealift cp`");
+        return Err(Failure::usage(message).hint(hint));
+    }
+    Ok(())
 }
 
 /// Standard output without the line buffer of Rust's own, which is of no use to a content.
@@ -89,7 +140,7 @@ fn output() -> std::io::Result<Box<dyn Write + Send>> {
     Ok(Box::new(std::io::stdout()))
 }
 
-fn remote(path: &OsString) -> Result<RemotePath, Failure> {
+fn remote_name(path: &OsString) -> Result<RemotePath, Failure> {
     let text = path.to_str().ok_or_else(|| {
         Failure::usage(format!("{} is not UTF-8, so the server has nothing of that name", path.display()))
             .hint("names on the server are UTF-8: see `sealift ls`")
@@ -130,6 +181,10 @@ mod tests {
             &["d/", "-"],
             &["a/..", "b"],
             &["x/a", "y/a", "src"],
+            &[""],
+            &["a", ""],
+            &["a", ":b"],
+            &[":a", ":b"],
         ] {
             assert_eq!(planned(paths), Err(Exit::Usage), "{paths:?}");
         }

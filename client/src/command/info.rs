@@ -75,6 +75,7 @@ fn show(found: &Description, apart: bool, zone: &TimeZone, printer: &mut Printer
     };
     let mut lines =
         vec![("path", printer.name(&found.path.to_string()).into_owned()), ("kind", kind.to_owned())];
+    lines.extend(found.target.as_ref().map(|target| ("target", printer.name(target).into_owned())));
     lines.extend(found.size.map(|size| ("size", bytes(size))));
     lines.extend(found.sha256.map(|sha256| ("sha256", sha256.to_string())));
     lines.push(("modified", text::local_second(found.mtime, zone)));

@@ -54,7 +54,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let Ls { path, long, recursive, bytes } = arguments;
     let style = Style { long: long.then(TimeZone::system), units: printer.is_terminal() && !bytes };
-    let root = path.map_or_else(|| remote_path(""), Ok).map_err(Failure::usage)?;
+    let root = path.map_or_else(|| remote_path("."), Ok).map_err(Failure::usage)?;
     let connection = session.client()?.connection().await?;
     if !(recursive && root.as_str() == "/") {
         return list(connection, root, recursive, "", &style, printer).await.map(|_| Exit::Done);

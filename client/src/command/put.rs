@@ -33,6 +33,7 @@ use crate::session::Session;
     sealift put [OPTIONS] --stdin-from-command DEST -- COMMAND...",
     after_help = "Examples:\n  sealift put report.pdf                  as report.pdf in your own space\n  \
     sealift put report.pdf docs/            as docs/report.pdf\n  \
+    sealift put a.pdf :b.pdf                as b.pdf, also where b.pdf is a local file, too\n  \
     sealift put a.jpg b.jpg photos/         several files\n  \
     sealift put *.jpg ./                    several files into your own space\n  \
     sealift put photos                      a directory, as photos/ in your own space\n  \
@@ -106,6 +107,20 @@ pub(crate) async fn run(
 /// The sources, and where they go.
 fn divide(mut paths: Vec<OsString>) -> Result<(Vec<OsString>, Option<RemotePath>), Failure> {
     let destination = if paths.len() > 1 { paths.pop() } else { None };
+    if paths.iter().any(|path| path.is_empty()) {
+        return Err(Failure::usage("a local path is empty, as when a variable is not set: name what to put"));
+    }
+    for path in paths.iter().filter(|path| path.as_encoded_bytes().starts_with(b":")) {
+        if Path::new(path).symlink_metadata().is_err() {
+            let message =
+                format!("{} has a colon in front, which marks a path on the server", path.display());
+            return Err(Failure::usage(message)
+                .hint("put stores local files; to copy on the server use `sealift cp`"));
+        }
+    }
+    if let (Some(to), false) = (&destination, paths == ["-"]) {
+        refuse_forgotten_destination(&paths, to)?;
+    }
     let destination = destination.map(|path| remote(&path)).transpose()?;
     if paths.len() > 1 && paths.iter().any(|path| path == "-") {
         return Err(Failure::usage("standard input cannot be one of several sources: put it by itself"));
@@ -118,9 +133,6 @@ fn plan(
     destination: Option<&RemotePath>,
     walking: &Walking,
 ) -> Result<Uploads, Failure> {
-    if let Some(to) = destination.filter(|to| sources.len() > 1 && !to.means_directory()) {
-        refuse_forgotten_destination(to)?;
-    }
     Ok(plan::uploads(sources.into_iter().map(PathBuf::from), destination, walking)?)
 }
 
@@ -133,15 +145,23 @@ fn plan_command(to: &OsString, command: Vec<OsString>) -> Result<Uploads, Failur
     Ok(plan::upload_stream(Box::new(output), Some(&remote(to)?))?)
 }
 
-/// `put *.jpg` would store all files but the last in a directory called like the last.
-fn refuse_forgotten_destination(to: &RemotePath) -> Result<(), Failure> {
-    if !Path::new(to.as_str()).is_file() {
+/// `put *.jpg` would store all files but the last in a directory called like the last, and one of two in place of the
+/// other. A colon, a slash or `./` in front says that a path on the server is meant.
+fn refuse_forgotten_destination(sources: &[OsString], to: &OsString) -> Result<(), Failure> {
+    let bytes = to.as_encoded_bytes();
+    let is_marked =
+        [&b":"[..], b"/", b"./"].iter().any(|mark| bytes.starts_with(mark)) || bytes.ends_with(b"/");
+    if is_marked || sources == [to.clone()] || !Path::new(to).is_file() || to.to_str().is_none() {
         return Ok(());
     }
-    Err(Failure::usage(format!("the last path is where to store the others, and {to} is also a local file"))
-        .hint(format!(
-            "add a destination such as ./ (your own space), or write {to}/ if that is the destination"
-        )))
+    let to = to.display();
+    let message = format!("the last path is where to store the others, and {to} is also a local file");
+    let meant = match sources {
+        [source] => format!("write :{to} to store {} under that name", source.display()),
+        _ => format!("write {to}/ if that is the destination"),
+    };
+    Err(Failure::usage(message)
+        .hint(format!("add a destination such as ./ (your own space) to store them all, or {meant}")))
 }
 
 fn remote(path: &OsString) -> Result<RemotePath, Failure> {
@@ -192,6 +212,13 @@ mod tests {
         }
         // The package's own manifest, relative to the directory that tests run in.
         assert_eq!(planned(&[file, "src/main.rs", "Cargo.toml"]), Err(Exit::Usage));
-        assert!(planned(&[file, "Cargo.toml"]).is_ok());
+        assert_eq!(planned(&[file, "Cargo.toml"]), Err(Exit::Usage));
+        for meant in [":Cargo.toml", "./Cargo.toml", "Cargo.toml/", "no-such-file"] {
+            assert!(planned(&[file, meant]).is_ok(), "{meant}");
+        }
+        assert!(planned(&["Cargo.toml", "Cargo.toml"]).is_ok());
+        assert_eq!(planned(&[file, ":docs/"]).unwrap(), ["docs/a"]);
+        assert_eq!(planned(&[":docs", "x"]), Err(Exit::Usage));
+        assert_eq!(planned(&["", "x"]), Err(Exit::Usage));
     }
 }

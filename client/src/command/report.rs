@@ -32,10 +32,24 @@ struct Open {
     /// The local file, or `-`.
     local: String,
     size: Option<u64>,
-    /// Bytes that have crossed.
+    /// Whether it has a content.
+    content: bool,
+    /// Bytes that an earlier attempt has moved.
+    offset: u64,
+    /// Bytes that have crossed, or had.
     crossed: u64,
     /// Bytes that were read to find out whether the server has them.
     compared: u64,
+}
+
+/// How much there is in all.
+#[derive(Debug, Clone, Copy)]
+struct Total {
+    /// With directories and links.
+    all: usize,
+    files: usize,
+    /// Of the files, as far as they are known.
+    bytes: u64,
 }
 
 /// Takes a run's events, and knows at the end how it went.
@@ -53,11 +67,17 @@ struct State<'a> {
     began: Instant,
     /// When a JSON line last told of progress, and how many bytes had crossed then.
     told: (Instant, u64),
-    /// Files that were found so far, and bytes of them as far as they are known.
+    /// What was found so far, the files among that, and bytes of them as far as they are known.
     found: usize,
+    found_files: usize,
     found_bytes: u64,
-    /// How many there are in all, once that is known, and bytes of them.
-    total: Option<(usize, u64)>,
+    /// The same of all, once that is known.
+    total: Option<Total>,
+    /// Files that are not complete.
+    open_files: usize,
+    /// Bytes that earlier attempts have moved, of the files that are complete and of those under way.
+    kept_bytes: u64,
+    kept_crossing: u64,
     /// The file that is being compared with what the server has.
     hashing: Option<usize>,
     /// Bytes of the transfers under way, and of those that are being compared.
@@ -73,6 +93,9 @@ struct State<'a> {
     kept: usize,
     /// Files and links that would be transferred if this were not only talk.
     would: usize,
+    /// Those among them that the server may have, and bytes of them.
+    may_be_there: usize,
+    may_be_there_bytes: u64,
     /// Other changes, and those of them that are no more than another time or mode.
     changed: usize,
     touched: usize,
@@ -84,6 +107,8 @@ struct State<'a> {
     common: Vec<(usize, Failure)>,
     /// The last file that is complete.
     last: Option<Open>,
+    /// What was found and was not there any more.
+    vanished: usize,
     /// Files without all that they should have beside their content.
     imperfect: usize,
     failures: Vec<Exit>,
@@ -105,6 +130,10 @@ impl<'a> Report<'a> {
             began: now,
             told: (now, 0),
             found: 0,
+            found_files: 0,
+            open_files: 0,
+            kept_bytes: 0,
+            kept_crossing: 0,
             found_bytes: 0,
             total: None,
             hashing: None,
@@ -116,12 +145,15 @@ impl<'a> Report<'a> {
             made: 0,
             kept: 0,
             would: 0,
+            may_be_there: 0,
+            may_be_there_bytes: 0,
             changed: 0,
             touched: 0,
             had_bytes: 0,
             late_bytes: 0,
             common: Vec::new(),
             last: None,
+            vanished: 0,
             imperfect: 0,
             failures: Vec::new(),
             broken: None,
@@ -202,7 +234,7 @@ impl State<'_> {
     fn gave_up(&self, error: Error) -> Failure {
         let mut failure = Failure::from(error);
         if self.found > 1 && self.finished > 0 {
-            let of = self.total.map_or_else(String::new, |(count, _)| format!(" of {count}"));
+            let of = self.total.map_or_else(String::new, |total| format!(" of {}", total.files));
             failure.message += &format!("; {}{of} files were done before", self.finished);
         }
         failure
@@ -210,19 +242,22 @@ impl State<'_> {
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::Found { id, remote, local, size } => {
+            Event::Found { id, remote, local, size, content } => {
                 self.found += 1;
+                self.found_files += usize::from(content);
+                self.open_files += usize::from(content);
                 self.found_bytes += size.unwrap_or(0);
                 let (remote, local) = (absolute(&remote, &self.own), local.display().to_string());
-                self.open.insert(id, Open { remote, local, size, crossed: 0, compared: 0 });
+                let open = Open { remote, local, size, content, offset: 0, crossed: 0, compared: 0 };
+                self.open.insert(id, open);
             }
-            Event::FoundAll { count, bytes } => {
-                self.total = Some((count, bytes));
+            Event::FoundAll { count, contents, bytes } => {
+                self.total = Some(Total { all: count, files: contents, bytes });
                 self.show_length();
             }
             Event::Omitted(omitted) => self.omitted(omitted),
             Event::Retrying { error, wait } => self.retrying(error, wait),
-            Event::Started { id, size } => {
+            Event::Started { id, size, offset } => {
                 self.hashing = None;
                 self.advance(id, 0, 0);
                 if let Some(open) = self.open.get_mut(&id) {
@@ -236,6 +271,7 @@ impl State<'_> {
                 } else {
                     self.show_length();
                 }
+                self.begin_behind(id, offset);
                 self.name(id, "");
             }
             Event::Redirected { id, to } => {
@@ -258,16 +294,17 @@ impl State<'_> {
             }
             Event::Imperfect { error, .. } => self.imperfect(error),
             Event::Made { id } => {
-                self.open.remove(&id);
+                // What looked like a file may be a directory.
+                self.found_files -= usize::from(self.close(id).is_some_and(|open| open.content));
                 self.made += 1;
             }
             Event::Kept { id } => self.kept(id),
-            Event::Would { id, size } => self.would(id, size),
+            Event::Would { id, size, may_be_there } => self.would(id, size, may_be_there),
             Event::Changed(change) => self.changed(&change),
-            Event::Vanished { id } => self.vanished(id),
+            Event::Vanished { id } => self.has_vanished(id),
             Event::Failed { id, error } => {
                 self.advance(id, 0, 0);
-                if let Some(Open { remote, local, .. }) = self.open.remove(&id) {
+                if let Some(Open { remote, local, .. }) = self.close(id) {
                     self.failed(Some(&remote), &local, error);
                 }
             }
@@ -275,12 +312,21 @@ impl State<'_> {
         self.show_count();
     }
 
+    /// Takes out what has ended.
+    fn close(&mut self, id: usize) -> Option<Open> {
+        let open = self.open.remove(&id)?;
+        self.open_files -= usize::from(open.content);
+        self.kept_crossing -= open.offset;
+        Some(open)
+    }
+
     fn finished(&mut self, id: usize, done: &Done) {
         self.finished += 1;
         self.deduplicated += usize::from(done.deduplicated);
         self.had_bytes += if done.deduplicated { done.size } else { 0 };
         self.bytes += done.size;
-        let Some(mut open) = self.open.remove(&id) else { return };
+        let Some(mut open) = self.close(id) else { return };
+        self.kept_bytes += open.offset;
         // At once: a bar that goes back for a moment forgets its rate.
         self.crossing -= open.crossed;
         self.comparing -= open.compared;
@@ -313,7 +359,7 @@ impl State<'_> {
     fn kept(&mut self, id: usize) {
         self.advance(id, 0, 0);
         self.kept += 1;
-        let Some(Open { remote, local, .. }) = self.open.remove(&id) else { return };
+        let Some(Open { remote, local, .. }) = self.close(id) else { return };
         if self.printer.wants_json() {
             let direction = self.direction;
             self.print(&json!({ "type": "kept", "direction": direction, "path": remote, "local": local }));
@@ -321,20 +367,22 @@ impl State<'_> {
     }
 
     /// What was found has gone before it was transferred.
-    fn vanished(&mut self, id: usize) {
+    fn has_vanished(&mut self, id: usize) {
         self.advance(id, 0, 0);
-        let Some(Open { local, .. }) = self.open.remove(&id) else { return };
-        self.skipped(
-            &local,
-            &Failure::new(Exit::Done, "vanished", format!("{local} vanished, and was skipped")),
-        );
+        let Some(Open { remote, local, .. }) = self.close(id) else { return };
+        let what = if self.direction == Direction::Put { &local } else { &remote };
+        self.gone(&local, what);
     }
 
     /// A file would be transferred.
-    fn would(&mut self, id: usize, size: Option<u64>) {
-        let Some(Open { remote, local, .. }) = self.open.remove(&id) else { return };
+    fn would(&mut self, id: usize, size: Option<u64>, may_be_there: bool) {
+        let Some(Open { remote, local, .. }) = self.close(id) else { return };
         self.would += 1;
         self.bytes += size.unwrap_or(0);
+        if may_be_there {
+            self.may_be_there += 1;
+            self.may_be_there_bytes += size.unwrap_or(0);
+        }
         let (action, path) = match self.direction {
             Direction::Put => ("store", &remote),
             Direction::Get => ("fetch", if local == "-" { &remote } else { &local }),
@@ -397,16 +445,20 @@ impl State<'_> {
             return;
         }
         let path = path.display().to_string();
-        let failure = match &error {
-            Error::Local { .. } => {
-                Failure::new(Exit::Done, "vanished", format!("{path} vanished, and was skipped"))
-            }
-            _ => Failure::from(error),
-        };
-        self.skipped(&path, &failure);
+        match error {
+            Error::Local { .. } => self.gone(&path, &path),
+            error => self.skipped(&path, &Failure::from(error), true),
+        }
     }
 
-    fn skipped(&mut self, local: &str, failure: &Failure) {
+    /// Something that was found is not there any more. The first one is told, and at the end how many more there were.
+    fn gone(&mut self, local: &str, what: &str) {
+        let failure = Failure::new(Exit::Done, "vanished", format!("{what} vanished, and was skipped"));
+        self.vanished += 1;
+        self.skipped(local, &failure, self.vanished == 1);
+    }
+
+    fn skipped(&mut self, local: &str, failure: &Failure, is_told: bool) {
         if self.printer.wants_json() {
             self.print(&json!({
                 "type": "skipped",
@@ -415,8 +467,10 @@ impl State<'_> {
                 "message": failure.message,
             }));
         }
-        let printer = &mut *self.printer;
-        self.bar.suspend(|| printer.warning(failure));
+        if is_told {
+            let printer = &mut *self.printer;
+            self.bar.suspend(|| printer.warning(failure));
+        }
     }
 
     /// A file has its content, and not all that it should have beside it. Where one has not, many have not.
@@ -484,6 +538,10 @@ impl State<'_> {
 
     /// Tells how many more files failed for a reason that was told of one.
     fn tell_common(&mut self) {
+        if self.vanished > 1 {
+            let message = format!("{} more vanished, and were skipped", files(self.vanished - 1));
+            self.printer.warning(&Failure::new(Exit::Done, "vanished", message));
+        }
         for (times, mut failure) in std::mem::take(&mut self.common) {
             if times > 1 {
                 let more = files(times - 1);

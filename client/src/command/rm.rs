@@ -1,8 +1,9 @@
 //! `sealift rm PATH...`
 
 use clap::Args;
+use sealift_protocol::message::{Description, EntryKind, List};
 use sealift_protocol::{RemotePath, WireError};
-use sealift_transfer::remote;
+use sealift_transfer::{Client, Error, remote};
 use serde_json::json;
 
 use crate::arguments::remote_path;
@@ -36,7 +37,8 @@ pub(crate) async fn run(
     let Rm { paths, recursive } = arguments;
     let client = session.client()?;
     let own = client.identity().clone();
-    let (mut failures, mut broken) = (Vec::new(), None);
+    let counted = if printer.wants_notes() { count(client, &paths, recursive).await? } else { Vec::new() };
+    let (mut failures, mut broken, mut removed_all) = (Vec::new(), None, Count::default());
     let each = |number: usize, removed: Result<(), WireError>| {
         let path = text::absolute(&paths[number], &own);
         match removed {
@@ -44,7 +46,7 @@ pub(crate) async fn run(
                 let printed = printer.object(&json!({ "type": "removed", "path": path }));
                 broken = broken.take().or(printed.err());
             }
-            Ok(()) => {}
+            Ok(()) => removed_all.add(counted.get(number)),
             Err(error) => {
                 let failure = Failure::from(error).about(&path);
                 printer.failure(&failure);
@@ -53,5 +55,67 @@ pub(crate) async fn run(
         }
     };
     remote::remove(client.connection().await?, &paths, recursive, each).await?;
+    if removed_all.entries > 0 {
+        printer.note(&removed_all.sentence());
+    }
     broken.map_or(Ok(together(paths.len(), &failures)), Err)
+}
+
+/// How much was removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Count {
+    entries: u64,
+    /// There were more, which nobody counted.
+    more: bool,
+}
+
+impl Count {
+    fn add(&mut self, other: Option<&Self>) {
+        let Self { entries, more } = other.copied().unwrap_or(Self { entries: 1, more: false });
+        self.entries += entries;
+        self.more |= more;
+    }
+
+    fn sentence(self) -> String {
+        match self {
+            Self { entries, more: true } => format!("removed more than {entries} entries"),
+            Self { entries: 1, .. } => "removed 1 entry".to_owned(),
+            Self { entries, .. } => format!("removed {entries} entries"),
+        }
+    }
+}
+
+/// Counts what is about to be removed; the server removes a directory with one step, and does not count.
+async fn count(client: &mut Client, paths: &[RemotePath], recursive: bool) -> Result<Vec<Count>, Failure> {
+    /// More is not counted: nobody is to wait for that.
+    const MOST: u64 = 10_000;
+    if !recursive {
+        return Ok(Vec::new());
+    }
+    let mut counts = vec![Count { entries: 1, more: false }; paths.len()];
+    let mut directories = Vec::new();
+    let each = |number, found: Result<Description, WireError>| {
+        let is_directory = found.is_ok_and(|found| found.kind == EntryKind::Directory);
+        directories.extend(is_directory.then_some(number));
+    };
+    remote::info(client.connection().await?, paths, each).await?;
+    for number in directories {
+        let (path, count) = (&paths[number], &mut counts[number]);
+        let list = List { recursive: true, limit: MOST, ..List::of(path.clone()) };
+        let mut listing = remote::list(client.connection().await?, list).await?;
+        let listed = loop {
+            match listing.page().await {
+                Ok(Some(entries)) => count.entries += entries.len() as u64,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        match listed {
+            Ok(()) => count.more = count.entries > MOST,
+            // Somebody was faster, or the caller may not look: that is told in a moment, if it matters.
+            Err(Error::Refused(_)) => count.entries = 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(counts)
 }

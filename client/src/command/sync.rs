@@ -112,7 +112,7 @@ fn remote(side: &OsStr) -> Result<Option<RemotePath>, Failure> {
     if !side.as_encoded_bytes().starts_with(b":") {
         return Ok(None);
     }
-    let text = side.to_str().and_then(|text| text.strip_prefix(':')).ok_or_else(|| {
+    let text = side.to_str().ok_or_else(|| {
         Failure::usage(format!("{} is not UTF-8, so the server has nothing of that name", side.display()))
             .hint("names on the server are UTF-8: see `sealift ls`")
     })?;

@@ -55,7 +55,7 @@ impl Queue {
                     self.on(Some(*id), job, |item| item.retrying = Some(why));
                 }
             }
-            Event::Started { id, size } => self.on(at(id), job, |item| item.started(id, size)),
+            Event::Started { id, size, .. } => self.on(at(id), job, |item| item.started(id, size)),
             Event::Hashed { id, bytes } => self.on(at(id), job, |item| {
                 if item.files.is_none() {
                     item.compared = bytes;

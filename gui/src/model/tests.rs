@@ -74,7 +74,7 @@ fn an_entry_lives_from_waiting_to_done() {
     let mut queue = Queue::new(1);
     let ids = queue.add([spec("a", BIG), spec("b", BIG)]);
     let job = queue.take_job(0).unwrap();
-    tell(&mut queue, &job, Event::Started { id: 0, size: Some(BIG) });
+    tell(&mut queue, &job, Event::Started { id: 0, size: Some(BIG), offset: 0 });
     tell(&mut queue, &job, Event::Progress { id: 0, bytes: BIG / 2 });
     assert!((queue.item(ids[0]).unwrap().fraction() - 0.5).abs() < 0.01);
     check(&queue);
@@ -152,7 +152,7 @@ fn a_tree_counts_its_files_and_fails_with_the_first_of_them() {
     let job = queue.take_job(0).unwrap();
     for (id, size) in [(0, None), (1, Some(10)), (2, Some(20)), (3, Some(5))] {
         let (remote, local) = (job.items[0].1.remote.clone(), PathBuf::new());
-        tell(&mut queue, &job, Event::Found { id, remote, local, size });
+        tell(&mut queue, &job, Event::Found { id, remote, local, size, content: true });
     }
     tell(&mut queue, &job, Event::Made { id: 0 });
     tell(&mut queue, &job, Event::Progress { id: 1, bytes: 4 });

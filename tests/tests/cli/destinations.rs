@@ -6,6 +6,7 @@ use crate::{KIB, alice};
 
 /// What is in a directory on the server.
 async fn listed(computer: &Computer, directory: &str) -> Vec<String> {
+    let directory = if directory.is_empty() { "." } else { directory };
     let ran = computer.run(["ls", "-R", directory]).await.ok();
     ran.text().lines().filter(|line| !line.ends_with('/')).map(str::to_owned).collect()
 }
@@ -146,4 +147,75 @@ async fn downloads_that_cannot_be_meant_are_usage_errors() {
     }
     assert_eq!(alice.files(), ["file"], "nothing was written by any of them");
     assert_eq!(alice.read("file"), b"file");
+}
+
+/// A colon in front means the server for every verb, and what is probably a mistake destroys nothing.
+#[tokio::test]
+async fn a_colon_marks_the_server_and_mix_ups_are_refused() {
+    let (_world, alice) = alice().await;
+    for name in ["a", "b", "c"] {
+        alice.write(name, name);
+    }
+    alice.run(["put", "a", ":docs/"]).await.ok();
+    assert_eq!(listed(&alice, ":").await, ["docs/a"]);
+    alice.run(["cp", ":docs/a", ":docs/b"]).await.ok();
+    alice.run(["mv", "docs/b", ":docs/c"]).await.ok();
+    alice.run(["info", ":docs/c"]).await.ok();
+    alice.run(["rm", ":docs/c"]).await.ok();
+    alice.run(["get", ":docs/a", "got"]).await.ok();
+    assert_eq!(alice.read("got"), b"a");
+    // What is called so is reached, too.
+    alice.write(":x", "colon");
+    alice.run(["put", "./:x", "./:x"]).await.ok();
+    assert_eq!(listed(&alice, "").await, [":x", "docs/a"]);
+
+    alice.run(["put", "b", "./"]).await.ok();
+    alice.run(["put", "a", "./"]).await.ok();
+    for (line, code) in [
+        // A shell's * that matched two files, or the destination forgotten.
+        (&["put", "a", "b"][..], 2),
+        (&["put", "a", "b", "c"], 2),
+        (&["get", "a", "b"], 2),
+        // Sides mixed up.
+        (&["get", "docs/a", ":b"], 2),
+        (&["put", ":docs", "b"], 2),
+        // A variable that is not set.
+        (&["put", "", "x"], 2),
+        (&["put", "a", ""], 2),
+        (&["get", ""], 2),
+        (&["get", "docs/a", ""], 2),
+        (&["rm", "-r", ""], 2),
+        (&["ls", ""], 2),
+        (&["mv", "docs/a", ""], 2),
+        (&["rm", "-r", "/"], 1),
+        (&["rm", "-r", ":"], 1),
+        (&["rm", "-r", "."], 1),
+        (&["mv", "docs/a", "docs/b/"], 1),
+    ] {
+        let ran = alice.run(line).await;
+        assert!(ran.code.is_some_and(|exit| exit != 0 && (code != 2 || exit == 2)), "{line:?}: {ran:?}");
+    }
+    assert_eq!(listed(&alice, "").await, [":x", "a", "b", "docs/a"]);
+    assert_eq!([alice.read("a"), alice.read("b"), alice.read("c")], [b"a", b"b", b"c"]);
+    // And it can be meant.
+    alice.run(["put", "a", ":b"]).await.ok();
+    alice.run(["get", ":b", "./b"]).await.ok();
+    // What was fetched once may be fetched again.
+    for _ in 0..2 {
+        alice.run(["get", "a", "new"]).await.ok();
+    }
+    assert_eq!(alice.read("b"), b"a");
+}
+
+#[tokio::test]
+async fn what_is_removed_is_counted() {
+    let (_world, alice) = alice().await;
+    for name in ["d/a", "d/e/b", "d/e/c", "f", "g"] {
+        alice.write(name, name);
+    }
+    alice.run(["put", "d", "f", "g", "./"]).await.ok();
+    let removed = async |line: &[&str]| alice.run(line).await.stderr;
+    assert_eq!(removed(&["rm", "f"]).await, "removed 1 entry\n");
+    assert_eq!(removed(&["rm", "-r", "d", "g"]).await, "removed 6 entries\n");
+    assert_eq!(removed(&["-q", "rm", "-r", "d"]).await.lines().count(), 1);
 }

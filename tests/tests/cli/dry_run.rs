@@ -81,3 +81,17 @@ async fn a_get_that_is_only_talked_about_writes_nothing() {
     assert!(ran.stderr.contains("here/sub is a file, and a directory is to be there"), "{ran:?}");
     assert_eq!(ran.text(), "would fetch here/small (5 B)\n");
 }
+
+#[tokio::test]
+async fn a_put_that_is_only_talked_about_knows_what_the_server_may_have() {
+    let (_world, alice) = alice().await;
+    for (name, size) in [("d/small", 10), ("d/large", 100 * KIB), ("d/larger", 200 * KIB)] {
+        alice.write(name, Pattern::new(size, size).whole());
+    }
+    alice.run(["put", "d"]).await.ok();
+    alice.write("d/new", Pattern::new(3, 300 * KIB).whole());
+    let ran = alice.run(["put", "-n", "d"]).await.ok();
+    let told = "would store 4 files (600 KiB); the server may have 2 of them (300 KiB) and need not be sent those; \
+                nothing was changed\n";
+    assert_eq!(ran.stderr, told);
+}

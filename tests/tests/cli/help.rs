@@ -15,7 +15,8 @@ async fn of_the_program() {
 
     Every transfer is encrypted, verified on both ends, and durable on the server before it is reported
     as done. Paths on the server are inside your own space, as in docs/plan.pdf; /NAME/docs/plan.pdf is
-    in the space NAME.
+    in the space NAME. A colon in front, as in :docs/plan.pdf, says that a path is on the server, and
+    has to where both could be meant.
 
     Usage: sealift [OPTIONS] <COMMAND>
 
@@ -70,7 +71,7 @@ async fn of_the_program() {
     and at the end print a summary.
 
     Exit codes: 0 done, 1 other failure, 2 usage, 3 not found, 4 not allowed or certificate refused,
-    5 integrity mismatch, 6 no space or quota, 7 could not connect or timed out (try again),
+    5 integrity mismatch, 6 no space, or too much unfinished, 7 could not connect or timed out,
     8 some of several failed, 130 interrupted.
     "#);
     let version = computer.run(["--version"]).await.ok();
@@ -157,6 +158,7 @@ async fn of_put() {
     Examples:
       sealift put report.pdf                  as report.pdf in your own space
       sealift put report.pdf docs/            as docs/report.pdf
+      sealift put a.pdf :b.pdf                as b.pdf, also where b.pdf is a local file, too
       sealift put a.jpg b.jpg photos/         several files
       sealift put *.jpg ./                    several files into your own space
       sealift put photos                      a directory, as photos/ in your own space

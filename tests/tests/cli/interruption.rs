@@ -36,8 +36,14 @@ async fn a_download() {
     assert_eq!(row.error.as_deref(), Some("interrupted"));
     assert!(row.bytes < SIZE, "{row:?}");
 
-    let again = alice.run(["--json", "get", "big"]).await.ok().object("finished");
-    assert!(again["wire_bytes"].as_u64().unwrap() < SIZE, "it goes on where it stopped: {again}");
+    let again = alice.run(["get", "big"]).await.ok();
+    assert!(again.stderr.starts_with("fetched big (64 MiB in "), "{again:?}");
+    assert!(
+        again.stderr.contains("; continued, ") && again.stderr.ends_with("iB were there)\n"),
+        "{again:?}"
+    );
+    let row = world.store().logged_get("/alice/big").await;
+    assert!(row.bytes < SIZE, "it goes on where it stopped: {row:?}");
     assert!(alice.read("big") == Pattern::new(1, SIZE).whole());
     assert_eq!(alice.files(), ["big"]);
 }

@@ -252,3 +252,31 @@ async fn progress_tells_what_is_left_and_what_the_server_had() {
         .map(|key| summary[key].clone());
     assert_eq!(told, [5, 5 * MIB, 1, MIB, 0]);
 }
+
+/// Directories are no files, and the totals are those of the files, whichever way they go.
+#[tokio::test]
+async fn progress_of_trees_counts_files_only() {
+    let (_world, alice) = alice().await;
+    for number in 0..4 {
+        alice.write(format!("d/{number}/x"), Pattern::new(number, MIB + number).whole());
+    }
+    let whole = 4 * MIB + 6;
+    alice.call(["put", "-", "one"]).input(Pattern::new(9, 4 * MIB).whole()).run().await.ok();
+    for (line, files, bytes) in [
+        (&["--json", "put", "--limit-rate", "2M", "d"][..], 4, whole),
+        (&["--json", "get", "--limit-rate", "2M", "d", "to/"], 4, whole),
+        (&["--json", "get", "--limit-rate", "2M", "one"], 1, 4 * MIB),
+    ] {
+        let ran = alice.run(line).await.ok();
+        let objects = ran.objects();
+        let last = objects.iter().rfind(|object| object["type"] == "progress");
+        let last = last.unwrap_or_else(|| panic!("no progress: {ran:?}"));
+        assert_eq!([&last["files_found"], &last["bytes_found"]], [files, bytes], "{line:?}: {last}");
+        assert_eq!(last["found_all"], true, "{last}");
+        for progress in objects.iter().filter(|object| object["type"] == "progress") {
+            let number = |key: &str| progress[key].as_u64().unwrap();
+            assert!(number("files_found") <= files && number("bytes_done") <= bytes, "{progress}");
+            assert_eq!(number("files_done") + number("files_left"), number("files_found"), "{progress}");
+        }
+    }
+}

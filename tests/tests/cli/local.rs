@@ -160,3 +160,14 @@ async fn a_reader_that_goes_away_ends_a_download() {
     assert_eq!(call.run().await.shown(), "exit 1");
     assert!(alice.run(["get", "large", "-"]).await.ok().stdout.len() as u64 > 100 * KIB);
 }
+
+/// What the kernel makes up while it is read says how it can be stored.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_file_without_a_size_says_what_to_do() {
+    let (_world, alice) = alice().await;
+    let ran = alice.run(["put", "/proc/self/status", "status"]).await.refused(1);
+    assert!(ran.stderr.contains("/proc/self/status tells no size"), "{ran:?}");
+    alice.write("empty", "");
+    alice.run(["put", "empty"]).await.ok();
+}

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod administration;
+#[cfg(unix)]
+mod coarse_disk;
 mod credentials;
 mod cuts;
 mod damage;

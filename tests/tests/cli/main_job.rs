@@ -85,13 +85,13 @@ async fn many_files_of_all_sizes_go_at_once() {
         alice.write(name, content);
     }
     let put = alice.run(["put"].into_iter().chain(names()).chain(["many/"])).await.ok();
-    assert!(put.stderr.starts_with("stored 200 files (2.4 MiB in "), "{put:?}");
+    assert!(put.stderr.starts_with("stored 200 files (2.5 MiB in "), "{put:?}");
     let listed = alice.run(["ls", "many"]).await.ok();
     assert!(listed.text().lines().eq(names()), "{listed:?}");
     let sources: Vec<_> = names().map(|name| format!("many/{name}")).collect();
     let get =
         alice.run(["get"].into_iter().chain(sources.iter().map(String::as_str)).chain(["back/"])).await.ok();
-    assert!(get.stderr.starts_with("fetched 200 files (2.4 MiB in "), "{get:?}");
+    assert!(get.stderr.starts_with("fetched 200 files (2.5 MiB in "), "{get:?}");
     for (name, content) in &files {
         assert!(alice.read(format!("back/{name}")) == *content, "{name}");
     }

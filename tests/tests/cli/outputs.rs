@@ -78,12 +78,12 @@ async fn info() {
 
     path:         /alice/run.sh
     kind:         file, may be executed
-    size:         2000 bytes (1.9 KiB)
+    size:         2000 bytes (2.0 KiB)
     sha256:       [SHA-256]
     modified:     [SECOND]
     stored:       [SECOND]
     by:           alice
-    stored bytes: 2000 bytes (1.9 KiB)
+    stored bytes: 2000 bytes (2.0 KiB)
 
     path:     /alice/docs
     kind:     directory
@@ -165,7 +165,7 @@ async fn summaries() {
     exit 0
     "#);
     assert_snapshot!(alice.run(["put", "a", "b", "d/"]).await.shown(), @r#"
-    stored 2 files (2.0 MiB in [TIME], [RATE]): the server had 1 of them
+    stored 2 files (2.0 MiB in [TIME]): 1 of them was not sent, the server had it
     exit 0
     "#);
     assert_snapshot!(alice.run(["put", "b"]).await.shown(), @r#"

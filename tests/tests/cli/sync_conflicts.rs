@@ -223,3 +223,45 @@ async fn times_beyond_all_measure_become_the_nearest() {
     let ran = alice.run(["--json", "sync", "d", ":d"]).await.ok();
     assert_eq!(ran.object("summary")["unchanged"], 2, "{ran:?}");
 }
+
+#[tokio::test]
+async fn unfinished_downloads_of_what_has_gone_are_deleted_too() {
+    let (_world, alice) = alice().await;
+    for file in ["t/a", "t/b", "t/c"] {
+        alice.write(file, file);
+    }
+    alice.run(["put", "t"]).await.ok();
+    alice.run(["sync", ":t", "m"]).await.ok();
+    let part = |name: &str| format!(".{name}.{}.sealift-part", sealift_protocol::Digest::of(b"x"));
+    let (beside, inside) = (format!("m/{}", part("a")), format!("m/gone/{}", part("big")));
+    let paths = [&beside, &inside].map(|path| alice.write(path, "x"));
+    alice.run(["sync", ":t", "m"]).await.ok();
+    alice.run(["sync", "-n", "--delete", ":t", "m"]).await.ok();
+    assert!(paths.iter().all(|path| path.exists()));
+    // Somebody goes on with one.
+    let locked = fs::File::open(&paths[1]).unwrap();
+    locked.lock().unwrap();
+    alice.run(["sync", "--delete", ":t", "m"]).await.ok();
+    assert!(!paths[0].exists() && paths[1].exists());
+    drop(locked);
+    let ran = alice.run(["sync", "--delete", ":t", "m"]).await.ok();
+    assert!(ran.stderr.contains(", 2 deleted"), "{ran:?}");
+    assert!(!alice.desk().join("m/gone").exists());
+}
+
+#[tokio::test]
+async fn a_source_that_is_not_there_is_named_and_a_withheld_run_says_only_that() {
+    let (_world, alice) = alice().await;
+    let ran = alice.run(["sync", ":missing", "m"]).await.refused(3);
+    assert_eq!(ran.stderr, "sealift: there is no missing on the server: `sealift ls` shows what is there\n");
+    for file in ["t/a", "t/b", "t/c"] {
+        alice.write(file, file);
+    }
+    alice.run(["sync", "t", ":t"]).await.ok();
+    for file in ["t/b", "t/c"] {
+        fs::remove_file(alice.desk().join(file)).unwrap();
+    }
+    let ran = alice.run(["sync", "--delete", "t", ":t"]).await.refused(1);
+    // The directory got another time, which is no transfer.
+    assert!(ran.stderr.starts_with("sealift: nothing was deleted: 2 of the 3 files"), "{ran:?}");
+}

@@ -205,6 +205,40 @@ async fn what_is_renamed_on_the_server_is_not_missing_here() {
 }
 
 #[tokio::test]
+async fn what_is_renamed_on_the_server_is_not_missing_in_a_download() {
+    let (world, alice) = alice().await;
+    let mut bob = world.enrol("alice").await.connect().await;
+    let mut dice = Dice(0xd0_0d);
+    for round in 0..6 {
+        let (root, here_root) = (format!("get{round}"), alice.desk().join(format!("get{round}")));
+        for directory in ["a", "b/c", "m", "z"] {
+            for file in 0..60 {
+                bob.push_inline(
+                    &format!("{root}/{directory}/{file}"),
+                    format!("{round} {directory} {file}").as_bytes(),
+                );
+            }
+        }
+        bob.flush().await;
+        for _ in 0..240 {
+            bob.stored().await.unwrap();
+        }
+        let bytes = KIB * (6 + dice.below(30) as u64);
+        let ran = stopped(&world, &alice, (Way::Down, bytes), &["get", &root], async || {
+            let from = ["a", "m", "z"][dice.below(3)];
+            let to = ["0new", "n", "zz"][dice.below(3)];
+            bob.mv(&format!("{root}/{from}"), &format!("{root}/{to}")).await.unwrap();
+        })
+        .await;
+        let there = on_server(&mut bob, &root).await;
+        let now = here(&here_root);
+        let lost: Vec<_> = there.iter().filter(|(name, digest)| now.get(*name) != Some(digest)).collect();
+        assert!(lost.is_empty(), "round {round} at {bytes}: {} are missing, {ran:?}", lost.len());
+        assert_eq!(ran.code, Some(0), "round {round} at {bytes}: {ran:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_written_here_meanwhile_is_not_deleted() {
     let (world, alice) = alice().await;
     for file in 0..6 {

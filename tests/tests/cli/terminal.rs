@@ -78,7 +78,7 @@ async fn a_bar_of_several_files_shows_what_is_left_and_what_the_server_had() {
         screen.contains(" of 5.0 MiB, ") && screen.contains(" files left, 1 skipped (1.0 MiB)"),
         "{screen:?}"
     );
-    assert!(screen.ends_with("the server had 1 of them\n"), "{screen:?}");
+    assert!(screen.ends_with("1 of them was not sent, the server had it\n"), "{screen:?}");
     // A bar that went back when a file was complete would see megabytes cross in no time.
     assert!(!screen.contains("GiB/s"), "{screen:?}");
 }
@@ -113,4 +113,32 @@ async fn no_color_is_honoured() {
     assert!(seen(alice.call(["--help"]).start_on_terminal()).await.contains('\u{1b}'));
     let plain = seen(alice.call(["--help"]).variable("NO_COLOR", "1").start_on_terminal()).await;
     assert!(!plain.contains('\u{1b}'), "{plain:?}");
+}
+
+#[tokio::test]
+async fn json_cannot_play_with_a_terminal_and_means_the_same() {
+    let (_world, alice) = alice().await;
+    let name = "exe\u{202e}gpj\u{feff} \u{2069}日本";
+    alice.write(name, "x");
+    alice.run(["put", name]).await.ok();
+    for line in [&["--json", "ls"][..], &["--json", "info", name]] {
+        let in_pipe = alice.run(line).await.ok();
+        let on_terminal = seen(alice.call(line).start_on_terminal()).await;
+        assert!(in_pipe.text().contains(name), "{in_pipe:?}");
+        assert!(on_terminal.contains("exe\\u202egpj\\ufeff \\u2069日本"), "{on_terminal}");
+        let objects: Vec<serde_json::Value> =
+            on_terminal.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(objects, in_pipe.objects());
+    }
+}
+
+#[tokio::test]
+async fn a_download_of_a_directory_has_a_bar_with_a_length() {
+    let (_world, alice) = alice().await;
+    for number in 0..4 {
+        alice.write(format!("d/{number}"), Pattern::new(number, MIB).whole());
+    }
+    alice.run(["put", "d"]).await.ok();
+    let screen = seen(alice.call(["get", "--limit-rate", "2M", "d", "to/"]).start_on_terminal()).await;
+    assert!(screen.contains("% of 4.0 MiB, ") && screen.contains(" files left"), "{screen:?}");
 }

@@ -89,9 +89,10 @@ async fn what_can_never_be_moved_says_what_could_be() {
 async fn several_are_deleted_at_once() {
     let (world, alice) = alice().await;
     store(&alice, &["a", "b", "c", "d/e"]).await;
-    assert_eq!(alice.run(["rm", "a"]).await.ok().shown(), "exit 0");
+    assert_eq!(alice.run(["rm", "a"]).await.ok().shown(), "removed 1 entry\nexit 0");
     assert_snapshot!(alice.run(["rm", "b", "missing", "c"]).await.shown(), @r#"
     sealift: /alice/missing does not exist: `sealift ls /alice` shows what does
+    removed 2 entries
     exit 8
     "#);
     assert_eq!(tree(&alice).await, "d/ d/e");

@@ -132,3 +132,42 @@ fn requests_are_sent_in_groups() {
     (0..32).for_each(|_| ahead.answered());
     assert_eq!(fill(&mut ahead, 2 * WINDOW_BYTES), 1);
 }
+
+/// A server that only ever says that it is working, and how many entries it has done by then.
+async fn working_for_ever(entries: impl Fn(u64) -> u64) -> (Error, Duration) {
+    let (mut connection, mut peer) = pair();
+    let began = tokio::time::Instant::now();
+    let asking = async {
+        let error = connection.ask(&whoami()).await.unwrap_err();
+        assert!(!connection.is_in_step());
+        drop(connection);
+        error
+    };
+    let serving = async {
+        peer.request().await.unwrap();
+        for number in 0.. {
+            peer.writer.push(&Reply::Working { entries: entries(number) }).unwrap();
+            if peer.writer.flush().await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    };
+    let (error, ()) = tokio::join!(asking, serving);
+    (error, began.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_without_progress_or_without_end_is_not_waited_for() {
+    let close =
+        |waited: Duration, limit: Duration| waited >= limit && waited < limit + Duration::from_secs(60);
+    let (error, waited) = working_for_ever(|_| 7).await;
+    assert!(matches!(error, Error::Lost(StreamError::Stalled(_))), "{error:?}");
+    assert!(close(waited, Signs::STANDSTILL), "{waited:?}");
+    // Neither what goes back and forth is progress.
+    let (_, waited) = working_for_ever(|number| number % 2).await;
+    assert!(close(waited, Signs::STANDSTILL), "{waited:?}");
+    let (error, waited) = working_for_ever(|number| number).await;
+    assert!(matches!(error, Error::Lost(StreamError::Stalled(_))), "{error:?}");
+    assert!(close(waited, Signs::LONGEST), "{waited:?}");
+}

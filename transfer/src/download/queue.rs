@@ -1,9 +1,10 @@
 //! What is still to be downloaded, for any number of connections.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sealift_protocol::RemotePath;
 use tokio::sync::Notify;
 
 use super::commits::Commits;
@@ -75,6 +76,10 @@ struct State {
     /// Whether somebody else finds files.
     feeding: bool,
     next: usize,
+    /// Paths that were named and of which nothing is known.
+    undecided: usize,
+    /// Directories and links among those that were found.
+    without_content: usize,
     /// Bytes of all files that were found.
     found: u64,
     told: bool,
@@ -84,6 +89,12 @@ struct State {
     outlets: Vec<Outlet>,
     /// Files that are being fetched and can be shared.
     shared: Vec<Arc<Share>>,
+    /// Trees of which all pages have come.
+    listed: Vec<Box<Tree>>,
+    /// What was listed and was not there any more when it was asked for.
+    missing: HashSet<RemotePath>,
+    /// Whether the server tells whether a listing is of one state.
+    tells_state: bool,
 }
 
 impl Queue {
@@ -107,7 +118,7 @@ impl Queue {
                         Destination::Stream(_) | Destination::Nowhere => PathBuf::from("-"),
                     };
                     let sha256 = parts.of(&local);
-                    events(Event::Found { id, remote: from.clone(), local, size: None });
+                    events(Event::Found { id, remote: from.clone(), local, size: None, content: true });
                     let to = Goal::from(to);
                     if let Goal::Stream(outlet) = &to {
                         state.outlets.push(outlet.clone());
@@ -127,7 +138,9 @@ impl Queue {
                         length: None,
                         offset: 0,
                         kept: 0,
+                        undecided: true,
                     };
+                    state.undecided += 1;
                     state.files.push_back(Box::new(fetch));
                 }
             }
@@ -202,7 +215,7 @@ impl Queue {
     /// Takes the next task; `None` if there is none just now.
     pub(crate) fn take(&self) -> Option<Taken<'_>> {
         let mut state = self.state();
-        let task = if state.files.len() < LOW && !state.trees.is_empty() {
+        let task = if state.page_is_due() {
             state.listing += 1;
             Task::Page(state.trees.pop_front()?)
         } else {
@@ -224,7 +237,7 @@ impl Queue {
             changed.as_mut().enable();
             {
                 let state = self.state();
-                if !state.files.is_empty() || !state.trees.is_empty() {
+                if !state.files.is_empty() || state.page_is_due() {
                     return Next::Task;
                 }
                 if let Some(share) = state.shared.first() {
@@ -309,7 +322,13 @@ impl Queue {
             match found {
                 Ok(Becomes::File { entry, from, path, directory }) => {
                     let (id, size) = (state.next(), Some(entry.size));
-                    events(Event::Found { id, remote: from.clone(), local: path.clone(), size });
+                    events(Event::Found {
+                        id,
+                        remote: from.clone(),
+                        local: path.clone(),
+                        size,
+                        content: true,
+                    });
                     state.found += entry.size;
                     let fetch = Fetch {
                         id,
@@ -326,6 +345,7 @@ impl Queue {
                         length: None,
                         offset: 0,
                         kept: 0,
+                        undecided: false,
                     };
                     if !settle(&fetch, self.manner, events) {
                         state.bytes += entry.size;
@@ -334,9 +354,10 @@ impl Queue {
                 }
                 Ok(Becomes::Link { from, path }) => {
                     let id = state.next();
-                    events(Event::Found { id, remote: from, local: path, size: None });
+                    state.without_content += 1;
+                    events(Event::Found { id, remote: from, local: path, size: None, content: false });
                     events(if self.manner.pretend {
-                        Event::Would { id, size: None }
+                        Event::Would { id, size: None, may_be_there: false }
                     } else {
                         Event::Made { id }
                     });
@@ -344,7 +365,7 @@ impl Queue {
                 Ok(Becomes::Had { from, path, done, landing }) => {
                     let (id, size) = (state.next(), Some(done.size));
                     state.found += done.size;
-                    events(Event::Found { id, remote: from, local: path, size });
+                    events(Event::Found { id, remote: from, local: path, size, content: true });
                     self.commits.add(id, landing, done);
                 }
                 Ok(Becomes::Changed(change)) => {
@@ -362,7 +383,9 @@ impl Queue {
     /// A file turned out to be a directory.
     pub(crate) fn list(&self, mut task: Taken<'_>, events: Events<'_>) {
         if let Some(Task::File(fetch)) = task.task.take() {
-            let Fetch { id, from, tree, .. } = *fetch;
+            let Fetch { id, from, tree, undecided, .. } = *fetch;
+            self.state().undecided -= usize::from(undecided);
+            self.state().without_content += 1;
             events(Event::Made { id });
             if let Some(root) = tree {
                 self.add_tree(from, root, events);
@@ -370,6 +393,50 @@ impl Queue {
         }
         task.finished(false);
         self.tell(events);
+    }
+
+    /// All pages of a tree have come. It may have to be listed again.
+    pub(super) fn listed(&self, mut task: Taken<'_>, events: Events<'_>) {
+        if let Some(Task::Page(tree)) = task.task.take() {
+            self.state().listed.push(tree);
+        }
+        self.achieve();
+        task.finished(true);
+        self.tell(events);
+    }
+
+    /// The server tells whether a listing is of one state.
+    pub(super) fn tells_state(&self) {
+        self.state().tells_state = true;
+    }
+
+    /// An entry of a tree was not there any more. Returns whether the tree is listed once more for that: what was renamed
+    /// has another name now. One that is being listed is so anyway.
+    pub(super) fn is_looked_for(&self, from: &RemotePath) -> bool {
+        let mut state = self.state();
+        if !state.tells_state {
+            return false;
+        }
+        let all = std::mem::take(&mut state.listed);
+        let (again, rest): (Vec<_>, _) = all.into_iter().partition(|tree| tree.contains(from));
+        state.listed = rest;
+        for mut tree in again {
+            tree.torn = true;
+            match tree.look_again() {
+                Ok(_) => state.trees.push_back(tree),
+                Err(_) => {
+                    state.listed.push(tree);
+                    return false;
+                }
+            }
+        }
+        state.missing.insert(from.clone());
+        true
+    }
+
+    /// What was not there any more.
+    pub(super) fn missing(&self) -> HashSet<RemotePath> {
+        self.state().missing.clone()
     }
 
     /// Notes that something was achieved that no other attempt has to do again.
@@ -390,16 +457,26 @@ impl Queue {
         achieved
     }
 
-    /// Tells once that everything is found.
-    pub(crate) fn tell(&self, events: Events<'_>) {
-        let mut state = self.state();
-        if !state.told && state.trees.is_empty() && state.listing == 0 && !state.feeding {
-            state.told = true;
-            events(Event::FoundAll { count: state.next, bytes: state.found });
+    /// It is known what a path that was named is: a file of a size, a directory, or nothing.
+    pub(super) fn decide(&self, fetch: &mut Fetch, events: Events<'_>) {
+        if std::mem::take(&mut fetch.undecided) {
+            self.state().undecided -= 1;
+            self.tell(events);
         }
     }
 
-    fn add_tree(&self, from: sealift_protocol::RemotePath, root: PathBuf, events: Events<'_>) {
+    /// Tells once that everything is found.
+    pub(crate) fn tell(&self, events: Events<'_>) {
+        let mut state = self.state();
+        let is_known = state.undecided == 0 && state.trees.is_empty() && state.listing == 0;
+        if !state.told && is_known && !state.feeding {
+            state.told = true;
+            let contents = state.next - state.without_content;
+            events(Event::FoundAll { count: state.next, contents, bytes: state.found });
+        }
+    }
+
+    fn add_tree(&self, from: RemotePath, root: PathBuf, events: Events<'_>) {
         let (walking, disks) = (self.walking.clone(), self.commits.disks().clone());
         let mut tree = Box::new(Tree::new(from, root.clone(), walking, self.manner.pretend, disks));
         match tree.begin() {
@@ -424,6 +501,14 @@ impl State {
     /// Whether nothing is left, nor can be found.
     fn is_over(&self) -> bool {
         self.files.is_empty() && self.trees.is_empty() && self.taken == 0 && !self.feeding
+    }
+
+    /// Whether the next page of a tree is to be asked for. A tree is listed again when all is fetched that it had before:
+    /// of two contents of one name the later one is to stay.
+    fn page_is_due(&self) -> bool {
+        let is_at_rest = self.files.is_empty() && self.taken == 0;
+        let may_be = |tree: &Tree| is_at_rest || !tree.begins_again();
+        self.files.len() < LOW && self.trees.front().is_some_and(|tree| may_be(tree))
     }
 
     fn next(&mut self) -> usize {

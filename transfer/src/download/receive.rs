@@ -98,7 +98,8 @@ pub(super) async fn receive(
         }
     }
     let id = fetch.id;
-    events(Event::Started { id, size: Some(content.size) });
+    events(Event::Started { id, size: Some(content.size), offset: content.offset });
+    queue.decide(fetch, events);
     // A server that does not know of ranges sends everything at once.
     let in_ranges = fetch.length.is_some() && replies.know_slices();
     let sharing = (in_ranges && content.size - content.offset.min(content.size) > share::FIRST)

@@ -455,6 +455,94 @@ async fn a_stream_does_not_go_on_with_another_content() {
     }
 }
 
+/// A page of a listing, and whether something was changed meanwhile.
+async fn list(peer: &mut Peer, since: &str, entries: &[(&str, &[u8])], changed: bool) {
+    let Some(Request::List(list)) = peer.request().await else { panic!("no list") };
+    assert_eq!((list.since.as_deref(), list.after), (Some(since), None));
+    let entry = |(name, content): &(&str, &[u8])| sealift_protocol::message::Entry {
+        name: (*name).to_owned(),
+        kind: match content.len() {
+            0 => sealift_protocol::message::EntryKind::Directory,
+            _ => sealift_protocol::message::EntryKind::File,
+        },
+        size: content.len() as u64,
+        mtime: 1_000_000_000,
+        executable: false,
+        sha256: (!content.is_empty()).then(|| Digest::of(content)),
+        target: None,
+        by: None,
+        etag: None,
+    };
+    let entries = entries.iter().map(entry).collect();
+    peer.send(&Reply::Entries { entries, more: false, state: Some("before".into()), changed }).await;
+}
+
+fn tree(root: &Path) -> Vec<Download> {
+    vec![Download { from: "t".parse().unwrap(), to: Destination::Nowhere, tree: Some(root.to_owned()) }]
+}
+
+#[tokio::test]
+async fn a_listing_that_is_not_of_one_state_is_asked_for_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("root");
+    let (result, ends, _) = against(tree(&root), async |mut peer| {
+        list(&mut peer, "", &[("a", b""), ("a/x", b"x"), ("b", b"b")], true).await;
+        // What the first one had is not fetched again, and what it missed is fetched.
+        for path in ["t/a/x", "t/b"] {
+            while let Some(request) = peer.request().await {
+                match request {
+                    Request::Get(get) => {
+                        assert_eq!(get.path.as_str(), path);
+                        serve(&mut peer, path[path.len() - 1..].as_bytes()).await;
+                        break;
+                    }
+                    // The next listing may be asked for before all files are.
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        list(&mut peer, "", &[("a", b""), ("a/x", b"x"), ("a/y", b"y"), ("b", b"c")], false).await;
+        for content in [b"y", b"c"] {
+            asked(&mut peer).await;
+            serve(&mut peer, content).await;
+        }
+        assert!(peer.request().await.is_none());
+    })
+    .await;
+    result.unwrap();
+    assert_eq!(ends.len(), 4, "{ends:?}");
+    for (name, content) in [("a/x", "x"), ("a/y", "y"), ("b", "c")] {
+        assert_eq!(fs::read_to_string(root.join(name)).unwrap(), content, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_tree_that_never_rests_is_told_of() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut connection, mut peer) = pair();
+    let record = Record::default();
+    let take = |event| record.take(event);
+    let tree = tree(&directory.path().join("root"));
+    let queue = Queue::new(tree, &Walking::default(), Manner::default(), Sharing::default(), &take);
+    let serving = async {
+        let mut times = 0;
+        while let Some(Request::List(_)) = peer.request().await {
+            times += 1;
+            let (entries, state) = (Vec::new(), Some("x".into()));
+            peer.send(&Reply::Entries { entries, more: false, state, changed: true }).await;
+        }
+        times
+    };
+    let downloading = async {
+        let result = run(&mut connection, &queue, &take).await;
+        drop(connection);
+        result
+    };
+    let (result, times) = tokio::join!(downloading, serving);
+    result.unwrap();
+    assert_eq!((times, record.omitted()), (6, vec!["t changed each time it was listed".to_owned()]));
+}
+
 /// Whatever it sends, it costs the client neither memory nor time without end.
 #[tokio::test]
 async fn a_hostile_listing_ends() {

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,9 +17,15 @@ use sealift_protocol::path::{check_name, name_key};
 
 use crate::error::{Error, Unfit};
 use crate::event::{Change, Done};
-use crate::local::{self, Directory, Disks, Landing, Site, make_directories};
-use crate::plan::{CASE_MATTERS, fits};
+use crate::local::{self, Directory, Disks, FoldedNames, Landing, Site, make_directories};
+use crate::plan::fits;
 use crate::tree::{Omitted, Walking};
+
+/// How often a tree is listed in all, where each listing is found not to be of one state.
+const LOOKS: u32 = 6;
+
+/// The most entries of a tree that are remembered, so that another listing does not fetch them again: 8 bytes each.
+const REMEMBERED: usize = 1 << 22;
 
 /// A tree that is being listed.
 #[derive(Debug)]
@@ -29,6 +36,15 @@ pub(crate) struct Tree {
     pub(crate) after: Option<String>,
     /// Its names in the form in which they are compared, with NUL between them.
     last: String,
+    /// The state of the tree before the first page of this listing; empty until it is known.
+    pub(crate) since: String,
+    /// Whether something was moved, replaced or deleted since then: what was renamed may be on none of the pages.
+    pub(crate) torn: bool,
+    /// Listings that were begun.
+    looks: u32,
+    /// What was taken already, hashed with a key that no server knows.
+    taken: HashSet<u64>,
+    key: RandomState,
     walking: Walking,
     /// Whether nothing is made.
     pretend: bool,
@@ -45,8 +61,8 @@ struct Level {
     path: PathBuf,
     /// `None` if nothing is made.
     directory: Option<Arc<Directory>>,
-    /// The names in it so far, lower case, where case does not count.
-    names: HashSet<String>,
+    /// The names in it so far.
+    names: FoldedNames,
 }
 
 /// What an entry becomes.
@@ -71,7 +87,21 @@ impl Tree {
         pretend: bool,
         disks: Arc<Disks>,
     ) -> Self {
-        Self { from, after: None, last: String::new(), walking, pretend, root, disks, levels: Vec::new() }
+        Self {
+            from,
+            after: None,
+            last: String::new(),
+            since: String::new(),
+            torn: false,
+            looks: 1,
+            taken: HashSet::new(),
+            key: RandomState::new(),
+            walking,
+            pretend,
+            root,
+            disks,
+            levels: Vec::new(),
+        }
     }
 
     /// Makes the root. Blocks.
@@ -89,8 +119,37 @@ impl Tree {
             Some(Arc::new(Directory::root(self.root.clone(), None, &self.disks)))
         };
         let path = self.root.clone();
-        self.levels = vec![Level { below: String::new(), path, directory, names: HashSet::new() }];
+        self.levels = vec![Level { below: String::new(), path, directory, names: FoldedNames::default() }];
         Ok(())
+    }
+
+    /// Begins the listing anew if it was not of one state. Returns whether it did; an error if it was done too often.
+    pub(crate) fn look_again(&mut self) -> Result<bool, Error> {
+        if !self.torn || self.pretend {
+            return Ok(false);
+        }
+        if self.looks == LOOKS {
+            return Err(Error::Restless { path: self.from.clone() });
+        }
+        self.looks += 1;
+        (self.after, self.torn) = (None, false);
+        self.last.clear();
+        self.since.clear();
+        self.levels.truncate(1);
+        self.levels.iter_mut().for_each(|root| root.names = FoldedNames::default());
+        Ok(true)
+    }
+
+    /// Whether a path on the server is in it.
+    pub(crate) fn contains(&self, path: &RemotePath) -> bool {
+        let root = self.from.as_str().trim_end_matches('/');
+        let below = path.as_str().strip_prefix(root);
+        below.is_some_and(|below| root.is_empty() || below.starts_with('/'))
+    }
+
+    /// Whether a further listing is to begin.
+    pub(crate) fn begins_again(&self) -> bool {
+        self.looks > 1 && self.after.is_none()
     }
 
     /// Refuses an entry that does not follow the one before it: a listing that turns in a circle has no end.
@@ -103,9 +162,24 @@ impl Tree {
         Ok(())
     }
 
-    /// Takes the next entry of the listing: makes directories and links. `None` if there is nothing else to do. Blocks.
-    pub(crate) fn take(&mut self, entry: Entry) -> Option<Result<Becomes, Omitted>> {
+    /// Takes the next entry of the listing: makes directories and links. `None` if there is nothing else to do, as with
+    /// what an earlier listing had, too, unless it is one of the `missing`. Blocks.
+    pub(crate) fn take(
+        &mut self,
+        entry: Entry,
+        missing: &HashSet<RemotePath>,
+    ) -> Option<Result<Becomes, Omitted>> {
         self.after = Some(entry.name.clone());
+        let kind = std::mem::discriminant(&entry.kind);
+        let what = self.key.hash_one((&entry.name, kind, entry.sha256, &entry.target, entry.mtime));
+        let becomes = self.become_what_it_is(entry)?;
+        let is_new =
+            if self.taken.len() < REMEMBERED { self.taken.insert(what) } else { !self.taken.contains(&what) };
+        let is_missing = matches!(&becomes, Ok(Becomes::File { from, .. }) if missing.contains(from));
+        (is_new || is_missing).then_some(becomes)
+    }
+
+    fn become_what_it_is(&mut self, entry: Entry) -> Option<Result<Becomes, Omitted>> {
         let (above, name) = match entry.name.rsplit_once('/') {
             Some((above, name)) => (format!("{above}/"), name),
             None => (String::new(), entry.name.as_str()),
@@ -128,7 +202,7 @@ impl Tree {
         if !fits(name, cfg!(windows)) {
             return omitted(Error::Unfit { path: path.clone(), unfit: Unfit::LocalName });
         }
-        if !CASE_MATTERS && !level.names.insert(name.to_lowercase()) {
+        if level.names.is_twin(name, &level.path, !self.pretend) {
             return omitted(Error::Unfit { path: path.clone(), unfit: Unfit::Twin });
         }
         let from = match self.from.join(&entry.name) {
@@ -147,7 +221,12 @@ impl Tree {
                 }
                 let directory =
                     (!self.pretend).then(|| Arc::new(Directory::new(path.clone(), Some(entry.mtime), above)));
-                self.levels.push(Level { below: below + "/", path, directory, names: HashSet::new() });
+                self.levels.push(Level {
+                    below: below + "/",
+                    path,
+                    directory,
+                    names: FoldedNames::default(),
+                });
                 None
             }
             EntryKind::File => {

@@ -32,6 +32,11 @@ pub(super) enum Step {
     LeftOut(String),
     /// Something here that is left out.
     LeftHere(String),
+    /// An unfinished download here.
+    Part {
+        key: String,
+        path: PathBuf,
+    },
     Omitted(Omitted),
 }
 
@@ -53,16 +58,18 @@ pub(super) struct Pairs {
 }
 
 impl Pairs {
-    /// Compares what is in a local directory, or nothing yet if that is missing, with what is listed.
+    /// Compares what is in a local directory, or nothing yet if that is missing, with what is listed. With `may_write`,
+    /// something may be made there for a moment to find out what the file system can hold.
     pub(super) fn new(
         path: &Path,
         root: Option<Arc<Root>>,
         listed: Listed,
         filter: &Filter,
         here: bool,
+        may_write: bool,
     ) -> Self {
         Self {
-            walk: Walk::new(root, filter.clone()),
+            walk: Walk::new(root, filter.clone(), may_write),
             listed,
             filter: filter.clone(),
             root: path.to_owned(),
@@ -103,6 +110,7 @@ impl Pairs {
             match self.walk.next() {
                 Some(Ok((key, Named::Entry(local)))) => self.local = Some((key, local)),
                 Some(Ok((key, Named::LeftOut))) => return Ok(Some(Step::LeftHere(key))),
+                Some(Ok((key, Named::Part(path)))) => return Ok(Some(Step::Part { key, path })),
                 Some(Err(omitted)) => return Ok(Some(Step::Omitted(omitted))),
                 None => {}
             }
@@ -185,7 +193,7 @@ mod tests {
         }
         let listed = listing::listed(listing);
         let root = Arc::new(Root::open(directory.path()).unwrap());
-        let mut pairs = Pairs::new(directory.path(), Some(root), listed, filter, true);
+        let mut pairs = Pairs::new(directory.path(), Some(root), listed, filter, true, true);
         let mut found = Vec::new();
         while let Some(step) = pairs.next()? {
             found.push(match step {
@@ -194,6 +202,7 @@ mod tests {
                     format!("{local}{remote} {}", key.replace('\0', "/"))
                 }
                 Step::LeftHere(key) => format!("here out {}", key.replace('\0', "/")),
+                Step::Part { key, .. } => format!("part {}", key.replace('\0', "/")),
                 Step::LeftOut(key) => format!("out {}", key.replace('\0', "/")),
                 Step::Omitted(omitted) => format!("omitted {}", omitted.error),
             });

@@ -6,16 +6,22 @@ use std::path::Path;
 use sealift_protocol::message::{Content, Entry};
 
 use crate::error::Error;
-use crate::local::{self, Seen, Site, Target};
+use crate::local::{self, Abilities, Seen, Site, Target};
 
 /// Renames a file whose content is the right one, if it is what it was when it was `seen`.
-pub(super) fn relocate(source: &Path, seen: &Seen, path: &Path, entry: &Entry) -> Result<(), Error> {
+pub(super) fn relocate(
+    source: &Path,
+    seen: &Seen,
+    path: &Path,
+    entry: &Entry,
+    abilities: Abilities,
+) -> Result<(), Error> {
     local::check_target(path)?;
     let metadata = source.symlink_metadata().map_err(Error::local("read", source))?;
     if !Seen::of(&metadata).is(seen) {
         return Err(Error::Meanwhile { path: source.display().to_string() });
     }
-    dress(source, entry)?;
+    dress(source, entry, abilities)?;
     fs::rename(source, path).map_err(Error::local("write", path))
 }
 
@@ -26,18 +32,23 @@ pub(super) fn copy(source: &Path, site: &Site, entry: &Entry) -> Result<Target, 
     local::copy(source, site, &Content { size, sha256, mtime, executable, offset: 0 })
 }
 
-/// Gives a file that is there already its time and its permissions.
-pub(super) fn dress(path: &Path, entry: &Entry) -> Result<(), Error> {
+/// Gives a file that is there already its time and its permissions, as far as its file system can hold them. Returns
+/// whether that changed anything.
+pub(super) fn dress(path: &Path, entry: &Entry, abilities: Abilities) -> Result<bool, Error> {
     let failed = || Error::local("write", path);
     let file = File::open(path).map_err(failed())?;
+    let before = file.metadata().map_err(failed())?;
     #[cfg(unix)]
-    {
+    if abilities.executable {
         use std::os::unix::fs::PermissionsExt;
-        let mode = file.metadata().map_err(failed())?.permissions().mode();
+        let mode = before.permissions().mode();
         let wanted = local::with_executable(mode, entry.executable);
         if wanted != mode {
             file.set_permissions(PermissionsExt::from_mode(wanted)).map_err(failed())?;
         }
     }
-    local::set_times(&file, entry.mtime).map_err(failed())
+    local::set_times(&file, entry.mtime).map_err(failed())?;
+    let after = file.metadata().map_err(failed())?;
+    let is = |metadata| (local::mtime(metadata), local::is_executable(metadata));
+    Ok(is(&before) != is(&after))
 }

@@ -12,13 +12,11 @@ use super::extras::{Extra, Extras};
 use super::listing::{self, Listed};
 use super::pairs::{Pair, Pairs, Step};
 use super::walk::{Kind, Local};
-use super::{
-    Delete, Left, Outcome, Rules, Watch, Withheld, check_conditions, describe, digest, lock, same_time,
-};
+use super::{Delete, Left, Outcome, Rules, Watch, Withheld, check_conditions, describe, digest, lock};
 use crate::client::Client;
 use crate::error::{Error, Unfit};
 use crate::event::{Action, Change, Event, Events, Place};
-use crate::local::{self, Root};
+use crate::local::{self, Abilities, Root};
 use crate::manner::Manner;
 use crate::remote;
 use crate::retry::Retry;
@@ -97,7 +95,14 @@ async fn pass(
     let found = Differences {
         root: root(from, to, there.as_ref()),
         exists: there.is_some(),
-        pairs: Pairs::new(from, Some(Arc::clone(&tree)), listed, &rules.walking.filter, false),
+        pairs: Pairs::new(
+            from,
+            Some(Arc::clone(&tree)),
+            listed,
+            &rules.walking.filter,
+            false,
+            !rules.pretend,
+        ),
         tree: Arc::clone(&tree),
         to: to.clone(),
         rules: rules.clone(),
@@ -187,9 +192,12 @@ async fn pass(
 /// The directory itself, unless it is as it should be.
 fn root(from: &Path, to: &RemotePath, there: Option<&Description>) -> Option<Upload> {
     let mtime = from.metadata().ok().and_then(|metadata| local::mtime(&metadata));
+    let abilities = Abilities::of(from, false);
     match there {
         Some(description) if description.kind == EntryKind::Space => return None,
-        Some(description) if mtime.is_none_or(|mtime| same_time(mtime, description.mtime)) => return None,
+        Some(description) if mtime.is_none_or(|mtime| abilities.is_same_time(mtime, description.mtime)) => {
+            return None;
+        }
         _ => {}
     }
     let source = Source::Directory { path: from.to_owned(), mtime };
@@ -269,7 +277,7 @@ impl Iterator for Differences {
                     lock(&self.shared).extras.protect(&key);
                     None
                 }
-                Ok(Some(Step::LeftHere(_))) => None,
+                Ok(Some(Step::LeftHere(_) | Step::Part { .. })) => None,
                 Ok(Some(Step::Omitted(omitted))) => Some(Err(omitted)),
                 Ok(None) => return None,
                 Err(error) => {
@@ -369,30 +377,35 @@ impl Differences {
     }
 
     /// Whether there is anything to do about an entry.
-    fn differs(&self, Local { path, kind, .. }: &Local, remote: Option<&Entry>) -> Result<bool, Error> {
+    fn differs(
+        &self,
+        Local { path, kind, abilities, .. }: &Local,
+        remote: Option<&Entry>,
+    ) -> Result<bool, Error> {
         let Some(entry) = remote else { return Ok(true) };
+        let same_time = |mtime| abilities.is_same_time(mtime, entry.mtime);
         match (kind, entry.kind) {
             (Kind::File { size, mtime, executable }, EntryKind::File) => {
-                let same = mtime.is_some_and(|mtime| same_time(mtime, entry.mtime));
-                if *size != entry.size || !same || *executable != entry.executable {
+                let same = mtime.is_some_and(same_time);
+                if *size != entry.size || !same || executable.is_some_and(|is| is != entry.executable) {
                     return Ok(true);
                 }
                 Ok(self.rules.checksum && Some(digest(&self.tree, path, *size)?) != entry.sha256)
             }
             (Kind::Link { mtime }, EntryKind::Link) => {
                 let target = self.tree.target(path)?;
-                let same = mtime.is_none_or(|mtime| same_time(mtime, entry.mtime));
+                let same = mtime.is_none_or(same_time);
                 Ok(!same || target.to_str() != entry.target.as_deref())
             }
             (Kind::Directory { mtime }, EntryKind::Directory) => {
-                Ok(mtime.is_some_and(|mtime| !same_time(mtime, entry.mtime)))
+                Ok(mtime.is_some_and(|mtime| !same_time(mtime)))
             }
             _ => Ok(true),
         }
     }
 
     fn upload(&mut self, local: Local, remote: Option<&Entry>) -> Result<(Upload, Action), Error> {
-        let Local { path, kind, .. } = local;
+        let Local { path, kind, abilities, .. } = local;
         let to = self.target(&path)?;
         let (source, action) = match kind {
             Kind::Directory { mtime } => (Source::Directory { path, mtime }, Action::MakeDirectory),
@@ -404,7 +417,10 @@ impl Differences {
             }
             Kind::File { .. } | Kind::Special => {
                 let root = Arc::clone(&self.tree);
-                (Source::Inside { root, path }, Action::Store)
+                // Where it cannot be told here, the server keeps what it has.
+                let there = remote.is_some_and(|entry| entry.executable);
+                let executable = (!abilities.executable).then_some(there);
+                (Source::Inside { root, path, executable }, Action::Store)
             }
         };
         let action = match (remote, action) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sealift_protocol::message::Nanoseconds;
 
 use crate::error::{Error, Unfit};
-use crate::local::{self, Root, Seen};
+use crate::local::{self, Abilities, Root, Seen};
 use crate::tree::{Filter, Omitted, key};
 
 /// A local entry.
@@ -17,6 +17,8 @@ use crate::tree::{Filter, Omitted, key};
 pub(super) struct Local {
     pub(super) path: PathBuf,
     pub(super) kind: Kind,
+    /// What its file system can hold.
+    pub(super) abilities: Abilities,
     /// What it was when it was looked at.
     pub(super) seen: Seen,
 }
@@ -24,9 +26,18 @@ pub(super) struct Local {
 /// What it is, links not followed.
 #[derive(Debug)]
 pub(super) enum Kind {
-    File { size: u64, mtime: Option<Nanoseconds>, executable: bool },
-    Directory { mtime: Option<Nanoseconds> },
-    Link { mtime: Option<Nanoseconds> },
+    File {
+        size: u64,
+        mtime: Option<Nanoseconds>,
+        /// Unless its file system cannot tell.
+        executable: Option<bool>,
+    },
+    Directory {
+        mtime: Option<Nanoseconds>,
+    },
+    Link {
+        mtime: Option<Nanoseconds>,
+    },
     Special,
 }
 
@@ -34,8 +45,10 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) enum Named {
     Entry(Local),
-    /// Something that the filter leaves out, or that holds an unfinished download.
+    /// Something that the filter leaves out.
     LeftOut,
+    /// A file that holds an unfinished download.
+    Part(PathBuf),
 }
 
 /// The walk. Blocks.
@@ -44,6 +57,10 @@ pub(super) struct Walk {
     /// `None` if there is nothing to walk through.
     root: Option<Arc<Root>>,
     filter: Filter,
+    /// Whether something may be made to find out what file systems can hold.
+    may_write: bool,
+    /// The file system of the last entry, and what it can hold.
+    last: Option<(Option<u64>, Abilities)>,
     levels: Vec<Level>,
     /// A directory that was yielded and is entered next.
     entering: Option<Level>,
@@ -61,7 +78,7 @@ struct Level {
 
 impl Walk {
     /// A walk through what is below `root`.
-    pub(super) fn new(root: Option<Arc<Root>>, filter: Filter) -> Self {
+    pub(super) fn new(root: Option<Arc<Root>>, filter: Filter, may_write: bool) -> Self {
         let level = |root: &Arc<Root>| Level {
             path: root.path().to_owned(),
             below: PathBuf::new(),
@@ -69,7 +86,21 @@ impl Walk {
             names: Vec::new(),
         };
         let entering = root.as_ref().map(level);
-        Self { root, filter, levels: Vec::new(), entering }
+        Self { root, filter, may_write, last: None, levels: Vec::new(), entering }
+    }
+
+    /// What the file system of an entry can hold.
+    fn abilities(&mut self, path: &Path, metadata: &std::fs::Metadata) -> Abilities {
+        let device = local::device(metadata);
+        match self.last {
+            Some((last, abilities)) if last == device => abilities,
+            _ => {
+                let directory = if metadata.is_dir() { path } else { local::directory_of(path) };
+                let abilities = Abilities::on(device, directory, self.may_write);
+                self.last = Some((device, abilities));
+                abilities
+            }
+        }
     }
 
     /// Leaves out what is in the directory that came last.
@@ -88,7 +119,7 @@ impl Walk {
     /// What a name stands for; `None` if it has gone.
     fn look(&mut self, path: &Path, below: &Path, key: &str) -> Result<Option<Named>, Error> {
         if path.file_name().is_some_and(local::is_part) {
-            return Ok(Some(Named::LeftOut));
+            return Ok(Some(Named::Part(path.to_owned())));
         }
         let metadata = match path.symlink_metadata() {
             Ok(metadata) => metadata,
@@ -99,8 +130,10 @@ impl Walk {
         if self.filter.excludes(below, kind.is_dir()) {
             return Ok(Some(Named::LeftOut));
         }
+        let abilities = self.abilities(path, &metadata);
         let kind = if kind.is_file() {
-            Kind::File { size: metadata.len(), mtime, executable: local::is_executable(&metadata) }
+            let executable = abilities.executable.then(|| local::is_executable(&metadata));
+            Kind::File { size: metadata.len(), mtime, executable }
         } else if kind.is_dir() {
             let (path, below, prefix) = (path.to_owned(), below.to_owned(), format!("{key}\0"));
             self.entering = Some(Level { path, below, prefix, names: Vec::new() });
@@ -110,7 +143,7 @@ impl Walk {
         } else {
             Kind::Special
         };
-        Ok(Some(Named::Entry(Local { path: path.to_owned(), kind, seen: Seen::of(&metadata) })))
+        Ok(Some(Named::Entry(Local { path: path.to_owned(), kind, abilities, seen: Seen::of(&metadata) })))
     }
 }
 

@@ -84,9 +84,9 @@ impl<'a> Board<'a> {
         (self.events)(Event::Kept { id });
     }
 
-    pub(super) fn would(&self, id: usize, size: Option<u64>) {
+    pub(super) fn would(&self, id: usize, size: Option<u64>, may_be_there: bool) {
         self.close(id);
-        (self.events)(Event::Would { id, size });
+        (self.events)(Event::Would { id, size, may_be_there });
     }
 
     /// Tells that a file is stored, if it is the one that was sent.

@@ -52,7 +52,9 @@ pub(super) struct Inline {
 /// How much was found so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Amount {
-    pub(super) files: usize,
+    pub(super) all: usize,
+    /// Those with contents, and bytes of them.
+    pub(super) contents: usize,
     pub(super) bytes: u64,
 }
 
@@ -81,7 +83,8 @@ pub(super) fn start(
                 bytes += inline.content.len();
             }
             if let Ok(prepared) = &prepared {
-                all.files += 1;
+                all.all += 1;
+                all.contents += usize::from(prepared.job().has_content());
                 all.bytes += prepared.size();
             }
             batch.push(prepared);
@@ -194,11 +197,23 @@ pub(super) fn thread_failed(panic: tokio::task::JoinError) -> Error {
 
 fn first(upload: Upload, manner: Manner) -> Prepared {
     let Upload { id, source, to, inside } = upload;
-    let job =
-        |path, what| Job { id, path, root: None, what, to, inside, known: None, manner, resumable: true };
+    let job = |path, what| Job {
+        id,
+        path,
+        root: None,
+        executable: None,
+        what,
+        to,
+        inside,
+        known: None,
+        manner,
+        resumable: true,
+    };
     match source {
         Source::File(path) => prepare(job(path, What::File)),
-        Source::Inside { root, path } => prepare(Job { root: Some(root), ..job(path, What::File) }),
+        Source::Inside { root, path, executable } => {
+            prepare(Job { root: Some(root), executable, ..job(path, What::File) })
+        }
         Source::Directory { path, mtime } => prepare(job(path, What::Directory { mtime })),
         Source::Link { path, target, mtime } => prepare(job(path, What::Link { target, mtime })),
         // Whatever is in standard input stays there.
@@ -237,7 +252,7 @@ fn file(job: Job) -> Prepared {
             }));
         }
         let content = source.read()?;
-        let (sha256, mtime, executable) = (Digest::of(&content), source.mtime(), source.executable);
+        let (sha256, mtime, executable) = (Digest::of(&content), source.mtime(), source.executable());
         Ok(Prepared::Inline(Inline { job: job.clone(), content, sha256, mtime, executable }))
     };
     prepare().unwrap_or_else(|error| Prepared::Failed(job, error))

@@ -141,9 +141,10 @@ impl<'a> Sender<'a> {
         let prepared = match taken {
             prepare::Taken::Again(prepared) => prepared,
             prepare::Taken::New(prepared) => {
+                let content = prepared.job().has_content();
                 let Job { id, path, to, .. } = prepared.job().clone();
                 let size = (!matches!(prepared, Prepared::Stream(..))).then(|| prepared.size());
-                (self.board.events)(Event::Found { id, remote: to, local: path, size });
+                (self.board.events)(Event::Found { id, remote: to, local: path, size, content });
                 if prepared.mtime().is_some_and(local::is_clamped) {
                     let path = prepared.job().path.clone();
                     let error = Error::Unfit { path, unfit: Unfit::Time };
@@ -176,7 +177,7 @@ impl<'a> Sender<'a> {
             Prepared::Pretended(job) => {
                 match job.what {
                     What::Directory { .. } => self.board.made(job.id),
-                    _ => self.board.would(job.id, None),
+                    _ => self.board.would(job.id, None, false),
                 }
                 Ok(())
             }
@@ -201,7 +202,7 @@ impl<'a> Sender<'a> {
     fn inline(&mut self, inline: Inline) -> Result<(), StreamError> {
         let Inline { job, content, sha256, mtime, executable } = inline;
         let (size, before) = (content.len() as u64, self.requests.bytes());
-        (self.board.events)(Event::Started { id: job.id, size: Some(size) });
+        (self.board.events)(Event::Started { id: job.id, size: Some(size), offset: 0 });
         let put = put(&job, Body::Inline, Some(size), Some(sha256), mtime, executable);
         self.requests.push(&Request::Put(put))?;
         self.requests.push_data(&content)?;
@@ -262,8 +263,10 @@ impl<'a> Sender<'a> {
                 self.board.kept(large.job.id);
                 Ok(())
             }
-            _ if large.job.manner.pretend => {
-                self.board.would(large.job.id, Some(large.size));
+            verdict if large.job.manner.pretend => {
+                // What is small is sent at once, whatever the server has.
+                let may_be_there = matches!(verdict, Verdict::Hash) && large.size > MAX_INLINE;
+                self.board.would(large.job.id, Some(large.size), may_be_there);
                 Ok(())
             }
             Verdict::Hash => self.claim(large).await,
@@ -312,7 +315,7 @@ impl<'a> Sender<'a> {
         self.requests.flush().await?;
         let Some(source) = open(&large.job, self.board).await else { return Ok(()) };
         let (started, id) = (Instant::now(), large.job.id);
-        let (stamp, mtime, executable) = (source.stamp, source.mtime(), source.executable);
+        let (stamp, mtime, executable) = (source.stamp, source.mtime(), source.executable());
         let (filler, mut frames) = content::sender();
         let hashing = spawn_blocking(move || Input::File(source).pump(filler, None, 0, oneshot::channel().0));
         let mut keep_alive = keep_alive();
@@ -355,10 +358,10 @@ impl<'a> Sender<'a> {
         let (size, mtime, executable, known) = match &input {
             Input::File(source) => {
                 let known = job.known.filter(|(stamp, _)| *stamp == source.stamp).map(|(_, sha256)| sha256);
-                (Some(source.stamp.size), source.mtime(), source.executable, known.filter(|_| offset == 0))
+                (Some(source.stamp.size), source.mtime(), source.executable(), known.filter(|_| offset == 0))
             }
             Input::Pipe(_) => {
-                (self.board.events)(Event::Started { id, size: None });
+                (self.board.events)(Event::Started { id, size: None, offset: 0 });
                 (None, None, false, None)
             }
         };
@@ -377,6 +380,9 @@ impl<'a> Sender<'a> {
             };
             self.board.failed(id, error);
             return Ok(());
+        }
+        if offset > 0 {
+            (self.board.events)(Event::Started { id, size, offset });
         }
         self.requests.push(&Request::Put(Put {
             resume,
@@ -487,7 +493,7 @@ async fn open(job: &Job, board: &Board<'_>) -> Option<local::Source> {
     let opened = spawn_blocking(move || file.open()).await;
     match opened.unwrap_or_else(|panic| Err(thread_failed(panic))) {
         Ok(source) => {
-            (board.events)(Event::Started { id: job.id, size: Some(source.stamp.size) });
+            (board.events)(Event::Started { id: job.id, size: Some(source.stamp.size), offset: 0 });
             Some(source)
         }
         Err(error) => {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Open, State};
+use super::{Open, State, Total};
 use crate::text;
 
 /// How often JSON lines tell of progress.
@@ -28,9 +28,20 @@ impl State<'_> {
         self.bar.set_position(self.bytes + self.crossing + comparing);
     }
 
+    /// An earlier attempt has moved the beginning of a file: that much is done, and was not done now.
+    pub(super) fn begin_behind(&mut self, id: usize, offset: u64) {
+        let Some(open) = self.open.get_mut(&id) else { return };
+        self.kept_crossing = self.kept_crossing - open.offset + offset;
+        open.offset = offset;
+        if offset > 0 {
+            self.advance(id, offset, 0);
+            self.bar.forget_rate();
+        }
+    }
+
     /// Shows how much there is in all, once that is known, of several files.
     pub(super) fn show_length(&mut self) {
-        if let Some((2.., bytes)) = self.total {
+        if let Some(Total { all: 2.., bytes, .. }) = self.total {
             self.bar.set_length(Some(bytes + self.late_bytes));
         }
     }
@@ -80,7 +91,8 @@ impl State<'_> {
             return None;
         }
         // What the server had did not cross.
-        let crossed = self.bytes - self.had_bytes + self.crossing;
+        let kept = self.kept_bytes + self.kept_crossing;
+        let crossed = (self.bytes + self.crossing).saturating_sub(self.had_bytes + kept);
         self.told = (Instant::now(), crossed);
         Some(per_second(crossed.saturating_sub(told_bytes), since))
     }
@@ -90,8 +102,8 @@ impl State<'_> {
         let Open { remote, local, size, crossed, .. } = open;
         let done = self.bytes + self.crossing;
         let seconds_left = match self.total {
-            Some((_, bytes)) if rate > 0 => {
-                Some((bytes + self.late_bytes).saturating_sub(done).div_ceil(rate))
+            Some(total) if rate > 0 => {
+                Some((total.bytes + self.late_bytes).saturating_sub(done).div_ceil(rate))
             }
             _ => None,
         };
@@ -101,8 +113,8 @@ impl State<'_> {
             "local": local,
             "bytes": crossed,
             "size": size,
-            "files_done": self.finished + self.made,
-            "files_found": self.found,
+            "files_done": self.finished,
+            "files_found": self.found_files,
             "files_left": self.left(),
             "bytes_done": done,
             "bytes_found": self.found_bytes + self.late_bytes,
@@ -116,7 +128,7 @@ impl State<'_> {
 
     /// Files that were found and are not complete, and those that are known of and were not told of yet.
     fn left(&self) -> usize {
-        self.open.len() + self.total.map_or(0, |(count, _)| count.saturating_sub(self.found))
+        self.open_files + self.total.map_or(0, |total| total.files.saturating_sub(self.found_files))
     }
 }
 

@@ -22,7 +22,15 @@ impl State<'_> {
         if self.manner.pretend {
             let verb = if stored { "store" } else { "fetch" };
             let size = text::size(self.bytes);
-            let note = format!("would {verb} {} ({size}); nothing was changed{kept}", files(self.would));
+            let there = match self.may_be_there {
+                0 => String::new(),
+                count => {
+                    let size = text::size(self.may_be_there_bytes);
+                    format!("; the server may have {count} of them ({size}) and need not be sent those")
+                }
+            };
+            let note =
+                format!("would {verb} {} ({size}){there}; nothing was changed{kept}", files(self.would));
             self.printer.note(&note);
             return;
         }
@@ -41,10 +49,11 @@ impl State<'_> {
         };
         let took = self.began.elapsed();
         let mut facts = format!("{} in {}", text::size(self.bytes), text::duration(took));
-        if let Some(rate) =
-            text::rate(self.bytes, took).filter(|_| self.bytes > NOTABLE && self.deduplicated < self.finished)
-        {
+        if let Some(rate) = text::rate(self.crossed(), took).filter(|_| self.crossed() > NOTABLE) {
             facts = format!("{facts}, {rate}");
+        }
+        if self.kept_bytes > 0 {
+            facts = format!("{facts}; continued, {} were there", text::size(self.kept_bytes));
         }
         let Open { remote, local, .. } = last;
         let one = self.finished == 1 && self.found == 1;
@@ -57,11 +66,15 @@ impl State<'_> {
                 let local = if local == "-" { remote } else { local };
                 format!("fetched {local} ({facts})")
             }
-            (true, false, 0) => format!("stored {} files ({facts})", self.finished),
+            (true, false, 0) => format!("stored {} ({facts})", files(self.finished)),
             (true, false, had) => {
-                format!("stored {} files ({facts}): the server had {had} of them", self.finished)
+                let all = files(self.finished);
+                match had {
+                    1 => format!("stored {all} ({facts}): 1 of them was not sent, the server had it"),
+                    _ => format!("stored {all} ({facts}): {had} of them were not sent, the server had them"),
+                }
             }
-            (false, false, _) => format!("fetched {} files ({facts})", self.finished),
+            (false, false, _) => format!("fetched {} ({facts})", files(self.finished)),
         };
         self.printer.note(&(summary + &kept));
     }
@@ -96,6 +109,9 @@ impl State<'_> {
             (Direction::Get, true) => "would fetch",
         };
         let mut note = format!("{verb} {} ({}", files(transferred), text::size(bytes));
+        if self.kept_bytes > 0 {
+            note += &format!(", {} of it earlier,", text::size(self.kept_bytes));
+        }
         if !pretend {
             note += &format!(" in {}", text::duration(self.began.elapsed()));
         }
@@ -109,7 +125,16 @@ impl State<'_> {
         if pretend {
             note += "; nothing was changed";
         }
-        self.printer.note(&note);
+        let is_nothing = transferred + moved + touched + deleted == 0;
+        // What comes of that is told in a moment, and is all that came of it.
+        if !(is_nothing && outcome.withheld.is_some()) {
+            self.printer.note(&note);
+        }
+    }
+
+    /// Bytes of complete files that crossed in this run.
+    fn crossed(&self) -> u64 {
+        self.bytes.saturating_sub(self.had_bytes + self.kept_bytes)
     }
 
     fn tell_imperfect(&mut self) {

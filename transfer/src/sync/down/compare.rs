@@ -1,0 +1,464 @@
+//! The comparison: what is fetched, what is there already, what only this side has.
+
+mod reuse;
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sealift_protocol::message::{Entry, EntryKind, Nanoseconds};
+use sealift_protocol::{Digest, RemotePath};
+use tokio::sync::mpsc;
+
+use crate::download::{Becomes, make_directory, make_link};
+use crate::error::{Error, Unfit};
+use crate::event::{Action, Change, Place};
+use crate::leftovers::{Leftover, leftover};
+use crate::local::{Abilities, Directory, FoldedNames, Root, Seen, fold};
+use crate::sync::extras::Extras;
+use crate::sync::pairs::{Pair, Pairs, Step};
+use crate::sync::place::dress;
+use crate::sync::walk::{Kind, Local};
+use crate::sync::{Delete, Rules, Withheld, digest};
+use crate::tree::Omitted;
+
+/// Files that are handed over at a time.
+const BATCH: usize = 64;
+
+type Found = Result<Becomes, Omitted>;
+
+/// What the comparison found out beside what is to be fetched.
+#[derive(Debug, Default)]
+pub(super) struct Compared {
+    pub(super) unchanged: usize,
+    /// Files and links in the destination.
+    pub(super) files: usize,
+    /// What only this side has.
+    pub(super) extras: Extras<Here>,
+    /// Directories that lose entries, and the times that they get behind that.
+    pub(super) times: Vec<(PathBuf, Nanoseconds)>,
+    /// Files and links that wait for a directory to go, or for a name in another case.
+    pub(super) waiting: Vec<Waiting>,
+    /// Unfinished downloads.
+    pub(super) parts: Vec<Leftover>,
+    /// Whether a file or a link has to go before a directory can take its place.
+    pub(super) freed: bool,
+    pub(super) moved: usize,
+    pub(super) withheld: Option<Withheld>,
+    pub(super) torn: bool,
+}
+
+/// An entry that only this side has.
+#[derive(Debug)]
+pub(super) struct Here {
+    pub(super) path: PathBuf,
+    pub(super) seen: Seen,
+    /// Of a file.
+    pub(super) size: Option<u64>,
+    /// What its file system can hold.
+    pub(super) abilities: Abilities,
+}
+
+/// Something in whose way a directory is.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// The directory among what only this side has.
+    pub(super) number: usize,
+    pub(super) path: PathBuf,
+    pub(super) size: u64,
+}
+
+/// An entry whose name is here in another case, where that does not count.
+#[derive(Debug)]
+struct Hidden {
+    path: PathBuf,
+    size: u64,
+}
+
+/// A file that is to be fetched, unless its content is here.
+#[derive(Debug)]
+struct Wanted {
+    entry: Entry,
+    from: RemotePath,
+    path: PathBuf,
+    directory: Option<Arc<Directory>>,
+    action: Action,
+}
+
+/// A directory that both sides have.
+#[derive(Debug)]
+pub(super) struct Open {
+    /// Its key with a NUL behind it; empty for the root.
+    prefix: String,
+    path: PathBuf,
+    mtime: Option<Nanoseconds>,
+    /// `None` if nothing is changed.
+    directory: Option<Arc<Directory>>,
+    /// It is among those that lose entries.
+    noted: bool,
+    /// The names in it so far.
+    names: FoldedNames,
+}
+
+impl Open {
+    /// A directory with this key and a NUL behind it as the prefix of what is in it.
+    pub(super) fn new(
+        prefix: String,
+        path: PathBuf,
+        mtime: Option<Nanoseconds>,
+        directory: Option<Arc<Directory>>,
+    ) -> Self {
+        Self { prefix, path, mtime, directory, noted: false, names: FoldedNames::default() }
+    }
+}
+
+/// The comparison. Blocks.
+pub(super) struct Comparison {
+    pairs: Pairs,
+    /// The local tree, if there is one yet.
+    tree: Option<Arc<Root>>,
+    from: RemotePath,
+    rules: Rules,
+    /// The directories from the root to where the comparison is.
+    open: Vec<Open>,
+    tell: mpsc::Sender<Vec<Found>>,
+    batch: Vec<Found>,
+    /// Entries whose names are here in another case.
+    hidden: Vec<Hidden>,
+    /// Files that may be here under another name, which is known at the end only. `None` if there is nothing here.
+    held: Option<Vec<Wanted>>,
+    compared: Compared,
+}
+
+impl Comparison {
+    /// A comparison whose root is `open`; nothing is there yet if it `is_new`.
+    pub(super) fn new(
+        pairs: Pairs,
+        tree: Option<Arc<Root>>,
+        from: &RemotePath,
+        rules: &Rules,
+        open: Open,
+        tell: mpsc::Sender<Vec<Found>>,
+        is_new: bool,
+    ) -> Self {
+        Self {
+            pairs,
+            tree,
+            from: from.clone(),
+            rules: rules.clone(),
+            open: vec![open],
+            tell,
+            batch: Vec::new(),
+            hidden: Vec::new(),
+            held: (!is_new).then(Vec::new),
+            compared: Compared::default(),
+        }
+    }
+
+    /// Compares everything.
+    pub(super) fn run(&mut self) -> Result<(), Error> {
+        while let Some(step) = self.pairs.next()? {
+            match step {
+                Step::Pair(pair) => self.judge(pair)?,
+                Step::LeftOut(_) => {}
+                Step::LeftHere(key) => self.compared.extras.protect(&key),
+                Step::Part { key, path } => self.part(&key, path),
+                Step::Omitted(omitted) => self.say(Err(omitted))?,
+            }
+        }
+        self.open.clear();
+        self.settle_hidden()?;
+        self.compared.torn = self.pairs.is_torn();
+        Ok(())
+    }
+
+    fn judge(&mut self, Pair { key, local, remote }: Pair) -> Result<(), Error> {
+        while self.open.last().is_some_and(|open| !key.starts_with(&open.prefix)) {
+            self.open.pop();
+        }
+        self.compared.extras.settle(&key);
+        let links = self.rules.walking.links;
+        let out_of_scope = |local: &Local| match local.kind {
+            Kind::Special => true,
+            Kind::Link { .. } => !links,
+            Kind::File { .. } | Kind::Directory { .. } => false,
+        };
+        if let Some(local) = &local {
+            self.compared.files +=
+                usize::from(!matches!(local.kind, Kind::Directory { .. }) && !out_of_scope(local));
+        }
+        let Some(entry) = remote else {
+            match local {
+                Some(local) if out_of_scope(&local) => self.compared.extras.protect(&key),
+                Some(local) => {
+                    self.extra(&key, local);
+                }
+                None => {}
+            }
+            return Ok(());
+        };
+        let Some(open) = self.open.last_mut() else { return Ok(()) };
+        let name = entry.name.rsplit('/').next().unwrap_or_default();
+        // A name that is spelled in another way here keeps its spelling.
+        let path = local.as_ref().map_or_else(|| open.path.join(name), |local| local.path.clone());
+        let is_directory = entry.kind == EntryKind::Directory;
+        let was_directory = matches!(local, Some(Local { kind: Kind::Directory { .. }, .. }));
+        let may_write = !self.rules.pretend;
+        if open.names.is_twin(name, &open.path, may_write) {
+            return self.leave(path, Unfit::Twin, is_directory, was_directory);
+        }
+        // What was not found under its name, and is there, is there in another case.
+        if local.is_none()
+            && self.held.is_some()
+            && path.symlink_metadata().is_ok()
+            && !open.names.case_matters(&open.path, may_write)
+            && is_there_in_another_case(&path)
+        {
+            if is_directory {
+                self.pairs.skip_remote();
+            }
+            self.hidden.push(Hidden { path, size: entry.size });
+            return Ok(());
+        }
+        if entry.kind == EntryKind::Link && !links {
+            return self.leave(path, Unfit::Link, false, was_directory);
+        }
+        if let Some(local) = local.as_ref().filter(|local| out_of_scope(local)) {
+            let unfit = match local.kind {
+                Kind::Link { .. } if is_directory => Unfit::LinkInTheWay,
+                Kind::Link { .. } => Unfit::LinkStays,
+                _ => Unfit::SpecialTarget,
+            };
+            return self.leave(path, unfit, is_directory, false);
+        }
+        let local = match local {
+            Some(_) if is_directory != was_directory && self.rules.delete == Delete::No => {
+                return self.leave(path, Unfit::OtherKind, is_directory, was_directory);
+            }
+            Some(local) if is_directory != was_directory => {
+                let number = self.extra(&key, local);
+                if was_directory {
+                    self.compared.waiting.push(Waiting { number, path, size: entry.size });
+                    return Ok(());
+                }
+                self.compared.freed = true;
+                if !self.rules.pretend {
+                    self.pairs.skip_remote();
+                    return Ok(());
+                }
+                None
+            }
+            local => local,
+        };
+        let from = match self.from.join(&entry.name) {
+            Ok(from) => from,
+            Err(error) => return self.say(Err(Omitted { path, error: error.into(), in_tree: true })),
+        };
+        match entry.kind {
+            EntryKind::Directory => self.enter(&key, path, &entry, local.is_some()),
+            EntryKind::Link => self.link(path, from, &entry, local.as_ref()),
+            EntryKind::File | EntryKind::Space => self.file(path, from, entry, local.as_ref()),
+        }
+    }
+
+    /// An unfinished download: once everything is fetched, it is of no use, unless somebody else goes on with it.
+    fn part(&mut self, key: &str, path: PathBuf) {
+        let name = path.file_name().map(std::ffi::OsStr::to_owned).unwrap_or_default();
+        match leftover(path, &name).filter(|_| self.rules.delete != Delete::No) {
+            Some(leftover) => self.compared.parts.push(leftover),
+            None => self.compared.extras.protect(key),
+        }
+    }
+
+    /// What is here in another case and on the server not at all goes first; what is there in both cases has no place.
+    fn settle_hidden(&mut self) -> Result<(), Error> {
+        let key = |path: &Path| fold(&path.to_string_lossy());
+        if self.hidden.is_empty() {
+            return Ok(());
+        }
+        let going = self.compared.extras.going.iter().enumerate();
+        let going: HashMap<_, _> = match self.rules.delete {
+            Delete::No => HashMap::new(),
+            Delete::Guarded | Delete::Anyway => {
+                going.map(|(number, extra)| (key(&extra.entry.path), number)).collect()
+            }
+        };
+        for Hidden { path, size } in std::mem::take(&mut self.hidden) {
+            if let Some(number) = going.get(&key(&path)).copied() {
+                self.compared.waiting.push(Waiting { number, path, size });
+                continue;
+            }
+            let error = Error::Unfit { path: path.clone(), unfit: Unfit::Twin };
+            self.say(Err(Omitted { path, error, in_tree: true }))?;
+        }
+        Ok(())
+    }
+
+    /// Leaves an entry alone, and all that is in it.
+    fn leave(
+        &mut self,
+        path: PathBuf,
+        unfit: Unfit,
+        is_directory: bool,
+        was_directory: bool,
+    ) -> Result<(), Error> {
+        if is_directory {
+            self.pairs.skip_remote();
+        }
+        if was_directory {
+            self.pairs.skip_local();
+        }
+        let error = Error::Unfit { path: path.clone(), unfit };
+        self.say(Err(Omitted { path, error, in_tree: true }))
+    }
+
+    /// Takes down what only this side has. Returns its number.
+    fn extra(&mut self, key: &str, local: Local) -> usize {
+        if let Some(open) = self.open.last_mut().filter(|open| !open.noted) {
+            open.noted = true;
+            let time = open.mtime.map(|mtime| (open.path.clone(), mtime));
+            self.compared.times.extend(time);
+        }
+        let (is_directory, size) = match local.kind {
+            Kind::Directory { .. } => (true, None),
+            Kind::File { size, .. } => (false, Some(size)),
+            Kind::Link { .. } | Kind::Special => (false, None),
+        };
+        let Local { path, seen, abilities, .. } = local;
+        self.compared.extras.add(key, Here { path, seen, size, abilities }, is_directory)
+    }
+
+    fn enter(&mut self, key: &str, path: PathBuf, entry: &Entry, is_there: bool) -> Result<(), Error> {
+        if !is_there {
+            let above = self.open.last().and_then(|open| open.directory.as_ref());
+            if let Some(above) = above
+                && let Err(error) = make_directory(above, &path)
+            {
+                self.pairs.skip_remote();
+                return self.say(Err(Omitted { path, error, in_tree: true }));
+            }
+            self.change(Action::MakeDirectory, path.join(""), None)?;
+        }
+        let above = self.open.last().and_then(|open| open.directory.clone());
+        let mtime = Some(entry.mtime);
+        let directory = above.map(|above| Arc::new(Directory::new(path.clone(), mtime, Some(above))));
+        self.open.push(Open::new(format!("{key}\0"), path, mtime, directory));
+        Ok(())
+    }
+
+    fn link(
+        &mut self,
+        path: PathBuf,
+        from: RemotePath,
+        entry: &Entry,
+        local: Option<&Local>,
+    ) -> Result<(), Error> {
+        let target = entry.target.as_deref().unwrap_or_default();
+        if let Some(Local { kind: Kind::Link { mtime }, abilities, .. }) = local
+            && mtime.is_some_and(|mtime| abilities.is_same_time(mtime, entry.mtime))
+            && fs::read_link(&path).is_ok_and(|is| is.to_str() == Some(target))
+        {
+            self.compared.unchanged += 1;
+            return Ok(());
+        }
+        if self.rules.pretend {
+            return self.change(if local.is_some() { Action::Update } else { Action::Fetch }, path, None);
+        }
+        let above = self.open.last().and_then(|open| open.directory.as_ref());
+        let made = make_link(above, &path, entry);
+        let made = made.map(|()| Becomes::Link { from, path: path.clone() });
+        self.say(made.map_err(|error| Omitted { path, error, in_tree: true }))
+    }
+
+    fn file(
+        &mut self,
+        path: PathBuf,
+        from: RemotePath,
+        entry: Entry,
+        local: Option<&Local>,
+    ) -> Result<(), Error> {
+        if let Some(Local { kind: Kind::File { size, mtime, executable }, abilities, .. }) = local
+            && *size == entry.size
+        {
+            let same_time = mtime.is_some_and(|mtime| abilities.is_same_time(mtime, entry.mtime));
+            let same_content = if same_time && !self.rules.checksum {
+                true
+            } else {
+                // Reading it here is cheaper than fetching it.
+                match self.digest(&path, *size) {
+                    Ok(digest) => Some(digest) == entry.sha256,
+                    Err(error) => return self.say(Err(Omitted { path, error, in_tree: true })),
+                }
+            };
+            if same_content {
+                self.compared.unchanged += 1;
+                if same_time && executable.is_none_or(|is| is == entry.executable) {
+                    return Ok(());
+                }
+                if !self.rules.pretend {
+                    match dress(&path, &entry, *abilities) {
+                        Ok(true) => {}
+                        // It has all that its file system can hold.
+                        Ok(false) => return Ok(()),
+                        Err(error) => return self.say(Err(Omitted { path, error, in_tree: true })),
+                    }
+                }
+                return self.change(Action::Touch, path, None);
+            }
+        }
+        let directory = self.open.last().and_then(|open| open.directory.clone());
+        let action = if local.is_some() { Action::Update } else { Action::Fetch };
+        let wanted = Wanted { entry, from, path, directory, action };
+        match &mut self.held {
+            Some(held) => {
+                held.push(wanted);
+                Ok(())
+            }
+            None => self.fetch(wanted),
+        }
+    }
+
+    fn digest(&self, path: &Path, size: u64) -> Result<Digest, Error> {
+        match &self.tree {
+            Some(tree) => digest(tree, path, size),
+            None => Err(Error::local("read", path)(io::ErrorKind::NotFound.into())),
+        }
+    }
+
+    fn fetch(&mut self, Wanted { entry, from, path, directory, action }: Wanted) -> Result<(), Error> {
+        if self.rules.pretend {
+            let size = Some(entry.size);
+            return self.change(action, path, size);
+        }
+        self.say(Ok(Becomes::File { entry, from, path, directory }))
+    }
+
+    fn change(&mut self, action: Action, path: PathBuf, size: Option<u64>) -> Result<(), Error> {
+        let pretended = self.rules.pretend;
+        let change = Change { action, place: Place::Local(path), from: None, size, pretended };
+        self.say(Ok(Becomes::Changed(change)))
+    }
+
+    fn say(&mut self, found: Found) -> Result<(), Error> {
+        self.batch.push(found);
+        if self.batch.len() >= BATCH { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        let batch = std::mem::take(&mut self.batch);
+        // The connections are gone; why, is told elsewhere.
+        let gone = |_| Error::Protocol("the transfers ended before the comparison".into());
+        self.tell.blocking_send(batch).map_err(gone)
+    }
+}
+
+/// Whether a directory has a name in another case. That a file is found under it is not enough: a system may remember
+/// for a while what has gone.
+fn is_there_in_another_case(path: &Path) -> bool {
+    let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return false };
+    let key = fold(&name.to_string_lossy());
+    let mut names = above.read_dir().into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.any(|other| other != name && fold(&other.to_string_lossy()) == key)
+}
