@@ -90,7 +90,7 @@ struct State {
     /// Files that are being fetched and can be shared.
     shared: Vec<Arc<Share>>,
     /// Trees of which all pages have come.
-    listed: Vec<Box<Tree>>,
+    listed: VecDeque<Box<Tree>>,
     /// What was listed and was not there any more when it was asked for.
     missing: HashSet<RemotePath>,
     /// Whether the server tells whether a listing is of one state.
@@ -398,7 +398,7 @@ impl Queue {
     /// All pages of a tree have come. It may have to be listed again.
     pub(super) fn listed(&self, mut task: Taken<'_>, events: Events<'_>) {
         if let Some(Task::Page(tree)) = task.task.take() {
-            self.state().listed.push(tree);
+            self.state().listed.push_back(tree);
         }
         self.achieve();
         task.finished(true);
@@ -418,14 +418,14 @@ impl Queue {
             return false;
         }
         let all = std::mem::take(&mut state.listed);
-        let (again, rest): (Vec<_>, _) = all.into_iter().partition(|tree| tree.contains(from));
+        let (again, rest): (VecDeque<_>, _) = all.into_iter().partition(|tree| tree.contains(from));
         state.listed = rest;
         for mut tree in again {
             tree.torn = true;
             match tree.look_again() {
                 Ok(_) => state.trees.push_back(tree),
                 Err(_) => {
-                    state.listed.push(tree);
+                    state.listed.push_back(tree);
                     return false;
                 }
             }
