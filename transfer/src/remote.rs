@@ -164,7 +164,7 @@ pub async fn remove_if(connection: &mut Connection, path: RemotePath, etag: Stri
 /// # Errors
 /// Fails when the server refuses or is too old, and when the connection breaks.
 pub async fn make_new_directory(connection: &mut Connection, path: RemotePath) -> Result<String, Error> {
-    need_absence(connection)?;
+    need_absence(connection).await?;
     let request = MakeDirectory { path, mtime: None, if_absent: true };
     match connection.ask(&Request::MakeDirectory(request)).await? {
         Reply::Made { etag } => Ok(etag),
@@ -177,7 +177,7 @@ pub async fn make_new_directory(connection: &mut Connection, path: RemotePath) -
 /// # Errors
 /// Fails when the server refuses or is too old for the conditions, and when the connection breaks.
 pub async fn rename(connection: &mut Connection, paths: Transplant) -> Result<RemotePath, Error> {
-    check_conditions(connection, &paths)?;
+    check_conditions(connection, &paths).await?;
     placed(connection.ask(&Request::Move(paths)).await?)
 }
 
@@ -186,16 +186,19 @@ pub async fn rename(connection: &mut Connection, paths: Transplant) -> Result<Re
 /// # Errors
 /// Fails when the server refuses or is too old for the conditions, and when the connection breaks.
 pub async fn copy(connection: &mut Connection, paths: Transplant) -> Result<RemotePath, Error> {
-    check_conditions(connection, &paths)?;
+    check_conditions(connection, &paths).await?;
     placed(connection.ask(&Request::Copy(paths)).await?)
 }
 
 /// A server that does not know a condition ignores it, and replaces what is there.
-fn check_conditions(connection: &Connection, paths: &Transplant) -> Result<(), Error> {
-    if paths.if_absent || paths.exact { need_absence(connection) } else { Ok(()) }
+async fn check_conditions(connection: &mut Connection, paths: &Transplant) -> Result<(), Error> {
+    if paths.if_absent || paths.exact { need_absence(connection).await } else { Ok(()) }
 }
 
-fn need_absence(connection: &Connection) -> Result<(), Error> {
+async fn need_absence(connection: &mut Connection) -> Result<(), Error> {
+    // What the server knows is in its welcome, which nobody may have read yet.
+    connection.flush().await?;
+    connection.replies.greeting().await?;
     if connection.replies.know_absence() {
         return Ok(());
     }
