@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
-use sealift_protocol::message::{List, MAX_INLINE, encode};
+use sealift_protocol::message::{List, MAX_INLINE, Transplant, encode};
 use sealift_protocol::{FrameKind, Header, RemotePath};
 use sealift_transfer::{Connection, Error, remote};
 use serde_json::{Value, json};
@@ -80,8 +80,8 @@ async fn ask(connection: &mut Connection, question: Question, most: usize) {
         Question::Log(limit) => log(connection, limit.map(u64::from)).await,
         Question::Whoami => remote::whoami(connection).await.map(drop),
         Question::Renew => remote::renew(connection, String::new()).await.map(drop),
-        Question::Move => remote::rename(connection, path.clone(), path).await.map(drop),
-        Question::MakeDirectory => remote::make_directory(connection, path).await,
+        Question::Move => remote::rename(connection, onto(path)).await.map(drop),
+        Question::MakeDirectory => remote::make_new_directory(connection, path).await.map(drop),
     };
     match answered {
         Ok(()) => {
@@ -91,6 +91,10 @@ async fn ask(connection: &mut Connection, question: Question, most: usize) {
         Err(Error::Lost(_) | Error::Handshake { .. }) => assert!(!connection.is_in_step()),
         Err(_) => {}
     }
+}
+
+fn onto(path: RemotePath) -> Transplant {
+    Transplant { from: path.clone(), to: path, if_absent: false, exact: false }
 }
 
 async fn list(connection: &mut Connection, path: RemotePath, most: usize) -> Result<(), Error> {
