@@ -3,7 +3,7 @@
 default:
     @just --list
 
-# Builds Sealift and shows its main job: server, join, put, get, verified
+# Builds Sealift and shows its main job: server, join, put, get, a killed upload, a revocation
 demo:
     sh examples/demo.sh
 

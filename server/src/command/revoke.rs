@@ -102,7 +102,8 @@ impl Revoke {
                 (Some(_), None) => format!("a machine of {identity}"),
                 (Some(_), Some(machine)) => format!("the machine {machine} of {identity}"),
             };
-            writeln!(out, "revoked {whom} ({} certificates)", certificates.len())?;
+            let count = certificates.len();
+            writeln!(out, "revoked {whom} ({count} certificate{})", if count == 1 { "" } else { "s" })?;
         }
         for path in unreached {
             super::advise(&format!(

@@ -80,7 +80,7 @@ async fn identities_and_revocation() {
     let bob = Computer::joined(SEALIFT, &server, "bob-with-a-long-name").await;
     let second = Computer::joined(SEALIFT, &server, "alice").await;
     let revoked = launcher.run("revoke", &["bob-with-a-long-name"]).await.ok();
-    assert_eq!(revoked, "revoked bob-with-a-long-name (1 certificates)\n");
+    assert_eq!(revoked, "revoked bob-with-a-long-name (1 certificate)\n");
     bob.run(["ls"]).await.exited(4);
     let listed = launcher.run("identities", &[]).await.ok();
     insta::with_settings!({ filters => vec![(r"20\d\d-\d\d-\d\d", "[DAY]")] }, {
@@ -145,7 +145,7 @@ async fn machines_are_listed_and_revoked_one_by_one() {
     let mut open = machine.connect().await;
     let print = machine.fingerprint().to_string();
     let revoked = launcher.run("revoke", &["--certificate", &print[..12]]).await.ok();
-    assert_eq!(revoked, "revoked a machine of alice (1 certificates)\n");
+    assert_eq!(revoked, "revoked a machine of alice (1 certificate)\n");
     within(PATIENCE, "the end of the connection", open.last_words()).await;
 
     let revoked = launcher.run("revoke", &["--certificate", &first[..8], "--json"]).await.ok();
