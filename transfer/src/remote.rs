@@ -347,3 +347,45 @@ pub(crate) fn unexpected(reply: Reply) -> Error {
         _ => Error::Protocol("an answer of the wrong kind came".into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peer::pair;
+
+    /// A server that does not know a condition would ignore it, so it is asked for nothing.
+    #[tokio::test]
+    async fn a_server_that_would_replace_what_is_there_is_asked_for_nothing() {
+        for (if_absent, exact) in [(true, false), (false, true)] {
+            for copies in [false, true] {
+                let (mut connection, mut peer) = pair();
+                let paths = Transplant {
+                    if_absent,
+                    exact,
+                    ..Transplant::new("a".parse().unwrap(), "b".parse().unwrap())
+                };
+                let asking = async {
+                    let asked = if copies {
+                        copy(&mut connection, paths).await
+                    } else {
+                        rename(&mut connection, paths).await
+                    };
+                    drop(connection);
+                    asked
+                };
+                let (asked, request) = tokio::join!(asking, peer.request());
+                assert!(matches!(asked, Err(Error::TooOld(_))), "{asked:?}");
+                assert_eq!(request, None);
+            }
+        }
+        let (mut connection, mut peer) = pair();
+        let asking = async {
+            let asked = make_new_directory(&mut connection, "a".parse().unwrap()).await;
+            drop(connection);
+            asked
+        };
+        let (asked, request) = tokio::join!(asking, peer.request());
+        assert!(matches!(asked, Err(Error::TooOld(_))), "{asked:?}");
+        assert_eq!(request, None);
+    }
+}
