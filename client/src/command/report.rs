@@ -246,7 +246,7 @@ impl State<'_> {
                 self.found += 1;
                 self.found_files += usize::from(content);
                 self.open_files += usize::from(content);
-                self.found_bytes += size.unwrap_or(0);
+                self.found_bytes = self.found_bytes.saturating_add(size.unwrap_or(0));
                 let (remote, local) = (absolute(&remote, &self.own), local.display().to_string());
                 let open = Open { remote, local, size, content, offset: 0, crossed: 0, compared: 0 };
                 self.open.insert(id, open);
@@ -262,7 +262,7 @@ impl State<'_> {
                 self.advance(id, 0, 0);
                 if let Some(open) = self.open.get_mut(&id) {
                     if open.size.is_none() {
-                        self.late_bytes += size.unwrap_or(0);
+                        self.late_bytes = self.late_bytes.saturating_add(size.unwrap_or(0));
                     }
                     open.size = size;
                 }
@@ -378,10 +378,10 @@ impl State<'_> {
     fn would(&mut self, id: usize, size: Option<u64>, may_be_there: bool) {
         let Some(Open { remote, local, .. }) = self.close(id) else { return };
         self.would += 1;
-        self.bytes += size.unwrap_or(0);
+        self.bytes = self.bytes.saturating_add(size.unwrap_or(0));
         if may_be_there {
             self.may_be_there += 1;
-            self.may_be_there_bytes += size.unwrap_or(0);
+            self.may_be_there_bytes = self.may_be_there_bytes.saturating_add(size.unwrap_or(0));
         }
         let (action, path) = match self.direction {
             Direction::Put => ("store", &remote),
@@ -405,7 +405,7 @@ impl State<'_> {
         self.touched += usize::from(*action == Action::Touch);
         if *pretended && matches!(action, Action::Store | Action::Fetch | Action::Update) {
             self.would += 1;
-            self.bytes += size.unwrap_or(0);
+            self.bytes = self.bytes.saturating_add(size.unwrap_or(0));
         }
         let action = action_name(*action);
         let shown = |place: &Place| match place {

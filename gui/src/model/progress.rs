@@ -136,7 +136,7 @@ impl Item {
         match &mut self.files {
             Some(files) => {
                 let before = files.open.insert(number, bytes).unwrap_or(0);
-                self.moved = (self.moved + bytes).saturating_sub(before);
+                self.moved = self.moved.saturating_add(bytes).saturating_sub(before);
             }
             None => {
                 self.compared = 0;
@@ -151,9 +151,9 @@ impl Item {
             Some(files) => {
                 files.done += 1;
                 files.had += usize::from(had);
-                files.finished_bytes += size;
+                files.finished_bytes = files.finished_bytes.saturating_add(size);
                 let open = files.open.remove(&number).unwrap_or(0);
-                self.moved = (self.moved + size).saturating_sub(open);
+                self.moved = self.moved.saturating_add(size).saturating_sub(open);
                 self.size = self.size.max(self.moved);
             }
             None => {

@@ -329,7 +329,7 @@ impl Queue {
                         size,
                         content: true,
                     });
-                    state.found += entry.size;
+                    state.found = state.found.saturating_add(entry.size);
                     let fetch = Fetch {
                         id,
                         from,
@@ -348,7 +348,7 @@ impl Queue {
                         undecided: false,
                     };
                     if !settle(&fetch, self.manner, events) {
-                        state.bytes += entry.size;
+                        state.bytes = state.bytes.saturating_add(entry.size);
                         state.files.push_back(Box::new(fetch));
                     }
                 }
@@ -364,7 +364,7 @@ impl Queue {
                 }
                 Ok(Becomes::Had { from, path, done, landing }) => {
                     let (id, size) = (state.next(), Some(done.size));
-                    state.found += done.size;
+                    state.found = state.found.saturating_add(done.size);
                     events(Event::Found { id, remote: from, local: path, size, content: true });
                     self.commits.add(id, landing, done);
                 }
@@ -566,7 +566,7 @@ impl Drop for Taken<'_> {
             Some(Task::File(fetch)) => {
                 let mut state = self.queue.state();
                 let at = state.files.partition_point(|other| other.id < fetch.id);
-                state.bytes += fetch.size.unwrap_or(0);
+                state.bytes = state.bytes.saturating_add(fetch.size.unwrap_or(0));
                 state.files.insert(at, fetch);
                 false
             }

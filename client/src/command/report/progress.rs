@@ -42,7 +42,7 @@ impl State<'_> {
     /// Shows how much there is in all, once that is known, of several files.
     pub(super) fn show_length(&mut self) {
         if let Some(Total { all: 2.., bytes, .. }) = self.total {
-            self.bar.set_length(Some(bytes + self.late_bytes));
+            self.bar.set_length(Some(bytes.saturating_add(self.late_bytes)));
         }
     }
 
@@ -103,7 +103,7 @@ impl State<'_> {
         let done = self.bytes + self.crossing;
         let seconds_left = match self.total {
             Some(total) if rate > 0 => {
-                Some((total.bytes + self.late_bytes).saturating_sub(done).div_ceil(rate))
+                Some(total.bytes.saturating_add(self.late_bytes).saturating_sub(done).div_ceil(rate))
             }
             _ => None,
         };
@@ -117,7 +117,7 @@ impl State<'_> {
             "files_found": self.found_files,
             "files_left": self.left(),
             "bytes_done": done,
-            "bytes_found": self.found_bytes + self.late_bytes,
+            "bytes_found": self.found_bytes.saturating_add(self.late_bytes),
             "found_all": self.total.is_some(),
             "bytes_per_second": rate,
             "seconds_left": seconds_left,

@@ -39,12 +39,13 @@ impl Totals {
         }
         if item.state != State::Cancelled {
             let moved = if item.state == State::Done { item.size } else { item.moved.min(item.size) };
+            // Sizes are what servers claim: a sum that wraps comes back when the entry is taken out again.
             if add {
-                self.bytes += item.size;
-                self.moved += moved;
+                self.bytes = self.bytes.wrapping_add(item.size);
+                self.moved = self.moved.wrapping_add(moved);
             } else {
-                self.bytes -= item.size;
-                self.moved -= moved;
+                self.bytes = self.bytes.wrapping_sub(item.size);
+                self.moved = self.moved.wrapping_sub(moved);
             }
         }
     }
