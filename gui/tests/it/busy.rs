@@ -76,12 +76,12 @@ pub(crate) fn under_way(crossed: u64) -> Queue {
     );
     queue.add([up("keynote-recording.mp4", 1_930 * MIB), up("Website", 0), down("ship.glb", 7 * MIB)]);
     let recording = queue.take_job(0).unwrap();
-    tell(&mut queue, &recording, Event::Started { id: 0, size: Some(1_930 * MIB) });
+    tell(&mut queue, &recording, Event::Started { id: 0, size: Some(1_930 * MIB), offset: 0 });
     cross(&mut queue, &recording, 0, crossed * MIB);
     let website = queue.take_job(1).unwrap();
     for id in 0..48 {
         let (remote, local) = (website.items[0].1.remote.clone(), PathBuf::new());
-        tell(&mut queue, &website, Event::Found { id, remote, local, size: Some(MIB / 3) });
+        tell(&mut queue, &website, Event::Found { id, remote, local, size: Some(MIB / 3), content: true });
     }
     for id in 0..31 {
         let (size, sha256) = (MIB / 3, Digest::of(b""));
