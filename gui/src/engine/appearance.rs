@@ -179,7 +179,7 @@ mod tests {
         });
         let client = connect(&address).await;
         let (send, mut told) = tokio::sync::mpsc::unbounded_channel();
-        let following = tokio::spawn(async move { follow(&client, |theme| drop(send.send(theme))).await });
+        let following = tokio::spawn(async move { follow(&client, |theme| send.send(theme).unwrap()).await });
         assert_eq!(told.recv().await, Some(Some(Theme::Dark)));
         assert_eq!(told.recv().await, Some(Some(Theme::Light)));
         following.abort();

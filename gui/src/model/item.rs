@@ -50,7 +50,7 @@ impl From<&std::fs::Metadata> for Facts {
     fn from(metadata: &std::fs::Metadata) -> Self {
         let modified = metadata.modified().ok().and_then(|time| jiff::Timestamp::try_from(time).ok());
         let modified = modified.and_then(|time| Nanoseconds::try_from(time.as_nanosecond()).ok());
-        Self { is_folder: metadata.is_dir(), size: metadata.is_file().then(|| metadata.len()), modified }
+        Self { is_folder: metadata.is_dir(), size: metadata.is_file().then_some(metadata.len()), modified }
     }
 }
 

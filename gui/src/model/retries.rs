@@ -74,7 +74,7 @@ mod tests {
             let least = Duration::from_secs(seconds);
             assert!(wait >= least && wait <= least.mul_f64(1.25), "{wait:?}, not {least:?}");
             assert!(retries.due(now).is_empty());
-            assert_eq!(retries.due(now + wait), [server.clone()]);
+            assert_eq!(retries.due(now + wait), std::slice::from_ref(&server));
             assert!(retries.due(now + wait * 9).is_empty(), "it is being tried");
             retries.suspect(&server, now);
             assert_eq!(retries.next(), None, "what is known already changes nothing");
