@@ -107,7 +107,7 @@ struct Line<S> {
 }
 
 impl SavedQueue {
-    /// Reads what [`write`] wrote, and as much as can be understood of anything else.
+    /// Reads what [`write()`] wrote, and as much as can be understood of anything else.
     pub fn read(bytes: &[u8]) -> Self {
         let mut saved = Self::default();
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
