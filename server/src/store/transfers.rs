@@ -30,7 +30,7 @@ pub struct Record {
     pub address: String,
     /// Which way.
     pub direction: Direction,
-    /// Whether the content was only shown. Its direction is [`PREVIEW`] in the catalog.
+    /// Whether the content was only shown. Its direction is a word of its own in the catalog.
     pub preview: bool,
     /// The whole path.
     pub path: String,
