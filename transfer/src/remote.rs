@@ -197,8 +197,10 @@ async fn check_conditions(connection: &mut Connection, paths: &Transplant) -> Re
 
 async fn need_absence(connection: &mut Connection) -> Result<(), Error> {
     // What the server knows is in its welcome, which nobody may have read yet.
+    connection.enter();
     connection.flush().await?;
     connection.replies.greeting().await?;
+    connection.leave();
     if connection.replies.know_absence() {
         return Ok(());
     }
@@ -387,5 +389,13 @@ mod tests {
         let (asked, request) = tokio::join!(asking, peer.request());
         assert!(matches!(asked, Err(Error::TooOld(_))), "{asked:?}");
         assert_eq!(request, None);
+    }
+    #[tokio::test]
+    async fn a_connection_that_breaks_before_the_welcome_is_not_used_again() {
+        let (mut connection, peer) = pair();
+        drop(peer);
+        let asked = make_new_directory(&mut connection, "a".parse().unwrap()).await;
+        assert!(matches!(asked, Err(Error::Lost(_))), "{asked:?}");
+        assert!(!connection.is_in_step());
     }
 }
