@@ -9,7 +9,7 @@ from pathlib import Path
 
 from peers.peer import find
 
-PROGRAM = Path(__file__).resolve().parent.parent / "target/release/sealift-gui"
+PROGRAM = Path(__file__).resolve().parent.parent / os.environ.get("CARGO_TARGET_DIR", "target") / "release/sealift-gui"
 PATIENCE = 120
 
 

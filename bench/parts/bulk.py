@@ -10,7 +10,7 @@ from peers import Curl, Rclone, RsyncDaemon, RsyncSsh, Scp, Sftp, chosen
 from report import interleaved, median, table
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-LIMIT = ROOT / "target/release/examples/limit"
+LIMIT = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/examples/limit"
 STEPS = ("read", "hash", "seal", "socket", "open", "write")
 
 

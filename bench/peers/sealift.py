@@ -8,7 +8,7 @@ from pathlib import Path
 
 from peers.peer import Peer
 
-PROGRAMS = Path(__file__).resolve().parent.parent.parent / "target/release"
+PROGRAMS = Path(__file__).resolve().parent.parent.parent / os.environ.get("CARGO_TARGET_DIR", "target") / "release"
 
 
 class Sealift(Peer):
