@@ -152,7 +152,7 @@ def entries_of(server):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", type=int, default=4_000_000, help="[default: %(default)s]")
-    parser.add_argument("--bin", type=Path, default=ROOT / "target" / "release", help="[default: %(default)s]")
+    parser.add_argument("--bin", type=Path, default=ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release", help="[default: %(default)s]")
     parser.add_argument("--dir", type=Path, help="where the data goes [default: a temporary directory]")
     given = parser.parse_args()
     # `timeout` and others end a program by this: the server has to end, too.

@@ -4,6 +4,8 @@
 # New inputs go to fuzz/found/TARGET, and are where the next run begins. An input that breaks a target is written to
 # fuzz/artifacts/TARGET, and the run fails.
 set -eu
+# A relative folder is meant from where the command was given.
+case "${CARGO_TARGET_DIR:-/}" in /*) ;; *) CARGO_TARGET_DIR=$PWD/$CARGO_TARGET_DIR ;; esac
 cd "$(dirname "$0")"
 seconds=${1:?seconds for each target}
 shift
@@ -21,7 +23,10 @@ programs=$target/$(rustc -vV | sed -n 's/^host: //p')/release
 export RUST_BACKTRACE=0
 [ -d /dev/shm ] && [ -w /dev/shm ] && export TMPDIR=/dev/shm
 failed=
-for name in ${*:-$(cargo fuzz list)}; do
+# shellcheck disable=SC2046  # one word for each target
+[ $# -gt 0 ] || set -- $(cargo fuzz list)
+[ $# -gt 0 ] || { echo "fuzz: cargo-fuzz lists no targets" >&2; exit 1; }
+for name; do
     mkdir -p "found/$name" "artifacts/$name"
     words=dictionaries/$name
     echo "== $name, $seconds s"

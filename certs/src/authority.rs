@@ -36,7 +36,7 @@ pub struct Authority {
 pub struct Issued {
     /// The certificate as PEM text, without the authority's.
     pub pem: String,
-    /// The certificate.
+    /// The same certificate as DER, which is what TLS sends.
     pub der: CertificateDer<'static>,
     /// The SHA-256 of [`der`](Self::der), by which the server knows it.
     pub fingerprint: Digest,

@@ -50,9 +50,9 @@ pub enum CertError {
          right; if the clock was wrong when the CA was made, restore a backup or begin with a new data directory"
     )]
     AuthorityNotYetValid {
-        /// The first day.
+        /// The first day on which the authority is valid.
         from: Date,
-        /// Today.
+        /// The day that this computer's clock shows.
         now: Date,
     },
     /// The authority's time is over.
@@ -61,9 +61,9 @@ pub enum CertError {
          right, begin with a new data directory and invite everybody again"
     )]
     AuthorityExpired {
-        /// The last day.
+        /// The last day on which the authority was valid.
         until: Date,
-        /// Today.
+        /// The day that this computer's clock shows.
         now: Date,
     },
     /// The peer's certificate request is refused.

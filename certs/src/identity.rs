@@ -15,7 +15,7 @@ use crate::{IdentityError, TrustDomain};
 pub enum Role {
     /// A client, under the name that its space carries too.
     User(Name),
-    /// The server.
+    /// The server, under the authority's trust domain.
     Server,
 }
 

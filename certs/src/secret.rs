@@ -18,7 +18,7 @@ impl Secret {
     /// The length in bytes.
     pub const LENGTH: usize = 16;
 
-    /// A fresh secret.
+    /// A secret of 128 bits from the system's random generator.
     pub fn random() -> Self {
         Self(crate::random())
     }
@@ -28,7 +28,7 @@ impl Secret {
         Self(bytes)
     }
 
-    /// The bytes.
+    /// The secret itself, which belongs into no log.
     pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
         &self.0
     }

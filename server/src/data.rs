@@ -113,7 +113,7 @@ pub enum DataError {
         path.display()
     )]
     Revocations {
-        /// The list.
+        /// The file with the list of revocations.
         path: PathBuf,
         /// The number of the line.
         line: usize,

@@ -1,8 +1,8 @@
 //! Turns at the key exchange of a handshake, which is what a stranger can make the server compute.
 //!
-//! At most half of the processors are at it, so clients that are connected already go on. When more wait than can be served,
-//! the newest is served first: a client that has waited for long has given up, and whoever serves the oldest first serves
-//! nobody in time.
+//! At most half of the processors, rounded up, are at it, so clients that are connected already go on. When more wait than
+//! can be served, the newest is served first: a client that has waited for long has given up, and whoever serves the oldest
+//! first serves nobody in time.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};

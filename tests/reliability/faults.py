@@ -434,7 +434,7 @@ def main():
             except KeyboardInterrupt:  # what was found so far is reported
                 print("interrupted", flush=True)
                 break
-    sys.exit(report.finish(given.figures))
+    sys.exit(report.finish(given.figures, ["faults "]))
 
 
 if __name__ == "__main__":

@@ -98,24 +98,13 @@ pub async fn remove(
     connection: &mut Connection,
     paths: &[RemotePath],
     recursive: bool,
-    mut each: impl FnMut(usize, Result<(), WireError>),
+    each: impl FnMut(usize, Result<(), WireError>),
 ) -> Result<(), Error> {
     let requests: Vec<_> = paths
         .iter()
         .map(|path| Request::Remove(Remove { path: path.clone(), recursive, if_match: None }))
         .collect();
-    let take = |number, reply| match reply {
-        Reply::Done {} => {
-            each(number, Ok(()));
-            Ok(())
-        }
-        Reply::Error(error) => {
-            each(number, Err(error));
-            Ok(())
-        }
-        other => Err(unexpected(other)),
-    };
-    connection.ask_all(&requests, take).await
+    ask_to_remove(connection, &requests, each).await
 }
 
 /// Deletes files, links and empty directories if they are what their etags say; `each` is told how it went, in the
@@ -126,13 +115,21 @@ pub async fn remove(
 pub(crate) async fn remove_unchanged(
     connection: &mut Connection,
     paths: impl Iterator<Item = (RemotePath, Option<String>)>,
-    mut each: impl FnMut(usize, Result<(), WireError>),
+    each: impl FnMut(usize, Result<(), WireError>),
 ) -> Result<(), Error> {
     let request = |(path, etag): (_, Option<String>)| {
         // A server that knows conditions gives each entry its etag; none at all matches nothing.
         Request::Remove(Remove { path, recursive: false, if_match: Some(etag.unwrap_or_default()) })
     };
     let requests: Vec<_> = paths.map(request).collect();
+    ask_to_remove(connection, &requests, each).await
+}
+
+async fn ask_to_remove(
+    connection: &mut Connection,
+    requests: &[Request],
+    mut each: impl FnMut(usize, Result<(), WireError>),
+) -> Result<(), Error> {
     let take = |number, reply| match reply {
         Reply::Done {} => {
             each(number, Ok(()));
@@ -144,7 +141,7 @@ pub(crate) async fn remove_unchanged(
         }
         other => Err(unexpected(other)),
     };
-    connection.ask_all(&requests, take).await
+    connection.ask_all(requests, take).await
 }
 
 /// Deletes an entry if a listing would tell this etag of it now: a directory only if nothing is in it.

@@ -63,7 +63,7 @@ impl<S> ReadAhead<S> {
         self.written.clone()
     }
 
-    /// The stream itself.
+    /// The stream below TLS. What was read ahead is not in it any more.
     pub fn get_ref(&self) -> &S {
         &self.stream
     }

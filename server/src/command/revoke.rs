@@ -43,7 +43,7 @@ pub(super) struct Revoke {
     common: Common,
 }
 
-/// What was revoked.
+/// What the command reports.
 struct Revoked {
     identity: Name,
     machine: Option<String>,

@@ -49,7 +49,7 @@ pub enum Origin {
 /// The settings, and where each came from, in the order of [`KEYS`].
 #[derive(Debug, Clone)]
 pub struct Resolved {
-    /// The settings.
+    /// The settings, after all sources were taken together.
     pub config: Config,
     /// Where they came from.
     pub origins: Vec<Origin>,

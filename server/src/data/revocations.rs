@@ -30,7 +30,7 @@ pub(super) const FILE: &str = "revocations";
 /// One revocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
-    /// What is revoked.
+    /// Whose certificates are refused from then on.
     pub subject: Subject,
     /// When.
     pub at: Nanoseconds,
@@ -39,7 +39,7 @@ pub struct Revocation {
 /// What a revocation is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// A certificate.
+    /// One certificate, by the SHA-256 of its DER.
     Certificate(Digest),
     /// Every certificate that an identity had been issued.
     Identity(Name),

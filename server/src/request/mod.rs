@@ -47,7 +47,7 @@ pub struct Change {
     apply: Box<Apply>,
 }
 
-/// The change itself.
+/// Applies a change inside the transaction of a group.
 type Apply = dyn FnOnce(&Connection, &Caller) -> Result<Reply> + Send;
 
 impl Change {

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+import traceback
 
 
 class Report:
@@ -12,6 +13,12 @@ class Report:
         self.figures = {}
         self.lock = threading.Lock()
         self.begun = time.monotonic()
+        threading.excepthook = self.thread_failed
+
+    def thread_failed(self, failed):
+        """A thread that ends by a mistake of its own tests nothing any more."""
+        trace = traceback.format_exception(failed.exc_type, failed.exc_value, failed.exc_traceback)
+        self.violation("mistake in the test", "".join(trace))
 
     def violation(self, kind, detail):
         """Something that a promise rules out."""
@@ -24,8 +31,12 @@ class Report:
         with self.lock:
             self.figures[what] = self.figures.get(what, 0) + by
 
-    def finish(self, path=None):
-        """Prints the figures; returns the exit code of the run."""
+    def finish(self, path=None, needed=()):
+        """Prints the figures; returns the exit code of the run. One in which nothing was counted that begins with one of the
+        needed words has tested nothing, and fails."""
+        for words in needed:
+            if not any(what.startswith(words) for what in self.figures):
+                self.violation("nothing tested", f"there are no {words}")
         self.figures["seconds"] = round(time.monotonic() - self.begun)
         kinds = {}
         for kind, _ in self.violations:

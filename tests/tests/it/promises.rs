@@ -1,9 +1,10 @@
-//! The threat model names the test that holds each promise: all of them are there.
+//! The threat model and the page on reliability name what holds each promise: all of it is there.
 
 use std::fs;
 use std::path::Path;
 
 const THREAT_MODEL: &str = include_str!("../../../docs/threat-model.md");
+const RELIABILITY: &str = include_str!("../../../docs/reliability.md");
 
 /// Where a file is that the threat model names.
 fn place(name: &str) -> String {
@@ -35,4 +36,35 @@ fn every_test_that_the_threat_model_names_exists() {
         }
     }
     assert!(named > 40, "only {named} tests were found");
+}
+
+#[test]
+fn every_fuzz_target_that_the_threat_model_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut named = 0;
+    for line in THREAT_MODEL.lines().filter(|line| line.contains("fuzz target")) {
+        let after = line.rsplit_once("fuzz target").map_or("", |(_, after)| after);
+        for target in after.split('`').skip(1).step_by(2) {
+            let path = root.join(format!("fuzz/fuzz_targets/{target}.rs"));
+            assert!(path.is_file(), "there is no fuzz target {target}: {line}");
+            named += 1;
+        }
+    }
+    assert!(named >= 3, "only {named} fuzz targets were found");
+}
+
+#[test]
+fn every_program_and_test_that_the_page_on_reliability_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut named = 0;
+    for word in RELIABILITY.split('`').skip(1).step_by(2) {
+        let path = match Path::new(word).extension().and_then(|extension| extension.to_str()) {
+            Some("rs") => root.join(place(word)),
+            Some("py") if !word.contains(' ') => root.join("tests/reliability").join(word),
+            _ => continue,
+        };
+        assert!(path.is_file(), "{} is named and does not exist", path.display());
+        named += 1;
+    }
+    assert!(named > 10, "only {named} were found");
 }
