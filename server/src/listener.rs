@@ -516,10 +516,6 @@ async fn watch_revocations(state: Arc<State>) {
             .flatten();
         if now != version || now.is_none() {
             version = now;
-            let left = audit::left(&connection);
-            if let Err(error) = log_commands(&state, left).await {
-                error!(%error, "what a command did could not be written to the log");
-            }
             if gc::is_asked_for(&connection) {
                 state.garbage.notify_one();
             }
@@ -541,6 +537,11 @@ async fn watch_revocations(state: Arc<State>) {
                     }
                 }
                 Err(error) => error!(%error, "revocations could not be read"),
+            }
+            // After the connections were ended: this waits for the catalog's writer.
+            let left = audit::left(&connection);
+            if let Err(error) = log_commands(&state, left).await {
+                error!(%error, "what a command did could not be written to the log");
             }
         }
         tokio::time::sleep(WATCH).await;

@@ -76,10 +76,13 @@ impl Unfinished {
         };
         let doomed = state.catalog.read(look).await?;
         if !doomed.is_empty() {
-            state
-                .catalog
-                .write(move |connection| doomed.iter().try_for_each(|file| parts::remove(connection, *file)))
-                .await?;
+            let blobs = state.blobs.clone();
+            let remove = move |connection: &Connection| {
+                // One that was continued meanwhile stays.
+                let idle = doomed.iter().filter(|file| !blobs.holds().is_held(**file));
+                idle.copied().try_for_each(|file| parts::remove(connection, file))
+            };
+            state.catalog.write(remove).await?;
             state.garbage.notify_one();
         }
         Ok(upload)

@@ -50,7 +50,7 @@ pub enum Subject {
 pub struct RevocationList(File);
 
 impl RevocationList {
-    /// The same for a reader; `None` on read-only media, where nobody writes it.
+    /// Keeps others from writing the file while it is read; `None` on read-only media, where nobody writes it.
     pub fn hold(data: &DataDirectory) -> Result<Option<Self>, DataError> {
         match Self::open(data) {
             Ok(list) => Ok(Some(list)),

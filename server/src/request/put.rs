@@ -193,8 +193,8 @@ impl Upload<'_> {
         if self.state.catalog.read(look).await?.is_none() {
             return Ok(());
         }
-        let (copies, trust) = (self.state.copies.clone(), self.state.config().uploads.trust_stored());
-        let reading = tokio::spawn(async move { copies.are_good(&digest, trust).await });
+        let (state, trust) = (self.state.clone(), self.state.config().uploads.trust_stored());
+        let reading = tokio::spawn(async move { state.copies.are_good(&digest, trust).await });
         if let Ok(Ok(Err(error))) = tokio::time::timeout(PATIENCE, reading).await {
             tracing::error!(%error, sha256 = %digest, "a stored content cannot be verified");
         }

@@ -1,7 +1,6 @@
 //! `report`: a client tells that what it received is not what was stored.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sealift_protocol::message::{Reply, Report};
 use sealift_protocol::{ErrorCode, Location};
@@ -32,18 +31,18 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, report: Report) -> Resul
             "no such download over this connection is in the log",
         ));
     }
-    // Nobody waits for that: the client has nothing to do with what comes of it. An earlier reading does not count: a file can
-    // change without a later time. A client has to download as much for each report.
-    let (copies, identity) = (state.copies.clone(), caller.name.clone());
+    // Nobody waits for that: the client has nothing to do with what comes of it. With the whole state, so that a server that
+    // stops does not wait either.
+    let (here, identity) = (state.clone(), caller.name.clone());
     tokio::spawn(async move {
-        match copies.are_good(&sha256, Duration::ZERO).await {
-            Ok(true) => {
+        match here.copies.read_reported(&sha256).await {
+            None | Some(Ok(false)) => {}
+            Some(Ok(true)) => {
                 if let Some(suppressed) = REPORTED.pass() {
                     warn!(%sha256, %identity, suppressed, "a download did not verify at its receiver, and the stored copy is good");
                 }
             }
-            Ok(false) => {}
-            Err(error) => error!(%error, %sha256, "a stored content cannot be verified"),
+            Some(Err(error)) => error!(%error, %sha256, "a stored content cannot be verified"),
         }
     });
     Ok(Reply::Done {})

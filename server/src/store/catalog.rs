@@ -607,7 +607,12 @@ fn copy(error: &Error) -> Error {
             Error::Uncertain(rusqlite::Error::SqliteFailure(*code, message.clone()))
         }
         Error::File { path, source } => {
-            Error::File { path: path.clone(), source: std::io::Error::new(source.kind(), source.to_string()) }
+            // With its number, by which a lack of descriptors or of room is recognised.
+            let source = match source.raw_os_error() {
+                Some(number) => std::io::Error::from_raw_os_error(number),
+                None => std::io::Error::new(source.kind(), source.to_string()),
+            };
+            Error::File { path: path.clone(), source }
         }
         Error::Stopped => Error::Stopped,
         other => rusqlite::Error::ToSqlConversionFailure(other.to_string().into()).into(),

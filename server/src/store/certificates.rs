@@ -115,7 +115,7 @@ fn printable(name: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Notes that a connection was opened with a certificate, unless that was noted within the last hour.
+/// Notes that a connection was opened with a certificate. [`is_use_worth_a_note`] says when that is worth a write.
 pub fn note_use(
     connection: &Connection,
     fingerprint: &Digest,

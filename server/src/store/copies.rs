@@ -3,8 +3,9 @@
 //! A copy counts as good for a time after the server had all of its bytes before it, unless its file was written to since.
 //! After that it is read once more before anybody's upload is spared by it.
 
+use std::collections::HashSet;
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -22,6 +23,9 @@ use crate::error::{Error, Result};
 /// Contents that are read at once, over all connections.
 const READINGS: usize = 2;
 
+/// Reported contents that wait to be read. What is reported beyond is not read.
+const REPORTED: usize = 64;
+
 /// Bytes that are read by one call.
 const RUN: usize = 1024 * 1024;
 
@@ -31,12 +35,30 @@ pub struct Copies {
     catalog: Catalog,
     blobs: Blobs,
     turns: Arc<Semaphore>,
+    reported: Arc<Reported>,
+}
+
+/// Contents that clients have reported, and that are not read yet.
+#[derive(Debug)]
+struct Reported {
+    waiting: Mutex<HashSet<Digest>>,
+    /// One at a time, so that a reading stays for those who wait for one.
+    turn: Semaphore,
 }
 
 impl Copies {
     /// Of a store.
     pub fn of(catalog: Catalog, blobs: Blobs) -> Self {
-        Self { catalog, blobs, turns: Arc::new(Semaphore::new(READINGS)) }
+        let reported = Reported { waiting: Mutex::default(), turn: Semaphore::new(1) };
+        Self { catalog, blobs, turns: Arc::new(Semaphore::new(READINGS)), reported: Arc::new(reported) }
+    }
+
+    /// Reads the copy of a content that a client has reported, whenever it was read before: a file can change without a later
+    /// time. `None` if that is about to be done anyway, or too many wait.
+    pub async fn read_reported(&self, digest: &Digest) -> Option<Result<bool>> {
+        let _waiting = self.reported.enter(*digest)?;
+        let _turn = self.reported.turn.acquire().await.ok()?;
+        Some(self.are_good(digest, Duration::ZERO).await)
     }
 
     /// True if the copy is good that the catalog has of a content now. It is read, unless that was done within `trust` and
@@ -88,6 +110,27 @@ impl Copies {
     }
 }
 
+impl Reported {
+    /// Until the result is dropped, the content waits.
+    fn enter(&self, digest: Digest) -> Option<Waits<'_>> {
+        let mut waiting = self.lock();
+        let enters = waiting.len() < REPORTED && waiting.insert(digest);
+        enters.then_some(Waits(self, digest))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<Digest>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Waits<'a>(&'a Reported, Digest);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.lock().remove(&self.1);
+    }
+}
+
 /// True if a file could not be opened for a reason that says nothing about the content.
 fn is_disk_trouble(error: &Error) -> bool {
     !error.is_damage() && error.is_internal()
@@ -127,7 +170,7 @@ fn is_recent(verified: Nanoseconds, trust: Duration) -> bool {
 }
 
 /// True if the copy of a content can be referred to. A small one is read if it is not trusted any more; a large one has to
-/// have been read before, by [`Copies::are_good`], and only has to be there.
+/// have been read before, by [`Copies::are_good`], and must not have been written to since.
 ///
 /// To be called in the transaction that is to refer to it.
 pub fn can_be_shared(
@@ -138,14 +181,13 @@ pub fn can_be_shared(
     trust: Duration,
 ) -> Result<bool> {
     let stored = objects::bytes(connection, object)?;
-    if is_recent(objects::verified_at(connection, object)?, trust) {
-        let verified = objects::verified_at(connection, object)?;
+    let verified = objects::verified_at(connection, object)?;
+    if is_recent(verified, trust) {
         return Ok(match &stored {
             Bytes::Inline(_) => true,
-            Bytes::Extents(extents) if is_small(extents) && !blobs.are_unchanged(extents, verified) => {
-                read_small(blobs, extents, digest)
-            }
-            Bytes::Extents(extents) => blobs.has(extents),
+            Bytes::Extents(extents) if blobs.are_unchanged(extents, verified) => true,
+            Bytes::Extents(extents) if is_small(extents) => read_small(blobs, extents, digest),
+            Bytes::Extents(_) => false,
         });
     }
     let good = match &stored {
@@ -166,4 +208,22 @@ fn is_small(extents: &[Extent]) -> bool {
 
 fn read_small(blobs: &Blobs, extents: &[Extent], digest: &Digest) -> bool {
     blobs.read_few(extents).is_ok_and(|data| Digest::of(&data) == *digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reported_content_waits_once_and_others_within_a_limit() {
+        let reported = Reported { waiting: Mutex::default(), turn: Semaphore::new(1) };
+        let digest = |number: usize| Digest::of(&number.to_le_bytes());
+        let first = reported.enter(digest(0)).unwrap();
+        assert!(reported.enter(digest(0)).is_none(), "it waits already");
+        let others: Vec<_> = (1..REPORTED).map(|number| reported.enter(digest(number)).unwrap()).collect();
+        assert!(reported.enter(digest(REPORTED)).is_none(), "too many wait");
+        drop(first);
+        assert!(reported.enter(digest(0)).is_some());
+        drop(others);
+    }
 }

@@ -76,7 +76,8 @@ pub async fn run(catalog: Catalog, blobs: Blobs, wake: Arc<Notify>, settings: Li
         let keep = settings.now().uploads.keep();
         let asked = catalog.read(asked).await.ok().flatten();
         let outcome = everything(&catalog, &blobs, keep, orphans || asked.is_some()).await;
-        orphans &= matches!(outcome, Outcome::Kept);
+        // Orphans are marked once, and stay marked while a backup keeps their files.
+        orphans &= matches!(outcome, Outcome::Failed(_));
         let look = match &outcome {
             Outcome::Kept => AGAIN,
             _ if keep.is_zero() => LOOK,
@@ -213,7 +214,9 @@ fn take_away(
     Ok(Some(Taken { marked, abandoned: abandoned.len(), aside }))
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::Stopped)?
 }
 

@@ -18,10 +18,10 @@ use sealift_protocol::path::name_key;
 use tracing::debug;
 
 use super::blobs::Leftover;
-use super::gc::Collected;
+use super::gc::{Collected, blocking};
 use super::holds::Hold;
 use super::{Blobs, Catalog};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::policy::Permit;
 
 /// Bytes that must have come before an upload is worth a row. Below, sending again costs less than keeping.
@@ -287,10 +287,6 @@ fn doomed(
         doomed.extend(shorter.map(|left| (left.file, Some(left))));
     }
     doomed
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Stopped)?
 }
 
 #[cfg(test)]

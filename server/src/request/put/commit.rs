@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use sealift_protocol::message::{Put, Reply, Stored};
+use sealift_protocol::message::{MAX_INLINE, Put, Reply, Stored};
 use sealift_protocol::{Digest, ErrorCode};
 use tokio::sync::Notify;
 
@@ -132,8 +132,9 @@ pub(crate) async fn commit(
 ) -> Pending<Reply> {
     let (caller, blobs, sha256) = (caller.clone(), state.blobs.clone(), stored.sha256);
     let (identity, size) = (caller.identity, stored.size);
-    // A large content was read before its claim was queued.
-    let trust = state.config().uploads.trust_stored().max(QUEUED);
+    let trust = state.config().uploads.trust_stored();
+    // A large content was read before its claim was queued, a small one is read by the commit.
+    let trust = if size > MAX_INLINE { trust.max(QUEUED) } else { trust };
     let (weight, wake) = (put.path.depth(), Wake::of(state));
     let held = Held { brought, sha256, blobs: blobs.clone(), ticket, weight, wake };
     let work = {
