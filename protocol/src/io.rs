@@ -282,10 +282,7 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
     pub async fn write_frame(&mut self, frame: &[u8]) -> Result<(), StreamError> {
         self.write_pending().await?;
         self.bytes += frame.len() as u64;
-        // Two slices, so that the payload begins with a TLS record, which the other end can open into its place.
-        let (header, payload) = frame.split_at(HEADER.min(frame.len()));
-        let slices = &mut [IoSlice::new(header), IoSlice::new(payload)];
-        drain(&mut self.stream, slices, self.stall, self.movement.as_ref()).await
+        drain(&mut self.stream, &mut [IoSlice::new(frame)], self.stall, self.movement.as_ref()).await
     }
 
     /// Writes what waits, and sees it to the socket.

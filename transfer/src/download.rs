@@ -491,7 +491,7 @@ async fn page(
                 remote::check_page(page.len(), more)?;
                 entries += page.len() as u64;
                 if entries > remote::PAGE {
-                    return Err(Error::Protocol("it lists more entries than were asked for".into()));
+                    return Err(remote::too_many_entries());
                 }
                 for entry in &page {
                     tree.check_order(entry)?;
@@ -510,6 +510,9 @@ async fn page(
                 }
                 if entries == remote::PAGE {
                     return Ok(false);
+                }
+                if queue.was_missed_in(tree) {
+                    tree.torn = true;
                 }
                 return match tree.look_again() {
                     Ok(again) => Ok(!again),

@@ -72,7 +72,9 @@ where
     W: tokio::io::AsyncWrite + Unpin,
 {
     let lost = |error| match error {
-        StreamError::Io(_) | StreamError::Closed | StreamError::Stalled(_) => Error::Lost(error),
+        StreamError::Io(_) | StreamError::Closed | StreamError::Stalled(_) | StreamError::Trickled(_) => {
+            Error::Lost(error)
+        }
         other => Error::Protocol(other.to_string()),
     };
     writer.push(request).map_err(lost)?;

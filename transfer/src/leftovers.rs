@@ -95,7 +95,8 @@ impl Leftover {
 
 /// The leftover that a file is, unless somebody writes it.
 pub(crate) fn leftover(path: PathBuf, name: &OsStr) -> Option<Leftover> {
-    let metadata = path.symlink_metadata().ok()?;
+    // Opening a pipe would wait for its other end.
+    let metadata = path.symlink_metadata().ok().filter(fs::Metadata::is_file)?;
     // Those have no lock, because there are thousands of them.
     let is_young = is_temporary(name) && changed(&metadata).elapsed().is_ok_and(|age| age < MOMENT);
     (!is_young && !is_in_use(&path)).then_some(Leftover { bytes: metadata.len(), path })
@@ -167,5 +168,16 @@ mod tests {
         assert!(busy.exists() && young.exists() && below.join("kept").exists());
         assert_eq!(Leftovers::below(root.path().to_owned()).count(), 0);
         assert!(Leftovers::below(root.path().join("no")).next().unwrap().is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_no_leftover_and_is_not_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let name = part_name("x", &Digest::of(b"1"));
+        let pipe = root.path().join(&name);
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        assert_eq!(leftover(pipe, name.as_ref()), None);
     }
 }

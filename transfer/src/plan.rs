@@ -29,6 +29,9 @@ pub enum PlanError {
     /// Several files onto one.
     #[error("several files need a directory to go to, and {0} is none: end it with / to make it one")]
     NeedsDirectory(String),
+    /// Several files into standard output.
+    #[error("standard output takes one file: fetch one after the other, or into a directory")]
+    OneStream,
     /// Two files onto one.
     #[error("{0} would be written twice: transfer the files one after the other, with names of their own")]
     Twice(String),
@@ -257,7 +260,7 @@ pub fn download_stream(
     match (sources.pop(), sources.is_empty()) {
         (Some(from), true) if from.means_directory() => Err(PlanError::Directory(from)),
         (Some(from), true) => Ok(vec![Download { from, to: Destination::Stream(writer), tree: None }]),
-        _ => Err(PlanError::NeedsDirectory("standard output".into())),
+        _ => Err(PlanError::OneStream),
     }
 }
 
@@ -438,7 +441,7 @@ mod tests {
         let output = || Box::new(std::io::sink());
         assert!(matches!(download_stream(vec![remote("d/")], output()), Err(PlanError::Directory(_))));
         let two = vec![remote("a"), remote("b")];
-        assert!(download_stream(two, Box::new(std::io::sink())).is_err());
+        assert!(matches!(download_stream(two, output()), Err(PlanError::OneStream)));
     }
 
     #[test]

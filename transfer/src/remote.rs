@@ -21,9 +21,10 @@ pub(crate) const PAGE: u64 = 1000;
 /// Fails when the request cannot be sent; that there is no such path shows at the first page.
 pub async fn list(connection: &mut Connection, list: List) -> Result<Listing<'_>, Error> {
     connection.enter();
+    let limit = list.limit;
     connection.push(&Request::List(list))?;
     connection.flush().await?;
-    Ok(Listing { connection, more: true, state: None, changed: false })
+    Ok(Listing { connection, more: true, limit, entries: 0, state: None, changed: false })
 }
 
 /// A listing, page by page, so that a directory may have any number of entries.
@@ -31,6 +32,9 @@ pub async fn list(connection: &mut Connection, list: List) -> Result<Listing<'_>
 pub struct Listing<'a> {
     connection: &'a mut Connection,
     more: bool,
+    /// How many entries were asked for at most (0 is no limit), and how many have come.
+    limit: u64,
+    entries: u64,
     /// What was listed, as its first page began.
     pub(crate) state: Option<String>,
     /// Whether something was moved, replaced or deleted since what the list asked about.
@@ -51,6 +55,10 @@ impl Listing<'_> {
         self.more = matches!(reply, Reply::Entries { more: true, .. });
         if let Reply::Entries { entries, more, .. } = &reply {
             check_page(entries.len(), *more)?;
+            self.entries += entries.len() as u64;
+            if self.limit != 0 && self.entries > self.limit {
+                return Err(too_many_entries());
+            }
         }
         if !self.more {
             self.connection.leave();
@@ -337,6 +345,10 @@ pub(crate) fn check_page(entries: usize, more: bool) -> Result<(), Error> {
         return Err(Error::Protocol("it sends an empty page that is not the last".into()));
     }
     Ok(())
+}
+
+pub(crate) fn too_many_entries() -> Error {
+    Error::Protocol("it lists more entries than were asked for".into())
 }
 
 /// What an answer of the wrong kind means.

@@ -93,6 +93,8 @@ struct State {
     listed: VecDeque<Box<Tree>>,
     /// What was listed and was not there any more when it was asked for.
     missing: HashSet<RemotePath>,
+    /// Those of them whose tree was still being listed.
+    missed: Vec<RemotePath>,
     /// Whether the server tells whether a listing is of one state.
     tells_state: bool,
 }
@@ -411,7 +413,7 @@ impl Queue {
     }
 
     /// An entry of a tree was not there any more. Returns whether the tree is listed once more for that: what was renamed
-    /// has another name now. One that is being listed is so anyway.
+    /// has another name now. One that is still being listed is so at its end.
     pub(super) fn is_looked_for(&self, from: &RemotePath) -> bool {
         let mut state = self.state();
         if !state.tells_state {
@@ -420,18 +422,31 @@ impl Queue {
         let all = std::mem::take(&mut state.listed);
         let (again, rest): (VecDeque<_>, _) = all.into_iter().partition(|tree| tree.contains(from));
         state.listed = rest;
+        let mut looked_for = true;
+        if again.is_empty() {
+            state.missed.push(from.clone());
+        }
         for mut tree in again {
             tree.torn = true;
-            match tree.look_again() {
-                Ok(_) => state.trees.push_back(tree),
-                Err(_) => {
-                    state.listed.push_back(tree);
-                    return false;
-                }
+            if tree.look_again().is_ok() {
+                state.trees.push_back(tree);
+            } else {
+                looked_for = false;
+                state.listed.push_back(tree);
             }
         }
-        state.missing.insert(from.clone());
-        true
+        if looked_for {
+            state.missing.insert(from.clone());
+        }
+        looked_for
+    }
+
+    /// Whether something of a tree whose last page came was not there any more, while it was listed.
+    pub(super) fn was_missed_in(&self, tree: &Tree) -> bool {
+        let mut state = self.state();
+        let before = state.missed.len();
+        state.missed.retain(|from| !tree.contains(from));
+        state.missed.len() < before
     }
 
     /// What was not there any more.

@@ -535,6 +535,21 @@ async fn a_tree_that_never_rests_is_told_of() {
     assert_eq!((times, record.omitted()), (6, vec!["t changed each time it was listed".to_owned()]));
 }
 
+/// With several connections, one can ask for a file while another one takes the last page of its tree.
+#[test]
+fn what_vanishes_while_the_last_page_is_on_its_way_is_looked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let events = |_| {};
+    let tree = tree(&directory.path().join("root"));
+    let queue = Queue::new(tree, &Walking::default(), Manner::default(), Sharing::default(), &events);
+    let mut taken = queue.take().unwrap();
+    queue.tells_state();
+    assert!(queue.is_looked_for(&"t/a".parse().unwrap()));
+    let Task::Page(tree) = taken.task() else { panic!("a tree is a page") };
+    assert!(queue.was_missed_in(tree), "it was listed before it was renamed");
+    assert!(!queue.was_missed_in(tree), "it is listed again once");
+}
+
 /// Whatever it sends, it costs the client neither memory nor time without end.
 #[tokio::test]
 async fn a_hostile_listing_ends() {

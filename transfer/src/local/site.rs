@@ -66,14 +66,42 @@ pub(crate) fn make_directories(path: &Path) -> Result<(), Error> {
 
 fn make(path: &Path) -> io::Result<()> {
     let above = directory_of(path);
+    match make_one(path, above) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && above != path => {
+            make(above)?;
+            // Once: in a directory that was deleted, everything is not found for ever.
+            make_one(path, above)
+        }
+        made => made,
+    }
+}
+
+fn make_one(path: &Path, above: &Path) -> io::Result<()> {
     match fs::create_dir(path) {
         Ok(()) if cfg!(windows) => Ok(()),
         Ok(()) => fs::File::open(above)?.sync_all(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && above != path => {
-            make(above)?;
-            make(path)
-        }
         Err(_) if path.is_dir() => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_directories_are_made() {
+        let root = tempfile::tempdir().unwrap();
+        let deep = root.path().join("a/b/c");
+        make_directories(&deep).unwrap();
+        make_directories(&deep).unwrap();
+        assert!(deep.is_dir());
+    }
+
+    /// As in a directory that was deleted while a program is in it.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn where_nothing_can_be_made_there_is_an_end() {
+        assert!(make_directories(Path::new("/proc/none/none/none")).is_err());
     }
 }

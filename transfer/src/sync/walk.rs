@@ -118,9 +118,6 @@ impl Walk {
 
     /// What a name stands for; `None` if it has gone.
     fn look(&mut self, path: &Path, below: &Path, key: &str) -> Result<Option<Named>, Error> {
-        if path.file_name().is_some_and(local::is_part) {
-            return Ok(Some(Named::Part(path.to_owned())));
-        }
         let metadata = match path.symlink_metadata() {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -129,6 +126,9 @@ impl Walk {
         let (kind, mtime) = (metadata.file_type(), local::mtime(&metadata));
         if self.filter.excludes(below, kind.is_dir()) {
             return Ok(Some(Named::LeftOut));
+        }
+        if kind.is_file() && path.file_name().is_some_and(local::is_part) {
+            return Ok(Some(Named::Part(path.to_owned())));
         }
         let abilities = self.abilities(path, &metadata);
         let kind = if kind.is_file() {
