@@ -48,7 +48,7 @@ pub(super) async fn obey(shared: Arc<Shared>, command: Command) {
                 remote::make_new_directory(client.connection().await?, path.clone()).await
             });
             shared.tell(match made.await {
-                Ok(etag) => did(texts::made_folder(&path), Some(Undo::RemoveFolder { path, etag })),
+                Ok(etag) => did(texts::made_folder(&path), Some(Undo::RemoveFolder { profile, path, etag })),
                 Err(error) => Update::Failed(Trouble::from(&error)),
             });
         }

@@ -57,7 +57,7 @@ pub(super) async fn relocate(
         let can_undo = !copy && matches!(how, How::Ask | How::KeepBoth { .. });
         let undo = can_undo.then(|| {
             let back = done.into_iter().rev().map(|(from, placed)| (placed, from));
-            Undo::MoveBack(back.collect())
+            Undo::MoveBack { profile: profile.clone(), pairs: back.collect() }
         });
         shared.tell(did(text, undo));
     }

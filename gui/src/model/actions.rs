@@ -128,12 +128,13 @@ impl Model {
 
     /// Takes back what a message tells of.
     pub fn undo(&mut self, undo: Undo) {
-        match undo {
-            Undo::MoveBack(pairs) => self.relocate(pairs, false, How::Back),
-            Undo::RemoveFolder { path, etag } => {
-                self.command(|profile| Command::RemoveFolder { profile, path, etag });
+        // The server that is shown may be another one by now.
+        self.commands.push(match undo {
+            Undo::MoveBack { profile, pairs } => {
+                Command::Relocate { profile, pairs, copy: false, how: How::Back }
             }
-        }
+            Undo::RemoveFolder { profile, path, etag } => Command::RemoveFolder { profile, path, etag },
+        });
     }
 }
 

@@ -81,10 +81,17 @@ impl Dialog {
 /// What takes back something that was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Undo {
-    /// Move everything back: from where it is now, to where it was, if nothing is there.
-    MoveBack(Vec<(RemotePath, RemotePath)>),
+    /// Move everything back, if nothing is there.
+    MoveBack {
+        /// With whose server.
+        profile: Name,
+        /// From where it is now to where it was.
+        pairs: Vec<(RemotePath, RemotePath)>,
+    },
     /// Remove the folder that was made, if it is still the same and still empty.
     RemoveFolder {
+        /// With whose server.
+        profile: Name,
         /// Which one.
         path: RemotePath,
         /// What the server called its state when it was made.

@@ -305,9 +305,27 @@ fn a_move_can_be_taken_back_and_a_rename_keeps_the_directory() {
     assert_eq!(pairs[0].1.as_str(), "/alice/docs/b");
     model.rename("/alice/docs/a".parse().unwrap(), "../b");
     assert!(model.take_commands().is_empty(), "a name is one name");
-    let undo = Undo::MoveBack(vec![("/alice/docs/b".parse().unwrap(), "/alice/docs/a".parse().unwrap())]);
-    model.undo(undo);
-    assert!(matches!(&model.take_commands()[..], [Command::Relocate { copy: false, how: How::Back, .. }]));
+}
+
+#[test]
+fn undo_goes_to_the_server_on_which_something_was_done() {
+    let mut model = model();
+    let default: Name = "default".parse().unwrap();
+    let moved = ("/alice/docs/b".parse().unwrap(), "/alice/docs/a".parse().unwrap());
+    model.open("other".parse().unwrap());
+    model.take_commands();
+    model.undo(Undo::MoveBack { profile: default.clone(), pairs: vec![moved] });
+    let (path, etag) = ("/alice/new".parse().unwrap(), "1".to_owned());
+    model.undo(Undo::RemoveFolder { profile: default.clone(), path, etag });
+    let commands = model.take_commands();
+    let [
+        Command::Relocate { profile: first, copy: false, how: How::Back, .. },
+        Command::RemoveFolder { profile: second, .. },
+    ] = &commands[..]
+    else {
+        panic!("{commands:?}")
+    };
+    assert_eq!([first, second], [&default, &default]);
 }
 
 #[test]

@@ -282,7 +282,7 @@ fn transfers(desk: &mut Desk, see: &mut impl FnMut(&mut Desk, &str)) {
     let now = Instant::now();
     model.notices.tell(
         "Moved 3 items to /alice/Reports",
-        Some(sealift_gui::model::Undo::MoveBack(Vec::new())),
+        Some(sealift_gui::model::Undo::MoveBack { profile: "default".parse().unwrap(), pairs: Vec::new() }),
         now,
     );
     model.notices.tell("The certificate is renewed", None, now);
