@@ -76,8 +76,8 @@ pub(super) async fn obey(shared: Arc<Shared>, command: Command) {
             shared.tell(update);
         }
         Command::PlanUploads { profile, paths, to } => names::uploads(&shared, &profile, paths, &to).await,
-        Command::PlanDownloads { profile, entries, to } => {
-            names::downloads(&shared, &profile, entries, to).await;
+        Command::PlanDownloads { profile, entries, to, instead } => {
+            names::downloads(&shared, &profile, entries, to, instead).await;
         }
         // The main loop's own business.
         Command::Stir => {}

@@ -30,7 +30,7 @@ use tokio::task::LocalSet;
 
 use crate::model::Undo;
 use crate::model::conflict::Conflict;
-use crate::model::queue::{Facts, Queue, Spec, Trouble, Wanted};
+use crate::model::queue::{Facts, ItemId, Queue, Spec, Trouble, Wanted};
 use crate::store::QueueFile;
 pub use opening::Opening;
 pub use preview::Preview;
@@ -138,6 +138,8 @@ pub enum Command {
         entries: Vec<Wanted>,
         /// The local directory that it goes to.
         to: PathBuf,
+        /// The entry of the queue that it takes the place of.
+        instead: Option<ItemId>,
     },
     /// Look at the queue: it was changed.
     Stir,
@@ -241,6 +243,8 @@ pub enum Update {
         taken: Vec<(String, Facts)>,
         /// What cannot be transferred.
         troubles: Vec<Trouble>,
+        /// The entry of the queue that it takes the place of.
+        instead: Option<ItemId>,
     },
     /// Moves and copies were not done, because their places are taken.
     Taken(Vec<Conflict>),

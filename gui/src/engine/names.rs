@@ -10,7 +10,7 @@ use sealift_transfer::{Error, remote};
 
 use super::control::with_client;
 use super::{Shared, Update};
-use crate::model::queue::{Facts, Spec, Trouble, Wanted};
+use crate::model::queue::{Facts, ItemId, Spec, Trouble, Wanted};
 
 /// Looks at local files and directories, and at the directory on the server that they go to.
 pub(super) async fn uploads(shared: &Shared, profile: &Name, paths: Vec<PathBuf>, to: &RemotePath) {
@@ -31,7 +31,7 @@ pub(super) async fn uploads(shared: &Shared, profile: &Name, paths: Vec<PathBuf>
         Ok(taken) => taken,
         Err(error) => return shared.tell(Update::Failed(Trouble::from(&error))),
     };
-    shared.tell(Update::Planned { specs, taken, troubles });
+    shared.tell(Update::Planned { specs, taken, troubles, instead: None });
 }
 
 fn upload(profile: &Name, path: PathBuf, directory: &RemotePath) -> Result<(Spec, Facts), Error> {
@@ -83,7 +83,13 @@ async fn remote_names(
 }
 
 /// Looks at the local directory that these go to.
-pub(super) async fn downloads(shared: &Shared, profile: &Name, entries: Vec<Wanted>, to: PathBuf) {
+pub(super) async fn downloads(
+    shared: &Shared,
+    profile: &Name,
+    entries: Vec<Wanted>,
+    to: PathBuf,
+    instead: Option<ItemId>,
+) {
     let owner = profile.clone();
     let looking = tokio::task::spawn_blocking(move || {
         let taken = local_names(&to)?;
@@ -96,7 +102,9 @@ pub(super) async fn downloads(shared: &Shared, profile: &Name, entries: Vec<Want
         Ok::<_, Error>((entries.into_iter().filter_map(spec).collect::<Vec<_>>(), taken))
     });
     match looking.await {
-        Ok(Ok((specs, taken))) => shared.tell(Update::Planned { specs, taken, troubles: Vec::new() }),
+        Ok(Ok((specs, taken))) => {
+            shared.tell(Update::Planned { specs, taken, troubles: Vec::new(), instead });
+        }
         Ok(Err(error)) => shared.tell(Update::Failed(Trouble::from(&error))),
         Err(_) => {}
     }

@@ -38,7 +38,8 @@ pub(super) async fn relocate(
                         copy,
                         is_folder: new.is_folder,
                     };
-                    taken.push(Conflict { coming: Coming::Relocation(relocation), new, there });
+                    let coming = Coming::Relocation(relocation);
+                    taken.push(Conflict { coming, new, there, instead: None });
                 }
                 Err(error) => return Err(error),
             }

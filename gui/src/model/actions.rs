@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use sealift_protocol::RemotePath;
 use sealift_protocol::message::{Entry, EntryKind};
+use sealift_protocol::{Name, RemotePath};
 
 use super::conflict::{Choice, Relocation};
-use super::queue::{Facts, Queue, Spec, Wanted};
+use super::queue::{Facts, ItemId, Queue, Spec, Wanted};
 use super::{Dialog, Model, Undo};
 use crate::engine::{Command, How};
 use crate::texts;
@@ -47,21 +47,30 @@ impl Model {
             .filter(|(_, entry)| entry.kind != EntryKind::Link)
             .map(|(path, entry)| Wanted { path, facts: Facts::from(&entry) })
             .collect();
-        if !entries.is_empty() {
-            self.dialog = Some(Dialog::download_to(entries, self.downloads.clone(), None));
-        }
+        let Some(profile) = self.profile.clone().filter(|_| !entries.is_empty()) else { return };
+        self.dialog = Some(Dialog::download_to(profile, entries, self.downloads.clone(), None));
     }
 
-    /// Downloads into a local directory.
-    pub fn download(&mut self, entries: Vec<Wanted>, to: PathBuf) {
+    /// Asks for another place for a download that failed.
+    pub fn ask_for_another_place(&mut self, id: ItemId) {
+        let Some(spec) = self.queue().item(id).map(|item| item.spec.clone()) else { return };
+        let facts = Facts { is_folder: spec.tree, size: spec.size, modified: None };
+        let entries = vec![Wanted { path: spec.remote.clone(), facts }];
+        let place = self.downloads.clone();
+        self.dialog = Some(Dialog::download_to(spec.profile.clone(), entries, place, Some(id)));
+    }
+
+    /// Downloads into a local directory, in the place of an entry of the queue or in addition.
+    pub fn download(&mut self, profile: Name, entries: Vec<Wanted>, to: PathBuf, instead: Option<ItemId>) {
         self.downloads.clone_from(&to);
-        self.command(|profile| Command::PlanDownloads { profile, entries, to });
+        self.commands.push(Command::PlanDownloads { profile, entries, to, instead });
     }
 
     /// Decides about names that are taken.
     pub fn decide(&mut self, choice: Choice, all: bool) {
         let decided = self.conflicts.decide(choice, all);
         self.enqueue(decided.specs);
+        self.replace(decided.replacements);
         for Relocation { profile, from, to, copy, is_folder } in decided.relocations {
             let how = if choice == Choice::Replace { How::Replace } else { How::KeepBoth { is_folder } };
             self.commands.push(Command::Relocate { profile, pairs: vec![(from, to)], copy, how });
@@ -72,6 +81,13 @@ impl Model {
         if !specs.is_empty() {
             self.queue().add(specs);
             self.commands.push(Command::Stir);
+        }
+    }
+
+    /// Puts transfers in the place of entries of the queue.
+    pub(super) fn replace(&mut self, replacements: Vec<(ItemId, Spec)>) {
+        for (id, spec) in replacements {
+            self.with_queue(|queue| queue.replace(id, spec));
         }
     }
 

@@ -7,7 +7,7 @@ use sealift_protocol::message::Direction;
 use sealift_protocol::path::name_key;
 use sealift_protocol::{Name, RemotePath};
 
-use super::item::{Facts, Spec};
+use super::item::{Facts, ItemId, Spec};
 
 /// What is to become of something whose name is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Conflict {
     pub new: Facts,
     /// What is known of what is there.
     pub there: Facts,
+    /// The entry of the queue that a transfer takes the place of.
+    pub instead: Option<ItemId>,
 }
 
 /// What wants a place.
@@ -60,6 +62,8 @@ pub struct Relocation {
 pub struct Decided {
     /// What is to be transferred.
     pub specs: Vec<Spec>,
+    /// What is to be transferred in the place of entries of the queue.
+    pub replacements: Vec<(ItemId, Spec)>,
     /// What is to be moved and copied.
     pub relocations: Vec<Relocation>,
 }
@@ -98,6 +102,7 @@ impl Conflicts {
         &mut self,
         specs: Vec<(Spec, Facts)>,
         taken: impl IntoIterator<Item = (String, Facts)>,
+        instead: Option<ItemId>,
     ) -> Vec<Spec> {
         if self.waiting.is_empty() {
             self.taken.clear();
@@ -113,7 +118,8 @@ impl Conflicts {
                 }
                 Entry::Occupied(there) => {
                     let there = *there.get();
-                    self.waiting.push_back(Conflict { coming: Coming::Transfer(spec), new, there });
+                    let coming = Coming::Transfer(spec);
+                    self.waiting.push_back(Conflict { coming, new, there, instead });
                 }
             }
         }
@@ -145,7 +151,10 @@ impl Conflicts {
             match conflict.coming {
                 _ if choice == Choice::Skip => {}
                 _ if choice == Choice::Replace && !conflict.can_replace() => again.push(conflict),
-                Coming::Transfer(spec) => decided.specs.extend(self.apply(choice, spec)),
+                Coming::Transfer(spec) => match (self.apply(choice, spec), conflict.instead) {
+                    (Some(spec), Some(id)) => decided.replacements.push((id, spec)),
+                    (spec, _) => decided.specs.extend(spec),
+                },
                 Coming::Relocation(relocation) => decided.relocations.push(relocation),
             }
         }
@@ -221,7 +230,7 @@ mod tests {
 
     fn sift(conflicts: &mut Conflicts, specs: &[Spec], taken: &[&str]) -> Vec<Spec> {
         let specs = specs.iter().map(|spec| (spec.clone(), facts(1))).collect();
-        conflicts.sift(specs, taken.iter().map(|name| ((*name).to_owned(), facts(2))))
+        conflicts.sift(specs, taken.iter().map(|name| ((*name).to_owned(), facts(2))), None)
     }
 
     fn relocation(to: &str) -> Relocation {
@@ -234,7 +243,8 @@ mod tests {
         let mut conflicts = Conflicts::default();
         let free = sift(&mut conflicts, &[up("a"), up("b"), up("c")], &["b"]);
         assert_eq!(free, [up("a"), up("c")]);
-        let asked = Conflict { coming: Coming::Transfer(up("b")), new: facts(1), there: facts(2) };
+        let coming = Coming::Transfer(up("b"));
+        let asked = Conflict { coming, new: facts(1), there: facts(2), instead: None };
         assert_eq!((conflicts.current(), conflicts.further()), (Some(&asked), 0));
     }
 
@@ -267,8 +277,10 @@ mod tests {
     #[test]
     fn what_cannot_be_replaced_is_asked_about_by_itself() {
         let folder = Facts { is_folder: true, ..Facts::default() };
-        let asked =
-            |to: &str, new, there| Conflict { coming: Coming::Relocation(relocation(to)), new, there };
+        let asked = |to: &str, new, there| {
+            let coming = Coming::Relocation(relocation(to));
+            Conflict { coming, new, there, instead: None }
+        };
         let mut conflicts = Conflicts::default();
         conflicts.ask(vec![
             asked("/alice/a", facts(1), facts(2)),

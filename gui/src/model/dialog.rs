@@ -60,6 +60,8 @@ pub enum Dialog {
     },
     /// Where downloads go.
     DownloadTo {
+        /// From whose server.
+        profile: Name,
         /// What.
         entries: Vec<Wanted>,
         /// What is typed.
@@ -73,8 +75,13 @@ pub enum Dialog {
 
 impl Dialog {
     /// Asks where downloads go, with a suggestion.
-    pub fn download_to(entries: Vec<Wanted>, chosen: PathBuf, instead: Option<ItemId>) -> Self {
-        Self::DownloadTo { entries, to: chosen.display().to_string(), chosen, instead }
+    pub fn download_to(
+        profile: Name,
+        entries: Vec<Wanted>,
+        chosen: PathBuf,
+        instead: Option<ItemId>,
+    ) -> Self {
+        Self::DownloadTo { profile, entries, to: chosen.display().to_string(), chosen, instead }
     }
 }
 

@@ -300,12 +300,15 @@ impl Model {
                 self.log.trouble = result.err();
             }
             Update::LogPage { .. } | Update::LogEnd { .. } => {}
-            Update::Planned { specs, taken, troubles } => {
+            Update::Planned { specs, taken, troubles, instead } => {
                 for trouble in &troubles {
                     self.notices.complain(trouble, now);
                 }
-                let free = self.conflicts.sift(specs, taken);
-                self.enqueue(free);
+                let free = self.conflicts.sift(specs, taken, instead);
+                match instead {
+                    Some(id) => self.replace(free.into_iter().map(|spec| (id, spec)).collect()),
+                    None => self.enqueue(free),
+                }
             }
             Update::Taken(conflicts) => self.conflicts.ask(conflicts),
             Update::Did { text, undo, touched } => {

@@ -286,6 +286,7 @@ fn taken_names_wait_for_a_decision_and_the_others_do_not() {
         specs: vec![(spec("a", 1), Facts::default()), (spec("b", 1), Facts::default())],
         taken: vec![("b".into(), Facts::default())],
         troubles: Vec::new(),
+        instead: None,
     };
     model.apply(update, Instant::now());
     assert_eq!(model.queue().len(), 1);
@@ -334,4 +335,59 @@ fn nothing_is_uploaded_to_the_list_of_spaces() {
     model.upload(vec!["/etc/hostname".into()]);
     assert!(model.take_commands().is_empty());
     assert_eq!(model.notices.at(Instant::now()).len(), 1);
+}
+
+/// A model that shows `default`, and a download from `other` that failed.
+fn failed_download() -> (Model, ItemId) {
+    let mut model = model();
+    let spec = Spec { profile: "other".parse().unwrap(), direction: Direction::Get, ..spec("a", BIG) };
+    let id = model.queue().add([spec])[0];
+    let job = model.queue().take_job(0).unwrap();
+    model.queue().job_ended(&job, Some((Trouble::of_person("no"), false)));
+    model.ask_for_another_place(id);
+    let Some(Dialog::DownloadTo { profile, entries, instead, .. }) = model.dialog.take() else { panic!() };
+    model.download(profile, entries, "/elsewhere".into(), instead);
+    (model, id)
+}
+
+fn planned(model: &mut Model, taken: &[&str]) {
+    let commands = model.take_commands();
+    let [Command::PlanDownloads { profile, instead, .. }] = &commands[..] else { panic!("{commands:?}") };
+    assert_eq!(profile.as_str(), "other");
+    let (profile, local) = (profile.clone(), "/elsewhere/a".into());
+    let spec = Spec { profile, direction: Direction::Get, local, ..spec("a", BIG) };
+    let update = Update::Planned {
+        specs: vec![(spec, Facts::default())],
+        taken: taken.iter().map(|name| ((*name).to_owned(), Facts::default())).collect(),
+        troubles: Vec::new(),
+        instead: *instead,
+    };
+    model.apply(update, Instant::now());
+}
+
+fn locals(model: &Model) -> Vec<PathBuf> {
+    let queue = model.queue();
+    (0..queue.len()).map(|row| queue.row(row).unwrap().1.spec.local.clone()).collect()
+}
+
+#[test]
+fn a_download_gets_another_place_from_its_own_server_and_only_when_that_is_planned() {
+    let (mut model, id) = failed_download();
+    assert!(model.queue().item(id).is_some(), "planning may fail");
+    assert!(model.queue().take_given_up().is_empty());
+    planned(&mut model, &[]);
+    assert_eq!(locals(&model), [PathBuf::from("/elsewhere/a")]);
+    assert_eq!(model.queue().take_given_up().len(), 1);
+    assert!(matches!(&model.take_commands()[..], [Command::Stir]));
+}
+
+#[test]
+fn a_download_keeps_its_old_place_until_somebody_decides_about_the_other_one() {
+    for (choice, place) in [(Choice::Skip, "/home/a"), (Choice::KeepBoth, "/elsewhere/a (2)")] {
+        let (mut model, _) = failed_download();
+        planned(&mut model, &["a"]);
+        assert_eq!(locals(&model), [PathBuf::from("/home/a")]);
+        model.decide(choice, false);
+        assert_eq!(locals(&model), [PathBuf::from(place)]);
+    }
 }

@@ -156,12 +156,9 @@ fn carry_out(model: &mut Model, dialog: Dialog) {
         Dialog::RenameServer { profile, name } => model.rename_server(profile, &name),
         Dialog::RemoveServer { profile, .. } => model.remove_server(profile),
         Dialog::UploadPath { path } => model.upload(vec![local(&path)]),
-        Dialog::DownloadTo { entries, to, chosen, instead } => {
-            if let Some(id) = instead {
-                model.with_queue(|queue| queue.remove(id));
-            }
+        Dialog::DownloadTo { profile, entries, to, chosen, instead } => {
             let to = if to == chosen.display().to_string() { chosen } else { local(&to) };
-            model.download(entries, to);
+            model.download(profile, entries, to, instead);
         }
     }
 }

@@ -10,8 +10,8 @@ use sealift_transfer::{Mend, figures};
 use std::time::Instant;
 
 use super::widgets;
-use crate::model::queue::{Facts, Item, ItemId, Queue, State, Totals, Trouble, Wanted};
-use crate::model::{Dialog, Model};
+use crate::model::Model;
+use crate::model::queue::{Item, ItemId, Queue, State, Totals, Trouble};
 use crate::theme::{BUTTON, GAP};
 use crate::{icons, texts, theme};
 
@@ -352,13 +352,6 @@ fn perform(model: &mut Model, act: Act) {
         Act::Retry(id) => model.with_queue(|queue| queue.retry(id)),
         Act::Remove(id) => model.with_queue(|queue| queue.remove(id)),
         Act::Reorder(id, row) => model.with_queue(|queue| queue.reorder(id, row)),
-        Act::OtherPlace(id) => {
-            let spec = model.queue().item(id).map(|item| item.spec.clone());
-            if let Some(spec) = spec {
-                let facts = Facts { is_folder: spec.tree, size: spec.size, modified: None };
-                let entries = vec![Wanted { path: spec.remote.clone(), facts }];
-                model.dialog = Some(Dialog::download_to(entries, model.downloads.clone(), Some(id)));
-            }
-        }
+        Act::OtherPlace(id) => model.ask_for_another_place(id),
     }
 }
