@@ -38,7 +38,9 @@ pub(super) async fn obey(shared: Arc<Shared>, command: Command) {
             let result = result.map_err(|error| Trouble::from(&error));
             shared.tell(Update::Listed { generation, result });
         }
-        Command::Describe { profile, path } => describe(&shared, &profile, path).await,
+        Command::Describe { profile, path, generation } => {
+            describe(&shared, &profile, path, generation).await;
+        }
         Command::Log { profile, filter, generation } => {
             let result = log(&shared, &profile, filter, generation).await;
             shared.tell(Update::LogEnd { generation, result: result.map_err(|error| Trouble::from(&error)) });
@@ -140,7 +142,7 @@ async fn list(shared: &Shared, profile: &Name, path: RemotePath, generation: u64
     .await
 }
 
-async fn describe(shared: &Shared, profile: &Name, path: RemotePath) {
+async fn describe(shared: &Shared, profile: &Name, path: RemotePath, generation: u64) {
     let described = with_client(shared, profile, async |client| {
         let mut found = None;
         let paths = std::slice::from_ref(&path);
@@ -153,7 +155,7 @@ async fn describe(shared: &Shared, profile: &Name, path: RemotePath) {
     let result = described.await;
     let file = result.as_ref().ok().filter(|described| described.kind == EntryKind::File).cloned();
     let result = result.map_err(|error| Trouble::from(&error));
-    shared.tell(Update::Described { path: path.clone(), result });
+    shared.tell(Update::Described { generation, result });
     if let Some(description) = file {
         let preview = match preview::kind(&description) {
             None => Preview::Nothing,
@@ -161,7 +163,7 @@ async fn describe(shared: &Shared, profile: &Name, path: RemotePath) {
                 preview::fetch(shared, profile, &description, kind).await.unwrap_or(Preview::Nothing)
             }
         };
-        shared.tell(Update::Previewed { path, preview });
+        shared.tell(Update::Previewed { generation, preview });
     }
 }
 

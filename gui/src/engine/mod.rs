@@ -75,6 +75,8 @@ pub enum Command {
         profile: Name,
         /// Which entry.
         path: RemotePath,
+        /// What the answers are to be called.
+        generation: u64,
     },
     /// Read the transfer log.
     Log {
@@ -209,15 +211,15 @@ pub enum Update {
     },
     /// An entry was described.
     Described {
-        /// Which.
-        path: RemotePath,
+        /// Of which request.
+        generation: u64,
         /// How.
         result: Result<Description, Trouble>,
     },
     /// An entry was looked into.
     Previewed {
-        /// Which.
-        path: RemotePath,
+        /// Of which request.
+        generation: u64,
         /// What was seen.
         preview: Preview,
     },

@@ -72,6 +72,8 @@ pub struct Model {
     /// All transfers. The engine works on them at the same time.
     pub queue: Arc<Mutex<Queue>>,
     commands: Vec<Command>,
+    /// Counts the entries that were asked about.
+    described: u64,
 }
 
 /// Which part of the window is shown.
@@ -120,6 +122,8 @@ pub struct Details {
     pub description: Option<Result<Description, Trouble>>,
     /// What is in it.
     pub preview: Option<Preview>,
+    /// The number under which the server was asked.
+    generation: u64,
 }
 
 impl Model {
@@ -144,6 +148,7 @@ impl Model {
             appearance: None,
             queue,
             commands: Vec::new(),
+            described: 0,
         }
     }
 
@@ -227,9 +232,11 @@ impl Model {
         if path == self.details.path {
             return;
         }
-        self.details = Details { path: path.clone(), ..Details::default() };
+        self.described += 1;
+        let generation = self.described;
+        self.details = Details { path: path.clone(), generation, ..Details::default() };
         if let Some(path) = path {
-            self.command(|profile| Command::Describe { profile, path });
+            self.command(|profile| Command::Describe { profile, path, generation });
         }
     }
 
@@ -281,13 +288,13 @@ impl Model {
                 self.browser.complete(generation, result);
                 self.describe();
             }
-            Update::Described { path, result } => {
-                if self.details.path.as_ref() == Some(&path) {
+            Update::Described { generation, result } => {
+                if self.details.generation == generation {
                     self.details.description = Some(result);
                 }
             }
-            Update::Previewed { path, preview } => {
-                if self.details.path.as_ref() == Some(&path) {
+            Update::Previewed { generation, preview } => {
+                if self.details.generation == generation {
                     self.details.preview = Some(preview);
                 }
             }

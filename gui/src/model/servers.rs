@@ -32,10 +32,12 @@ impl Model {
         self.link = Link::Connecting;
         self.account = None;
         self.details = Details::default();
-        self.log = Log::default();
-        let (sort, descending) = (self.browser.sort, self.browser.descending);
+        // What the server that was shown still answers is about neither the new log nor the new directory.
+        self.log = Log { generation: self.log.generation + 1, ..Log::default() };
+        let Browser { sort, descending, generation, .. } = self.browser;
         self.browser = Browser::at(root());
         (self.browser.sort, self.browser.descending) = (sort, descending);
+        self.browser.generation = generation + 1;
         self.screen = Screen::Browse;
         self.connect();
     }

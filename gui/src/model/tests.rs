@@ -4,7 +4,7 @@ use super::*;
 use crate::engine::How;
 use crate::model::conflict::Choice;
 use crate::model::queue::{Facts, ItemId, Job, Spec, State, Totals};
-use sealift_protocol::message::Direction;
+use sealift_protocol::message::{Direction, Entry, EntryKind};
 use sealift_protocol::{Digest, ErrorCode, WireError};
 use sealift_transfer::event::Done;
 use sealift_transfer::{Error, Event, Mend};
@@ -390,4 +390,70 @@ fn a_download_keeps_its_old_place_until_somebody_decides_about_the_other_one() {
         model.decide(choice, false);
         assert_eq!(locals(&model), [PathBuf::from(place)]);
     }
+}
+
+fn entry(name: &str) -> Entry {
+    Entry {
+        name: name.into(),
+        kind: EntryKind::File,
+        size: 1,
+        mtime: 0,
+        executable: false,
+        sha256: None,
+        target: None,
+        by: None,
+        etag: None,
+    }
+}
+
+#[test]
+fn late_answers_of_the_server_that_was_shown_are_not_taken_for_those_of_the_one_that_is() {
+    let (mut model, now) = (model(), Instant::now());
+    // Asks for the directory, the log, and an entry; returns under which numbers.
+    let ask = |model: &mut Model| {
+        model.take_commands();
+        model.refresh();
+        model.reload_log();
+        let commands = model.take_commands();
+        let [Command::List { generation: listed, .. }, Command::Log { generation: logged, .. }] =
+            commands[..]
+        else {
+            panic!("{commands:?}")
+        };
+        (listed, logged)
+    };
+    let describe = |model: &mut Model, listed| {
+        model.apply(Update::Page { generation: listed, entries: vec![entry("a")] }, now);
+        model.apply(Update::Listed { generation: listed, result: Ok(()) }, now);
+        model.browser.select(0, false, false);
+        model.describe();
+        let commands = model.take_commands();
+        let [Command::Describe { generation, .. }] = commands[..] else { panic!("{commands:?}") };
+        generation
+    };
+    model.browser.path = "/alice".parse().unwrap();
+    let (listed, logged) = ask(&mut model);
+    let described = describe(&mut model, listed);
+    model.refresh();
+    model.take_commands();
+    let late = listed + 1;
+
+    model.open("other".parse().unwrap());
+    model.browser.path = "/alice".parse().unwrap();
+    for generation in [listed, late] {
+        model.apply(Update::Page { generation, entries: vec![entry("b")] }, now);
+        model.apply(Update::Listed { generation, result: Ok(()) }, now);
+    }
+    assert!(!model.browser.listed, "before it was asked");
+    let (new, _) = ask(&mut model);
+    for generation in [listed, late] {
+        model.apply(Update::Listed { generation, result: Ok(()) }, now);
+    }
+    model.apply(Update::LogEnd { generation: logged, result: Ok(()) }, now);
+    assert!(!model.browser.listed && model.log.busy);
+    describe(&mut model, new);
+    let trouble = || Err(Trouble::of_person("no"));
+    model.apply(Update::Described { generation: described, result: trouble() }, now);
+    model.apply(Update::Previewed { generation: described, preview: Preview::Nothing }, now);
+    assert!(model.details.description.is_none() && model.details.preview.is_none());
 }
