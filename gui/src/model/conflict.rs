@@ -1,7 +1,9 @@
 //! Names that are taken where something is going: asked about once, decided one by one or all together.
 
+use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
 
 use sealift_protocol::message::Direction;
 use sealift_protocol::path::name_key;
@@ -72,8 +74,30 @@ pub struct Decided {
 #[derive(Debug, Default)]
 pub struct Conflicts {
     waiting: VecDeque<Conflict>,
-    /// The names that are taken at the destination of transfers, as [`key`] has them.
-    taken: HashMap<String, Facts>,
+    /// What is taken at the destinations of transfers.
+    taken: HashMap<Destination, Facts>,
+}
+
+/// Where a transfer goes. Transfers to the same destination replace each other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Destination {
+    /// The profile of the server; none for a download, which goes to this computer.
+    server: Option<Name>,
+    /// The directory.
+    parent: PathBuf,
+    /// The name, as [`key`] has it.
+    name: String,
+}
+
+impl Destination {
+    fn of(spec: &Spec) -> Self {
+        Self { server: server(spec).cloned(), parent: parent(spec).into_owned(), name: key(&target(spec)) }
+    }
+
+    /// Another name in the same directory.
+    fn beside(&self, name: &str) -> Self {
+        Self { name: key(name), ..self.clone() }
+    }
 }
 
 impl Conflict {
@@ -97,20 +121,30 @@ impl Conflict {
 }
 
 impl Conflicts {
-    /// Takes in what is to be transferred to one directory, in which the `taken` names are. Returns what has no conflict.
-    pub fn sift(
+    /// Takes in what is to be transferred to one directory, in which the `taken` names are. What is `queued` comes into
+    /// being there, too. Returns what has no conflict.
+    pub fn sift<'a>(
         &mut self,
         specs: Vec<(Spec, Facts)>,
         taken: impl IntoIterator<Item = (String, Facts)>,
+        queued: impl IntoIterator<Item = &'a Spec>,
         instead: Option<ItemId>,
     ) -> Vec<Spec> {
         if self.waiting.is_empty() {
             self.taken.clear();
         }
-        self.taken.extend(taken.into_iter().map(|(name, facts)| (key(&name), facts)));
+        let Some((first, _)) = specs.first() else { return Vec::new() };
+        let destination = Destination::of(first);
+        for spec in queued {
+            if server(spec) == destination.server.as_ref() && parent(spec) == destination.parent {
+                self.taken.insert(Destination::of(spec), coming(spec));
+            }
+        }
+        // What is there already is known better than what comes.
+        self.taken.extend(taken.into_iter().map(|(name, facts)| (destination.beside(&name), facts)));
         let mut free = Vec::new();
         for (spec, new) in specs {
-            match self.taken.entry(key(&target(&spec))) {
+            match self.taken.entry(Destination::of(&spec)) {
                 Entry::Vacant(place) => {
                     // Of two sources with one name, the second would replace the first.
                     place.insert(new);
@@ -164,10 +198,10 @@ impl Conflicts {
 
     fn apply(&mut self, choice: Choice, mut spec: Spec) -> Option<Spec> {
         if choice == Choice::KeepBoth {
-            let name = target(&spec);
-            let new = (2..).map(|number| numbered(&name, number, spec.tree));
-            let new = new.into_iter().find(|name| !self.taken.contains_key(&key(name)))?;
-            self.taken.insert(key(&new), Facts { is_folder: spec.tree, size: spec.size, modified: None });
+            let (name, destination) = (target(&spec), Destination::of(&spec));
+            let mut new = (2..).map(|number| numbered(&name, number, spec.tree));
+            let new = new.find(|name| !self.taken.contains_key(&destination.beside(name)))?;
+            self.taken.insert(destination.beside(&new), coming(&spec));
             match spec.direction {
                 Direction::Put => {
                     let path = spec.remote.as_str();
@@ -189,6 +223,30 @@ fn target(spec: &Spec) -> String {
     }
 }
 
+/// The server that a transfer goes to.
+fn server(spec: &Spec) -> Option<&Name> {
+    (spec.direction == Direction::Put).then_some(&spec.profile)
+}
+
+/// The directory that a transfer goes to.
+fn parent(spec: &Spec) -> Cow<'_, Path> {
+    match spec.direction {
+        Direction::Put => {
+            let above = spec.remote.as_str().rsplit_once('/').map_or("", |(above, _)| above);
+            match name_key(above) {
+                Cow::Borrowed(above) => Cow::Borrowed(Path::new(above)),
+                Cow::Owned(above) => Cow::Owned(above.into()),
+            }
+        }
+        Direction::Get => Cow::Borrowed(spec.local.parent().unwrap_or(Path::new(""))),
+    }
+}
+
+/// What is known of what a transfer makes.
+fn coming(spec: &Spec) -> Facts {
+    Facts { is_folder: spec.tree, size: spec.size, modified: None }
+}
+
 /// Names with the same key are one name.
 fn key(name: &str) -> String {
     let key = name_key(name);
@@ -207,7 +265,6 @@ pub(crate) fn numbered(name: &str, number: u32, tree: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
 
     fn up(name: &str) -> Spec {
         Spec {
@@ -230,7 +287,7 @@ mod tests {
 
     fn sift(conflicts: &mut Conflicts, specs: &[Spec], taken: &[&str]) -> Vec<Spec> {
         let specs = specs.iter().map(|spec| (spec.clone(), facts(1))).collect();
-        conflicts.sift(specs, taken.iter().map(|name| ((*name).to_owned(), facts(2))), None)
+        conflicts.sift(specs, taken.iter().map(|name| ((*name).to_owned(), facts(2))), [], None)
     }
 
     fn relocation(to: &str) -> Relocation {

@@ -311,7 +311,10 @@ impl Model {
                 for trouble in &troubles {
                     self.notices.complain(trouble, now);
                 }
-                let free = self.conflicts.sift(specs, taken, instead);
+                let free = {
+                    let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+                    self.conflicts.sift(specs, taken, queue.to_come(), instead)
+                };
                 match instead {
                     Some(id) => self.replace(free.into_iter().map(|spec| (id, spec)).collect()),
                     None => self.enqueue(free),

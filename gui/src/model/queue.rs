@@ -133,6 +133,11 @@ impl Queue {
         self.items.get(&id)
     }
 
+    /// What has not ended, in its order.
+    pub fn to_come(&self) -> impl Iterator<Item = &Spec> {
+        self.order.iter().filter_map(|id| self.items.get(id)).map(|item| &*item.spec)
+    }
+
     /// How many rows can change their places.
     pub fn movable(&self) -> usize {
         self.order.len()

@@ -457,3 +457,41 @@ fn late_answers_of_the_server_that_was_shown_are_not_taken_for_those_of_the_one_
     model.apply(Update::Previewed { generation: described, preview: Preview::Nothing }, now);
     assert!(model.details.description.is_none() && model.details.preview.is_none());
 }
+
+#[test]
+fn names_that_queued_transfers_are_about_to_take_are_asked_about() {
+    let other = |spec: Spec| Spec { profile: "other".parse().unwrap(), ..spec };
+    let get = |spec: Spec| Spec { direction: Direction::Get, ..spec };
+    let elsewhere = || Spec { remote: "/alice/docs/a".parse().unwrap(), ..spec("a", 1) };
+    let downloads = || Spec { local: "/downloads/a".into(), ..get(spec("a", 1)) };
+    // What is queued, what comes, and whether one would replace the other.
+    for (queued, coming, is_asked) in [
+        (spec("a", 1), spec("a", 1), true),
+        (spec("a", 1), spec("b", 1), false),
+        (spec("a", 1), other(spec("a", 1)), false),
+        (spec("a", 1), elsewhere(), false),
+        (spec("a", 1), get(spec("a", 1)), false),
+        (get(spec("a", 1)), get(other(spec("a", 1))), true),
+        (get(spec("a", 1)), downloads(), false),
+    ] {
+        let mut model = model();
+        model.queue().add([queued.clone()]);
+        let update = |spec: &Spec| Update::Planned {
+            specs: vec![(spec.clone(), Facts::default())],
+            taken: Vec::new(),
+            troubles: Vec::new(),
+            instead: None,
+        };
+        model.apply(update(&coming), Instant::now());
+        assert_eq!(model.conflicts.current().is_some(), is_asked, "{queued:?} {coming:?}");
+        assert_eq!(model.queue().len(), if is_asked { 1 } else { 2 });
+    }
+    // What has ended is there or is not: whoever lists the directory knows.
+    let mut model = model();
+    let id = model.queue().add([spec("a", 1)])[0];
+    model.queue().cancel(id);
+    let specs = vec![(spec("a", 1), Facts::default())];
+    let (taken, troubles) = (Vec::new(), Vec::new());
+    model.apply(Update::Planned { specs, taken, troubles, instead: None }, Instant::now());
+    assert!(model.conflicts.current().is_none());
+}
