@@ -55,23 +55,24 @@ impl App {
         let look = store.as_ref().map_or_else(|_| Look::default(), Store::look);
         let mut queue = Queue::new(look.parallel);
         let file = store.as_ref().ok().and_then(Store::queue_file);
-        let damaged = file.as_ref().and_then(|file| file.load(&mut queue));
+        let is_elsewhere = file.is_none();
+        let (file, damaged) = file.map_or((None, None), |file| file.load(&mut queue));
         let queue = Arc::new(Mutex::new(queue));
         let known = infos(&places.profiles);
         let downloads = look.downloads.clone().unwrap_or_else(|| places.downloads.clone());
         let opening = Opening { directory: places.state.join("opened"), program: places.opener.clone() };
         let mut model = Model::new(queue.clone(), downloads, opening.clone());
         let now = Instant::now();
-        match (&store, &file, damaged) {
+        match (&store, is_elsewhere, damaged) {
             (Err(error), ..) => {
                 let reason = sealift_transfer::error::plain(error);
                 model.notices.complain(&texts::state_unusable(&places.state, &reason), now);
             }
-            (Ok(_), None, _) => model.notices.complain(&texts::queue_elsewhere(), now),
-            (Ok(_), Some(_), Some(message)) => {
+            (Ok(_), true, _) => model.notices.complain(&texts::queue_elsewhere(), now),
+            (Ok(_), false, Some(message)) => {
                 model.notices.complain(&Trouble::of_person(message), now);
             }
-            (Ok(_), Some(_), None) => {}
+            (Ok(_), false, None) => {}
         }
         if let (Ok(_), Err(error)) = (&store, opening.prepare()) {
             let reason = sealift_transfer::error::plain(&error);

@@ -129,15 +129,16 @@ impl QueueFile {
         &self.path
     }
 
-    /// Reads the saved queue into `queue`. A file that is damaged is set aside, what can be read of it is taken all the
-    /// same, and the sentence that is returned says so.
-    pub fn load(&self, queue: &mut Queue) -> Option<String> {
+    /// Reads the saved queue into `queue`. A file that is damaged is set aside, and what can be read of it is taken all the
+    /// same. Returns the file, unless saving would destroy what could be neither read nor set aside, and a sentence that
+    /// says what is wrong.
+    pub fn load(self, queue: &mut Queue) -> (Option<Self>, Option<String>) {
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return (Some(self), None),
             Err(error) => {
                 let reason = sealift_transfer::error::plain(&error);
-                return Some(crate::texts::queue_unreadable(&self.path, &reason));
+                return (None, Some(crate::texts::queue_unreadable(&self.path, &reason)));
             }
         };
         let SavedQueue { entries, damaged } = SavedQueue::read(&bytes);
@@ -145,12 +146,17 @@ impl QueueFile {
             queue.insert(Arc::new(spec), state);
         }
         if !damaged {
-            return None;
+            return (Some(self), None);
         }
         let aside = self.path.with_extension("damaged");
         // A copy: should the window end now, the next one finds the same.
-        let kept = fs::write(&aside, &bytes).is_ok();
-        Some(crate::texts::queue_damaged(kept.then_some(aside.as_path())))
+        match fs::write(&aside, &bytes) {
+            Ok(()) => (Some(self), Some(crate::texts::queue_damaged(&aside))),
+            Err(error) => {
+                let reason = sealift_transfer::error::plain(&error);
+                (None, Some(crate::texts::queue_damaged_alone(&self.path, &aside, &reason)))
+            }
+        }
     }
 
     /// Writes the queue, whole or not at all.
@@ -207,7 +213,7 @@ mod tests {
         queue.job_ended(&job, Some((Trouble { message: "no".into(), mend: Mend::OtherPlace }, false)));
         file.save(&queue.saved()).unwrap();
         let mut again = Queue::new(1);
-        assert_eq!(file.load(&mut again), None);
+        assert_eq!(file.load(&mut again).1, None);
         assert_eq!(shown(&again), shown(&queue));
     }
 
@@ -223,10 +229,34 @@ mod tests {
             let bytes = [&good, bad].concat();
             fs::write(file.path(), &bytes).unwrap();
             let mut again = Queue::new(1);
-            assert!(file.load(&mut again).unwrap().contains("queue.damaged"));
+            let (writable, message) = file.clone().load(&mut again);
+            assert!(writable.is_some() && message.unwrap().contains("queue.damaged"));
             assert_eq!(again.len(), 2);
             assert_eq!(fs::read(directory.path().join("queue.damaged")).unwrap(), bytes);
         }
+    }
+
+    #[test]
+    fn a_file_that_can_be_neither_read_nor_set_aside_is_not_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().into()).unwrap();
+        let file = store.queue_file().unwrap();
+        let mut queue = Queue::new(1);
+        queue.add([spec("a")]);
+        file.save(&queue.saved()).unwrap();
+        let bytes = [&fs::read(file.path()).unwrap()[..], b"nonsense"].concat();
+        fs::write(file.path(), &bytes).unwrap();
+        // Nothing can be written in the place of a directory.
+        fs::create_dir(directory.path().join("queue.damaged")).unwrap();
+        let mut again = Queue::new(1);
+        let (writable, message) = file.clone().load(&mut again);
+        assert!(writable.is_none() && message.unwrap().contains("not saved"));
+        assert_eq!(again.len(), 1);
+
+        fs::remove_file(file.path()).unwrap();
+        fs::create_dir(file.path()).unwrap();
+        let (writable, message) = file.load(&mut Queue::new(1));
+        assert!(writable.is_none() && message.unwrap().contains("not saved"));
     }
 
     #[cfg(unix)]
@@ -241,7 +271,7 @@ mod tests {
         queue.add([Spec { local: odd.clone(), ..spec("a") }, spec("b")]);
         file.save(&queue.saved()).unwrap();
         let mut again = Queue::new(1);
-        assert_eq!(file.load(&mut again), None);
+        assert_eq!(file.load(&mut again).1, None);
         let local = |row| again.row(row).unwrap().1.spec.local.clone();
         assert_eq!((local(0), local(1)), (odd.clone(), PathBuf::from("/home/b")));
 

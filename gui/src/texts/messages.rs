@@ -62,15 +62,26 @@ pub(crate) fn held(profile: &str, why: &str) -> String {
 
 pub(crate) fn queue_unreadable(path: &Path, reason: &str) -> String {
     format!(
-        "The saved transfers cannot be read ({}: {reason}): check the permissions of the file",
+        "The saved transfers cannot be read ({}: {reason}): check the permissions of the file. Until then transfers are \
+         not saved",
         path.display()
     )
 }
 
-pub(crate) fn queue_damaged(aside: Option<&Path>) -> String {
-    let kept =
-        aside.map_or_else(String::new, |path| format!("; the damaged file is kept as {}", path.display()));
-    format!("Some of the saved transfers could not be read: add them again{kept}")
+pub(crate) fn queue_damaged(aside: &Path) -> String {
+    let aside = aside.display();
+    format!(
+        "Some of the saved transfers could not be read: add them again; the damaged file is kept as {aside}"
+    )
+}
+
+/// A damaged queue that could not be copied.
+pub(crate) fn queue_damaged_alone(path: &Path, aside: &Path, reason: &str) -> String {
+    let (path, aside) = (path.display(), aside.display());
+    format!(
+        "Some of the saved transfers in {path} could not be read, and {aside} cannot be written ({reason}): move the \
+         damaged file away. Until then transfers are not saved"
+    )
 }
 
 pub(crate) fn queue_elsewhere() -> Trouble {

@@ -232,3 +232,22 @@ async fn a_server_gets_another_name_and_its_transfers_go_on() {
     desk.row("a.txt");
     world.stop().await;
 }
+
+/// What cannot be read today may be readable tomorrow.
+#[cfg(unix)]
+#[test]
+fn a_saved_queue_that_cannot_be_read_is_not_replaced() {
+    let desk = Desk::new();
+    let saved = desk.folder.path().join("configuration/gui/queue.jsonl");
+    let Desk { screen, folder, .. } = desk;
+    drop(screen);
+    let _ = std::fs::remove_file(&saved);
+    // A link to itself can be read by nobody, and be replaced by everybody.
+    std::os::unix::fs::symlink(&saved, &saved).unwrap();
+    let mut desk = Desk::at(folder, None);
+    desk.until("a message", |screen| screen.state().model.notices.next_change().is_some());
+    desk.enqueue("default", "a.txt", "/alice/a.txt");
+    let desk = desk.reopen();
+    assert!(desk.screen.state().model.queue().is_empty());
+    assert!(saved.symlink_metadata().unwrap().is_symlink());
+}
