@@ -12,6 +12,15 @@ use super::{Dialog, Model, Undo};
 use crate::engine::{Command, How};
 use crate::texts;
 
+/// Where uploads go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// With whose server.
+    pub profile: Name,
+    /// Which directory.
+    pub directory: RemotePath,
+}
+
 impl Model {
     /// Everything that is selected, with its path.
     pub fn selected(&self) -> Vec<(RemotePath, Entry)> {
@@ -21,16 +30,28 @@ impl Model {
 
     /// Uploads local files and directories to the directory that is shown.
     pub fn upload(&mut self, paths: Vec<PathBuf>) {
+        if let Some(target) = self.target() {
+            self.upload_to(target, paths);
+        }
+    }
+
+    /// The directory that is shown, for what is chosen later.
+    pub fn target(&self) -> Option<Target> {
+        Some(Target { profile: self.profile.clone()?, directory: self.browser.path.clone() })
+    }
+
+    /// Uploads local files and directories.
+    pub fn upload_to(&mut self, target: Target, paths: Vec<PathBuf>) {
         if paths.is_empty() {
             return;
         }
-        if self.browser.path.as_str() == "/" {
+        let Target { profile, directory: to } = target;
+        if to.as_str() == "/" {
             let trouble = texts::upload_needs_a_space();
             self.notices.complain(&trouble, Instant::now());
             return;
         }
-        let to = self.browser.path.clone();
-        self.command(|profile| Command::PlanUploads { profile, paths, to });
+        self.commands.push(Command::PlanUploads { profile, paths, to });
     }
 
     /// Uploads files that were copied in a file manager: they come as their paths or addresses, one on each line.

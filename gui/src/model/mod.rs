@@ -25,6 +25,7 @@ use sealift_protocol::{Name, RemotePath};
 use sealift_transfer::Mend;
 
 use crate::engine::{Command, Opening, Preview, ProfileInfo, Update};
+pub use actions::Target;
 use browser::Browser;
 use conflict::Conflicts;
 pub use dialog::{Dialog, Undo};

@@ -31,6 +31,8 @@ impl Model {
         self.profile = Some(profile);
         self.link = Link::Connecting;
         self.account = None;
+        // What was asked was about the server that was shown.
+        self.dialog = None;
         self.details = Details::default();
         // What the server that was shown still answers is about neither the new log nor the new directory.
         self.log = Log { generation: self.log.generation + 1, ..Log::default() };
@@ -124,6 +126,7 @@ impl Model {
         if self.profile.as_ref() == Some(name) {
             self.profile = None;
             self.account = None;
+            self.dialog = None;
             let left = std::mem::take(&mut self.profiles);
             self.begin(left, None);
         }

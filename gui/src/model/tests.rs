@@ -495,3 +495,16 @@ fn names_that_queued_transfers_are_about_to_take_are_asked_about() {
     model.apply(Update::Planned { specs, taken, troubles, instead: None }, Instant::now());
     assert!(model.conflicts.current().is_none());
 }
+
+#[test]
+fn a_question_about_one_server_is_not_put_to_another() {
+    let delete = || Dialog::Delete { paths: vec!["/alice/a".parse().unwrap()], folders: false };
+    let (mut model, now) = (model(), Instant::now());
+    model.dialog = Some(delete());
+    model.apply(Update::Joined("other".parse().unwrap()), now);
+    assert!(model.dialog.is_none(), "another server is shown");
+    model.dialog = Some(delete());
+    model.profiles.clear();
+    model.apply(Update::Removed("other".parse().unwrap()), now);
+    assert!(model.dialog.is_none(), "none is shown");
+}

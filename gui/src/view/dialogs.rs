@@ -136,7 +136,7 @@ fn ask(ui: &mut Ui, dialog: &mut Dialog, first: bool, taken: bool, shown: &mut S
                         ui.vertical(|ui| field(ui, texts::LOCAL_FOLDER, to, begins(first), 96.0 + GAP)).inner;
                     ui.with_layout(Layout::bottom_up(Align::Max), |ui| {
                         if ui.add(Button::new(texts::BROWSE).min_size(Vec2::new(96.0, 0.0))).clicked() {
-                            shown.picker.open(Pick::Target, ui.ctx());
+                            shown.picker.open(Pick::Target, None, ui.ctx());
                         }
                     });
                     entered

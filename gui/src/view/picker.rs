@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use eframe::egui::Context;
 
-use crate::model::{Dialog, Model};
+use crate::model::{Dialog, Model, Target};
 use crate::texts;
 
 /// What came of a dialog: nothing chosen, if it was cancelled; `None`, if the system showed none.
@@ -26,12 +26,21 @@ pub(super) enum Pick {
 /// A file dialog that may be open.
 #[derive(Debug, Default)]
 pub(super) struct Picker {
-    open: Option<(Pick, Receiver<Chosen>)>,
+    open: Option<Open>,
+}
+
+/// A file dialog that is open.
+#[derive(Debug)]
+struct Open {
+    pick: Pick,
+    /// Where uploads go: what was shown when they were asked for.
+    target: Option<Target>,
+    chosen: Receiver<Chosen>,
 }
 
 impl Picker {
-    /// Opens a dialog, unless one is open.
-    pub(super) fn open(&mut self, pick: Pick, window: &Context) {
+    /// Opens a dialog, unless one is open. What it chooses for upload goes to the `target`.
+    pub(super) fn open(&mut self, pick: Pick, target: Option<Target>, window: &Context) {
         if self.open.is_some() {
             return;
         }
@@ -59,19 +68,18 @@ impl Picker {
             let _ = send.send(runtime.ok().and_then(|runtime| runtime.block_on(waiting)));
             window.request_repaint();
         });
-        self.open = Some((pick, chosen));
+        self.open = Some(Open { pick, target, chosen });
     }
 
     /// Takes what was chosen, if it was.
     pub(super) fn take(&mut self, model: &mut Model) {
-        let Some((pick, chosen)) = &self.open else { return };
-        let chosen = match chosen.try_recv() {
+        let Some(open) = &self.open else { return };
+        let chosen = match open.chosen.try_recv() {
             Ok(chosen) => chosen,
             Err(std::sync::mpsc::TryRecvError::Empty) => return,
             Err(std::sync::mpsc::TryRecvError::Disconnected) => None,
         };
-        let pick = *pick;
-        self.open = None;
+        let Some(Open { pick, target, .. }) = self.open.take() else { return };
         let Some(chosen) = chosen else {
             // Elsewhere the system always has one, and this is how it says that nothing was chosen.
             if cfg!(not(any(windows, target_os = "macos"))) {
@@ -80,7 +88,11 @@ impl Picker {
             return;
         };
         match (pick, &mut model.dialog) {
-            (Pick::Files | Pick::Folder, _) => model.upload(chosen),
+            (Pick::Files | Pick::Folder, _) => {
+                if let Some(target) = target {
+                    model.upload_to(target, chosen);
+                }
+            }
             (Pick::Target, Some(Dialog::DownloadTo { to, chosen: place, .. })) => {
                 if let Some(path) = chosen.into_iter().next() {
                     *to = path.display().to_string();
@@ -101,7 +113,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::engine::Opening;
+    use crate::engine::{Command, Opening};
     use crate::model::queue::Queue;
 
     #[cfg(not(any(windows, target_os = "macos")))]
@@ -111,18 +123,36 @@ mod tests {
             let mut model =
                 Model::new(Arc::new(Mutex::new(Queue::new(1))), PathBuf::from("/"), Opening::default());
             let (send, chosen) = channel();
-            let mut picker = Picker { open: Some((pick, chosen)) };
+            let mut picker = Picker { open: Some(Open { pick, target: None, chosen }) };
             send.send(Some(Vec::new())).unwrap();
             picker.take(&mut model);
             assert!(model.notices.at(Instant::now()).is_empty(), "who cancels knows it");
 
             let (send, chosen) = channel();
-            let mut picker = Picker { open: Some((pick, chosen)) };
+            let mut picker = Picker { open: Some(Open { pick, target: None, chosen }) };
             send.send(None).unwrap();
             picker.take(&mut model);
             let told = model.notices.at(Instant::now());
             assert!(told[0].text.contains(way) && told[0].text.contains("xdg-desktop-portal"), "{told:?}");
             assert!(picker.open.is_none(), "it can be tried again");
         }
+    }
+
+    #[test]
+    fn chosen_files_go_to_what_was_shown_when_they_were_asked_for() {
+        let mut model =
+            Model::new(Arc::new(Mutex::new(Queue::new(1))), PathBuf::from("/"), Opening::default());
+        model.open("first".parse().unwrap());
+        model.browser.path = "/alice/docs".parse().unwrap();
+        let (send, chosen) = channel();
+        let mut picker = Picker { open: Some(Open { pick: Pick::Files, target: model.target(), chosen }) };
+        model.open("second".parse().unwrap());
+        model.browser.path = "/bob".parse().unwrap();
+        model.take_commands();
+        send.send(Some(vec!["/home/a".into()])).unwrap();
+        picker.take(&mut model);
+        let commands = model.take_commands();
+        let [Command::PlanUploads { profile, to, .. }] = &commands[..] else { panic!("{commands:?}") };
+        assert_eq!((profile.as_str(), to.as_str()), ("first", "/alice/docs"));
     }
 }

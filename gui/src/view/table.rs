@@ -153,7 +153,7 @@ fn instead(ui: &mut Ui, model: &mut Model, shown: &mut Shown) -> bool {
     } else {
         widgets::empty(ui, icons::FOLDER_SIMPLE_DASHED, texts::EMPTY_TITLE, texts::EMPTY_LEAD, |ui| {
             if widgets::primary(ui, texts::CHOOSE_FILES, true).clicked() {
-                shown.picker.open(Pick::Files, ui.ctx());
+                shown.picker.open(Pick::Files, model.target(), ui.ctx());
             }
         });
     }

@@ -83,11 +83,11 @@ fn actions(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
 fn upload(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
     widgets::menu(ui);
     if widgets::menu_item(ui, icons::FILE, texts::UPLOAD_FILES, None, true) {
-        shown.picker.open(Pick::Files, ui.ctx());
+        shown.picker.open(Pick::Files, model.target(), ui.ctx());
         ui.close();
     }
     if widgets::menu_item(ui, icons::FOLDER, texts::UPLOAD_FOLDER, None, true) {
-        shown.picker.open(Pick::Folder, ui.ctx());
+        shown.picker.open(Pick::Folder, model.target(), ui.ctx());
         ui.close();
     }
     let keys = Some((Modifiers::COMMAND, Key::U));
