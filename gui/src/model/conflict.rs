@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use sealift_protocol::message::Direction;
-use sealift_protocol::path::name_key;
+use sealift_protocol::path::{MAX_COMPONENT, name_key};
 use sealift_protocol::{Name, RemotePath};
 
 use super::item::{Facts, ItemId, Spec};
@@ -185,9 +185,11 @@ impl Conflicts {
             match conflict.coming {
                 _ if choice == Choice::Skip => {}
                 _ if choice == Choice::Replace && !conflict.can_replace() => again.push(conflict),
-                Coming::Transfer(spec) => match (self.apply(choice, spec), conflict.instead) {
+                Coming::Transfer(ref spec) => match (self.apply(choice, spec.clone()), conflict.instead) {
                     (Some(spec), Some(id)) => decided.replacements.push((id, spec)),
-                    (spec, _) => decided.specs.extend(spec),
+                    (Some(spec), None) => decided.specs.push(spec),
+                    // No other name fits.
+                    (None, _) => again.push(conflict),
                 },
                 Coming::Relocation(relocation) => decided.relocations.push(relocation),
             }
@@ -254,12 +256,20 @@ fn key(name: &str) -> String {
     if cfg!(any(windows, target_os = "macos")) { key.to_lowercase() } else { key.into_owned() }
 }
 
-/// `report (2).pdf`; a directory has no extension.
+/// `report (2).pdf`; a directory has no extension. A name that is too long with its number loses the end of its stem.
 pub(crate) fn numbered(name: &str, number: u32, tree: bool) -> String {
-    match name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty() && !tree) {
-        Some((stem, extension)) => format!("{stem} ({number}).{extension}"),
-        None => format!("{name} ({number})"),
-    }
+    let number = format!(" ({number})");
+    // Where the extension leaves no room for a stem, it is none.
+    let has_room = |extension: &str| 1 + number.len() + 1 + extension.len() <= MAX_COMPONENT;
+    let parts = name.rsplit_once('.');
+    let parts = parts.filter(|(stem, extension)| !stem.is_empty() && !tree && has_room(extension));
+    let (stem, end) = match parts {
+        Some((stem, extension)) => (stem, format!("{number}.{extension}")),
+        None => (name, number),
+    };
+    let room = MAX_COMPONENT.saturating_sub(end.len());
+    let cut = (0..=stem.len().min(room)).rfind(|at| stem.is_char_boundary(*at)).unwrap_or(0);
+    format!("{}{end}", &stem[..cut])
 }
 
 #[cfg(test)]
@@ -318,6 +328,26 @@ mod tests {
         let kept = conflicts.decide(Choice::KeepBoth, false).specs;
         assert_eq!(kept[0].local, PathBuf::from("/home/x (2).pdf"));
         assert_eq!(kept[0].remote, down("x.pdf").remote);
+    }
+
+    #[test]
+    fn long_names_are_shortened_for_their_numbers() {
+        let long = "\u{e9}".repeat(125);
+        let name = format!("{long}.tar");
+        assert_eq!(name.len(), 254);
+        let mut conflicts = Conflicts::default();
+        sift(&mut conflicts, &[up(&name), up(&name)], &[&name]);
+        let kept = conflicts.decide(Choice::KeepBoth, true).specs;
+        let stem = "\u{e9}".repeat(123);
+        let names: Vec<_> = kept.iter().map(target).collect();
+        assert_eq!(names, [format!("{stem} (2).tar"), format!("{stem} (3).tar")]);
+        for (name, tree) in
+            [("x".repeat(255), false), (format!("a.{}", "x".repeat(253)), false), (name, true)]
+        {
+            let numbered = numbered(&name, 1000, tree);
+            assert!(numbered.len() <= 255 && numbered.ends_with(" (1000)"), "{numbered}");
+            assert!(numbered.parse::<sealift_protocol::RemotePath>().is_ok());
+        }
     }
 
     #[test]
