@@ -95,6 +95,8 @@ pub(super) fn remove(shared: &Shared, name: Name) {
 /// Gives a profile and its transfers another name.
 pub(super) fn rename(shared: &Shared, from: Name, to: Name) {
     change(shared, &from.clone(), shared.profiles.rename(&from, &to), |shared| {
+        // Those of another server that had the name.
+        shared.forget_clients(&to);
         shared.queue().rename_server(&from, &to);
         Update::Renamed { from, to }
     });
@@ -117,5 +119,39 @@ fn change(
             shared.tell(update);
         }
         Err(error) => shared.tell(Update::Failed(Trouble::from(&Error::from(error)))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::engine::Opening;
+
+    #[test]
+    fn a_server_gets_none_of_the_connections_of_another_one_that_had_its_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let [old, new] = ["old", "new"].map(|name| name.parse::<Name>().unwrap());
+        std::fs::create_dir(directory.path().join("old")).unwrap();
+        let (updates, told) = channel();
+        let shared = Shared {
+            profiles: Profiles::new(directory.path().into()),
+            queue: Arc::new(std::sync::Mutex::new(crate::model::queue::Queue::new(1))),
+            updates,
+            waker: Arc::default(),
+            attended: Arc::default(),
+            opening: Opening::default(),
+            idle: std::sync::Mutex::default(),
+            stirred: tokio::sync::Notify::new(),
+            dirty: tokio::sync::Notify::new(),
+        };
+        for name in [&old, &new] {
+            shared.idle.lock().unwrap().insert(name.clone(), Vec::new());
+        }
+        rename(&shared, old, new);
+        assert!(told.try_iter().any(|update| matches!(update, Update::Renamed { .. })));
+        assert!(shared.idle.lock().unwrap().is_empty());
     }
 }

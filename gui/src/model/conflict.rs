@@ -165,6 +165,26 @@ impl Conflicts {
         self.waiting.extend(conflicts);
     }
 
+    /// A server has another name.
+    pub fn rename_server(&mut self, from: &Name, to: &Name) {
+        for conflict in &mut self.waiting {
+            let profile = match &mut conflict.coming {
+                Coming::Transfer(spec) => &mut spec.profile,
+                Coming::Relocation(relocation) => &mut relocation.profile,
+            };
+            if profile == from {
+                profile.clone_from(to);
+            }
+        }
+        let taken = std::mem::take(&mut self.taken).into_iter().map(|(mut destination, facts)| {
+            if destination.server.as_ref() == Some(from) {
+                destination.server = Some(to.clone());
+            }
+            (destination, facts)
+        });
+        self.taken = taken.collect();
+    }
+
     /// What is to be decided now.
     pub fn current(&self) -> Option<&Conflict> {
         self.waiting.front()

@@ -83,6 +83,19 @@ impl Dialog {
     ) -> Self {
         Self::DownloadTo { profile, entries, to: chosen.display().to_string(), chosen, instead }
     }
+
+    /// A server has another name.
+    pub(super) fn rename_server(&mut self, from: &Name, to: &Name) {
+        let profile = match self {
+            Self::RenameServer { profile, .. }
+            | Self::RemoveServer { profile, .. }
+            | Self::DownloadTo { profile, .. } => profile,
+            _ => return,
+        };
+        if profile == from {
+            profile.clone_from(to);
+        }
+    }
 }
 
 /// What takes back something that was done.

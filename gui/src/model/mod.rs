@@ -252,7 +252,7 @@ impl Model {
             Update::Profiles(profiles) => self.profiles = profiles,
             Update::Joined(name) => self.joined(name, now),
             Update::Removed(name) => self.removed(&name, now),
-            Update::Renamed { from, to } => self.renamed(&from, to),
+            Update::Renamed { from, to } => self.renamed(&from, &to, now),
             Update::NotJoined(trouble) => {
                 self.join.busy = false;
                 self.join.trouble = Some(trouble);

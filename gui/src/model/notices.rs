@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use sealift_protocol::Name;
+
 use super::Undo;
 use super::item::Trouble;
 
@@ -60,6 +62,16 @@ impl Notices {
     pub fn dismiss(&mut self, id: u64) -> Option<Notice> {
         let at = self.shown.iter().position(|notice| notice.id == id)?;
         Some(self.shown.remove(at))
+    }
+
+    /// A server has another name.
+    pub(super) fn rename_server(&mut self, from: &Name, to: &Name) {
+        for undo in self.shown.iter_mut().filter_map(|notice| notice.undo.as_mut()) {
+            let (Undo::MoveBack { profile, .. } | Undo::RemoveFolder { profile, .. }) = undo;
+            if profile == from {
+                profile.clone_from(to);
+            }
+        }
     }
 
     /// Those that are to be seen now.

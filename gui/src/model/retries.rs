@@ -44,6 +44,15 @@ impl Retries {
         self.0.remove(server);
     }
 
+    /// A server has another name.
+    pub(super) fn rename_server(&mut self, from: &Name, to: &Name, now: Instant) {
+        if let Some(mut retry) = self.0.remove(from) {
+            // What is under way is about the old name.
+            retry.at.get_or_insert(now);
+            self.0.insert(to.clone(), retry);
+        }
+    }
+
     /// The servers that are to be tried now.
     pub(super) fn due(&mut self, now: Instant) -> Vec<Name> {
         let due = self.0.iter_mut().filter(|(_, retry)| retry.at.is_some_and(|at| at <= now));

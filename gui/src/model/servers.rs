@@ -142,9 +142,17 @@ impl Model {
     }
 
     /// A server has another name.
-    pub(super) fn renamed(&mut self, from: &Name, to: Name) {
-        if self.profile.as_ref() == Some(from) {
-            self.profile = Some(to);
+    pub(super) fn renamed(&mut self, from: &Name, to: &Name, now: Instant) {
+        self.retries.rename_server(from, to, now);
+        self.conflicts.rename_server(from, to);
+        self.notices.rename_server(from, to);
+        if let Some(dialog) = &mut self.dialog {
+            dialog.rename_server(from, to);
+        }
+        for name in [&mut self.join.again, &mut self.profile].into_iter().flatten() {
+            if name == from {
+                name.clone_from(to);
+            }
         }
     }
 

@@ -508,3 +508,30 @@ fn a_question_about_one_server_is_not_put_to_another() {
     model.apply(Update::Removed("other".parse().unwrap()), now);
     assert!(model.dialog.is_none(), "none is shown");
 }
+
+#[test]
+fn what_waits_for_a_server_follows_its_name() {
+    let (mut model, now) = (model(), Instant::now());
+    let [from, to] = ["default", "work"].map(|name| name.parse::<Name>().unwrap());
+    let trouble = Trouble::from(&Error::Connect(Vec::new()));
+    model.apply(Update::NotConnected { profile: from.clone(), trouble }, now);
+    model.join.again = Some(from.clone());
+    let specs = vec![(spec("a", 1), Facts::default()), (spec("a", 1), Facts::default())];
+    let taken = vec![("a".into(), Facts::default()), ("a (2)".into(), Facts::default())];
+    model.apply(Update::Planned { specs, taken, troubles: Vec::new(), instead: None }, now);
+    let undo = Undo::MoveBack { profile: from.clone(), pairs: Vec::new() };
+    model.apply(Update::Did { text: "moved".into(), undo: Some(undo), touched: false }, now);
+    model.ask_to_remove(from.clone());
+    model.take_commands();
+
+    model.apply(Update::Renamed { from, to: to.clone() }, now);
+    assert_eq!((model.profile.as_ref(), model.join.again.as_ref()), (Some(&to), Some(&to)));
+    model.retry(now + Duration::from_secs(60));
+    assert!(matches!(&model.take_commands()[..], [Command::Connect(name)] if *name == to));
+    model.decide(Choice::KeepBoth, true);
+    assert_eq!(names(&model.queue()), ["a (3)", "a (4)"]);
+    assert_eq!(model.queue().unfinished(&to), 2);
+    let undo = model.notices.at(now)[0].undo.clone().unwrap();
+    assert!(matches!(undo, Undo::MoveBack { profile, .. } if profile == to));
+    assert!(matches!(&model.dialog, Some(Dialog::RemoveServer { profile, .. }) if *profile == to));
+}
