@@ -46,7 +46,7 @@ pub(super) async fn obey(shared: Arc<Shared>, command: Command) {
             shared.tell(Update::LogEnd { generation, result: result.map_err(|error| Trouble::from(&error)) });
         }
         Command::MakeFolder { profile, path } => {
-            let made = with_client(&shared, &profile, async |client| {
+            let made = change(&shared, &profile, async |client| {
                 remote::make_new_directory(client.connection().await?, path.clone()).await
             });
             shared.tell(match made.await {
@@ -58,7 +58,7 @@ pub(super) async fn obey(shared: Arc<Shared>, command: Command) {
             relocate::relocate(&shared, &profile, pairs, copy, how).await;
         }
         Command::RemoveFolder { profile, path, etag } => {
-            let removed = with_client(&shared, &profile, async |client| {
+            let removed = change(&shared, &profile, async |client| {
                 remote::remove_if(client.connection().await?, path.clone(), etag.clone()).await
             });
             shared.tell(match removed.await {
@@ -68,7 +68,7 @@ pub(super) async fn obey(shared: Arc<Shared>, command: Command) {
         }
         Command::Delete { profile, paths } => shared.tell(delete(&shared, &profile, paths).await),
         Command::Renew(profile) => {
-            let renewed = with_client(&shared, &profile, async |client| client.renew().await);
+            let renewed = change(&shared, &profile, async |client| client.renew().await);
             let update = match renewed.await {
                 Ok(_) => Update::Did { text: texts::RENEWED.into(), undo: None, touched: false },
                 Err(error) => Update::Failed(Trouble::from(&error)),
@@ -90,28 +90,64 @@ pub(super) fn did(text: String, undo: Option<Undo>) -> Update {
     Update::Did { text, undo, touched: true }
 }
 
-/// Lends a client of the profile, once more if the connection that it had turned out to be stale.
-pub(super) async fn with_client<T>(
+/// Lends a client of the profile for work that only reads. If the connection that it had turned out to be stale before
+/// anything was `answered`, the work begins again with another one.
+pub(super) async fn read<T>(
     shared: &Shared,
     profile: &Name,
-    mut work: impl AsyncFnMut(&mut Client) -> Result<T, Error>,
+    mut work: impl AsyncFnMut(&mut Client, &mut bool) -> Result<T, Error>,
 ) -> Result<T, Error> {
     loop {
         let mut client = shared.client(profile)?;
         let was_connected = client.is_connected();
-        match work(&mut client).await {
-            Ok(value) => {
+        let mut answered = false;
+        match work(&mut client, &mut answered).await {
+            Err(error) if was_connected && !answered && is_stale(&error) => {}
+            result => {
                 shared.give_back(profile, client);
-                return Ok(value);
+                return result;
             }
-            // A server closes connections that nobody uses.
-            Err(Error::Lost(_)) if was_connected => {}
-            Err(Error::Refused(error)) if was_connected && error.retry => {}
+        }
+    }
+}
+
+/// Lends a client of the profile for work that changes something. The work is never repeated, because a server that is
+/// lost may have done it. A connection that was idle is tried first with a request that changes nothing.
+pub(super) async fn change<T>(
+    shared: &Shared,
+    profile: &Name,
+    work: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut client = ready(shared, profile).await?;
+    let result = work(&mut client).await;
+    shared.give_back(profile, client);
+    result
+}
+
+/// A client of which the connection is either good or not made yet.
+async fn ready(shared: &Shared, profile: &Name) -> Result<Client, Error> {
+    loop {
+        let mut client = shared.client(profile)?;
+        if !client.is_connected() {
+            return Ok(client);
+        }
+        match remote::whoami(client.connection().await?).await {
+            Ok(_) => return Ok(client),
+            Err(error) if is_stale(&error) => {}
             Err(error) => {
                 shared.give_back(profile, client);
                 return Err(error);
             }
         }
+    }
+}
+
+/// True if the connection was of no use any more: a server closes connections that nobody uses.
+fn is_stale(error: &Error) -> bool {
+    match error {
+        Error::Lost(_) => true,
+        Error::Refused(error) => error.retry,
+        _ => false,
     }
 }
 
@@ -130,9 +166,10 @@ async fn connect(shared: &Shared, profile: &Name) -> Result<sealift_protocol::me
 
 async fn list(shared: &Shared, profile: &Name, path: RemotePath, generation: u64) -> Result<(), Error> {
     let wanted = List::of(path);
-    with_client(shared, profile, async |client| {
+    read(shared, profile, async |client, answered| {
         let mut listing = remote::list(client.connection().await?, wanted.clone()).await?;
         while let Some(entries) = listing.page().await? {
+            *answered = true;
             // The window looks at them when it is drawn next.
             let _ = shared.updates.send(Update::Page { generation, entries });
             shared.waker.soon();
@@ -143,7 +180,7 @@ async fn list(shared: &Shared, profile: &Name, path: RemotePath, generation: u64
 }
 
 async fn describe(shared: &Shared, profile: &Name, path: RemotePath, generation: u64) {
-    let described = with_client(shared, profile, async |client| {
+    let described = read(shared, profile, async |client, _| {
         let mut found = None;
         let paths = std::slice::from_ref(&path);
         remote::info(client.connection().await?, paths, |_, answer| found = Some(answer)).await?;
@@ -168,9 +205,10 @@ async fn describe(shared: &Shared, profile: &Name, path: RemotePath, generation:
 }
 
 async fn log(shared: &Shared, profile: &Name, filter: LogFilter, generation: u64) -> Result<(), Error> {
-    with_client(shared, profile, async |client| {
+    read(shared, profile, async |client, answered| {
         let mut log = remote::log(client.connection().await?, filter.clone());
         while let Some(records) = log.page().await? {
+            *answered = true;
             shared.tell(Update::LogPage { generation, records });
         }
         Ok(())
@@ -181,7 +219,7 @@ async fn log(shared: &Shared, profile: &Name, filter: LogFilter, generation: u64
 async fn delete(shared: &Shared, profile: &Name, paths: Vec<RemotePath>) -> Update {
     let mut gone = 0;
     let mut first: Option<WireError> = None;
-    let deleted = with_client(shared, profile, async |client| {
+    let deleted = change(shared, profile, async |client| {
         let connection = client.connection().await?;
         remote::remove(connection, &paths, true, |_, answer| match answer {
             Ok(()) => gone += 1,

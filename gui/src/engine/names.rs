@@ -8,7 +8,7 @@ use sealift_protocol::{ErrorCode, Name, RemotePath};
 use sealift_transfer::error::Unfit;
 use sealift_transfer::{Error, remote};
 
-use super::control::with_client;
+use super::control::read;
 use super::{Shared, Update};
 use crate::model::queue::{Facts, ItemId, Spec, Trouble, Wanted};
 
@@ -62,7 +62,7 @@ async fn remote_names(
     path: &RemotePath,
 ) -> Result<Vec<(String, Facts)>, Error> {
     let wanted = List::of(path.clone());
-    let listed = with_client(shared, profile, async |client| {
+    let listed = read(shared, profile, async |client, _| {
         let mut names = Vec::new();
         let mut listing = remote::list(client.connection().await?, wanted.clone()).await?;
         while let Some(entries) = listing.page().await? {

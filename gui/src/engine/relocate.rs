@@ -4,7 +4,7 @@ use sealift_protocol::message::Transplant;
 use sealift_protocol::{ErrorCode, Name, RemotePath};
 use sealift_transfer::{Client, Error, remote};
 
-use super::control::{did, with_client};
+use super::control::{change, did};
 use super::{How, Shared, Update};
 use crate::model::Undo;
 use crate::model::conflict::{Coming, Conflict, Relocation, numbered};
@@ -24,7 +24,7 @@ pub(super) async fn relocate(
 ) {
     let (mut done, mut taken) = (Vec::new(), Vec::new());
     let mut next = 0;
-    let result = with_client(shared, profile, async |client| {
+    let result = change(shared, profile, async |client| {
         while let Some((from, to)) = pairs.get(next) {
             match place(client, from, to, copy, how).await {
                 Ok(placed) => done.push((from.clone(), placed)),

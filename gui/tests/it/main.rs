@@ -11,6 +11,7 @@ mod desk;
 mod hands;
 mod keys;
 mod layout;
+mod lost;
 #[cfg(unix)]
 mod opening;
 mod pictures;
