@@ -7,7 +7,8 @@
 //! a few identities that work together cannot keep it from all others. What is needed to go on at all comes before what only makes
 //! it faster.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,8 +38,8 @@ pub async fn trim() {
     }
 }
 
-/// What memory is taken for, which decides how much of it there is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What memory is taken for, which decides how much of it there is. The most urgent need is first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
     /// To serve a request at all: an identity may hold as much as it leaves to others.
     Work,
@@ -66,20 +67,28 @@ struct Accounts {
     used: u64,
     /// Those that hold or want memory.
     identities: HashMap<i64, Account>,
+    /// The number of the next waiter.
+    next: u64,
 }
 
 #[derive(Debug, Default)]
 struct Account {
     used: u64,
-    /// The one that has waited for longest is served first.
-    waiting: VecDeque<Waiter>,
+    /// The most urgent need is served first, and of one need the waiter that has waited for longest.
+    waiting: BTreeMap<(Need, u64), Waiter>,
 }
 
 #[derive(Debug)]
 struct Waiter {
     bytes: u64,
-    need: Need,
     ready: oneshot::Sender<Loan>,
+}
+
+/// A waiter's place in the queue of its identity. The waiter leaves the queue when this is dropped.
+struct WaitingLoan<'a> {
+    budget: &'a Budget,
+    identity: i64,
+    place: (Need, u64),
 }
 
 /// Memory that an identity holds until this is dropped.
@@ -131,12 +140,13 @@ impl Budget {
         (&self.0.waits, &self.0.refused)
     }
 
-    /// Takes memory if there is some.
+    /// Takes memory if there is some, and no waiter of the identity has a need that is as urgent.
     pub fn try_take(&self, identity: i64, bytes: u64, need: Need) -> Option<Loan> {
         let size = self.size();
         let mut accounts = self.lock();
-        let waiting = accounts.identities.get(&identity).is_some_and(|account| !account.waiting.is_empty());
-        if waiting || !accounts.fits(size, identity, bytes, need) {
+        let first = accounts.identities.get(&identity).and_then(|account| account.waiting.first_key_value());
+        let waits = first.is_some_and(|((most_urgent, _), _)| *most_urgent <= need);
+        if waits || !accounts.fits(size, identity, bytes, need) {
             return None;
         }
         accounts.add(identity, bytes);
@@ -144,17 +154,26 @@ impl Budget {
         Some(Loan { budget: self.clone(), identity, bytes })
     }
 
-    /// Takes memory as soon as there is some.
+    /// Takes memory as soon as there is some. A waiter holds up only those of its identity whose need is not more urgent.
     pub async fn take(&self, identity: i64, bytes: u64, need: Need) -> Result<Loan> {
         if let Some(loan) = self.try_take(identity, bytes, need) {
             return Ok(loan);
         }
         self.0.waits.count();
-        let (ready, loan) = oneshot::channel();
-        self.lock().identities.entry(identity).or_default().waiting.push_back(Waiter { bytes, need, ready });
+        let (ready, mut loan) = oneshot::channel();
+        // Declared after the receiver, so that a waiter that gives up leaves the queue before its receiver is gone.
+        let _waiting = self.enqueue(identity, need, Waiter { bytes, ready });
         // Some may have come back between the two looks.
         self.serve_waiting();
-        loan.await.map_err(|_| Error::Stopped)
+        (&mut loan).await.map_err(|_| Error::Stopped)
+    }
+
+    fn enqueue(&self, identity: i64, need: Need, waiter: Waiter) -> WaitingLoan<'_> {
+        let mut accounts = self.lock();
+        let place = (need, accounts.next);
+        accounts.next += 1;
+        accounts.identities.entry(identity).or_default().waiting.insert(place, waiter);
+        WaitingLoan { budget: self, identity, place }
     }
 
     /// The same within a time; then the caller is told what the limit is.
@@ -204,15 +223,7 @@ impl Budget {
     }
 
     fn give_back(&self, identity: i64, bytes: u64) {
-        let mut accounts = self.lock();
-        accounts.used -= bytes;
-        if let Some(account) = accounts.identities.get_mut(&identity) {
-            account.used -= bytes;
-            if account.used == 0 && account.waiting.is_empty() {
-                accounts.identities.remove(&identity);
-            }
-        }
-        drop(accounts);
+        self.lock().subtract(identity, bytes);
         self.serve_waiting();
     }
 
@@ -225,8 +236,13 @@ impl Budget {
             accounts.add(identity, waiter.bytes);
             self.0.most.fetch_max(accounts.used, Ordering::Relaxed);
             drop(accounts);
-            // One who waits no more gives it back here, outside of the lock.
-            let _ = waiter.ready.send(Loan { budget: self.clone(), identity, bytes: waiter.bytes });
+            let loan = Loan { budget: self.clone(), identity, bytes: waiter.bytes };
+            if let Err(mut unsent) = waiter.ready.send(loan) {
+                // The waiter has just given up. Its loan is emptied here, because dropping a full one calls this function
+                // again, and thousands of them would need too much stack.
+                let bytes = mem::take(&mut unsent.bytes);
+                self.lock().subtract(identity, bytes);
+            }
         }
     }
 
@@ -254,16 +270,33 @@ impl Accounts {
         self.identities.entry(identity).or_default().used += bytes;
     }
 
-    /// Takes the next one who can be served off its queue.
+    fn subtract(&mut self, identity: i64, bytes: u64) {
+        self.used -= bytes;
+        if let Some(account) = self.identities.get_mut(&identity) {
+            account.used -= bytes;
+            self.forget_if_idle(identity);
+        }
+    }
+
+    fn forget_if_idle(&mut self, identity: i64) {
+        let is_idle = |account: &Account| account.used == 0 && account.waiting.is_empty();
+        if self.identities.get(&identity).is_some_and(is_idle) {
+            self.identities.remove(&identity);
+        }
+    }
+
+    /// Takes the next waiter that can be served out of its queue.
     fn next(&mut self, size: u64) -> Option<(i64, Waiter)> {
         let waiting = self.identities.iter().filter(|(_, account)| !account.waiting.is_empty());
         let mut waiting: Vec<_> = waiting.map(|(identity, account)| (account.used, *identity)).collect();
         waiting.sort_unstable();
         for (_, identity) in waiting {
-            let front = self.identities.get(&identity).and_then(|account| account.waiting.front());
-            let Some((bytes, need)) = front.map(|waiter| (waiter.bytes, waiter.need)) else { continue };
+            let first = self.identities.get(&identity).and_then(|account| account.waiting.first_key_value());
+            let Some((need, bytes)) = first.map(|((need, _), waiter)| (*need, waiter.bytes)) else {
+                continue;
+            };
             if self.fits(size, identity, bytes, need) {
-                let waiter = self.identities.get_mut(&identity)?.waiting.pop_front()?;
+                let (_, waiter) = self.identities.get_mut(&identity)?.waiting.pop_first()?;
                 return Some((identity, waiter));
             }
         }
@@ -280,12 +313,31 @@ impl Lender for Speed {
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        self.budget.give_back(self.identity, self.bytes);
+        if self.bytes > 0 {
+            self.budget.give_back(self.identity, self.bytes);
+        }
+    }
+}
+
+impl Drop for WaitingLoan<'_> {
+    fn drop(&mut self) {
+        let mut accounts = self.budget.lock();
+        let account = accounts.identities.get_mut(&self.identity);
+        let gave_up = account.is_some_and(|account| account.waiting.remove(&self.place).is_some());
+        accounts.forget_if_idle(self.identity);
+        drop(accounts);
+        if gave_up {
+            // Those behind it may need less.
+            self.budget.serve_waiting();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::Poll;
+
     use super::*;
     use crate::config::Config;
 
@@ -298,6 +350,11 @@ mod tests {
     /// Takes a MiB after the other.
     fn grab(budget: &Budget, identity: i64, need: Need) -> Vec<Loan> {
         std::iter::from_fn(|| budget.try_take(identity, MIB, need)).collect()
+    }
+
+    /// Returns true if a future, polled once, has to wait.
+    async fn waits(future: &mut (impl Future + Unpin)) -> bool {
+        std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut *future).poll(context).is_pending())).await
     }
 
     #[test]
@@ -363,7 +420,7 @@ mod tests {
         let (large, small) = (wait(1, 20 * MIB), wait(1, MIB));
         tokio::task::yield_now().await;
         assert!(budget.try_take(1, 1, Need::Work).is_none(), "nobody overtakes");
-        // One who waits no more is passed over.
+        // A waiter that gives up leaves the queue.
         let given_up = wait(1, MIB);
         tokio::task::yield_now().await;
         given_up.abort();
@@ -379,5 +436,65 @@ mod tests {
         };
         assert_eq!((refused.code, budget.counts().1.get()), (ErrorCode::Busy, 1));
         assert!(refused.message.contains("`memory.budget` = 64 MiB"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_may_wait_holds_up_nothing_more_urgent() {
+        let budget = budget("60MiB");
+        let fast = grab(&budget, 1, Need::Speed);
+        let wait = |need| {
+            let budget = budget.clone();
+            tokio::spawn(async move { budget.take(1, 10 * MIB, need).await.unwrap() })
+        };
+        let queued = wait(Need::Queue);
+        while budget.counts().0.get() < 1 {
+            tokio::task::yield_now().await;
+        }
+        let now = budget.take_within(Duration::ZERO, 1, MIB, Need::Work).await.unwrap();
+        let working = wait(Need::Work);
+        while budget.counts().0.get() < 2 {
+            tokio::task::yield_now().await;
+        }
+        assert!(budget.try_take(1, 1, Need::Queue).is_none() && budget.try_take(1, 1, Need::Work).is_none());
+        drop(now);
+        let working = working.await.unwrap();
+        assert!(!queued.is_finished());
+        drop((fast, working));
+        drop(queued.await.unwrap());
+        assert!(budget.lock().identities.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_waiter_that_gives_up_leaves_nothing_and_lets_those_behind_it_go_on() {
+        let budget = budget("60MiB");
+        let held = grab(&budget, 1, Need::Speed);
+        for _ in 0..100 {
+            budget.take_within(Duration::ZERO, 1, 40 * MIB, Need::Work).await.unwrap_err();
+        }
+        assert!(budget.lock().identities[&1].waiting.is_empty());
+        let mut large = Box::pin(budget.take(1, 40 * MIB, Need::Work));
+        let mut small = Box::pin(budget.take(1, MIB, Need::Work));
+        assert!(waits(&mut large).await && waits(&mut small).await);
+        drop(large);
+        small.await.unwrap();
+        drop(held);
+        assert!(budget.lock().identities.is_empty());
+    }
+
+    /// Each waiter gives up after it was taken out of the queue and before its loan was sent.
+    #[tokio::test]
+    async fn thousands_of_waiters_that_gave_up_are_passed_over() {
+        let budget = budget("60MiB");
+        let held = grab(&budget, 1, Need::Work);
+        for _ in 0..10_000 {
+            let (ready, _) = oneshot::channel();
+            mem::forget(budget.enqueue(1, Need::Work, Waiter { bytes: MIB, ready }));
+        }
+        let mut live = Box::pin(budget.take(1, MIB, Need::Work));
+        assert!(waits(&mut live).await);
+        drop(held);
+        drop(live.await.unwrap());
+        assert_eq!(budget.used().0, 0);
+        assert!(budget.lock().identities.is_empty());
     }
 }

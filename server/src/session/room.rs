@@ -42,7 +42,7 @@ impl Room {
     }
 
     /// Waits until there is room for a request of so many bytes. Meanwhile nobody reads the connection, so its client waits.
-    /// The first request of a connection needs no place among those of its identity.
+    /// The first request of a connection, with no other under way, needs no place among those of its identity.
     pub(super) async fn charge(
         &self,
         state: &State,
@@ -64,9 +64,28 @@ impl Room {
         let own = self.free.clone().acquire_many_owned(permits).await.map_err(|_| Error::Stopped)?;
         let waiting = (self.most as usize - self.free.available_permits()) * 1024;
         let _shared = match waiting > OWN {
-            true => Some(state.budget.take(caller.identity, bytes as u64, Need::Queue).await?),
+            true if is_first => Some(state.memory(caller.identity, bytes).await?),
+            true => Some(self.wait_for_memory(state, caller, permits, bytes).await?),
             false => None,
         };
         Ok(Charge { _place, _own: own, _shared })
+    }
+
+    /// Waits for the memory of a request behind others. Once those are answered, nothing else goes on on this connection, so
+    /// the request is as urgent as a first one.
+    async fn wait_for_memory(
+        &self,
+        state: &State,
+        caller: &Caller,
+        permits: u32,
+        bytes: usize,
+    ) -> Result<Loan> {
+        // The client must not take the wait for a broken connection.
+        let patience = state.config().timeouts.stall() / 2;
+        tokio::select! {
+            biased;
+            loan = state.budget.take_within(patience, caller.identity, bytes as u64, Need::Queue) => loan,
+            _ = self.free.acquire_many(self.most - permits) => state.memory(caller.identity, bytes).await,
+        }
     }
 }

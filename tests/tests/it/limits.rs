@@ -216,6 +216,51 @@ async fn requests_in_flight_are_counted_for_each_identity() {
     assert!(metric(&page, "sealift_requests_waits_total") >= 1.0);
 }
 
+/// A plan whose memory counts in the budget.
+fn large_plan() -> Request {
+    let file = PlannedFile { path: path(&"a".repeat(200)), size: 1, mtime: None, update: false };
+    Request::Plan(Plan { files: vec![file; 200] })
+}
+
+/// Unread downloads hold so much memory that their identity has none to queue further requests in.
+#[tokio::test]
+async fn a_request_that_may_wait_holds_up_no_other_and_is_told_to_come_back() {
+    let settings = Settings::new().metrics().line("memory.budget = '24MiB'");
+    let world = World::with(settings.stall(Duration::from_secs(8))).await;
+    let mallory = world.enrol("mallory").await;
+    let (mut first, mut later) = (mallory.connect().await, mallory.connect().await);
+    let mut stuck = mallory.connect().await;
+    first.put_stream("file", &Pattern::new(1, 16 * MIB).whole()).await.unwrap();
+    let mut unread = Vec::new();
+    for _ in 0..5 {
+        unread.push(deaf(&mallory, &[get("file")]).await);
+    }
+    let used = async || metric(&metrics(&world).await, "sealift_memory_used_bytes");
+    let held = async { while used().await < (6 * MIB) as f64 {} };
+    sealift_tests::within(sealift_tests::PATIENCE, "memory in use", held).await;
+    // Nothing changes while somebody else keeps the catalog.
+    let catalog = rusqlite::Connection::open(world.data.join("catalog.db")).unwrap();
+    catalog.execute_batch("BEGIN IMMEDIATE").unwrap();
+    stuck.push(&Request::MakeDirectory(MakeDirectory { path: path("d"), mtime: None, if_absent: false }));
+    stuck.push(&large_plan());
+    stuck.flush().await;
+    exhausted(&world).await;
+    // Neither the first request of a connection waits for the one above, nor do those behind it.
+    assert!(matches!(first.request(&large_plan()).await, Reply::Plan { .. }));
+    (0..3).for_each(|_| later.push(&large_plan()));
+    later.flush().await;
+    for _ in 0..3 {
+        assert!(matches!(later.reply().await, Reply::Plan { .. }));
+    }
+    let refused = async { while metric(&metrics(&world).await, "sealift_memory_refused_total") < 1.0 {} };
+    sealift_tests::within(sealift_tests::PATIENCE, "a refusal", refused).await;
+    catalog.execute_batch("ROLLBACK").unwrap();
+    stuck.reply().await;
+    let refusal = stuck.last_words().await.expect("a reason");
+    assert!(refusal.code == ErrorCode::Busy && refusal.retry, "{refusal:?}");
+    assert!(refusal.message.contains("`memory.budget`"), "{refusal}");
+}
+
 /// The paths of uploads that can be continued.
 fn rows(world: &World) -> Vec<String> {
     world.administer(|connection| {
