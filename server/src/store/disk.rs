@@ -9,8 +9,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use fs4::FileExt;
@@ -84,12 +83,28 @@ pub struct Reserve(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     data: PathBuf,
+    /// How full the disk of a path is; tests set it.
+    disk_of: fn(&Path) -> Result<Disk>,
     settings: OnceLock<Live>,
-    /// Bytes that uploads were granted and that are not on the disk yet.
-    granted: AtomicU64,
-    /// Until when the disk counts as far from full.
-    plenty: Mutex<Option<Instant>>,
+    grants: Mutex<Grants>,
     refused: [Counter; 2],
+}
+
+/// Bytes that uploads were granted. Both sums only grow, and may wrap; their difference is not on the disk yet.
+#[derive(Debug, Default)]
+struct Grants {
+    issued: u64,
+    returned: u64,
+    /// Until when the disk counts as far from full.
+    plenty: Option<Instant>,
+}
+
+/// The disk at one moment.
+#[derive(Debug)]
+struct DiskView {
+    disk: Disk,
+    reserve: ReserveSize,
+    ballast: Ballast,
 }
 
 /// What the disk is short of, with how much of it is kept.
@@ -133,22 +148,28 @@ pub struct Granted {
 impl Disk {
     /// That of a path.
     pub fn of(path: &Path) -> Result<Self> {
-        let facts = fs4::statvfs(path).map_err(Error::file(path))?;
-        let (free_inodes, inodes) = inodes(path).map_err(Error::file(path))?.unzip();
-        Ok(Self { free_bytes: facts.available_space(), size_bytes: facts.total_space(), free_inodes, inodes })
+        disk_of(path).map_err(Error::file(path))
     }
 }
 
-/// Inodes that are free, and inodes in all; `None` where nobody counts them.
 #[cfg(unix)]
-fn inodes(path: &Path) -> io::Result<Option<(u64, u64)>> {
+fn disk_of(path: &Path) -> io::Result<Disk> {
     let facts = rustix::fs::statvfs(path)?;
-    Ok((facts.f_files > 0).then_some((facts.f_favail, facts.f_files)))
+    // A file system that sets no limit says that it has no inodes at all.
+    let (free_inodes, inodes) = (facts.f_files > 0).then_some((facts.f_favail, facts.f_files)).unzip();
+    Ok(Disk {
+        free_bytes: facts.f_bavail.saturating_mul(facts.f_frsize),
+        size_bytes: facts.f_blocks.saturating_mul(facts.f_frsize),
+        free_inodes,
+        inodes,
+    })
 }
 
 #[cfg(not(unix))]
-fn inodes(_: &Path) -> io::Result<Option<(u64, u64)>> {
-    Ok(None)
+fn disk_of(path: &Path) -> io::Result<Disk> {
+    let facts = fs4::statvfs(path)?;
+    let (free_bytes, size_bytes) = (facts.available_space(), facts.total_space());
+    Ok(Disk { free_bytes, size_bytes, free_inodes: None, inodes: None })
 }
 
 impl ReserveSize {
@@ -170,8 +191,12 @@ impl ReserveSize {
 impl Reserve {
     /// Of a data directory. The settings are the defaults until [`Reserve::follow`].
     pub fn new(data: &Path) -> Self {
-        let (granted, plenty, refused) = (AtomicU64::new(0), Mutex::default(), Default::default());
-        Self(Arc::new(Inner { data: data.to_owned(), settings: OnceLock::new(), granted, plenty, refused }))
+        Self::looking_with(data, Disk::of)
+    }
+
+    fn looking_with(data: &Path, disk_of: fn(&Path) -> Result<Disk>) -> Self {
+        let (settings, grants, refused) = (OnceLock::new(), Mutex::default(), Default::default());
+        Self(Arc::new(Inner { data: data.to_owned(), disk_of, settings, grants, refused }))
     }
 
     /// Follows the settings of a server from now on.
@@ -187,17 +212,14 @@ impl Reserve {
 
     /// The disk, and what uploads leave free of it.
     pub fn look(&self) -> Result<(Disk, ReserveSize)> {
-        let disk = Disk::of(&self.0.data)?;
+        let disk = (self.0.disk_of)(&self.0.data)?;
         let settings = self.0.settings.get().map(|live| live.now().disk).unwrap_or_default();
         Ok((disk, ReserveSize::on(&disk, settings)))
     }
 
     /// Grants an upload so many bytes and new files, or refuses them with the limit.
     pub fn grant(&self, bytes: u64, inodes: u64) -> Result<Granted> {
-        let granted = Granted { reserve: self.clone(), bytes };
-        let all = self.0.granted.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        self.check(all, inodes)?;
-        Ok(granted)
+        self.try_grant(bytes, inodes).map_err(|shortage| self.refuse(shortage))
     }
 
     /// Grants a small content its room in the catalog, whose log holds it as well for a while.
@@ -220,37 +242,65 @@ impl Reserve {
         self.missing(0, 1).is_none()
     }
 
-    fn check(&self, bytes: u64, inodes: u64) -> Result<()> {
-        let Some(shortage) = self.missing(bytes, inodes) else { return Ok(()) };
+    fn refuse(&self, shortage: Shortage) -> Error {
         self.0.refused[usize::from(matches!(shortage, Shortage::Inodes(_)))].count();
-        Err(Error::refused(
+        Error::refused(
             ErrorCode::NoSpace,
             format!(
                 "nothing was stored: {shortage}; delete what is not needed, or ask the administrator for room or a \
                  smaller `{}`",
                 shortage.setting()
             ),
-        ))
+        )
     }
 
-    /// What stands against so many more bytes and files.
+    /// Grants so many bytes and files, unless something stands against them. A refused grant counts for nobody else.
+    fn try_grant(&self, bytes: u64, inodes: u64) -> std::result::Result<Granted, Shortage> {
+        let returned = {
+            let mut grants = self.grants();
+            if grants.has_plenty_for(grants.with(bytes, grants.returned)) {
+                return Ok(self.issue(&mut grants, bytes));
+            }
+            grants.returned
+        };
+        let view = self.view();
+        let mut grants = self.grants();
+        // What was returned after the look may be missing in it, so it still counts.
+        let all = grants.with(bytes, returned);
+        match view {
+            Some(view) => {
+                grants.plenty = view.plenty();
+                view.shortage(all, inodes).map_or_else(|| Ok(self.issue(&mut grants, bytes)), Err)
+            }
+            // Where nobody can tell, the disk itself says when it is full. The sums must not overflow even then.
+            None if i64::try_from(all).is_err() => Err(Shortage::Bytes(0)),
+            None => Ok(self.issue(&mut grants, bytes)),
+        }
+    }
+
+    fn issue(&self, grants: &mut Grants, bytes: u64) -> Granted {
+        grants.issued = grants.issued.wrapping_add(bytes);
+        Granted { reserve: self.clone(), bytes }
+    }
+
+    /// What stands against so many more bytes and files, whatever was granted.
     fn missing(&self, bytes: u64, inodes: u64) -> Option<Shortage> {
-        let mut plenty = self.0.plenty.lock().unwrap_or_else(PoisonError::into_inner);
-        if bytes < PLENTY.0 && plenty.is_some_and(|until| Instant::now() < until) {
+        if self.grants().has_plenty_for(bytes) {
             return None;
         }
-        // Where nobody can tell, the disk itself says when it is full.
+        let view = self.view()?;
+        self.grants().plenty = view.plenty();
+        view.shortage(bytes, inodes)
+    }
+
+    /// Looks at the disk, which may take its time; `None` if nobody can tell. No lock is held meanwhile.
+    fn view(&self) -> Option<DiskView> {
         let (disk, reserve) = self.look().ok()?;
-        let far = disk.free_bytes >= reserve.bytes.saturating_add(2 * PLENTY.0)
-            && disk.free_inodes.is_none_or(|free| free >= reserve.inodes + PLENTY.1);
-        *plenty = far.then(|| Instant::now() + TRUST);
-        drop(plenty);
-        let ballast = ballast(&self.0.data);
-        if disk.free_bytes.saturating_add(ballast.bytes) < reserve.bytes.saturating_add(bytes) {
-            return Some(Shortage::Bytes(reserve.bytes));
-        }
-        let short = |free: u64| inodes > 0 && free + ballast.files < reserve.inodes + inodes;
-        disk.free_inodes.is_some_and(short).then_some(Shortage::Inodes(reserve.inodes))
+        Some(DiskView { disk, reserve, ballast: ballast(&self.0.data) })
+    }
+
+    fn grants(&self) -> MutexGuard<'_, Grants> {
+        self.0.grants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sees to it that there is room for a transaction, whatever others have written to the disk.
@@ -279,17 +329,22 @@ impl Reserve {
         }
     }
 
-    /// Makes the ballast as large as it should be, if uploads have room beside it.
+    /// Makes the ballast as large as it should be, if uploads have room beside it. Without a reserve there is none.
     pub fn restore(&self) -> Result<()> {
         let (disk, reserve) = self.look()?;
         let (directory, each) = (directory(&self.0.data), reserve.ballast_file());
-        let missing = |number: &u64| {
+        if each == 0 {
+            // Without a reserve, files of an earlier one only take up room.
+            remove_ballast(&self.0.data);
+            return Ok(());
+        }
+        let is_there = |number: &u64| {
             fs::metadata(directory.join(number.to_string())).is_ok_and(|file| file.len() == each)
         };
-        let missing: Vec<_> = (0..FILES).filter(|number| !missing(number)).collect();
+        let missing: Vec<_> = (0..FILES).filter(|number| !is_there(number)).collect();
         let needed = each * missing.len() as u64;
         let inodes = disk.free_inodes.is_none_or(|free| free > reserve.inodes + FILES);
-        if each == 0 || missing.is_empty() || disk.free_bytes < reserve.bytes.max(needed) || !inodes {
+        if missing.is_empty() || disk.free_bytes < reserve.bytes.max(needed) || !inodes {
             return Ok(());
         }
         create_private_dir(&directory).map_err(Error::file(&directory))?;
@@ -305,9 +360,44 @@ impl Reserve {
     }
 }
 
+impl Grants {
+    /// Bytes that were issued and not among the first `returned`, and so many more.
+    fn with(&self, bytes: u64, returned: u64) -> u64 {
+        self.issued.wrapping_sub(returned).saturating_add(bytes)
+    }
+
+    /// Returns true if the last look found more room than so many bytes need.
+    fn has_plenty_for(&self, bytes: u64) -> bool {
+        bytes < PLENTY.0 && self.plenty.is_some_and(|until| Instant::now() < until)
+    }
+}
+
+impl DiskView {
+    /// Until when the disk counts as far from full, if it is.
+    fn plenty(&self) -> Option<Instant> {
+        let is_far = self.disk.free_bytes >= self.reserve.bytes.saturating_add(2 * PLENTY.0)
+            && self.disk.free_inodes.is_none_or(|free| free >= self.reserve.inodes.saturating_add(PLENTY.1));
+        is_far.then(|| Instant::now() + TRUST)
+    }
+
+    /// What stands against so many more bytes and files.
+    fn shortage(&self, bytes: u64, inodes: u64) -> Option<Shortage> {
+        let Self { disk, reserve, ballast } = self;
+        // No disk is as large as what an `i64` does not hold.
+        let is_absurd = i64::try_from(bytes).is_err();
+        if is_absurd || disk.free_bytes.saturating_add(ballast.bytes) < reserve.bytes.saturating_add(bytes) {
+            return Some(Shortage::Bytes(reserve.bytes));
+        }
+        let needed = reserve.inodes.saturating_add(inodes);
+        let is_short = |free: u64| inodes > 0 && free.saturating_add(ballast.files) < needed;
+        disk.free_inodes.is_some_and(is_short).then_some(Shortage::Inodes(reserve.inodes))
+    }
+}
+
 impl Drop for Granted {
     fn drop(&mut self) {
-        self.reserve.0.granted.fetch_sub(self.bytes, Ordering::Relaxed);
+        let mut grants = self.reserve.grants();
+        grants.returned = grants.returned.wrapping_add(self.bytes);
     }
 }
 
@@ -321,14 +411,16 @@ pub fn make_room(data: &Path) {
 }
 
 fn release(data: &Path) {
-    let directory = directory(data);
-    let mut released = 0;
-    for number in 0..FILES {
-        released += u64::from(fs::remove_file(directory.join(number.to_string())).is_ok());
-    }
-    if released > 0 {
+    if remove_ballast(data) {
         info!("the disk is full: released the room that is kept for deletions");
     }
+}
+
+/// Returns true if there was some.
+fn remove_ballast(data: &Path) -> bool {
+    let directory = directory(data);
+    let removed = (0..FILES).filter(|number| fs::remove_file(directory.join(number.to_string())).is_ok());
+    removed.count() > 0
 }
 
 /// What the ballast holds now.
@@ -383,6 +475,9 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
     use super::*;
 
     fn disk(size: u64, inodes: Option<u64>) -> Disk {
@@ -434,6 +529,68 @@ mod tests {
         assert!(refused.message.contains("disk.reserve") && reserve.refused()[0].get() == 1);
         drop(first);
         drop(reserve.grant(most + (64 << 20), 0).unwrap());
-        assert_eq!(reserve.0.granted.load(Ordering::Relaxed), 0);
+        let grants = reserve.grants();
+        assert_eq!(grants.with(0, grants.returned), 0);
+    }
+
+    thread_local! {
+        /// What happens on this thread during the next look at the disk.
+        static MEANWHILE: RefCell<Option<Box<dyn FnOnce()>>> = RefCell::default();
+    }
+
+    fn slow_disk(_: &Path) -> Result<Disk> {
+        if let Some(meanwhile) = MEANWHILE.take() {
+            meanwhile();
+        }
+        Ok(disk(1 << 30, None))
+    }
+
+    fn unknown_disk(path: &Path) -> Result<Disk> {
+        Err(Error::file(path)(io::ErrorKind::Unsupported.into()))
+    }
+
+    /// Also: no lock is held during the look, or this test never ends.
+    #[test]
+    fn an_upload_that_is_too_large_for_any_disk_fails_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let reserve = Reserve::looking_with(dir.path(), slow_disk);
+        for absurd in [(1 << 62), (1 << 63), u64::MAX] {
+            let other = reserve.clone();
+            MEANWHILE.set(Some(Box::new(move || drop(other.grant(1 << 20, 1).unwrap()))));
+            assert_eq!(reserve.grant(absurd, 1).unwrap_err().to_wire().code, ErrorCode::NoSpace);
+            assert!(MEANWHILE.take().is_none());
+        }
+        let reserve = Reserve::looking_with(dir.path(), unknown_disk);
+        let _large = reserve.grant(i64::MAX as u64, 0).unwrap();
+        assert_eq!(reserve.grant(1, 0).unwrap_err().to_wire().code, ErrorCode::NoSpace);
+    }
+
+    /// Between them they would take more than there is.
+    #[test]
+    fn bytes_that_are_granted_or_written_during_a_look_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let reserve = Reserve::looking_with(dir.path(), slow_disk);
+        let most = (1 << 30) - reserve.look().unwrap().1.bytes;
+        let (held, other) = (reserve.grant(most / 2, 0).unwrap(), reserve.clone());
+        let second = Rc::new(RefCell::new(None));
+        let here = second.clone();
+        MEANWHILE.set(Some(Box::new(move || {
+            drop(held);
+            *here.borrow_mut() = Some(other.grant(most / 2, 0).unwrap());
+        })));
+        reserve.grant(1 << 20, 0).unwrap_err();
+        assert!(second.take().is_some());
+        reserve.grant(1 << 20, 0).unwrap();
+    }
+
+    #[test]
+    fn without_a_reserve_there_is_no_ballast() {
+        let dir = tempfile::tempdir().unwrap();
+        Reserve::new(dir.path()).restore().unwrap();
+        assert_eq!(ballast(dir.path()).files, FILES);
+        let reserve = Reserve::new(dir.path());
+        reserve.follow(crate::config::Config::from_toml("disk.reserve = 0").unwrap().into());
+        reserve.restore().unwrap();
+        assert_eq!(ballast(dir.path()).files, 0);
     }
 }
