@@ -115,7 +115,8 @@ impl Reported {
     fn enter(&self, digest: Digest) -> Option<Waits<'_>> {
         let mut waiting = self.lock();
         let enters = waiting.len() < REPORTED && waiting.insert(digest);
-        enters.then_some(Waits(self, digest))
+        // Not made before it is known: what is dropped leaves.
+        enters.then(|| Waits(self, digest))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<Digest>> {
