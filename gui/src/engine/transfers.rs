@@ -23,6 +23,11 @@ use crate::texts;
 /// Work that took less is not worth a notification to somebody who looks elsewhere.
 const LONG: Duration = Duration::from_secs(10);
 
+/// How long it is waited before what downloads left is removed, each time: one that has just been stopped may hold its file
+/// for a moment.
+const REMOVING: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5)];
+
 /// How long changes of the queue are collected before it is saved.
 const SAVING: Duration = Duration::from_millis(700);
 
@@ -48,7 +53,7 @@ pub(super) async fn run(
         }
         let given_up = shared.queue().take_given_up();
         if !given_up.is_empty() {
-            spawn_local(discard(stopped, given_up));
+            spawn_local(discard(shared.clone(), stopped, given_up));
         }
         jobs.retain(|_, job| !job.is_finished());
         loop {
@@ -134,23 +139,29 @@ impl Work {
 }
 
 /// Removes what has arrived of downloads that nobody goes on with, when the jobs that were at them have ended.
-async fn discard(stopped: Vec<JoinHandle<()>>, given_up: Vec<Arc<Spec>>) {
+async fn discard(shared: Arc<Shared>, stopped: Vec<JoinHandle<()>>, mut given_up: Vec<Arc<Spec>>) {
     for job in stopped {
         let _ = job.await;
     }
-    let removing = tokio::task::spawn_blocking(move || {
-        for spec in given_up {
-            let found: Vec<_> = match spec.tree {
-                true => Leftovers::below(spec.local.clone()).filter_map(Result::ok).collect(),
-                false => leftovers::of_file(&spec.local),
-            };
-            for leftover in found {
-                // What cannot be removed is in nobody's way; `sealift clean` names it.
-                let _ = leftover.remove();
-            }
-        }
-    });
-    let _ = removing.await;
+    for pause in REMOVING {
+        tokio::time::sleep(pause).await;
+        given_up = shared.queue().unwanted(given_up);
+        let going = given_up.clone();
+        let removing = tokio::task::spawn_blocking(move || going.iter().for_each(|spec| remove_parts(spec)));
+        let _ = removing.await;
+    }
+}
+
+/// Removes what has arrived of a download, unless somebody writes it. Blocks.
+fn remove_parts(spec: &Spec) {
+    let found: Vec<_> = match spec.tree {
+        true => Leftovers::below(spec.local.clone()).filter_map(Result::ok).collect(),
+        false => leftovers::of_file(&spec.local),
+    };
+    for leftover in found {
+        // What cannot be removed is in nobody's way; `sealift clean` names it.
+        let _ = leftover.remove();
+    }
 }
 
 /// Does a job, and tells the queue how it goes.

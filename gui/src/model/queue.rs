@@ -205,6 +205,11 @@ impl Queue {
     /// Downloads that nobody will go on with, since the last time. What is still in the list keeps what it has.
     pub fn take_given_up(&mut self) -> Vec<Arc<Spec>> {
         let given_up = std::mem::take(&mut self.given_up);
+        self.unwanted(given_up)
+    }
+
+    /// Those that nothing in the list goes on with.
+    pub fn unwanted(&self, given_up: Vec<Arc<Spec>>) -> Vec<Arc<Spec>> {
         let is_wanted = |spec: &Spec| {
             let others = self.items.values().filter(|item| item.spec.direction == Direction::Get);
             others.map(|item| &item.spec.local).any(|other| {

@@ -199,7 +199,9 @@ async fn the_server_that_is_chosen_elsewhere_is_shown_first() {
     assert_eq!(shown(&window(Ok(None))), "default");
     let mut damaged = window(Err("config.toml: line 1 is wrong".into()));
     assert_eq!(shown(&damaged), "default");
-    assert_eq!(damaged.model.notices.at(Instant::now())[0].text, "config.toml: line 1 is wrong");
+    // A window before may still be closing, which is told, too.
+    let notices = damaged.model.notices.at(Instant::now());
+    assert!(notices.iter().any(|notice| notice.text == "config.toml: line 1 is wrong"));
     world.stop().await;
     other.stop().await;
 }

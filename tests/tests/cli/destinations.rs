@@ -135,7 +135,7 @@ async fn downloads_that_cannot_be_meant_are_usage_errors() {
         (&["get"][..], "required"),
         (&["get", "a", "d/b", "absent"], "end it with / to make it one"),
         (&["get", "a", "d/b", "file"], "need a directory"),
-        (&["get", "a", "d/b", "-"], "need a directory"),
+        (&["get", "a", "d/b", "-"], "standard output takes one file"),
         (&["get", "a", "d/a", "x/"], "x/a would be written twice"),
         (&["get", "d/", "-"], "means a directory, which standard output cannot be"),
         (&["get", "/"], "is the list of spaces"),
