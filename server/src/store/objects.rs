@@ -59,7 +59,7 @@ const READABLE: &str = "WITH readable (space) AS (
 pub fn keep_inline(connection: &Connection, blobs: &Blobs, digest: &Digest, data: &[u8]) -> Result<ObjectId> {
     let object = match find(connection, digest)? {
         Some(object) if is_copy_of(connection, blobs, object, data)? => {
-            set_verified(connection, digest)?;
+            confirm(connection, digest)?;
             return Ok(object);
         }
         Some(object) => {
@@ -276,15 +276,25 @@ pub(crate) fn find(connection: &Connection, digest: &Digest) -> Result<Option<Ob
         .optional()?)
 }
 
-/// Notes that a content was looked at and is good, which lifts a suspicion. Not more often than is of use.
+/// Notes that a content was looked at and is good, which lifts a suspicion. What is written to its file later makes it one that
+/// has to be looked at again, so the note is never left out.
 pub fn set_verified(connection: &Connection, digest: &Digest) -> Result<()> {
+    verified_before(connection, digest, i64::MAX)
+}
+
+/// The same for a content of which somebody has just brought another copy, which many may do: not more often than is of use.
+fn confirm(connection: &Connection, digest: &Digest) -> Result<()> {
     const GRAIN: i64 = 60_000_000_000;
-    let now = clock::now();
+    verified_before(connection, digest, clock::now() - GRAIN)
+}
+
+/// Notes that a content is good now, unless it was found so at `time` or later.
+fn verified_before(connection: &Connection, digest: &Digest, time: Nanoseconds) -> Result<()> {
     connection
         .prepare_cached(
             "UPDATE objects SET suspect = 0, verified_at = ?2 WHERE digest = ?1 AND (suspect OR verified_at < ?3)",
         )?
-        .execute(params![digest.as_bytes(), now, now - GRAIN])?;
+        .execute(params![digest.as_bytes(), clock::now(), time])?;
     Ok(())
 }
 
