@@ -1,23 +1,19 @@
 //! The server: accepts connections, gives each a task, watches for revocations, and stops in order.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use rusqlite::OptionalExtension;
-use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
-use sealift_certs::tls::{self, Protocol, ReadAhead, negotiated};
+use sealift_certs::tls::{self, Protocol, negotiated};
 use sealift_certs::{Authority, Identity, fingerprint};
 use sealift_protocol::{ErrorCode, JOIN_ALPN};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio_rustls::StartHandshake;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info, info_span, warn};
@@ -32,6 +28,7 @@ use crate::monitor::{HandshakeFailure, LimitReached, control, http, service};
 use crate::pki::{self, Pki};
 use crate::session::{self, Caller, Signals, TlsConnection};
 use crate::state::{Session, State};
+use crate::store::catalog::Line;
 use crate::store::{Blobs, Catalog, certificates, facts, gc, identities, parts, schema};
 use crate::{audit, clock, join, socket};
 
@@ -205,7 +202,7 @@ fn in_background(state: &Arc<State>, address: SocketAddr, stop: &CancellationTok
         tasks.spawn(stop.clone().run_until_cancelled_owned(state.blobs.reserve().clone().keep()));
         tasks.spawn(stop.clone().run_until_cancelled_owned(collect));
     }
-    let trees = state.trees.clone().run(state.catalog.clone(), state.garbage.clone());
+    let trees = state.trees.clone().run(state.catalog.within(Line::Server), state.garbage.clone());
     tasks.spawn(stop.clone().run_until_cancelled_owned(trees));
     tasks.spawn(stop.clone().run_until_cancelled_owned(budget::trim()));
     tasks.spawn(stop.clone().run_until_cancelled_owned(watch_revocations(watched)));
@@ -350,7 +347,8 @@ async fn handshake(
         let _ = tls::accept(begun, state.pki.refusing_config()).await;
         return Ok(None);
     };
-    let mut connection = exchange_keys(state, begun, config, greeting, Origin::of(peer.ip())).await?;
+    let accepting = tls::accept(begun, config);
+    let mut connection = state.turns.drive(greeting, Origin::of(peer.ip()), accepting).await??;
     match negotiated(connection.get_ref().1.alpn_protocol()) {
         Some(Protocol::Transfer) => {
             place.vouched();
@@ -374,24 +372,6 @@ async fn handshake(
         }
         None => anyhow::bail!("the client offers no application protocol"),
     }
-}
-
-/// Goes through a handshake, in its turn as long as there is something to compute before the client's answer.
-async fn exchange_keys(
-    state: &State,
-    begun: StartHandshake<ReadAhead<TcpStream>>,
-    config: Arc<ServerConfig>,
-    greeting: Greeting,
-    origin: Origin,
-) -> anyhow::Result<TlsConnection> {
-    let turn = state.turns.take(greeting, origin).await?;
-    let mut accepting = pin!(tls::accept(begun, config));
-    let first = poll_fn(|context| Poll::Ready(accepting.as_mut().poll(context))).await;
-    drop(turn);
-    Ok(match first {
-        Poll::Ready(connection) => connection,
-        Poll::Pending => accepting.await,
-    }?)
 }
 
 /// Lets a client in that has shown a certificate, if the catalog agrees and no limit is reached.
@@ -466,6 +446,7 @@ async fn identify(state: &Arc<State>, certificate: &CertificateDer<'_>, peer: So
         let from = peer.ip().to_string();
         state
             .catalog
+            .within(Line::Server)
             .note(move |connection| certificates::note_use(connection, &print, &from, clock::now()))
             .await;
     }
@@ -489,6 +470,7 @@ async fn adopt(state: &Arc<State>, certificate: &CertificateDer<'_>, identity: &
     let taken_in = name.clone();
     let adopted = state
         .catalog
+        .within(Line::Server)
         .write(move |connection| certificates::adopt(connection, &print, &taken_in, validity, &list))
         .await?;
     if adopted {

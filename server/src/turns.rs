@@ -1,4 +1,4 @@
-//! Turns at the key exchange of a handshake, which is what a stranger can make the server compute.
+//! Turns at what strangers can make the server compute: the key exchange of a handshake, signatures and certificates.
 //!
 //! At most half of the processors, rounded up, are at it, so clients that are connected already go on. When more wait than
 //! can be served, the newest is served first: a client that has waited for long has given up, and whoever serves the oldest
@@ -6,7 +6,10 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::thread::available_parallelism;
 
 use tokio::sync::oneshot;
@@ -66,6 +69,20 @@ impl HandshakeTurns {
         turn
     }
 
+    /// Drives what computes whenever it goes on, such as a handshake: each time in a turn.
+    pub async fn drive<F: Future>(&self, greeting: Greeting, origin: Origin, work: F) -> Result<F::Output> {
+        let mut work = pin!(work);
+        loop {
+            let turn = self.take(greeting, origin).await?;
+            let gone_on = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+            drop(turn);
+            match gone_on {
+                Poll::Ready(output) => return Ok(output),
+                Poll::Pending => woken().await,
+            }
+        }
+    }
+
     /// How many wait.
     pub fn waiting(&self) -> usize {
         self.lock().waiting.values().map(BTreeMap::len).sum()
@@ -74,6 +91,12 @@ impl HandshakeTurns {
     fn lock(&self) -> MutexGuard<'_, Lines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Waits until there is a reason to go on with the task.
+async fn woken() {
+    let mut slept = false;
+    poll_fn(|_| if std::mem::replace(&mut slept, true) { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
 impl Lines {
@@ -165,5 +188,24 @@ mod tests {
         assert_eq!(order, [2, 1, 0, 5, 3]);
         let lines = turns.lock();
         assert!(lines.waiting.is_empty() && lines.free == 1);
+    }
+
+    #[tokio::test]
+    async fn whoever_computes_has_a_turn_each_time() {
+        let turns = HandshakeTurns::of(1);
+        let (here, mut rounds) = (turns.clone(), 0);
+        let work = poll_fn(move |context| {
+            assert_eq!(here.lock().free, 0, "it has the only turn");
+            rounds += 1;
+            context.waker().wake_by_ref();
+            if rounds == 3 { Poll::Ready(rounds) } else { Poll::Pending }
+        });
+        let first = turns.take(Greeting::Named, origin(1)).await.unwrap();
+        let mut driven = pin!(turns.drive(Greeting::Named, origin(2), work));
+        let once = poll_fn(|context| Poll::Ready(driven.as_mut().poll(context).is_pending())).await;
+        assert!(once, "somebody else has the turn");
+        drop(first);
+        assert_eq!(driven.await.unwrap(), 3);
+        assert_eq!(turns.lock().free, 1);
     }
 }
