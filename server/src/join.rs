@@ -15,6 +15,7 @@ use tracing::{error, info};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::state::State;
+use crate::store::catalog::Line;
 use crate::store::certificates::{self, NewCertificate, Origin};
 use crate::store::identities;
 
@@ -70,8 +71,8 @@ async fn enrol(state: &Arc<State>, request: JoinRequest) -> Result<Joined> {
     }
     let secret = Secret::from_text(&request.secret)
         .map_err(|error| Error::refused(ErrorCode::TokenRefused, error.to_string()))?;
-    let here = state.clone();
-    let enrolled = state.catalog.write(move |connection| {
+    let (here, catalog) = (state.clone(), state.catalog.within(Line::Server));
+    let enrolled = catalog.write(move |connection| {
         let now = SystemTime::now();
         let moment = clock::nanoseconds(now);
         let (identity, name) = identities::redeem(connection, &secret.digest(), moment)?;

@@ -36,7 +36,8 @@ use crate::monitor::running::Transfer;
 use crate::prefixes::Prefixes;
 use crate::pulse::Watched;
 use crate::state::State;
-use crate::store::catalog::Pending;
+use crate::store::Catalog;
+use crate::store::catalog::{Line, Pending};
 use crate::store::identities;
 
 /// Replies that may wait for their turn.
@@ -65,6 +66,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// The catalog for what the caller changes: in order with what it has asked for before, in turns with others.
+    pub fn changes(&self, state: &State) -> Catalog {
+        state.catalog.within(Line::Of(self.identity))
+    }
+
     /// Refuses what would change something, if the server is to change nothing.
     pub fn refuse_changes(&self) -> Result<()> {
         if !self.read_only {

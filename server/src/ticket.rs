@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::monitor::running::Transfer;
 use crate::session::Caller;
 use crate::state::State;
+use crate::store::catalog::Line;
 use crate::store::transfers::{self, Record};
 use crate::store::{Catalog, entries};
 
@@ -40,7 +41,7 @@ impl Ticket {
         };
         let (who, from) = (caller.name.to_string(), caller.address.clone());
         Self {
-            catalog: state.catalog.clone(),
+            catalog: state.catalog.within(Line::Of(caller.identity)),
             transfer: state.monitor.transfers.begin(direction, who, from, whole),
             started: clock::now(),
             identity: caller.identity,
@@ -123,7 +124,7 @@ impl Ticket {
         }
     }
 
-    /// Queues the record, in order with all else that changes the catalog; nobody waits until it is written.
+    /// Queues the record, in order with what else the identity changes; nobody waits until it is written.
     pub async fn finish(self, error: Option<ErrorCode>) {
         if let Some(record) = self.close(error) {
             self.catalog.note(move |connection| transfers::insert(connection, &record)).await;

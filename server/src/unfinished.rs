@@ -12,6 +12,7 @@ use sealift_protocol::ErrorCode;
 use crate::error::{Error, Result};
 use crate::monitor::meter::Counter;
 use crate::state::State;
+use crate::store::catalog::Line;
 use crate::store::parts;
 
 /// The large uploads under way. Clones share it.
@@ -82,7 +83,7 @@ impl Unfinished {
                 let idle = doomed.iter().filter(|file| !blobs.holds().is_held(**file));
                 idle.copied().try_for_each(|file| parts::remove(connection, file))
             };
-            state.catalog.write(remove).await?;
+            state.catalog.within(Line::Of(identity)).write(remove).await?;
             state.garbage.notify_one();
         }
         Ok(upload)

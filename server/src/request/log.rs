@@ -28,7 +28,7 @@ pub async fn serve(
     query: LogQuery,
 ) -> Result<Outcome> {
     // What was noted before is to be seen; what could not be written is not there, and no reason to say nothing.
-    let _ = state.catalog.write(|_| Ok(())).await;
+    let _ = caller.changes(state).write(|_| Ok(())).await;
     let mut left = match usize::try_from(query.limit) {
         Ok(limit @ 1..) => limit.min(MOST),
         _ => MOST,

@@ -44,6 +44,8 @@ const SIGNS: u32 = 6;
 pub struct Change {
     /// Entries that it may touch.
     weight: usize,
+    /// Whether something may be nobody's after it.
+    frees: bool,
     apply: Box<Apply>,
 }
 
@@ -53,9 +55,10 @@ type Apply = dyn FnOnce(&Connection, &Caller) -> Result<Reply> + Send;
 impl Change {
     fn new(
         weight: usize,
+        frees: bool,
         apply: impl FnOnce(&Connection, &Caller) -> Result<Reply> + Send + 'static,
     ) -> Self {
-        Self { weight, apply: Box::new(apply) }
+        Self { weight, frees, apply: Box::new(apply) }
     }
 }
 
@@ -77,15 +80,17 @@ pub fn disturbs(request: &Request) -> Option<RemotePath> {
 /// The change that a request asks for; any other request is given back, and is for [`serve`].
 pub fn change(request: Request) -> std::result::Result<Change, Box<Request>> {
     Ok(match request {
-        Request::MakeDirectory(request) => Change::new(request.path.depth(), move |connection, caller| {
-            make_directory::apply(connection, caller, &request)
-        }),
-        Request::Link(request) => Change::new(request.path.depth(), move |connection, caller| {
+        Request::MakeDirectory(request) => {
+            Change::new(request.path.depth(), false, move |connection, caller| {
+                make_directory::apply(connection, caller, &request)
+            })
+        }
+        Request::Link(request) => Change::new(request.path.depth(), true, move |connection, caller| {
             link::apply(connection, caller, &request)
         }),
         Request::Remove(request) => {
             let below = if request.recursive { entries::FEW } else { 0 };
-            Change::new(request.path.depth() + below, move |connection, caller| {
+            Change::new(request.path.depth() + below, true, move |connection, caller| {
                 remove::apply(connection, caller, &request)
             })
         }
@@ -109,13 +114,14 @@ struct Calls {
     /// What listings have to know of, until the change is over.
     disturbing: Disturbing,
     weight: usize,
+    frees: bool,
 }
 
 impl Calls {
-    /// `weight` is how many entries the change may touch.
-    fn of(state: &State, weight: usize) -> Self {
+    /// `weight` is how many entries the change may touch, `frees` whether something may be nobody's after it.
+    fn of(state: &State, weight: usize, frees: bool) -> Self {
         let disturbing = Disturbing::new(&state.disturbances);
-        Self { garbage: state.garbage.clone(), trees: state.trees.clone(), disturbing, weight }
+        Self { garbage: state.garbage.clone(), trees: state.trees.clone(), disturbing, weight, frees }
     }
 }
 
@@ -123,12 +129,18 @@ impl Held for Calls {
     fn weight(&self) -> usize {
         self.weight
     }
+
+    fn ends_with_its_asker(&self) -> bool {
+        true
+    }
 }
 
 impl Drop for Calls {
     fn drop(&mut self) {
-        self.garbage.notify_one();
-        self.trees.wake();
+        if self.frees {
+            self.garbage.notify_one();
+            self.trees.wake();
+        }
     }
 }
 
@@ -173,14 +185,14 @@ pub async fn submit(
     change: Change,
     disturbed: Option<RemotePath>,
 ) -> Pending<Reply> {
-    let caller = caller.clone();
-    let Change { weight, apply } = change;
+    let (catalog, caller) = (caller.changes(state), caller.clone());
+    let Change { weight, frees, apply } = change;
     let work = move |connection: &Connection, calls: &Calls| {
         let reply = apply(connection, &caller)?;
         disturbed.iter().for_each(|path| calls.disturbing.tell(&caller.name, path));
         Ok(reply)
     };
-    state.catalog.submit_holding(Calls::of(state, weight), work, |_, _, _| Ok(())).await
+    catalog.submit_holding(Calls::of(state, weight, frees), work, |_, _, _| Ok(())).await
 }
 
 /// Serves a request whose turn has come, and tells what came of it. An error means that the connection is of no further use.

@@ -144,7 +144,7 @@ impl Upload<'_> {
         let (target, stays) = match self.state.catalog.read(look()).await {
             // The caller's earlier requests may still wait for their commit and change the answer. The writer's look
             // comes after them.
-            Ok((_, true)) | Err(Error::Refused(_)) => self.state.catalog.write(look()).await?,
+            Ok((_, true)) | Err(Error::Refused(_)) => self.caller.changes(self.state).write(look()).await?,
             seen => seen?,
         };
         self.target = Some(target);

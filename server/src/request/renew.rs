@@ -14,7 +14,8 @@ use crate::store::certificates::{self, NewCertificate, Origin};
 /// Issues a certificate for the caller's identity and a new key.
 pub async fn serve(state: &Arc<State>, caller: &Caller, renew: Renew) -> Result<Reply> {
     let (here, caller) = (state.clone(), caller.clone());
-    let issued = state.catalog.write(move |connection| {
+    let catalog = caller.changes(state);
+    let issued = catalog.write(move |connection| {
         caller.verify(connection)?;
         caller.refuse_changes()?;
         let now = SystemTime::now();

@@ -18,7 +18,8 @@ static REPORTED: LogLimit = LogLimit::new();
 /// is damaged, an upload can mend it, and the administrator is called for.
 pub async fn serve(state: &Arc<State>, caller: &Caller, report: Report) -> Result<Reply> {
     let (here, sha256) = (caller.clone(), report.sha256);
-    let marked = state.catalog.write(move |connection| {
+    let catalog = caller.changes(state);
+    let marked = catalog.write(move |connection| {
         here.verify(connection)?;
         here.refuse_changes()?;
         let Location::In { space, names } = report.path.locate(&here.name)? else { return Ok(false) };

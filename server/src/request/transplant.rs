@@ -116,7 +116,7 @@ pub(super) async fn rename(
                 Moved::Unmeasured(measure) => Ok(Err(measure)),
             }
         };
-        let moving = state.catalog.submit_holding(calls(state, &paths), work, |_, _, _| Ok(())).await;
+        let moving = caller.changes(state).submit_holding(calls(state, &paths), work, |_, _, _| Ok(())).await;
         match moving.wait().await? {
             Ok(reply) => return Ok(reply),
             Err(measure) => measured = Some(measure_all(state, waiting, measure).await?),
@@ -128,7 +128,7 @@ pub(super) async fn rename(
 
 /// What a change of both ends holds, which touches few entries besides those on the way to them.
 fn calls(state: &State, paths: &Transplant) -> Calls {
-    Calls::of(state, paths.from.depth() + paths.to.depth() + entries::FEW)
+    Calls::of(state, paths.from.depth() + paths.to.depth() + entries::FEW, true)
 }
 
 /// Finds out how long the paths below a directory are. Reads only, so nobody waits for it.
@@ -164,7 +164,7 @@ pub(super) async fn copy(
             Copied::Large => Ok(None),
         }
     };
-    let copying = state.catalog.submit_holding(calls(state, &paths), work, |_, _, _| Ok(())).await;
+    let copying = caller.changes(state).submit_holding(calls(state, &paths), work, |_, _, _| Ok(())).await;
     match copying.wait().await? {
         Some(reply) => Ok(reply),
         None => {
@@ -183,13 +183,14 @@ async fn copy_large(
     waiting: &mut Waiting<'_>,
     paths: Arc<Transplant>,
 ) -> Result<Reply> {
+    let catalog = caller.changes(state);
     let most = state.config().trees.copy_limit.get() as u64;
     let (here, request, building) = (caller.clone(), paths.clone(), state.trees.building().clone());
     let begin = move |connection: &Connection, _: &mut Slice| {
         let ends = Ends::of_copy(connection, &here, &request)?;
         Copying::begin(connection, &building, ends.from(), ends.to(), here.identity, clock::now())
     };
-    let mut copying = state.trees.slice(&state.catalog, begin).await?;
+    let mut copying = state.trees.slice(&catalog, begin).await?;
     loop {
         state.blobs.reserve().admit()?;
         let (here, request) = (caller.clone(), paths.clone());
@@ -200,7 +201,7 @@ async fn copy_large(
             Ok((copying, progress))
         };
         let progress;
-        (copying, progress) = state.trees.slice(&state.catalog, go_on).await?;
+        (copying, progress) = state.trees.slice(&catalog, go_on).await?;
         waiting.go_on(copying.entries()).await?;
         if copying.entries() > most {
             return Err(too_large(&paths.from, most));
@@ -218,7 +219,7 @@ async fn copy_large(
         // Nothing was at the new place.
         Ok(Reply::Placed { path: entries::display(ends.to.name(), &names).parse()? })
     };
-    state.catalog.write(link).await
+    catalog.write(link).await
 }
 
 fn too_large(path: &RemotePath, most: u64) -> Error {

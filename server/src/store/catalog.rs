@@ -1,5 +1,7 @@
 //! Access to the catalog: one writer that groups commits, and readers that never wait for it.
 
+mod turns;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,19 +11,18 @@ use std::time::Duration;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use sealift_protocol::Digest;
 use tokio::runtime::Builder;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, info, warn};
 
+pub use self::turns::Line;
+use self::turns::Turns;
 use super::Blobs;
 use super::packs::{Pack, Placement};
 use super::schema::{self, OpenError};
 use super::turnstile::Turnstile;
 use crate::error::{Error, Result};
 use crate::monitor::meter::{Counter, GROUPS, Histogram};
-
-/// Changes that may wait for the writer before those who bring more have to wait, too.
-const QUEUE: usize = 1024;
 
 /// Changes that share one transaction at most, so that the first one's answer does not wait for ever.
 const GROUP: usize = 512;
@@ -41,7 +42,12 @@ const READERS: usize = 4;
 #[derive(Clone)]
 pub struct Catalog {
     path: Arc<PathBuf>,
-    writer: mpsc::Sender<Box<dyn Change>>,
+    writer: turns::Sender,
+    /// Where the changes wait that are asked for through this clone.
+    line: Line,
+    /// Changes of all lines wait in one, so that a test knows their order.
+    #[cfg(test)]
+    in_order: bool,
     readers: Readers,
     meter: Arc<Meter>,
 }
@@ -84,6 +90,11 @@ pub trait Held: Send + 'static {
     /// How many entries the change may touch.
     fn weight(&self) -> usize {
         1
+    }
+
+    /// Whether the change is not made any more if nobody waits for its result when its turn comes.
+    fn ends_with_its_asker(&self) -> bool {
+        false
     }
 
     /// A small content that it brings, which may be stored together with others.
@@ -141,6 +152,9 @@ where
     }
 
     fn apply(&mut self, transaction: &Connection) -> bool {
+        if self.held.ends_with_its_asker() && self.answer.is_closed() {
+            return false;
+        }
         self.result = self.work.take().map(|work| work(transaction, &self.held));
         matches!(self.result, Some(Ok(_)))
     }
@@ -192,7 +206,7 @@ impl Catalog {
         prepare: impl Fn(&mut Connection) -> rusqlite::Result<()> + Send + 'static,
     ) -> Result<(Self, JoinHandle<()>), OpenError> {
         let writing = Writing::open(path, &prepare, schema::PATIENCE)?;
-        let (writer, changes) = mpsc::channel(QUEUE);
+        let (writer, changes) = turns::turns();
         let failed = |error: std::io::Error| OpenError::Sqlite {
             path: path.to_owned(),
             source: rusqlite::Error::ToSqlConversionFailure(Box::new(error)),
@@ -210,13 +224,35 @@ impl Catalog {
                 move || runtime.block_on(write(writing, again, changes, blobs, &meter, &turnstile))
             })
             .map_err(failed)?;
-        Ok((Self { path: Arc::new(path.to_owned()), writer, readers, meter }, thread))
+        let catalog = Self {
+            path: Arc::new(path.to_owned()),
+            writer,
+            line: Line::Behind,
+            #[cfg(test)]
+            in_order: false,
+            readers,
+            meter,
+        };
+        Ok((catalog, thread))
+    }
+
+    /// The catalog for changes that wait in a line; else they wait behind everything.
+    pub fn within(&self, line: Line) -> Self {
+        #[cfg(test)]
+        let line = if self.in_order { self.line } else { line };
+        Self { line, ..self.clone() }
+    }
+
+    /// The catalog that makes all changes in the order in which they are asked for.
+    #[cfg(test)]
+    pub(super) fn in_order(self) -> Self {
+        Self { in_order: true, ..self }
     }
 
     /// Queues a change and returns at once with what will tell its result, after it is durable.
     ///
-    /// Changes are made in the order in which they are queued. One that returns an error leaves nothing behind; the
-    /// others of its group stand.
+    /// Changes of one line are made in the order in which they are queued. One that returns an error leaves nothing
+    /// behind; the others of its group stand.
     pub async fn submit<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -236,24 +272,18 @@ impl Catalog {
         let job =
             Job { urgent: true, work: Some(work), otherwise: Some(otherwise), held, result: None, answer };
         // A writer that has ended drops the job, and with it the answer: `Pending` says so.
-        let _ = self.writer.send(Box::new(job)).await;
+        self.writer.send(self.line, Box::new(job)).await;
         Pending(result)
     }
 
     /// Queues a change whose result nobody waits for, in order with the others; it may be committed a little later.
     pub async fn note(&self, work: impl FnOnce(&Connection) -> Result<()> + Send + 'static) {
-        let _ = self.writer.send(unawaited(false, work)).await;
+        self.writer.send(self.line, unawaited(false, work)).await;
     }
 
-    /// Queues a change whose result nobody waits for, where nothing can be awaited, from within the runtime.
+    /// Queues a change whose result nobody waits for, where nothing can be awaited.
     pub fn post(&self, work: impl FnOnce(&Connection) -> Result<()> + Send + 'static) {
-        let job = unawaited(true, work);
-        if let Err(mpsc::error::TrySendError::Full(job)) = self.writer.try_send(job) {
-            let writer = self.writer.clone();
-            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(async move { writer.send(job).await });
-            }
-        }
+        self.writer.post(self.line, unawaited(true, work));
     }
 
     /// Makes a change and waits until it is durable.
@@ -427,7 +457,7 @@ fn reopen(
 async fn write(
     mut writing: Writing,
     again: impl Fn() -> Result<Writing, OpenError>,
-    mut changes: mpsc::Receiver<Box<dyn Change>>,
+    mut changes: Turns,
     blobs: Blobs,
     meter: &Meter,
     turnstile: &Turnstile,
@@ -470,7 +500,7 @@ fn conclude(group: &mut Vec<Box<dyn Change>>, committed: &Result<()>) {
 }
 
 /// Waits for changes, and for more if nobody waits for those; `false` when there will be none.
-async fn gather(changes: &mut mpsc::Receiver<Box<dyn Change>>, group: &mut Vec<Box<dyn Change>>) -> bool {
+async fn gather(changes: &mut Turns, group: &mut Vec<Box<dyn Change>>) -> bool {
     let Some(first) = changes.recv().await else { return false };
     let deadline = Instant::now() + PATIENCE;
     let (mut next, mut weight, mut urgent) = (Some(first), 0, false);
@@ -481,10 +511,10 @@ async fn gather(changes: &mut mpsc::Receiver<Box<dyn Change>>, group: &mut Vec<B
         if group.len() == GROUP || weight >= WEIGHT {
             break;
         }
-        next = match changes.try_recv() {
-            Ok(change) => Some(change),
-            Err(_) if urgent => None,
-            Err(_) => timeout_at(deadline, changes.recv()).await.ok().flatten(),
+        next = match changes.next() {
+            Some(change) => Some(change),
+            None if urgent => None,
+            None => timeout_at(deadline, changes.recv()).await.ok().flatten(),
         };
     }
     true
@@ -620,149 +650,4 @@ fn copy(error: &Error) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::facts;
-    use sealift_protocol::ErrorCode;
-
-    fn insert(name: &'static str) -> impl FnOnce(&Connection) -> Result<()> + Send + 'static {
-        move |connection| {
-            connection.execute("INSERT INTO facts (key, value) VALUES (?1, '')", [name])?;
-            Ok(())
-        }
-    }
-
-    async fn names(catalog: &Catalog) -> Vec<String> {
-        let read = |connection: &Connection| {
-            let mut statement = connection.prepare("SELECT key FROM facts ORDER BY key")?;
-            Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
-        };
-        catalog.read(read).await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_commit_whose_sync_failed_does_not_come_back_once_others_were_told_that_it_is_not_there() {
-        for busy in [false, true] {
-            let dir = tempfile::tempdir().unwrap();
-            let path = dir.path().join("catalog.db");
-            let beside = |suffix: &str| dir.path().join(format!("catalog.db{suffix}"));
-            let count = |connection: &Connection| -> i64 {
-                connection.query_row("SELECT count(*) FROM facts", [], |row| row.get(0)).unwrap()
-            };
-            let writing = Writing::open(&path, &|_| Ok(()), schema::PATIENCE).unwrap();
-            writing.committing.store(true, Ordering::Relaxed);
-            insert("a")(&writing.connection).unwrap();
-            let reader = schema::open_reader(&path).unwrap();
-            let reading = reader.unchecked_transaction().unwrap();
-            assert_eq!(count(&reading), 1);
-            // After a failed sync, the pages of the commit are in the log, and the index of the log is as it was.
-            let index = std::fs::read(beside("-shm")).unwrap();
-            insert("b")(&writing.connection).unwrap();
-            let file = std::fs::File::options().write(true).open(beside("-shm")).unwrap();
-            std::io::Write::write_all(&mut &file, &index).unwrap();
-            let reading = if busy {
-                Some(reading)
-            } else {
-                drop(reading);
-                None
-            };
-
-            drop(writing);
-            let again = Writing::open_again(&path, &|_| Ok(())).unwrap();
-            assert_eq!((again.log_is_empty, count(&again.connection)), (!busy, 1));
-
-            // The next start after kill -9.
-            let copy = tempfile::tempdir().unwrap();
-            for suffix in ["", "-wal"] {
-                std::fs::copy(beside(suffix), copy.path().join(format!("catalog.db{suffix}"))).unwrap();
-            }
-            let later = schema::open(&copy.path().join("catalog.db")).unwrap();
-            assert_eq!(count(&later), 1, "busy: {busy}");
-            drop(reading);
-        }
-    }
-
-    #[tokio::test]
-    async fn nobody_reads_a_catalog_of_which_nobody_knows_what_it_holds() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("incoming")).unwrap();
-        let path = dir.path().join("catalog.db");
-        let (catalog, thread) = Catalog::open(&path, Blobs::open(dir.path()).unwrap()).unwrap();
-        let broken = |_: &mut Connection| Err(rusqlite::Error::InvalidQuery);
-        assert!(reopen(&path, &broken, &catalog.readers).is_err());
-        let read = catalog.read(|connection| facts::read(connection, "a")).await;
-        assert!(matches!(read, Err(Error::Stopped)));
-        assert!(reopen(&path, &|_| Ok(()), &catalog.readers).is_ok());
-        assert_eq!(names(&catalog).await, [""; 0]);
-        drop(catalog);
-        thread.join().unwrap();
-    }
-
-    #[tokio::test]
-    async fn changes_share_a_transaction_up_to_a_number_and_up_to_a_weight() {
-        struct Heavy(usize);
-        impl Held for Heavy {
-            fn weight(&self) -> usize {
-                self.0
-            }
-        }
-        let change = |weight| -> Box<dyn Change> {
-            let work = |_: &Connection, _: &Heavy| Ok(());
-            let otherwise = |_: &Connection, _: &Heavy, _: &Error| Ok(());
-            let (answer, held) = (oneshot::channel().0, Heavy(weight));
-            Box::new(Job {
-                urgent: true,
-                work: Some(work),
-                otherwise: Some(otherwise),
-                held,
-                result: None,
-                answer,
-            })
-        };
-        let (sender, mut changes) = mpsc::channel(2 * GROUP);
-        for weight in std::iter::repeat_n(1, GROUP + 1).chain([WEIGHT, WEIGHT / 2, WEIGHT, 1]) {
-            sender.send(change(weight)).await.ok().unwrap();
-        }
-        drop(sender);
-        let mut sizes = Vec::new();
-        let mut group = Vec::new();
-        while gather(&mut changes, &mut group).await {
-            sizes.push(group.drain(..).count());
-        }
-        assert_eq!(sizes, [GROUP, 2, 2, 1]);
-    }
-
-    #[tokio::test]
-    async fn a_change_that_fails_leaves_the_others_of_its_group() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("incoming")).unwrap();
-        let blobs = Blobs::open(dir.path()).unwrap();
-        let (catalog, thread) = Catalog::open(&dir.path().join("catalog.db"), blobs).unwrap();
-        // The first one holds the writer until the others are queued behind it, as one group.
-        let (release, held) = std::sync::mpsc::channel::<()>();
-        let first = catalog
-            .submit(move |_| {
-                let _ = held.recv();
-                Ok(())
-            })
-            .await;
-        let good = catalog.submit(insert("a")).await;
-        let bad = catalog
-            .submit(|connection| {
-                insert("lost")(connection)?;
-                Err::<(), _>(Error::refused(ErrorCode::NotFound, "no"))
-            })
-            .await;
-        let broken = catalog.submit(insert("a")).await;
-        let last = catalog.submit(insert("b")).await;
-        release.send(()).unwrap();
-        first.wait().await.unwrap();
-        good.wait().await.unwrap();
-        assert!(matches!(bad.wait().await, Err(Error::Refused(_))));
-        assert!(matches!(broken.wait().await, Err(Error::Catalog(_))));
-        last.wait().await.unwrap();
-        assert_eq!(names(&catalog).await, ["a", "b"]);
-        drop(catalog);
-        thread.join().unwrap();
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ use sealift_protocol::{Digest, Hasher};
 use tokio::sync::Semaphore;
 use tracing::error;
 
+use super::catalog::Line;
 use super::objects::{self, Bytes, Extent, ObjectId};
 use super::{Blobs, Catalog};
 use crate::background::background;
@@ -50,6 +51,7 @@ impl Copies {
     /// Of a store.
     pub fn of(catalog: Catalog, blobs: Blobs) -> Self {
         let reported = Reported { waiting: Mutex::default(), turn: Semaphore::new(1) };
+        let catalog = catalog.within(Line::Server);
         Self { catalog, blobs, turns: Arc::new(Semaphore::new(READINGS)), reported: Arc::new(reported) }
     }
 

@@ -1,6 +1,7 @@
 //! Many clients at once.
 
-use sealift_protocol::ErrorCode;
+use sealift_protocol::message::{MakeDirectory, Reply};
+use sealift_protocol::{ErrorCode, Request};
 use sealift_tests::{PATIENCE, Pattern, Refusal, Settings, World, within};
 
 use crate::code;
@@ -89,4 +90,33 @@ async fn writers_of_one_name_never_mix_their_contents() {
     }
     world.store().settled().await;
     assert_eq!(world.store().count("objects"), 1);
+}
+
+/// Changes that touch many entries each, sent as fast as one identity can, make nobody else wait for all of them; and what is
+/// still waiting when their client goes away is not made any more.
+#[tokio::test]
+async fn the_changes_of_one_identity_take_turns_with_those_of_others() {
+    const CHANGES: i64 = 240;
+    let world = World::start().await;
+    let mut alice = world.enrol("alice").await.connect().await;
+    let mut bob = world.enrol("bob").await.connect().await;
+    let deep = "d/".repeat(1_500);
+    alice.make_directory(&deep, None).await.unwrap();
+    let before = world.store().count("entries");
+    for number in 0..CHANGES {
+        let path = sealift_tests::client::path(&format!("{deep}{number}"));
+        alice.push(&Request::MakeDirectory(MakeDirectory { path, mtime: None, if_absent: false }));
+    }
+    alice.flush().await;
+    assert_eq!(alice.reply().await, Reply::Done {});
+    bob.put_inline("file", b"content").await.unwrap();
+    let made = world.store().count("entries") - before - 1;
+    assert!(made < CHANGES / 2, "{made} were made first");
+    drop(alice);
+    // The collector of what nobody refers to waits for everything before it, too.
+    world.store().settled().await;
+    bob.put_inline("another", b"content").await.unwrap();
+    let made = world.store().count("entries") - before - 2;
+    assert!(made < CHANGES, "{made} were made for nobody");
+    world.stop().await;
 }

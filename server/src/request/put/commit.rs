@@ -130,6 +130,7 @@ pub(crate) async fn commit(
     stored: Stored,
     ticket: Ticket,
 ) -> Pending<Reply> {
+    let catalog = caller.changes(state);
     let (caller, blobs, sha256) = (caller.clone(), state.blobs.clone(), stored.sha256);
     let (identity, size) = (caller.identity, stored.size);
     let trust = state.config().uploads.trust_stored();
@@ -193,7 +194,7 @@ pub(crate) async fn commit(
         }
         held.ticket.record_in(connection, Some(error.to_wire().code))
     };
-    state.catalog.submit_holding(held, work, otherwise).await
+    catalog.submit_holding(held, work, otherwise).await
 }
 
 fn claimed(

@@ -39,7 +39,8 @@ pub(super) async fn resume(
                 warn!(%error, "what an upload left cannot be read");
             }
             // Before the file can be offered again. The collector removes it.
-            state.catalog.write(move |connection| parts::remove(connection, offer.file)).await?;
+            let changes = upload.caller.changes(state);
+            changes.write(move |connection| parts::remove(connection, offer.file)).await?;
             return Err(absent());
         }
     };

@@ -18,7 +18,9 @@ use crate::request::enter_with;
 use crate::session::{Caller, Reader};
 use crate::shared::Open;
 use crate::state::{Share, State};
+use crate::store::Catalog;
 use crate::store::attempts::Attempt;
+use crate::store::catalog::Line;
 use crate::store::holds::{Hold, Mark, Marking};
 use crate::store::incoming::Incoming;
 use crate::store::parts::{self, Target};
@@ -222,8 +224,13 @@ impl Sink {
             && hold.discard()
         {
             let file = hold.file();
-            drop(self.state.catalog.submit(move |connection| parts::remove(connection, file)).await);
+            drop(self.changes().submit(move |connection| parts::remove(connection, file)).await);
         }
+    }
+
+    /// The catalog for what is noted of the upload, in order with what its owner changes.
+    fn changes(&self) -> Catalog {
+        self.state.catalog.within(Line::Of(self.identity))
     }
 
     /// Goes over to a file.
@@ -306,7 +313,7 @@ impl Sink {
         };
         // Whoever waits for the end of the attempt is to find the row, too.
         let attempt = self.attempt.clone();
-        drop(self.state.catalog.submit_holding(attempt, insert, |_, _, _| Ok(())).await);
+        drop(self.changes().submit_holding(attempt, insert, |_, _, _| Ok(())).await);
     }
 }
 

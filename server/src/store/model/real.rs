@@ -171,6 +171,7 @@ impl Real {
         let sabotage = self.sabotage.clone();
         let prepare = move |connection: &mut Connection| sabotage.install(connection);
         let (catalog, writer) = Catalog::open_with(&self.data.catalog(), blobs.clone(), prepare).unwrap();
+        let catalog = catalog.in_order();
         let authority = pki::authority(&self.data).unwrap();
         let pki = Pki::open(&self.data, authority, Vec::new(), SystemTime::now()).unwrap();
         self.server = Some((Arc::new(State::new(Config::default().into(), catalog, blobs, pki)), writer));
