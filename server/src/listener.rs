@@ -539,7 +539,8 @@ async fn log_commands(state: &Arc<State>, left: Result<(i64, Vec<(String, String
     for (action, subject) in lines {
         audit::log_command(&action, &subject);
     }
-    state.catalog.write(move |connection| audit::forget(connection, last)).await
+    let catalog = state.catalog.within(Line::Server);
+    catalog.write(move |connection| audit::forget(connection, last)).await
 }
 
 /// What the server's certificate names: the configured addresses and the machine's own.
