@@ -106,7 +106,7 @@ impl State {
         let prefixes = Arc::new(Semaphore::new(PREFIXES));
         let (attempts, shared, unfinished) = (Attempts::default(), Shared::default(), Unfinished::default());
         let monitor = Monitor::new(catalog.clone());
-        let copies = Copies::of(catalog.clone(), blobs.clone());
+        let copies = Copies::of(&catalog, blobs.clone());
         Self {
             settings,
             catalog,

@@ -49,7 +49,7 @@ struct Reported {
 
 impl Copies {
     /// Of a store.
-    pub fn of(catalog: Catalog, blobs: Blobs) -> Self {
+    pub fn of(catalog: &Catalog, blobs: Blobs) -> Self {
         let reported = Reported { waiting: Mutex::default(), turn: Semaphore::new(1) };
         let catalog = catalog.within(Line::Server);
         Self { catalog, blobs, turns: Arc::new(Semaphore::new(READINGS)), reported: Arc::new(reported) }

@@ -36,20 +36,20 @@ struct Queued {
 
 /// Brings changes to the writer. It can be asked for as long as one of these is there.
 #[derive(Clone)]
-pub struct Sender {
+pub(super) struct Sender {
     changes: mpsc::UnboundedSender<Queued>,
     room: Arc<Mutex<HashMap<Line, Arc<Semaphore>>>>,
 }
 
 impl Sender {
     /// Queues a change as soon as its line has room.
-    pub async fn send(&self, line: Line, change: Box<dyn Change>) {
+    pub(super) async fn send(&self, line: Line, change: Box<dyn Change>) {
         let room = self.room(line).acquire_owned().await.ok();
         self.put(line, change, room);
     }
 
     /// Queues a change at once.
-    pub fn post(&self, line: Line, change: Box<dyn Change>) {
+    pub(super) fn post(&self, line: Line, change: Box<dyn Change>) {
         let room = self.room(line).try_acquire_owned().ok();
         self.put(line, change, room);
     }
@@ -67,17 +67,17 @@ impl Sender {
         room.entry(line).or_insert_with(|| Arc::new(Semaphore::new(QUEUE))).clone()
     }
 
-    pub fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.changes.is_closed()
     }
 
-    pub async fn closed(&self) {
+    pub(super) async fn closed(&self) {
         self.changes.closed().await;
     }
 }
 
 /// The changes that wait for the writer.
-pub struct Turns {
+pub(super) struct Turns {
     changes: mpsc::UnboundedReceiver<Queued>,
     /// What was queued so far.
     number: u64,
@@ -100,7 +100,7 @@ struct Last {
 }
 
 /// The two ends of a queue.
-pub fn turns() -> (Sender, Turns) {
+pub(super) fn turns() -> (Sender, Turns) {
     let (sender, changes) = mpsc::unbounded_channel();
     let turns = Turns {
         changes,
@@ -115,7 +115,7 @@ pub fn turns() -> (Sender, Turns) {
 
 impl Turns {
     /// Waits for a change; `None` when there will be none.
-    pub async fn recv(&mut self) -> Option<Box<dyn Change>> {
+    pub(super) async fn recv(&mut self) -> Option<Box<dyn Change>> {
         loop {
             if let Some(change) = self.next() {
                 return Some(change);
@@ -126,7 +126,7 @@ impl Turns {
     }
 
     /// The change whose turn it is, if any is there.
-    pub fn next(&mut self) -> Option<Box<dyn Change>> {
+    pub(super) fn next(&mut self) -> Option<Box<dyn Change>> {
         while let Ok(queued) = self.changes.try_recv() {
             self.enter(queued);
         }
