@@ -161,11 +161,15 @@ impl From<Error> for Failure {
                 ProfileError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                     "restore the file, or remove the profile and join again with a new token"
                 }
-                ProfileError::Damaged { .. } | ProfileError::Io { .. } | ProfileError::Unrenewable { .. } => {
-                    return failure;
-                }
+                ProfileError::Damaged { .. }
+                | ProfileError::Io { .. }
+                | ProfileError::SetAside { .. }
+                | ProfileError::Unrenewable { .. } => return failure,
             },
             Error::Certificate(_) => "if the profile is damaged, join again with a new token",
+            Error::Renamed { .. } => {
+                "fetch it again into an empty directory, or use `sealift sync --delete`, which deletes them"
+            }
             Error::Refused(_)
             | Error::Handshake { .. }
             | Error::SourceChanged { .. }
@@ -193,7 +197,9 @@ fn code(error: &Error) -> Cow<'static, str> {
         Error::Local { .. } => "local".into(),
         Error::SourceChanged { .. } => "source-failed".into(),
         Error::Unfit { .. } => "unfit".into(),
-        Error::Meanwhile { .. } | Error::Restless { .. } => code_text(ErrorCode::Changed).into(),
+        Error::Meanwhile { .. } | Error::Restless { .. } | Error::Renamed { .. } => {
+            code_text(ErrorCode::Changed).into()
+        }
         Error::TooOld(_) => code_text(ErrorCode::UnsupportedVersion).into(),
         Error::Path(_) => code_text(ErrorCode::NameNotAllowed).into(),
         Error::Profile(_) | Error::Certificate(_) => "profile".into(),

@@ -197,7 +197,9 @@ async fn drain(client: &mut Client, queue: &Queue, events: Events<'_>) -> Result
     let (worked, committed) = tokio::join!(working, queue.commits().run(events));
     let (first, _) = worked?;
     client.give_back(first);
-    committed
+    committed?;
+    queue.tell_leftovers(events);
+    Ok(())
 }
 
 /// Helps with the downloads once there are enough of them for another connection.
@@ -472,7 +474,12 @@ impl Fetch {
         if self.from_start || self.size.is_some_and(|size| size < local::WORTH_KEEPING) {
             return None;
         }
-        let length = local::part_path(path, &sha256).symlink_metadata().ok()?.len();
+        let part = local::part_path(path, &sha256);
+        let length = part.symlink_metadata().ok()?.len();
+        // What another process goes on with is of no use here.
+        if local::is_held(&part) {
+            return None;
+        }
         Some((length.min(self.size.unwrap_or(u64::MAX)), sha256))
     }
 }
@@ -484,7 +491,7 @@ async fn page(
     queue: &Queue,
     events: Events<'_>,
 ) -> Result<bool, Error> {
-    let (mut entries, missing) = (0, queue.missing());
+    let mut entries = 0;
     loop {
         match connection.replies.next().await? {
             Reply::Entries { entries: page, more, state, changed } => {
@@ -504,15 +511,13 @@ async fn page(
                     tree.since = state.unwrap_or_default();
                 }
                 tree.torn = changed;
-                queue.add(page.into_iter().filter_map(|entry| tree.take(entry, &missing)), events);
+                queue.add(page.into_iter().filter_map(|entry| tree.take(entry)), events);
                 if more {
                     continue;
                 }
+                queue.tell_missed(tree);
                 if entries == remote::PAGE {
                     return Ok(false);
-                }
-                if queue.was_missed_in(tree) {
-                    tree.torn = true;
                 }
                 return match tree.look_again() {
                     Ok(again) => Ok(!again),
@@ -524,6 +529,7 @@ async fn page(
                 };
             }
             Reply::Error(error) => {
+                tree.has_failed();
                 let path = PathBuf::from(tree.from.to_string());
                 events(Event::Omitted(Omitted { path, error: error.into(), in_tree: false }));
                 return Ok(true);

@@ -77,6 +77,17 @@ pub enum Error {
         /// The path on the server.
         path: RemotePath,
     },
+    /// Of a directory on the server something was fetched that was renamed or deleted before all was here.
+    #[error(
+        "{path} changed while it was fetched, and {} here that were renamed or deleted on the server meanwhile",
+        entries(*count)
+    )]
+    Renamed {
+        /// The path on the server.
+        path: RemotePath,
+        /// How many entries, as far as they are known.
+        count: usize,
+    },
     /// The server lacks an optional feature that is needed.
     #[error("the server cannot {0}: update the server")]
     TooOld(&'static str),
@@ -97,6 +108,15 @@ pub enum Error {
     /// A key or a certificate is not usable.
     #[error(transparent)]
     Certificate(#[from] CertError),
+}
+
+/// How many entries there are.
+fn entries(count: usize) -> String {
+    match count {
+        0 => "there may be entries".to_owned(),
+        1 => "there is 1 entry".to_owned(),
+        _ => format!("there are {count} entries"),
+    }
 }
 
 impl Error {

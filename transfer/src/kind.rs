@@ -96,7 +96,10 @@ impl Error {
             },
             Self::Refused(error) => of_refusal(error),
             Self::Integrity { .. } => Kind::Integrity,
-            Self::SourceChanged { .. } | Self::Meanwhile { .. } | Self::Restless { .. } => Kind::Passing,
+            Self::SourceChanged { .. }
+            | Self::Meanwhile { .. }
+            | Self::Restless { .. }
+            | Self::Renamed { .. } => Kind::Passing,
             Self::TooOld(_) => Kind::Version,
             Self::Local { action, source, .. } => of_system(action, source.kind()),
             Self::Unfit { unfit, .. } => match unfit {

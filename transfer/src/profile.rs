@@ -91,6 +91,19 @@ pub enum ProfileError {
         /// Where it is.
         directory: PathBuf,
     },
+    /// A new one could not take its place, and it could not be put back there.
+    #[error(
+        "the new profile could not be put at {} ({}), and the old one neither: it is in {}, move it back",
+        directory.display(), plain(source), old.display()
+    )]
+    SetAside {
+        /// Where it should be.
+        directory: PathBuf,
+        /// Where it is.
+        old: PathBuf,
+        /// Why the new one could not be put there.
+        source: io::Error,
+    },
     /// A file of it is damaged.
     #[error("the profile's file {} is damaged ({reason}): restore it, or join again", path.display())]
     Damaged {
@@ -334,19 +347,7 @@ impl NewProfile {
             files::write_private(&path, contents.as_bytes()).map_err(at(&path))?;
         }
         let old = if self.again { set_aside(&self.target)? } else { None };
-        // A rename never replaces a directory that has something in it, so no profile is lost to a race.
-        if let Err(source) = fs::rename(self.draft.path(), &self.target) {
-            if let Some(old) = old {
-                // Better the old one than none; should even that fail, what is told is why the new one did.
-                let _ = fs::rename(old.path().join(ASIDE), &self.target);
-            }
-            return Err(match source.kind() {
-                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
-                    ProfileError::Exists { name: self.name, directory: self.target }
-                }
-                _ => ProfileError::Io { path: self.target, source },
-            });
-        }
+        put_in_place(self.draft.path(), &self.name, &self.target, old)?;
         sync_directory(self.target.parent().unwrap_or(&self.target));
         Ok(Profile {
             identity: enrolment.identity.clone(),
@@ -450,6 +451,24 @@ fn set_aside(profile: &Path) -> Result<Option<TempDir>, ProfileError> {
     let aside = private_draft(profile.parent().unwrap_or(profile))?;
     fs::rename(profile, aside.path().join(ASIDE)).map_err(at(profile))?;
     Ok(Some(aside))
+}
+
+/// Gives a profile its name. The old one, if there is one, gets it back should that fail, and is never lost.
+fn put_in_place(draft: &Path, name: &Name, target: &Path, old: Option<TempDir>) -> Result<(), ProfileError> {
+    // A rename never replaces a directory that has something in it, so no profile is lost to a race.
+    let Err(source) = fs::rename(draft, target) else { return Ok(()) };
+    if let Some(old) = old
+        && fs::rename(old.path().join(ASIDE), target).is_err()
+    {
+        let old = old.keep().join(ASIDE);
+        return Err(ProfileError::SetAside { directory: target.to_owned(), old, source });
+    }
+    Err(match source.kind() {
+        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
+            ProfileError::Exists { name: name.clone(), directory: target.to_owned() }
+        }
+        _ => ProfileError::Io { path: target.to_owned(), source },
+    })
 }
 
 fn read(path: &Path) -> Result<String, ProfileError> {

@@ -1,6 +1,6 @@
 //! What is still to be downloaded, for any number of connections.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -91,9 +91,7 @@ struct State {
     shared: Vec<Arc<Share>>,
     /// Trees of which all pages have come.
     listed: VecDeque<Box<Tree>>,
-    /// What was listed and was not there any more when it was asked for.
-    missing: HashSet<RemotePath>,
-    /// Those of them whose tree was still being listed.
+    /// What was not there any more when it was asked for, while a page of its tree was on its way.
     missed: Vec<RemotePath>,
     /// Whether the server tells whether a listing is of one state.
     tells_state: bool,
@@ -419,39 +417,55 @@ impl Queue {
         if !state.tells_state {
             return false;
         }
-        let all = std::mem::take(&mut state.listed);
-        let (again, rest): (VecDeque<_>, _) = all.into_iter().partition(|tree| tree.contains(from));
-        state.listed = rest;
-        let mut looked_for = true;
-        if again.is_empty() {
-            state.missed.push(from.clone());
+        let mut known = false;
+        for tree in &mut state.trees {
+            // Another listing is about to begin anyway.
+            let begun = !tree.begins_again();
+            known |= tree.miss(from, begun);
         }
-        for mut tree in again {
-            tree.torn = true;
+        let (mut looked_for, mut listed) = (true, VecDeque::new());
+        for mut tree in std::mem::take(&mut state.listed) {
+            if !tree.miss(from, true) {
+                listed.push_back(tree);
+                continue;
+            }
+            known = true;
             if tree.look_again().is_ok() {
                 state.trees.push_back(tree);
             } else {
                 looked_for = false;
-                state.listed.push_back(tree);
+                listed.push_back(tree);
             }
         }
-        if looked_for {
-            state.missing.insert(from.clone());
+        state.listed = listed;
+        if !known {
+            looked_for = state.listing > 0;
+            if looked_for {
+                state.missed.push(from.clone());
+            }
         }
         looked_for
     }
 
-    /// Whether something of a tree whose last page came was not there any more, while it was listed.
-    pub(super) fn was_missed_in(&self, tree: &Tree) -> bool {
-        let mut state = self.state();
-        let before = state.missed.len();
-        state.missed.retain(|from| !tree.contains(from));
-        state.missed.len() < before
+    /// Tells a tree of which a page has come what was not there any more meanwhile.
+    pub(super) fn tell_missed(&self, tree: &mut Tree) {
+        self.state().missed.retain(|from| !tree.miss(from, true));
     }
 
-    /// What was not there any more.
-    pub(super) fn missing(&self) -> HashSet<RemotePath> {
-        self.state().missing.clone()
+    /// How much waits to be told to its tree.
+    #[cfg(test)]
+    pub(super) fn missed(&self) -> usize {
+        self.state().missed.len()
+    }
+
+    /// Tells of trees that are not here as they were on the server at any time.
+    pub(super) fn tell_leftovers(&self, events: Events<'_>) {
+        for tree in &self.state().listed {
+            if let Some(error) = tree.leftover() {
+                let path = PathBuf::from(tree.from.to_string());
+                events(Event::Omitted(Omitted { path, error, in_tree: false }));
+            }
+        }
     }
 
     /// Notes that something was achieved that no other attempt has to do again.

@@ -77,7 +77,9 @@ pub(super) async fn receive(
         Reply::Error(error) => return Ok(Err(Error::from(error).into())),
         other => return Err(unexpected(other)),
     };
-    if content.offset > content.size || ![0, fetch.offset].contains(&content.offset) {
+    let is_possible = content.offset <= content.size && [0, fetch.offset].contains(&content.offset);
+    // What is small comes whole. So nothing is ever found to be the wrong continuation of what cannot be written again.
+    if !is_possible || content.offset > 0 && content.size <= MAX_INLINE {
         return Err(Error::Protocol("it leaves out the beginning of a content".into()));
     }
     if content.offset > fetch.kept {

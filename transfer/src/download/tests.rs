@@ -455,6 +455,33 @@ async fn a_stream_does_not_go_on_with_another_content() {
     }
 }
 
+/// It could have the client ask again for ever: what was written cannot be compared, and cannot be written anew.
+#[tokio::test]
+async fn a_small_content_never_continues_what_was_written() {
+    let (output, record) = (Shared::default(), Record::default());
+    let to = Destination::Stream(Box::new(output.clone()));
+    let downloads = vec![Download { from: "x".parse().unwrap(), to, tree: None }];
+    let ignore = |_| {};
+    let queue = Queue::new(downloads, &Walking::default(), Manner::default(), Sharing::default(), &ignore);
+    let content = content(LARGE);
+    let first = over(&queue, &record, async |mut peer| {
+        asked(&mut peer).await;
+        peer.send(&Reply::Content(announce(&content))).await;
+        peer.send_data(&content[..1000]).await;
+    });
+    assert!(first.await.is_err());
+    queue.achieved().await;
+    let second = over(&queue, &record, async |mut peer| {
+        asked(&mut peer).await;
+        peer.send(&Reply::Content(Content { size: 2000, offset: 1000, ..announce(&content) })).await;
+        peer.send_data(&content[1000..2000]).await;
+        peer.send(&end(&content[..2000])).await;
+        assert!(peer.request().await.is_none(), "it is asked for again");
+    });
+    assert!(matches!(second.await, Err(Error::Protocol(_))));
+    assert!(*output.0.lock().unwrap() == content[..1000]);
+}
+
 /// A page of a listing, and whether something was changed meanwhile.
 async fn list(peer: &mut Peer, since: &str, entries: &[(&str, &[u8])], changed: bool) {
     let Some(Request::List(list)) = peer.request().await else { panic!("no list") };
@@ -508,6 +535,88 @@ async fn a_listing_that_is_not_of_one_state_is_asked_for_again() {
     }
 }
 
+/// What came under a name that the server does not have any more: all of it was at the server, and never at once.
+#[tokio::test]
+async fn what_is_here_under_two_names_is_told_of() {
+    let one: &[(&str, &[u8])] = &[("a", b""), ("a/x", b"x"), ("a/y", b"y"), ("b", b"b")];
+    let renamed: &[(&str, &[u8])] = &[("b", b"b"), ("c", b""), ("c/x", b"x"), ("c/y", b"y")];
+    // What had gone before it was fetched is nothing here.
+    for (second, vanished, told) in [
+        (one, false, None),
+        (
+            renamed,
+            false,
+            Some("there are 3 entries here that were renamed or deleted on the server meanwhile"),
+        ),
+        (
+            renamed,
+            true,
+            Some("there are 2 entries here that were renamed or deleted on the server meanwhile"),
+        ),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut connection, mut peer) = pair();
+        let record = Record::default();
+        let take = |event| record.take(event);
+        let tree = tree(&directory.path().join("root"));
+        let queue = Queue::new(tree, &Walking::default(), Manner::default(), Sharing::default(), &take);
+        let serving = async {
+            for (entries, changed) in [(one, true), (second, false)] {
+                list(&mut peer, "", entries, changed).await;
+                let files = entries.iter().filter(|(name, content)| {
+                    !content.is_empty() && (changed || !one.iter().any(|(before, _)| before == name))
+                });
+                for (name, content) in files {
+                    assert_eq!(asked(&mut peer).await.as_str(), format!("t/{name}"));
+                    match vanished && *name == "a/y" {
+                        true => peer.send(&Reply::Error(WireError::new(ErrorCode::NotFound, "gone"))).await,
+                        false => serve(&mut peer, content).await,
+                    }
+                }
+            }
+            assert!(peer.request().await.is_none());
+        };
+        let downloading = async {
+            let result = run(&mut connection, &queue, &take).await;
+            drop(connection);
+            queue.commits().end();
+            result
+        };
+        let (result, (), committed) = tokio::join!(downloading, serving, queue.commits().run(&take));
+        result.unwrap();
+        committed.unwrap();
+        assert_eq!(record.omitted(), Vec::<String>::new());
+        queue.tell_leftovers(&take);
+        let told = told.map(|what| format!("t changed while it was fetched, and {what}"));
+        assert_eq!(record.omitted(), Vec::from_iter(told));
+    }
+}
+
+/// A server that lets everything vanish makes the client remember nothing but what it has asked for since the last page.
+#[tokio::test]
+async fn what_vanishes_is_not_remembered_for_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    let events = |_| {};
+    let tree = tree(&directory.path().join("root"));
+    let queue = Queue::new(tree, &Walking::default(), Manner::default(), Sharing::default(), &events);
+    queue.tells_state();
+    for page in 0..10 {
+        let mut taken = queue.take().unwrap();
+        for file in 0..100 {
+            assert!(queue.is_looked_for(&format!("t/{page}-{file}").parse().unwrap()));
+        }
+        let Task::Page(tree) = taken.task() else { panic!("a tree is a page") };
+        assert_eq!(queue.missed(), 100);
+        queue.tell_missed(tree);
+        assert_eq!(queue.missed(), 0);
+        taken.put_back();
+        // Between two pages the tree learns of it at once.
+        assert!(queue.is_looked_for(&"t/x".parse().unwrap()));
+        assert_eq!(queue.missed(), 0);
+    }
+    assert!(!queue.is_looked_for(&"elsewhere".parse().unwrap()), "no tree has it");
+}
+
 #[tokio::test]
 async fn a_tree_that_never_rests_is_told_of() {
     let directory = tempfile::tempdir().unwrap();
@@ -546,8 +655,10 @@ fn what_vanishes_while_the_last_page_is_on_its_way_is_looked_for() {
     queue.tells_state();
     assert!(queue.is_looked_for(&"t/a".parse().unwrap()));
     let Task::Page(tree) = taken.task() else { panic!("a tree is a page") };
-    assert!(queue.was_missed_in(tree), "it was listed before it was renamed");
-    assert!(!queue.was_missed_in(tree), "it is listed again once");
+    queue.tell_missed(tree);
+    assert!(tree.look_again().unwrap(), "it was listed before it was renamed");
+    queue.tell_missed(tree);
+    assert!(!tree.look_again().unwrap(), "it is listed again once");
 }
 
 /// Whatever it sends, it costs the client neither memory nor time without end.

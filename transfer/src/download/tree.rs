@@ -4,7 +4,7 @@
 //! be one already, before anything is put into it, and a symbolic link in its place is never followed. So nothing
 //! outside of the root is written.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -22,10 +22,11 @@ use crate::plan::fits;
 use crate::tree::{Omitted, Walking};
 
 /// How often a tree is listed in all, where each listing is found not to be of one state.
-const LOOKS: u32 = 6;
+const LOOKS: u16 = 6;
 
-/// The most entries of a tree that are remembered, so that another listing does not fetch them again: 8 bytes each.
-const REMEMBERED: usize = 1 << 22;
+/// The most entries of a tree that are remembered, so that another listing neither fetches them again nor overlooks that
+/// they are not there any more: 17 bytes each, and as much again while the table grows.
+const REMEMBERED: usize = 1 << 21;
 
 /// A tree that is being listed.
 #[derive(Debug)]
@@ -40,11 +41,17 @@ pub(crate) struct Tree {
     pub(crate) since: String,
     /// Whether something was moved, replaced or deleted since then: what was renamed may be on none of the pages.
     pub(crate) torn: bool,
+    /// Whether something that this listing had was not there any more when it was asked for.
+    missed: bool,
     /// Listings that were begun.
-    looks: u32,
-    /// What was taken already, hashed with a key that no server knows.
-    taken: HashSet<u64>,
+    looks: u16,
+    /// What was taken already, by its name, which is hashed with a key that no server knows.
+    taken: HashMap<u64, Mark>,
     key: RandomState,
+    /// Whether there was more than is remembered.
+    forgot: bool,
+    /// Whether the listing failed, which was told.
+    failed: bool,
     walking: Walking,
     /// Whether nothing is made.
     pretend: bool,
@@ -52,6 +59,17 @@ pub(crate) struct Tree {
     disks: Arc<Disks>,
     /// The directories from the root down to the last entry.
     levels: Vec<Level>,
+}
+
+/// An entry that was taken.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    /// What it was, hashed.
+    what: u32,
+    /// The last listing that had it.
+    look: u16,
+    /// Whether it has become something here, or is going to.
+    here: bool,
 }
 
 #[derive(Debug)]
@@ -93,9 +111,12 @@ impl Tree {
             last: String::new(),
             since: String::new(),
             torn: false,
+            missed: false,
             looks: 1,
-            taken: HashSet::new(),
+            taken: HashMap::new(),
             key: RandomState::new(),
+            forgot: false,
+            failed: false,
             walking,
             pretend,
             root,
@@ -125,14 +146,15 @@ impl Tree {
 
     /// Begins the listing anew if it was not of one state. Returns whether it did; an error if it was done too often.
     pub(crate) fn look_again(&mut self) -> Result<bool, Error> {
-        if !self.torn || self.pretend {
+        if !(self.torn || self.missed) || self.pretend {
             return Ok(false);
         }
         if self.looks == LOOKS {
+            self.failed = true;
             return Err(Error::Restless { path: self.from.clone() });
         }
         self.looks += 1;
-        (self.after, self.torn) = (None, false);
+        (self.after, self.torn, self.missed) = (None, false, false);
         self.last.clear();
         self.since.clear();
         self.levels.truncate(1);
@@ -140,11 +162,37 @@ impl Tree {
         Ok(true)
     }
 
-    /// Whether a path on the server is in it.
-    pub(crate) fn contains(&self, path: &RemotePath) -> bool {
-        let root = self.from.as_str().trim_end_matches('/');
-        let below = path.as_str().strip_prefix(root);
-        below.is_some_and(|below| root.is_empty() || below.starts_with('/'))
+    /// Its listing failed, which was told.
+    pub(crate) fn has_failed(&mut self) {
+        self.failed = true;
+    }
+
+    /// Why what is here is not what the server had when it was listed for the last time, if so.
+    pub(crate) fn leftover(&self) -> Option<Error> {
+        if self.looks == 1 || self.failed {
+            return None;
+        }
+        let is_old = |mark: &&Mark| mark.here && mark.look < self.looks;
+        let count = self.taken.values().filter(is_old).count();
+        (count > 0 || self.forgot).then(|| Error::Renamed { path: self.from.clone(), count })
+    }
+
+    /// What a path on the server is called in it, if it is in it.
+    fn below<'p>(&self, path: &'p RemotePath) -> Option<&'p str> {
+        match self.from.as_str() {
+            "" => Some(path.as_str()).filter(|path| !path.starts_with('/')),
+            from => path.as_str().strip_prefix(from.trim_end_matches('/'))?.strip_prefix('/'),
+        }
+    }
+
+    /// A file was not there any more when it was asked for, since a listing that was `begun` had it. Returns whether it is
+    /// one of this tree, which is listed once more for that: what was renamed has another name now.
+    pub(crate) fn miss(&mut self, path: &RemotePath, begun: bool) -> bool {
+        let Some(name) = self.below(path) else { return false };
+        // It has not become anything here, and would be fetched if it came back.
+        self.taken.remove(&self.key.hash_one(name));
+        self.missed |= begun;
+        true
     }
 
     /// Whether a further listing is to begin.
@@ -163,23 +211,37 @@ impl Tree {
     }
 
     /// Takes the next entry of the listing: makes directories and links. `None` if there is nothing else to do, as with
-    /// what an earlier listing had, too, unless it is one of the `missing`. Blocks.
-    pub(crate) fn take(
-        &mut self,
-        entry: Entry,
-        missing: &HashSet<RemotePath>,
-    ) -> Option<Result<Becomes, Omitted>> {
+    /// what an earlier listing had, too. Blocks.
+    pub(crate) fn take(&mut self, entry: Entry) -> Option<Result<Becomes, Omitted>> {
         self.after = Some(entry.name.clone());
+        let name = self.key.hash_one(entry.name.as_str());
         let kind = std::mem::discriminant(&entry.kind);
-        let what = self.key.hash_one((&entry.name, kind, entry.sha256, &entry.target, entry.mtime));
+        let what = self.key.hash_one((kind, entry.sha256, &entry.target, entry.mtime));
+        #[allow(clippy::cast_possible_truncation)] // a part of a hash is one, too
+        let what = what as u32;
         let becomes = self.become_what_it_is(entry)?;
-        let is_new =
-            if self.taken.len() < REMEMBERED { self.taken.insert(what) } else { !self.taken.contains(&what) };
-        let is_missing = matches!(&becomes, Ok(Becomes::File { from, .. }) if missing.contains(from));
-        (is_new || is_missing).then_some(becomes)
+        let (look, here) = (self.looks, becomes.is_ok());
+        let is_full = self.taken.len() >= REMEMBERED;
+        let is_new = match self.taken.get_mut(&name) {
+            Some(mark) => {
+                let is_new = mark.what != what;
+                *mark = Mark { what, look, here: here || mark.here };
+                is_new
+            }
+            None if is_full => {
+                self.forgot = true;
+                true
+            }
+            None => {
+                self.taken.insert(name, Mark { what, look, here });
+                true
+            }
+        };
+        becomes.transpose().filter(|_| is_new)
     }
 
-    fn become_what_it_is(&mut self, entry: Entry) -> Option<Result<Becomes, Omitted>> {
+    /// `None` if it is left out. A directory is made at once, and becomes nothing else.
+    fn become_what_it_is(&mut self, entry: Entry) -> Option<Result<Option<Becomes>, Omitted>> {
         let (above, name) = match entry.name.rsplit_once('/') {
             Some((above, name)) => (format!("{above}/"), name),
             None => (String::new(), entry.name.as_str()),
@@ -227,21 +289,21 @@ impl Tree {
                     directory,
                     names: FoldedNames::default(),
                 });
-                None
+                Some(Ok(None))
             }
             EntryKind::File => {
                 let directory = level.directory.clone();
-                Some(Ok(Becomes::File { entry, from, path, directory }))
+                Some(Ok(Some(Becomes::File { entry, from, path, directory })))
             }
             EntryKind::Link if !self.walking.links => {
                 omitted(Error::Unfit { path: path.clone(), unfit: Unfit::Link })
             }
             EntryKind::Link if self.pretend => match local::check_target(&path) {
-                Ok(()) => Some(Ok(Becomes::Link { from, path })),
+                Ok(()) => Some(Ok(Some(Becomes::Link { from, path }))),
                 Err(error) => omitted(error),
             },
             EntryKind::Link => match make_link(level.directory.as_ref(), &path, &entry) {
-                Ok(()) => Some(Ok(Becomes::Link { from, path })),
+                Ok(()) => Some(Ok(Some(Becomes::Link { from, path }))),
                 Err(error) => omitted(error),
             },
             EntryKind::Space => None,

@@ -202,3 +202,33 @@ fn damage_is_named() {
         assert!(error.to_string().contains(DESCRIPTION), "{error}");
     }
 }
+
+/// Somebody else takes the name in the moment in which the old profile is out of sight.
+#[test]
+fn a_profile_whose_place_is_taken_survives() {
+    let directory = tempfile::tempdir().unwrap();
+    let profiles = Profiles::new(directory.path().to_owned());
+    let name: Name = "work".parse().unwrap();
+    let (_, enrolment) = enrolment();
+    profiles.reserve(&name).unwrap().save(&enrolment).unwrap();
+    let target = directory.path().join("work");
+    let draft = private_draft(directory.path()).unwrap();
+    for taken in [true, false] {
+        let old = set_aside(&target).unwrap();
+        if taken {
+            fs::create_dir(&target).unwrap();
+            fs::write(target.join("x"), "x").unwrap();
+        }
+        // Otherwise the new one has gone, and the old one comes back.
+        let new = if taken { draft.path().to_owned() } else { directory.path().join("none") };
+        let error = put_in_place(&new, &name, &target, old).unwrap_err();
+        if let ProfileError::SetAside { old, .. } = &error {
+            assert!(taken && error.to_string().contains("move it back"), "{error}");
+            fs::remove_dir_all(&target).unwrap();
+            fs::rename(old, &target).unwrap();
+        } else {
+            assert!(!taken, "{error}");
+        }
+        profiles.load(&name).unwrap().tls().unwrap();
+    }
+}
