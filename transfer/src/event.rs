@@ -30,7 +30,8 @@ pub enum Event {
         /// Whether it has a content, as far as is known: directories and links have none.
         content: bool,
     },
-    /// How many transfers there are in all, of which some may not have been told of yet.
+    /// How many transfers there are in all, of which some may not have been told of yet. It comes again when a run begins
+    /// another pass, which may find more.
     FoundAll {
         /// How many.
         count: usize,
@@ -125,6 +126,27 @@ pub enum Event {
         /// Why.
         error: Error,
     },
+}
+
+impl Event {
+    /// The transfer that it is about.
+    pub(crate) fn id_mut(&mut self) -> Option<&mut usize> {
+        match self {
+            Self::Found { id, .. }
+            | Self::Started { id, .. }
+            | Self::Redirected { id, .. }
+            | Self::Hashed { id, .. }
+            | Self::Progress { id, .. }
+            | Self::Finished { id, .. }
+            | Self::Imperfect { id, .. }
+            | Self::Made { id }
+            | Self::Kept { id }
+            | Self::Would { id, .. }
+            | Self::Vanished { id }
+            | Self::Failed { id, .. } => Some(id),
+            Self::FoundAll { .. } | Self::Omitted(_) | Self::Retrying { .. } | Self::Changed(_) => None,
+        }
+    }
 }
 
 /// Something that was done beside transfers, or that a run which only talks would do.

@@ -1,12 +1,12 @@
 //! What interrupted downloads left on this computer.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
-use crate::local::{directory_of, is_part, is_temporary, part_names};
+use crate::local::{Claim, claim, directory_of, is_held, is_part, is_temporary, open_to_lock, part_names};
 
 /// A file for a moment that is older than this belongs to nobody any more: one hour.
 const MOMENT: Duration = Duration::from_secs(60 * 60);
@@ -86,10 +86,12 @@ impl Leftover {
     /// # Errors
     /// Fails when the system does not let it be removed.
     pub fn remove(&self) -> Result<bool, Error> {
-        if is_in_use(&self.path) {
-            return Ok(false);
+        let failed = || Error::local("delete", &self.path);
+        // While the lock is held: nobody goes on with it in between.
+        match claim(open_to_lock(&self.path).map_err(failed())?, &self.path) {
+            Claim::Ours(_file) => fs::remove_file(&self.path).map_err(failed()).map(|()| true),
+            Claim::Theirs | Claim::Gone => Ok(false),
         }
-        fs::remove_file(&self.path).map_err(Error::local("delete", &self.path)).map(|()| true)
     }
 }
 
@@ -99,12 +101,7 @@ pub(crate) fn leftover(path: PathBuf, name: &OsStr) -> Option<Leftover> {
     let metadata = path.symlink_metadata().ok().filter(fs::Metadata::is_file)?;
     // Those have no lock, because there are thousands of them.
     let is_young = is_temporary(name) && changed(&metadata).elapsed().is_ok_and(|age| age < MOMENT);
-    (!is_young && !is_in_use(&path)).then_some(Leftover { bytes: metadata.len(), path })
-}
-
-/// Whether a download goes on in the file.
-fn is_in_use(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    (!is_young && !is_held(&path)).then_some(Leftover { bytes: metadata.len(), path })
 }
 
 /// When the file was last touched, whatever time it was given.
@@ -156,11 +153,11 @@ mod tests {
         {
             fs::write(path, b"abc").unwrap();
         }
-        let lock = File::open(&busy).unwrap();
+        let lock = fs::File::open(&busy).unwrap();
         lock.lock().unwrap();
         let found: Vec<_> = Leftovers::below(root.path().to_owned()).map(Result::unwrap).collect();
         assert_eq!(found, [left.clone(), part(&below, "y")].map(|path| Leftover { path, bytes: 3 }));
-        let again = File::open(&left).unwrap();
+        let again = fs::File::open(&left).unwrap();
         again.lock().unwrap();
         assert!(!found[0].remove().unwrap(), "somebody goes on with it");
         drop(again);

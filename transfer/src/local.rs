@@ -6,6 +6,7 @@ mod commit;
 mod directory;
 mod disks;
 mod dress;
+mod lock;
 mod pinned;
 mod site;
 mod target;
@@ -28,9 +29,12 @@ pub(crate) use commit::{CommitUnderWay, Landing, commit, finish_commits};
 pub(crate) use directory::Directory;
 pub(crate) use disks::{Disks, Operation};
 pub(crate) use dress::{set_times, with_executable};
+pub(crate) use lock::{Claim, claim, is_held, leads_to, open as open_to_lock};
 pub(crate) use pinned::Pinned;
 pub(crate) use site::{Site, make_directories};
-pub(crate) use target::{Target, WORTH_KEEPING, check_target, copy, make_link, part_path, remove_part};
+pub(crate) use target::{
+    Target, WORTH_KEEPING, check_site, check_target, copy, make_link, part_path, remove_part,
+};
 
 /// What tells whether a file was written to: its size and its time of modification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 mod down;
 mod extras;
 mod listing;
+mod numbering;
 mod pairs;
 mod place;
 mod up;
@@ -27,6 +28,7 @@ use crate::local::{self, Root};
 use crate::remote;
 use crate::tree::Walking;
 pub use down::down;
+use numbering::Numbering;
 pub use up::up;
 
 /// How trees are made equal.
@@ -116,6 +118,7 @@ type Before = Arc<Mutex<HashMap<usize, Digest>>>;
 /// Watches how transfers end, on the way to whoever wants to know.
 struct Watch<'a> {
     events: Events<'a>,
+    numbering: &'a Numbering,
     failures: AtomicUsize,
     /// Contents that the destination had.
     had: Mutex<HashSet<Digest>>,
@@ -128,9 +131,10 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(events: Events<'a>, before: Before) -> Self {
+    fn new(events: Events<'a>, numbering: &'a Numbering, before: Before) -> Self {
         Self {
             events,
+            numbering,
             failures: AtomicUsize::new(0),
             had: Mutex::default(),
             moved: AtomicUsize::new(0),
@@ -145,7 +149,7 @@ impl<'a> Watch<'a> {
             // It was listed, and has gone since: so did what it would have become.
             Event::Failed { id, error: Error::Refused(error) } if error.code == ErrorCode::NotFound => {
                 self.vanished.fetch_add(1, Ordering::Relaxed);
-                return (self.events)(Event::Vanished { id: *id });
+                return (self.events)(self.numbering.of_run(Event::Vanished { id: *id }));
             }
             Event::Failed { .. } => {
                 self.failures.fetch_add(1, Ordering::Relaxed);
@@ -161,7 +165,7 @@ impl<'a> Watch<'a> {
             }
             _ => {}
         }
-        (self.events)(event);
+        (self.events)(self.numbering.of_run(event));
     }
 
     /// Whether something went between its listing and its transfer: it may be under another name now.
@@ -191,6 +195,12 @@ impl Left {
 
     fn has(&self, below: &Path) -> bool {
         self.0.contains(below)
+    }
+
+    /// Whether something was deleted of what was in the way of something else. What could not be deleted was told, and
+    /// would not be deleted by another pass either.
+    fn frees<'p>(&self, mut in_the_way: impl Iterator<Item = &'p Path>) -> bool {
+        in_the_way.any(|below| !self.has(below))
     }
 }
 
@@ -237,6 +247,15 @@ async fn describe(client: &mut Client, path: &RemotePath) -> Result<Option<Descr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stays_frees_nothing() {
+        let mut left = Left::default();
+        left.add(Path::new("a/x"));
+        let frees = |paths: &[&str]| left.frees(paths.iter().map(Path::new));
+        assert!(!frees(&[]) && !frees(&["a/x"]) && !frees(&["a/x", "a"]));
+        assert!(frees(&["a/y"]) && frees(&["a/x", "b"]));
+    }
 
     #[test]
     fn more_than_half_is_too_much() {

@@ -17,6 +17,9 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 #[cfg(unix)]
 use rustix::fs::{AtFlags, Mode, OFlags};
 
+use sealift_protocol::message::Nanoseconds;
+
+use super::Site;
 use crate::error::{Error, Unfit};
 
 /// The root of a tree, held open.
@@ -135,6 +138,28 @@ impl Root {
             let removed = if seen.is_directory { fs::remove_dir(path) } else { fs::remove_file(path) };
             removed.map_err(failed)
         }
+    }
+
+    /// Gives an entry of the tree its name at another place, whatever has that. Blocks.
+    pub(crate) fn rename(&self, path: &Path, to: &Site) -> Result<(), Error> {
+        let failed = |error: io::Error| Error::local("write", to.shown())(error);
+        #[cfg(unix)]
+        {
+            let (directory, name) = self.above(path).map_err(failed)?;
+            let renamed = rustix::fs::renameat(&directory, name, rustix::fs::CWD, to.real());
+            renamed.map_err(|error| failed(error.into()))
+        }
+        #[cfg(not(unix))]
+        fs::rename(path, to.real()).map_err(failed)
+    }
+
+    /// Gives a directory of the tree, or the root itself, its time. Blocks.
+    pub(crate) fn set_time(&self, path: &Path, mtime: Nanoseconds) -> Result<(), Error> {
+        #[cfg(unix)]
+        let opened = self.at(path, OFlags::RDONLY | OFlags::DIRECTORY).map(File::from);
+        #[cfg(not(unix))]
+        let opened = plain(path).and_then(|()| File::open(path));
+        opened.and_then(|directory| super::set_times(&directory, mtime)).map_err(Error::local("write", path))
     }
 
     #[cfg(unix)]

@@ -1,7 +1,7 @@
 //! Files that are being written: nothing has a file's name before it is complete and verified.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,9 +11,13 @@ use sealift_protocol::{Digest, Hasher};
 
 use super::disks::Operation;
 use super::dress::dress;
+use super::lock::{Claim, claim};
 use super::pinned::{Pinned, Standing};
-use super::{Directory, NAME, Site, Source, directory_of, part_name, temporary_name};
+use super::{Directory, NAME, Root, Site, Source, directory_of, part_name, temporary_name};
 use crate::error::{Error, Unfit};
+
+/// How often a file that others remove is opened anew.
+const ATTEMPTS: usize = 8;
 
 /// What is smaller is not worth continuing.
 pub(crate) const WORTH_KEEPING: u64 = 1024 * 1024;
@@ -40,7 +44,7 @@ impl Target {
     /// Opens the file that receives a content, which only its owner can read until it is complete. An
     /// earlier attempt may have left something in it. Blocks.
     pub(crate) fn open(site: &Site, content: &Content) -> Result<(Self, File), Error> {
-        check(site)?;
+        check_site(site)?;
         if content.size >= WORTH_KEEPING
             && let Some(opened) = Self::open_kept(site, content)?
         {
@@ -65,18 +69,19 @@ impl Target {
     fn open_kept(site: &Site, content: &Content) -> Result<Option<(Self, File)>, Error> {
         let failed = || Error::local("write", site.shown());
         let part = OsString::from(part_name(&site.name().to_string_lossy(), &content.sha256));
-        // A link in its place would lead elsewhere.
-        let file = site.pinned().open(&part, true).map_err(failed())?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            // Some file systems know no locks; then nobody else is expected either.
-            Ok(()) | Err(TryLockError::Error(_)) => {}
+        for _ in 0..ATTEMPTS {
+            // A link in its place would lead elsewhere.
+            let file = site.pinned().open(&part, true).map_err(failed())?;
+            match claim(file, &site.pinned().itself().join(&part)) {
+                Claim::Ours(file) if file.metadata().map_err(failed())?.is_file() => {
+                    let lock = file.try_clone().map_err(failed())?;
+                    return Ok(Some((Self::new(site, content, part, Some(lock)), file)));
+                }
+                Claim::Ours(_) | Claim::Theirs => return Ok(None),
+                Claim::Gone => {}
+            }
         }
-        if !file.metadata().map_err(failed())?.is_file() {
-            return Ok(None);
-        }
-        let lock = file.try_clone().map_err(failed())?;
-        Ok(Some((Self::new(site, content, part, Some(lock)), file)))
+        Ok(None)
     }
 
     /// A verified content of which all is there. Returns what it could not be given, too. Blocks.
@@ -85,7 +90,7 @@ impl Target {
         bytes: &[u8],
         content: &Content,
     ) -> Result<(Self, Option<Error>), Error> {
-        let standing = check(site)?;
+        let standing = check_site(site)?;
         let mode = match standing {
             // Who could not read what was there must not read what comes.
             Some(Standing::File(_)) => 0o600,
@@ -197,8 +202,10 @@ pub(crate) fn remove_part(site: &Site, sha256: &Digest) {
 
 fn remove_part_in(pinned: &Pinned, name: &str, sha256: &Digest) {
     let part = OsString::from(part_name(name, sha256));
-    // Should this fail, it is found again, and is as useless then.
-    if pinned.open(&part, false).is_ok_and(|file| !matches!(file.try_lock(), Err(TryLockError::WouldBlock))) {
+    let Ok(file) = pinned.open(&part, false) else { return };
+    // While the lock is held: nobody goes on with it in between.
+    if let Claim::Ours(_file) = claim(file, &pinned.itself().join(&part)) {
+        // Should this fail, it is found again, and is as useless then.
         let _ = pinned.remove(&part);
     }
 }
@@ -221,10 +228,10 @@ fn default_mode(pinned: &Pinned, executable: bool) -> Option<u32> {
     Some(mode & 0o777)
 }
 
-/// Copies a file that is here to another name, which the copy gets when the target is committed. Blocks.
-pub(crate) fn copy(source: &Path, site: &Site, content: &Content) -> Result<Target, Error> {
+/// Copies a file of a tree to another name, which the copy gets when the target is committed. Blocks.
+pub(crate) fn copy(tree: &Root, source: &Path, site: &Site, content: &Content) -> Result<Target, Error> {
     let failed = || Error::local("write", site.shown());
-    let opened = Source::open(source)?;
+    let opened = Source::inside(tree, source)?;
     let (target, mut file) = Target::open(site, &Content { size: 0, ..content.clone() })?;
     let copied = io::copy(&mut &opened, &mut file).map_err(failed())?;
     opened.check(content.size)?;
@@ -240,7 +247,7 @@ pub(crate) fn copy(source: &Path, site: &Site, content: &Content) -> Result<Targ
 
 /// Makes a symbolic link, which replaces a file or a link but no directory. Blocks.
 pub(crate) fn make_link(site: &Site, target: &str, mtime: Nanoseconds) -> Result<(), Error> {
-    check(site)?;
+    check_site(site)?;
     #[cfg(unix)]
     {
         let failed = || Error::local("make the link", site.shown());
@@ -274,7 +281,7 @@ fn timespec(nanoseconds: Nanoseconds) -> rustix::fs::Timespec {
 }
 
 /// Refuses to replace what is neither a file nor a link. Returns what is there.
-fn check(site: &Site) -> Result<Option<Standing>, Error> {
+pub(crate) fn check_site(site: &Site) -> Result<Option<Standing>, Error> {
     let standing = site.pinned().look(site.name());
     let unfit = match standing {
         None | Some(Standing::File(_) | Standing::Link) => return Ok(standing),

@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 use super::extras::Extras;
 use super::listing;
 use super::pairs::Pairs;
-use super::{Delete, Left, Outcome, Rules, Watch, Withheld, check_conditions, describe};
+use super::{Delete, Left, Numbering, Outcome, Rules, Watch, Withheld, check_conditions, describe};
 use crate::client::Client;
 use crate::download::download_found;
 use crate::error::{Error, Unfit};
@@ -48,10 +48,12 @@ pub async fn down(
     events: Events<'_>,
 ) -> Result<Outcome, Error> {
     let mut whole: Option<Outcome> = None;
-    let mut look = 0;
+    let (mut look, mut numbering) = (0, Numbering::default());
     loop {
         look += 1;
-        let Passed { outcome, blocked, freed, torn } = pass(client, from, to, rules, events).await?;
+        let passed = pass(client, from, to, rules, &numbering, events).await?;
+        let Passed { outcome, blocked, freed, torn } = passed;
+        numbering = numbering.next();
         let mut outcome = whole.take().map_or_else(|| outcome.clone(), |earlier| earlier.and(&outcome));
         // Something else can take the place of what was deleted; what was renamed may be on another page now.
         if (torn || freed) && look < LOOKS && !rules.pretend {
@@ -87,9 +89,10 @@ async fn pass(
     from: &RemotePath,
     to: &Path,
     rules: &Rules,
+    numbering: &Numbering,
     events: Events<'_>,
 ) -> Result<Passed, Error> {
-    let watch = Watch::new(events, super::Before::default());
+    let watch = Watch::new(events, numbering, super::Before::default());
     let take = |event| watch.take(event);
     let Some(there) = describe(client, from).await? else {
         let message = format!("there is no {from} on the server: `sealift ls` shows what is there");
@@ -118,7 +121,8 @@ async fn pass(
     tokio::try_join!(listing, download_found(client, found, disks, &take))?;
     let panicked = |panic| Error::local("read", to)(io::Error::other(panic));
     let compared = comparing.await.map_err(panicked)??;
-    let Compared { unchanged, extras, times, withheld, waiting, moved, torn, parts, freed, .. } = compared;
+    let Compared { unchanged, extras, times, withheld, waiting, moved, torn, parts, in_the_way, .. } =
+        compared;
     let torn = torn || watch.missed();
     let mut passed = Passed { torn, ..Passed::default() };
     passed.outcome = Outcome { unchanged, moved, withheld, ..Outcome::default() };
@@ -144,9 +148,10 @@ async fn pass(
     }
     // What moved away has changed them, too.
     for (path, mtime) in times.into_iter().rev() {
-        drop(Directory::new(path, Some(mtime), None));
+        // A directory with another time is still the directory.
+        let _ = tree.set_time(&path, mtime);
     }
-    passed.freed = freed;
+    passed.freed = left.frees(in_the_way.iter().map(|number| extras.going[*number].entry.path.as_path()));
     for Waiting { number, path, .. } in waiting {
         if left.has(&extras.going[number].entry.path) {
             passed.blocked.push(path);

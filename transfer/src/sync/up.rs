@@ -12,7 +12,9 @@ use super::extras::{Extra, Extras};
 use super::listing::{self, Listed};
 use super::pairs::{Pair, Pairs, Step};
 use super::walk::{Kind, Local};
-use super::{Delete, Left, Outcome, Rules, Watch, Withheld, check_conditions, describe, digest, lock};
+use super::{
+    Delete, Left, Numbering, Outcome, Rules, Watch, Withheld, check_conditions, describe, digest, lock,
+};
 use crate::client::Client;
 use crate::error::{Error, Unfit};
 use crate::event::{Action, Change, Event, Events, Place};
@@ -42,10 +44,11 @@ pub async fn up(
     if !metadata.is_dir() {
         return Err(Error::Unfit { path: from.to_owned(), unfit: Unfit::NeedsDirectory });
     }
-    let (mut outcome, mut blocked) = pass(client, from, to, rules, events).await?;
+    let numbering = Numbering::default();
+    let (mut outcome, mut blocked) = pass(client, from, to, rules, &numbering, events).await?;
     if blocked.freed {
         // What stood in the way of something of another kind is gone now.
-        let (later, still) = pass(client, from, to, rules, events).await?;
+        let (later, still) = pass(client, from, to, rules, &numbering.next(), events).await?;
         (outcome, blocked) = (outcome.and(&later), still);
     }
     blocked.tell(events);
@@ -76,10 +79,11 @@ async fn pass(
     from: &Path,
     to: &RemotePath,
     rules: &Rules,
+    numbering: &Numbering,
     events: Events<'_>,
 ) -> Result<(Outcome, Blocked), Error> {
     let before = super::Before::default();
-    let watch = Watch::new(events, Arc::clone(&before));
+    let watch = Watch::new(events, numbering, Arc::clone(&before));
     let take = |event| watch.take(event);
     let there = describe(client, to).await?;
     check_conditions(client, rules).await?;
@@ -178,7 +182,8 @@ async fn pass(
     if rules.pretend {
         return Ok((outcome, blocked));
     }
-    blocked.freed = shared.freed;
+    let below = |number: &usize| Path::new(&shared.extras.going[*number].entry.below);
+    blocked.freed = left.frees(shared.in_the_way.iter().map(below));
     for Waiting { number, path, .. } in shared.waiting {
         if left.has(Path::new(&shared.extras.going[number].entry.below)) {
             blocked.by.push(path);
@@ -213,8 +218,8 @@ struct Shared {
     extras: Extras<There>,
     /// Files and links that wait for a directory to go.
     waiting: Vec<Waiting>,
-    /// Whether a file or a link has to go before a directory can take its place.
-    freed: bool,
+    /// Files and links among what only the server has that have to go before a directory can take their place.
+    in_the_way: Vec<usize>,
     /// Why the comparison ended too early.
     error: Option<Error>,
 }
@@ -352,7 +357,7 @@ impl Differences {
                     return None;
                 }
                 if !self.rules.pretend {
-                    lock(&self.shared).freed = true;
+                    lock(&self.shared).in_the_way.push(number);
                     self.pairs.skip_local();
                     return None;
                 }

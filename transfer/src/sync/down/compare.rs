@@ -3,7 +3,6 @@
 mod reuse;
 
 use std::collections::HashMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +26,10 @@ use crate::tree::Omitted;
 /// Files that are handed over at a time.
 const BATCH: usize = 64;
 
+/// Bytes of files that wait until it is known what is here under other names. Those that do not fit are fetched at once,
+/// also if they are here: a tree is never held whole.
+const HELD: usize = 64 * 1024 * 1024;
+
 type Found = Result<Becomes, Omitted>;
 
 /// What the comparison found out beside what is to be fetched.
@@ -43,8 +46,8 @@ pub(super) struct Compared {
     pub(super) waiting: Vec<Waiting>,
     /// Unfinished downloads.
     pub(super) parts: Vec<Leftover>,
-    /// Whether a file or a link has to go before a directory can take its place.
-    pub(super) freed: bool,
+    /// Files and links among what only this side has that have to go before a directory can take their place.
+    pub(super) in_the_way: Vec<usize>,
     pub(super) moved: usize,
     pub(super) withheld: Option<Withheld>,
     pub(super) torn: bool,
@@ -85,6 +88,16 @@ struct Wanted {
     path: PathBuf,
     directory: Option<Arc<Directory>>,
     action: Action,
+}
+
+impl Wanted {
+    /// The memory that it takes.
+    fn bytes(&self) -> usize {
+        let Self { entry, from, path, .. } = self;
+        let names = entry.name.len() + from.as_str().len() + path.as_os_str().len();
+        let others = [&entry.target, &entry.etag].into_iter().flatten().map(String::len).sum::<usize>();
+        size_of::<Self>() + names + others + entry.by.as_ref().map_or(0, |by| by.as_str().len())
+    }
 }
 
 /// A directory that both sides have.
@@ -129,6 +142,9 @@ pub(super) struct Comparison {
     hidden: Vec<Hidden>,
     /// Files that may be here under another name, which is known at the end only. `None` if there is nothing here.
     held: Option<Vec<Wanted>>,
+    /// The most bytes that those may take, and how many they do.
+    room: usize,
+    held_bytes: usize,
     compared: Compared,
 }
 
@@ -153,6 +169,8 @@ impl Comparison {
             batch: Vec::new(),
             hidden: Vec::new(),
             held: (!is_new).then(Vec::new),
+            room: HELD,
+            held_bytes: 0,
             compared: Compared::default(),
         }
     }
@@ -243,7 +261,7 @@ impl Comparison {
                     self.compared.waiting.push(Waiting { number, path, size: entry.size });
                     return Ok(());
                 }
-                self.compared.freed = true;
+                self.compared.in_the_way.push(number);
                 if !self.rules.pretend {
                     self.pairs.skip_remote();
                     return Ok(());
@@ -358,7 +376,8 @@ impl Comparison {
         let target = entry.target.as_deref().unwrap_or_default();
         if let Some(Local { kind: Kind::Link { mtime }, abilities, .. }) = local
             && mtime.is_some_and(|mtime| abilities.is_same_time(mtime, entry.mtime))
-            && fs::read_link(&path).is_ok_and(|is| is.to_str() == Some(target))
+            && let Some(tree) = &self.tree
+            && tree.target(&path).is_ok_and(|is| is.to_str() == Some(target))
         {
             self.compared.unchanged += 1;
             return Ok(());
@@ -379,7 +398,7 @@ impl Comparison {
         entry: Entry,
         local: Option<&Local>,
     ) -> Result<(), Error> {
-        if let Some(Local { kind: Kind::File { size, mtime, executable }, abilities, .. }) = local
+        if let Some(Local { kind: Kind::File { size, mtime, executable }, abilities, seen, .. }) = local
             && *size == entry.size
         {
             let same_time = mtime.is_some_and(|mtime| abilities.is_same_time(mtime, entry.mtime));
@@ -397,8 +416,8 @@ impl Comparison {
                 if same_time && executable.is_none_or(|is| is == entry.executable) {
                     return Ok(());
                 }
-                if !self.rules.pretend {
-                    match dress(&path, &entry, *abilities) {
+                if let Some(tree) = self.tree.as_ref().filter(|_| !self.rules.pretend) {
+                    match dress(tree, &path, seen, &entry, *abilities) {
                         Ok(true) => {}
                         // It has all that its file system can hold.
                         Ok(false) => return Ok(()),
@@ -411,12 +430,14 @@ impl Comparison {
         let directory = self.open.last().and_then(|open| open.directory.clone());
         let action = if local.is_some() { Action::Update } else { Action::Fetch };
         let wanted = Wanted { entry, from, path, directory, action };
+        let bytes = wanted.bytes();
         match &mut self.held {
-            Some(held) => {
+            Some(held) if self.held_bytes + bytes <= self.room => {
+                self.held_bytes += bytes;
                 held.push(wanted);
                 Ok(())
             }
-            None => self.fetch(wanted),
+            _ => self.fetch(wanted),
         }
     }
 
@@ -461,4 +482,56 @@ fn is_there_in_another_case(path: &Path) -> bool {
     let key = fold(&name.to_string_lossy());
     let mut names = above.read_dir().into_iter().flatten().flatten().map(|entry| entry.file_name());
     names.any(|other| other != name && fold(&other.to_string_lossy()) == key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::listing;
+
+    /// However long a listing is, no more of it is kept than fits; the rest is fetched at once.
+    #[test]
+    fn what_waits_to_be_found_here_is_bounded() {
+        const FILES: usize = 40;
+        let directory = tempfile::tempdir().unwrap();
+        let entry = |number: usize| Entry {
+            name: format!("{number:03}"),
+            kind: EntryKind::File,
+            size: 1,
+            mtime: 0,
+            executable: false,
+            sha256: Some(Digest::of(b"x")),
+            target: None,
+            by: None,
+            etag: Some("etag".into()),
+        };
+        for (fitting, held) in [(0, 0), (5, 5), (100, FILES)] {
+            let listed = listing::listed((0..FILES).map(entry).collect());
+            let tree = Arc::new(Root::open(directory.path()).unwrap());
+            let rules = Rules::default();
+            let pairs =
+                Pairs::new(directory.path(), Some(tree.clone()), listed, &rules.walking.filter, true, true);
+            let root = Arc::new(Directory::root(directory.path().to_owned(), None, &Arc::default()));
+            let open = Open::new(String::new(), directory.path().to_owned(), None, Some(root));
+            let (tell, mut told) = mpsc::channel(10);
+            let from = "t".parse().unwrap();
+            let mut comparison = Comparison::new(pairs, Some(tree), &from, &rules, open, tell, false);
+            let wanted = Wanted {
+                entry: entry(0),
+                from: "t/000".parse().unwrap(),
+                path: directory.path().join("000"),
+                directory: None,
+                action: Action::Fetch,
+            };
+            comparison.room = fitting * wanted.bytes();
+            comparison.run().unwrap();
+            assert_eq!(comparison.held.as_ref().map(Vec::len), Some(held));
+            comparison.settle().unwrap();
+            let mut files = 0;
+            while let Ok(batch) = told.try_recv() {
+                files += batch.iter().filter(|found| matches!(found, Ok(Becomes::File { .. }))).count();
+            }
+            assert_eq!(files, FILES);
+        }
+    }
 }

@@ -91,17 +91,20 @@ impl Comparison {
         }
         let began = Instant::now();
         let Wanted { entry, from, path, directory, .. } = &wanted;
+        let tree = self.tree.as_deref();
         let place = || {
+            let tree =
+                tree.ok_or_else(|| Error::local("read", &source)(std::io::ErrorKind::NotFound.into()))?;
             let site = match directory {
                 Some(directory) => directory.site(path)?,
                 None => Site::named(path, &Arc::default())?,
             };
             if moves {
-                relocate(&source, &seen, path, entry, abilities)?;
+                relocate(tree, &source, &seen, &site, entry, abilities)?;
                 let directory = site.directory().clone();
                 return Ok(Landing::There { directory, path: path.clone() });
             }
-            copy(&source, &site, entry).map(Landing::Target)
+            copy(tree, &source, &site, entry).map(Landing::Target)
         };
         let placed: Result<Landing, Error> = place();
         match (placed, entry.sha256) {
