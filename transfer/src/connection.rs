@@ -312,6 +312,22 @@ impl Replies {
         self.header(Duration::MAX).await.map(|header| self.arrived = Some(header))
     }
 
+    /// Waits until an answer arrives, as [`arrival`](Self::arrival) does, but no longer than an answer may take behind the
+    /// last moment at which `moved` grew. Can be cancelled.
+    pub(crate) async fn arrival_while(&mut self, moved: impl Fn() -> u64) -> Result<(), Error> {
+        let (stall, mut before) = (self.stall, moved());
+        loop {
+            if let Ok(arrived) = tokio::time::timeout(stall, self.arrival()).await {
+                return arrived;
+            }
+            let now = moved();
+            if now == before {
+                return Err(Error::Lost(StreamError::Stalled(stall)));
+            }
+            before = now;
+        }
+    }
+
     /// The next data frame's header, or the trailer.
     pub(crate) async fn piece(&mut self) -> Result<Piece, Error> {
         let header = self.header(self.stall).await?;

@@ -76,6 +76,11 @@ impl Count {
         self.more |= more;
     }
 
+    /// The same if at most so many were looked for, beside the directory itself: what was found may not be all.
+    fn up_to(self, most: u64) -> Self {
+        Self { entries: self.entries.min(most), more: self.entries > most }
+    }
+
     fn sentence(self) -> String {
         match self {
             Self { entries, more: true } => format!("removed more than {entries} entries"),
@@ -111,11 +116,30 @@ async fn count(client: &mut Client, paths: &[RemotePath], recursive: bool) -> Re
             }
         };
         match listed {
-            Ok(()) => count.more = count.entries > MOST,
+            Ok(()) => *count = count.up_to(MOST),
             // Somebody was faster, or the caller may not look: that is told in a moment, if it matters.
             Err(Error::Refused(_)) => count.entries = 1,
             Err(error) => return Err(error.into()),
         }
     }
     Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_many_entries_is_true() {
+        // With the directory, which is one of them; a listing of no more than 10,000 was asked for.
+        for (listed, said) in [
+            (0, "removed 1 entry"),
+            (9_998, "removed 9999 entries"),
+            (9_999, "removed 10000 entries"),
+            (10_000, "removed more than 10000 entries"),
+        ] {
+            let count = Count { entries: 1 + listed, more: false }.up_to(10_000);
+            assert_eq!(count.sentence(), said);
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! Memory of blocks that is used again.
 //!
 //! The first touch of fresh memory costs a page fault every 4 KiB: among many contents of a few MiB each that was a tenth of
-//! all CPU time. So some is kept for whoever needs a block next, and given back when nobody has needed it for a while.
+//! all CPU time. So up to 32 MiB are kept for whoever needs a block next. A process that runs for long calls [`trim`] from
+//! time to time, which gives back what nobody has needed since the last call; in others it is kept until their end.
 //!
-//! Blocks are mapped and not allocated. An allocator that has seen a few of them come and go keeps their memory for
+//! Blocks are mapped, and allocated only where the system maps nothing more. An allocator that has seen a few of them come and go keeps their memory for
 //! itself, or cannot give it back because something small lies behind it.
 
 use std::collections::VecDeque;

@@ -18,9 +18,18 @@ use crate::text;
 pub(super) struct CommandOutput {
     command: Command,
     name: String,
-    /// As soon as somebody reads.
-    running: Option<(Child, ChildStdout)>,
-    succeeded: bool,
+    progress: Progress,
+}
+
+/// How far a command has come.
+#[derive(Debug)]
+enum Progress {
+    /// Nobody has read yet.
+    Waiting,
+    Running(Child, ChildStdout),
+    Succeeded,
+    /// It is not run once more, however often somebody reads: its output would stand behind what has come.
+    Failed(io::ErrorKind, String),
 }
 
 impl CommandOutput {
@@ -29,7 +38,7 @@ impl CommandOutput {
         let name = program.to_string_lossy().into_owned();
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
-        Self { command, name, running: None, succeeded: false }
+        Self { command, name, progress: Progress::Waiting }
     }
 
     fn start(&mut self) -> io::Result<(Child, ChildStdout)> {
@@ -41,46 +50,65 @@ impl CommandOutput {
         let output = child.stdout.take().ok_or_else(|| io::Error::other("the command has no output"))?;
         Ok((child, output))
     }
+
+    /// Reads, and ends the command where that fails.
+    fn read_on(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if matches!(self.progress, Progress::Waiting) {
+            let (child, output) = self.start()?;
+            self.progress = Progress::Running(child, output);
+        }
+        let (child, output) = match &mut self.progress {
+            Progress::Running(child, output) => (child, output),
+            Progress::Failed(kind, reason) => return Err(io::Error::new(*kind, reason.clone())),
+            Progress::Waiting | Progress::Succeeded => return Ok(0),
+        };
+        let count = output.read(buffer)?;
+        if count > 0 {
+            return Ok(count);
+        }
+        let status = child.wait()?;
+        if !status.success() {
+            return Err(io::Error::other(format!(
+                "{} did not succeed ({status}), so nothing is stored",
+                self.name
+            )));
+        }
+        self.progress = Progress::Succeeded;
+        Ok(0)
+    }
+
+    /// Ends a command that runs still, like one before a closed pipe.
+    fn end(&mut self) {
+        if let Progress::Running(mut child, output) =
+            std::mem::replace(&mut self.progress, Progress::Succeeded)
+        {
+            drop(output);
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
 }
 
 impl Read for CommandOutput {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.succeeded || buffer.is_empty() {
+        if buffer.is_empty() {
             return Ok(0);
         }
-        let (mut child, mut output) = match self.running.take() {
-            Some(running) => running,
-            None => self.start()?,
-        };
-        match output.read(buffer)? {
-            0 => {
-                drop(output);
-                let status = child.wait()?;
-                if !status.success() {
-                    return Err(io::Error::other(format!(
-                        "{} did not succeed ({status}), so nothing is stored",
-                        self.name
-                    )));
-                }
-                self.succeeded = true;
-                Ok(0)
-            }
-            count => {
-                self.running = Some((child, output));
-                Ok(count)
-            }
+        let read = self.read_on(buffer);
+        if let Err(error) = &read
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            self.end();
+            self.progress = Progress::Failed(error.kind(), error.to_string());
         }
+        read
     }
 }
 
 impl Drop for CommandOutput {
     fn drop(&mut self) {
-        // Nobody reads it any more: it ends like one before a closed pipe, and is not waited for.
-        if let Some((mut child, output)) = self.running.take() {
-            drop(output);
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        // Nobody reads it any more.
+        self.end();
     }
 }
 
@@ -154,6 +182,27 @@ mod tests {
         }
         let error = all(CommandOutput::of("no-such-command".into(), [])).unwrap_err().to_string();
         assert!(error.contains("no-such-command cannot be run: No such file"), "{error}");
+    }
+
+    /// Its second output would be taken for what follows the first.
+    #[test]
+    fn a_command_that_failed_is_not_run_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let runs = directory.path().join("runs");
+        let mut output = shell(&format!("echo run >>'{}'; printf abc; exit 3", runs.display()));
+        let mut bytes = Vec::new();
+        for _ in 0..3 {
+            let error = output.read_to_end(&mut bytes).unwrap_err().to_string();
+            assert!(error.contains("sh did not succeed"), "{error}");
+        }
+        assert_eq!(
+            (bytes.as_slice(), std::fs::read_to_string(runs).unwrap().as_str()),
+            (&b"abc"[..], "run\n")
+        );
+        let mut none = CommandOutput::of("no-such-command".into(), []);
+        for _ in 0..2 {
+            assert!(none.read(&mut [0; 10]).unwrap_err().to_string().contains("cannot be run"));
+        }
     }
 
     #[test]
