@@ -79,7 +79,7 @@ pub enum Error {
     },
     /// Of a directory on the server something was fetched that was renamed or deleted before all was here.
     #[error(
-        "{path} changed while it was fetched, and {} here that were renamed or deleted on the server meanwhile",
+        "{path} changed while it was fetched, and {} renamed or deleted on the server meanwhile",
         entries(*count)
     )]
     Renamed {
@@ -113,9 +113,9 @@ pub enum Error {
 /// How many entries there are.
 fn entries(count: usize) -> String {
     match count {
-        0 => "there may be entries".to_owned(),
-        1 => "there is 1 entry".to_owned(),
-        _ => format!("there are {count} entries"),
+        0 => "some entries that are here may have been".to_owned(),
+        1 => "1 entry that is here was".to_owned(),
+        _ => format!("{count} entries that are here were"),
     }
 }
 

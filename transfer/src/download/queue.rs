@@ -458,9 +458,10 @@ impl Queue {
         self.state().missed.len()
     }
 
-    /// Tells of trees that are not here as they were on the server at any time.
+    /// Tells of trees that are not here as they were on the server at any time. Blocks.
     pub(super) fn tell_leftovers(&self, events: Events<'_>) {
-        for tree in &self.state().listed {
+        for tree in &mut self.state().listed {
+            tree.tidy();
             if let Some(error) = tree.leftover() {
                 let path = PathBuf::from(tree.from.to_string());
                 events(Event::Omitted(Omitted { path, error, in_tree: false }));

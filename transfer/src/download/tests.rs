@@ -540,19 +540,13 @@ async fn a_listing_that_is_not_of_one_state_is_asked_for_again() {
 async fn what_is_here_under_two_names_is_told_of() {
     let one: &[(&str, &[u8])] = &[("a", b""), ("a/x", b"x"), ("a/y", b"y"), ("b", b"b")];
     let renamed: &[(&str, &[u8])] = &[("b", b"b"), ("c", b""), ("c/x", b"x"), ("c/y", b"y")];
-    // What had gone before it was fetched is nothing here.
+    let of = |count| format!("{count} entries that are here were renamed or deleted on the server meanwhile");
+    // What had gone before it was fetched is nothing here, and a directory in which nothing is goes.
     for (second, vanished, told) in [
-        (one, false, None),
-        (
-            renamed,
-            false,
-            Some("there are 3 entries here that were renamed or deleted on the server meanwhile"),
-        ),
-        (
-            renamed,
-            true,
-            Some("there are 2 entries here that were renamed or deleted on the server meanwhile"),
-        ),
+        (one, &[][..], None),
+        (renamed, &[], Some(of(3))),
+        (renamed, &["a/y"], Some(of(2))),
+        (renamed, &["a/x", "a/y"], None),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let (mut connection, mut peer) = pair();
@@ -568,7 +562,7 @@ async fn what_is_here_under_two_names_is_told_of() {
                 });
                 for (name, content) in files {
                     assert_eq!(asked(&mut peer).await.as_str(), format!("t/{name}"));
-                    match vanished && *name == "a/y" {
+                    match vanished.contains(name) {
                         true => peer.send(&Reply::Error(WireError::new(ErrorCode::NotFound, "gone"))).await,
                         false => serve(&mut peer, content).await,
                     }
@@ -589,6 +583,7 @@ async fn what_is_here_under_two_names_is_told_of() {
         queue.tell_leftovers(&take);
         let told = told.map(|what| format!("t changed while it was fetched, and {what}"));
         assert_eq!(record.omitted(), Vec::from_iter(told));
+        assert_eq!(directory.path().join("root/a").exists(), vanished.len() < 2);
     }
 }
 

@@ -17,7 +17,7 @@ use sealift_protocol::path::{check_name, name_key};
 
 use crate::error::{Error, Unfit};
 use crate::event::{Change, Done};
-use crate::local::{self, Directory, Disks, FoldedNames, Landing, Site, make_directories};
+use crate::local::{self, Directory, Disks, FoldedNames, Landing, Root, Seen, Site, make_directories};
 use crate::plan::fits;
 use crate::tree::{Omitted, Walking};
 
@@ -70,6 +70,9 @@ struct Mark {
     look: u16,
     /// Whether it has become something here, or is going to.
     here: bool,
+    /// Whether it is a directory, and one that was made here.
+    is_directory: bool,
+    made: bool,
 }
 
 #[derive(Debug)]
@@ -77,6 +80,8 @@ struct Level {
     /// The directory below the root, with a slash behind it; empty for the root.
     below: String,
     path: PathBuf,
+    /// Whether it was made.
+    made: bool,
     /// `None` if nothing is made.
     directory: Option<Arc<Directory>>,
     /// The names in it so far.
@@ -140,7 +145,8 @@ impl Tree {
             Some(Arc::new(Directory::root(self.root.clone(), None, &self.disks)))
         };
         let path = self.root.clone();
-        self.levels = vec![Level { below: String::new(), path, directory, names: FoldedNames::default() }];
+        self.levels =
+            vec![Level { below: String::new(), path, made: false, directory, names: FoldedNames::default() }];
         Ok(())
     }
 
@@ -165,6 +171,41 @@ impl Tree {
     /// Its listing failed, which was told.
     pub(crate) fn has_failed(&mut self) {
         self.failed = true;
+    }
+
+    /// Removes empty directories that were made here and that the last listing has not: all that was in them had gone before
+    /// it was fetched. Blocks.
+    pub(crate) fn tidy(&mut self) {
+        let looks = self.looks;
+        let is_old = |mark: &Mark| mark.made && mark.look < looks;
+        if looks == 1 || self.failed || !self.taken.values().any(is_old) {
+            return;
+        }
+        let Ok(root) = Root::open(&self.root) else { return };
+        // Each directory before those that are in it.
+        let (mut old, mut next) = (Vec::new(), vec![String::new()]);
+        while let Some(above) = next.pop() {
+            let names = root.names(&self.root.join(&above)).unwrap_or_default();
+            for name in names.iter().filter(|(_, is_file)| !is_file).filter_map(|(name, _)| name.to_str()) {
+                let below = if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") };
+                let hash = self.key.hash_one(below.as_str());
+                let Some(mark) = self.taken.get(&hash).filter(|mark| mark.is_directory) else { continue };
+                if is_old(mark) {
+                    old.push((hash, self.root.join(&below)));
+                }
+                next.push(below);
+            }
+        }
+        for (hash, path) in old.into_iter().rev() {
+            let above = path.parent().unwrap_or(&self.root);
+            let time = above.metadata().ok().and_then(|metadata| local::mtime(&metadata));
+            let seen = path.symlink_metadata().ok().filter(fs::Metadata::is_dir);
+            if seen.is_some_and(|seen| root.remove(&path, &Seen::of(&seen)).is_ok()) {
+                self.taken.remove(&hash);
+                // A directory with another time is still the directory.
+                let _ = time.map(|time| root.set_time(above, time));
+            }
+        }
     }
 
     /// Why what is here is not what the server had when it was listed for the last time, if so.
@@ -219,13 +260,16 @@ impl Tree {
         let what = self.key.hash_one((kind, entry.sha256, &entry.target, entry.mtime));
         #[allow(clippy::cast_possible_truncation)] // a part of a hash is one, too
         let what = what as u32;
+        let is_directory = entry.kind == EntryKind::Directory;
         let becomes = self.become_what_it_is(entry)?;
         let (look, here) = (self.looks, becomes.is_ok());
+        let made = is_directory && here && self.levels.last().is_some_and(|level| level.made);
         let is_full = self.taken.len() >= REMEMBERED;
         let is_new = match self.taken.get_mut(&name) {
             Some(mark) => {
                 let is_new = mark.what != what;
-                *mark = Mark { what, look, here: here || mark.here };
+                let (here, made) = (here || mark.here, made || mark.made && is_directory);
+                *mark = Mark { what, look, here, is_directory, made };
                 is_new
             }
             None if is_full => {
@@ -233,7 +277,7 @@ impl Tree {
                 true
             }
             None => {
-                self.taken.insert(name, Mark { what, look, here });
+                self.taken.insert(name, Mark { what, look, here, is_directory, made });
                 true
             }
         };
@@ -275,17 +319,19 @@ impl Tree {
             EntryKind::Directory => {
                 let above = level.directory.clone();
                 let made = match &level.directory {
-                    None => can_make_directory(&path),
+                    None => can_make_directory(&path).map(|()| false),
                     Some(directory) => make_directory(directory, &path),
                 };
-                if let Err(error) = made {
-                    return omitted(error);
-                }
+                let made = match made {
+                    Ok(made) => made,
+                    Err(error) => return omitted(error),
+                };
                 let directory =
                     (!self.pretend).then(|| Arc::new(Directory::new(path.clone(), Some(entry.mtime), above)));
                 self.levels.push(Level {
                     below: below + "/",
                     path,
+                    made,
                     directory,
                     names: FoldedNames::default(),
                 });
@@ -311,15 +357,17 @@ impl Tree {
     }
 }
 
-/// Makes a directory inside of another one, or finds that it is there. Blocks.
-pub(crate) fn make_directory(above: &Arc<Directory>, path: &Path) -> Result<(), Error> {
+/// Makes a directory inside of another one, or finds that it is there. Returns whether it made it. Blocks.
+pub(crate) fn make_directory(above: &Arc<Directory>, path: &Path) -> Result<bool, Error> {
     let site = above.site(path)?;
     let made = match fs::create_dir(site.real()) {
         Ok(()) => {
             above.has_lone_entry();
-            Ok(())
+            Ok(true)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => can_make_directory(&site.real()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            can_make_directory(&site.real()).map(|()| false)
+        }
         Err(error) => Err(Error::local("make the directory", path)(error)),
     };
     made.map_err(|error| error.about(path))
