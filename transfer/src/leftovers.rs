@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
-use crate::local::{Claim, claim, directory_of, is_held, is_part, is_temporary, open_to_lock, part_names};
+use crate::local::{directory_of, is_held, is_part, is_temporary, open_to_lock, part_names, remove_locked};
 
 /// A file for a moment that is older than this belongs to nobody any more: one hour.
 const MOMENT: Duration = Duration::from_secs(60 * 60);
@@ -87,11 +87,8 @@ impl Leftover {
     /// Fails when the system does not let it be removed.
     pub fn remove(&self) -> Result<bool, Error> {
         let failed = || Error::local("delete", &self.path);
-        // While the lock is held: nobody goes on with it in between.
-        match claim(open_to_lock(&self.path).map_err(failed())?, &self.path) {
-            Claim::Ours(_file) => fs::remove_file(&self.path).map_err(failed()).map(|()| true),
-            Claim::Theirs | Claim::Gone => Ok(false),
-        }
+        let file = open_to_lock(&self.path).map_err(failed())?;
+        remove_locked(file, &self.path, || fs::remove_file(&self.path)).map_err(failed())
     }
 }
 

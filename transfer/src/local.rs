@@ -29,7 +29,7 @@ pub(crate) use commit::{CommitUnderWay, Landing, commit, finish_commits};
 pub(crate) use directory::Directory;
 pub(crate) use disks::{Disks, Operation};
 pub(crate) use dress::{set_times, with_executable};
-pub(crate) use lock::{Claim, claim, is_held, leads_to, open as open_to_lock};
+pub(crate) use lock::{is_held, leads_to, open as open_to_lock, remove_locked};
 pub(crate) use pinned::Pinned;
 pub(crate) use site::{Site, make_directories};
 pub(crate) use target::{

@@ -455,6 +455,36 @@ async fn a_stream_does_not_go_on_with_another_content() {
     }
 }
 
+/// Its rest would come for nothing: it cannot be put behind what another process has.
+#[tokio::test]
+async fn only_a_part_that_nobody_goes_on_with_is_continued() {
+    let content = content(LARGE);
+    for held in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x");
+        let part = crate::local::part_path(&path, &Digest::of(&content));
+        fs::write(&part, &content[..FRAME]).unwrap();
+        let lock = fs::File::open(&part).unwrap();
+        if held {
+            lock.lock().unwrap();
+        }
+        let (result, ends, _) = against(vec![download("x", &path)], async |mut peer| {
+            let Some(Request::Get(get)) = peer.request().await else { panic!("no get") };
+            assert_eq!(get.offset, if held { 0 } else { FRAME as u64 });
+            peer.send(&Reply::Content(Content { offset: get.offset, ..announce(&content) })).await;
+            for piece in content[usize::try_from(get.offset).unwrap()..].chunks(FRAME) {
+                peer.send_data(piece).await;
+            }
+            peer.send(&end(&content)).await;
+            assert!(peer.request().await.is_none());
+        })
+        .await;
+        result.unwrap();
+        assert_eq!(ends, [(0, Ok(false))]);
+        assert!(fs::read(&path).unwrap() == content);
+    }
+}
+
 /// It could have the client ask again for ever: what was written cannot be compared, and cannot be written anew.
 #[tokio::test]
 async fn a_small_content_never_continues_what_was_written() {

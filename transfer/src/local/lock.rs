@@ -29,6 +29,19 @@ pub(crate) fn claim(file: File, path: &Path) -> Claim {
     }
 }
 
+/// Has a file removed that was opened by this path, while its lock is held: nobody goes on with it in between. Returns
+/// whether it is gone; `false` if somebody else has it, or its name leads elsewhere.
+pub(crate) fn remove_locked(
+    file: File,
+    path: &Path,
+    remove: impl FnOnce() -> io::Result<()>,
+) -> io::Result<bool> {
+    match claim(file, path) {
+        Claim::Ours(_lock) => remove().map(|()| true),
+        Claim::Theirs | Claim::Gone => Ok(false),
+    }
+}
+
 /// Whether somebody has the lock on a file just now. What cannot be opened is not held, as far as can be told.
 pub(crate) fn is_held(path: &Path) -> bool {
     open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
@@ -75,14 +88,20 @@ mod tests {
         let Claim::Ours(first) = claim(first, &path) else { panic!("nobody has it") };
         assert!(is_held(&path));
         assert!(matches!(claim(second, &path), Claim::Theirs));
-        // Removed by the one who has it, while somebody else has opened it already.
-        fs::remove_file(&path).unwrap();
+        let second = open(&path).unwrap();
+        assert!(!remove_locked(second, &path, || panic!("somebody has it")).unwrap());
         drop(first);
+        // Removed while it is held, and while somebody else has opened it already.
+        let first = open(&path).unwrap();
+        let remove = || {
+            assert!(is_held(&path), "somebody could go on with it");
+            fs::remove_file(&path)
+        };
+        assert!(remove_locked(first, &path, remove).unwrap());
         assert!(!is_held(&path));
         if cfg!(unix) {
             assert!(matches!(claim(third, &path), Claim::Gone));
-            let third = open(&path).map_err(|error| error.kind());
-            assert_eq!(third.unwrap_err(), io::ErrorKind::NotFound);
+            assert_eq!(open(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
         }
     }
 }

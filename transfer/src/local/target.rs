@@ -11,7 +11,7 @@ use sealift_protocol::{Digest, Hasher};
 
 use super::disks::Operation;
 use super::dress::dress;
-use super::lock::{Claim, claim};
+use super::lock::{Claim, claim, remove_locked};
 use super::pinned::{Pinned, Standing};
 use super::{Directory, NAME, Root, Site, Source, directory_of, part_name, temporary_name};
 use crate::error::{Error, Unfit};
@@ -203,11 +203,8 @@ pub(crate) fn remove_part(site: &Site, sha256: &Digest) {
 fn remove_part_in(pinned: &Pinned, name: &str, sha256: &Digest) {
     let part = OsString::from(part_name(name, sha256));
     let Ok(file) = pinned.open(&part, false) else { return };
-    // While the lock is held: nobody goes on with it in between.
-    if let Claim::Ours(_file) = claim(file, &pinned.itself().join(&part)) {
-        // Should this fail, it is found again, and is as useless then.
-        let _ = pinned.remove(&part);
-    }
+    // Should this fail, it is found again, and is as useless then.
+    let _ = remove_locked(file, &pinned.itself().join(&part), || pinned.remove(&part));
 }
 
 /// The path of the file that holds what has come of a download to `path`.
