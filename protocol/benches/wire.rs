@@ -44,6 +44,7 @@ fn plan() -> Request {
         size: 1 << 20,
         mtime: Some(1_709_210_096_789_000_000),
         update: false,
+        sha256: None,
     };
     Request::Plan(Plan { files: (0..256).map(file).collect() })
 }

@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use crate::client::Client;
 use crate::connection::{Ahead, Connection};
 use crate::error::Error;
-use crate::event::{Done, Event, Events};
+use crate::event::{AtServer, Done, Event, Events};
 use crate::local::{self, Directory, Disks, Landing};
 use crate::manner::Manner;
 use crate::remote;
@@ -456,7 +456,7 @@ fn settle(fetch: &Fetch, manner: Manner, events: Events<'_>) -> bool {
     if manner.pretend {
         match path.map(|path| local::check_target(path)) {
             Some(Err(error)) => events(Event::Failed { id, error }),
-            _ => events(Event::Would { id, size, may_be_there: false }),
+            _ => events(Event::Would { id, size, at_server: AtServer::No }),
         }
     }
     manner.pretend

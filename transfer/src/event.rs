@@ -11,6 +11,17 @@ use crate::tree::Omitted;
 /// Takes events. It is called in the middle of transfers, so it must be quick and must not block.
 pub type Events<'a> = &'a (dyn Fn(Event) + Send + Sync);
 
+/// Whether a server has a content that would be uploaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtServer {
+    /// It has not, or is sent the content all the same because that is small.
+    No,
+    /// It has one of the same size, and is too old to say more.
+    Perhaps,
+    /// It has.
+    Yes,
+}
+
 /// One thing that happened. Transfers are told apart by an `id`.
 ///
 /// Each transfer that was found ends in one [`Finished`](Self::Finished), [`Made`](Self::Made),
@@ -109,8 +120,8 @@ pub enum Event {
         id: usize,
         /// The content's size; nothing for a link, and where it is not known.
         size: Option<u64>,
-        /// Whether the server may have the content, so that it would not be sent.
-        may_be_there: bool,
+        /// Whether the server has the content, so that an upload would not send it.
+        at_server: AtServer,
     },
     /// What was to be transferred is not there any more: nobody is to be blamed.
     Vanished {

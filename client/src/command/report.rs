@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use sealift_protocol::Name;
 use sealift_protocol::message::Direction;
-use sealift_transfer::event::{Action, Change, Done, Place};
+use sealift_transfer::event::{Action, AtServer, Change, Done, Place};
 use sealift_transfer::sync::{Outcome, Withheld};
 use sealift_transfer::tree::Omitted;
 use sealift_transfer::{Error, Event, Manner};
@@ -93,6 +93,9 @@ struct State<'a> {
     kept: usize,
     /// Files and links that would be transferred if this were not only talk.
     would: usize,
+    /// Those among them that the server has, and bytes of them.
+    there: usize,
+    there_bytes: u64,
     /// Those among them that the server may have, and bytes of them.
     may_be_there: usize,
     may_be_there_bytes: u64,
@@ -145,6 +148,8 @@ impl<'a> Report<'a> {
             made: 0,
             kept: 0,
             would: 0,
+            there: 0,
+            there_bytes: 0,
             may_be_there: 0,
             may_be_there_bytes: 0,
             changed: 0,
@@ -299,7 +304,7 @@ impl State<'_> {
                 self.made += 1;
             }
             Event::Kept { id } => self.kept(id),
-            Event::Would { id, size, may_be_there } => self.would(id, size, may_be_there),
+            Event::Would { id, size, at_server } => self.would(id, size, at_server),
             Event::Changed(change) => self.changed(&change),
             Event::Vanished { id } => self.has_vanished(id),
             Event::Failed { id, error } => {
@@ -375,22 +380,29 @@ impl State<'_> {
     }
 
     /// A file would be transferred.
-    fn would(&mut self, id: usize, size: Option<u64>, may_be_there: bool) {
+    fn would(&mut self, id: usize, size: Option<u64>, at_server: AtServer) {
         let Some(Open { remote, local, .. }) = self.close(id) else { return };
         self.would += 1;
         self.bytes = self.bytes.saturating_add(size.unwrap_or(0));
-        if may_be_there {
-            self.may_be_there += 1;
-            self.may_be_there_bytes = self.may_be_there_bytes.saturating_add(size.unwrap_or(0));
-        }
+        let (count, bytes) = match at_server {
+            AtServer::No => (&mut 0, &mut 0),
+            AtServer::Perhaps => (&mut self.may_be_there, &mut self.may_be_there_bytes),
+            AtServer::Yes => (&mut self.there, &mut self.there_bytes),
+        };
+        *count += 1;
+        *bytes = bytes.saturating_add(size.unwrap_or(0));
         let (action, path) = match self.direction {
             Direction::Put => ("store", &remote),
             Direction::Get => ("fetch", if local == "-" { &remote } else { &local }),
         };
         if self.printer.wants_json() {
-            self.print(&json!({
+            let mut would = json!({
                 "type": "would", "action": action, "path": remote, "local": local, "size": size,
-            }));
+            });
+            if self.direction == Direction::Put && at_server != AtServer::Perhaps {
+                would["at_server"] = (at_server == AtServer::Yes).into();
+            }
+            self.print(&would);
             return;
         }
         let size = size.map_or_else(String::new, |size| format!(" ({})", text::size(size)));

@@ -98,6 +98,8 @@ pub enum Verdict {
     Send,
     /// Hash it and claim it: a content of this size is.
     Hash,
+    /// The content with the digest of the plan is within the caller's reach: a claim needs no bytes.
+    Present,
     /// An earlier attempt left its beginning here. Hash as much of the file, then stream the rest.
     Resume {
         /// Bytes that are here.

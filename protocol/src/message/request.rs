@@ -84,6 +84,9 @@ pub struct PlannedFile {
     /// Whether a file that is there stays if it is newer than `mtime`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub update: bool,
+    /// The content's digest, from a client that only asks: then the answer is whether a claim would succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
 }
 
 /// Stores a file; parent directories come into being.

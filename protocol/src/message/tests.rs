@@ -32,7 +32,7 @@ fn frames_are_pinned() {
     let update = Request::Put(Put { body: Body::Stream, executable: false, update: true, ..put });
     let json = br#"{"type":"put","path":"a/b","body":"stream","size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","mtime":-1,"update":true}"#;
     assert_eq!(frame(&update)[HEADER..], json[..]);
-    let file = PlannedFile { path: "a".parse().unwrap(), size: 3, mtime: Some(7), update: true };
+    let file = PlannedFile { path: "a".parse().unwrap(), size: 3, mtime: Some(7), update: true, sha256: None };
     let plan = Request::Plan(Plan { files: vec![file] });
     assert_eq!(
         frame(&plan)[HEADER..],
@@ -48,6 +48,7 @@ fn frames_are_pinned() {
         files: vec![
             Verdict::Send,
             Verdict::Hash,
+            Verdict::Present,
             Verdict::Resume { offset: 7 },
             Verdict::Keep,
             Verdict::Refuse(WireError::new(ErrorCode::NotAllowed, "no")),
@@ -55,7 +56,7 @@ fn frames_are_pinned() {
     };
     assert_eq!(
         frame(&refuse)[HEADER..],
-        br#"{"type":"plan","files":[{"do":"send"},{"do":"hash"},{"do":"resume","offset":7},{"do":"keep"},{"do":"refuse","code":"not-allowed","message":"no","retry":false}]}"#[..]
+        br#"{"type":"plan","files":[{"do":"send"},{"do":"hash"},{"do":"present"},{"do":"resume","offset":7},{"do":"keep"},{"do":"refuse","code":"not-allowed","message":"no","retry":false}]}"#[..]
     );
     let get = Request::Get(Get {
         path: "/bob/x".parse().unwrap(),

@@ -92,10 +92,13 @@ fn judge(connection: &Connection, caller: &Caller, state: &State, file: &Planned
         let verdict = Verdict::Resume { offset: offer.offset };
         return Ok(Judgement { verdict, offer: Some(offer), busy });
     }
-    let verdict = if objects::size_within_reach(connection, caller.identity, file.size)? {
-        Verdict::Hash
-    } else {
-        Verdict::Send
+    let verdict = match &file.sha256 {
+        Some(sha256) => match objects::within_reach(connection, caller.identity, sha256, file.size)? {
+            Some(_) => Verdict::Present,
+            None => Verdict::Send,
+        },
+        None if objects::size_within_reach(connection, caller.identity, file.size)? => Verdict::Hash,
+        None => Verdict::Send,
     };
     Ok(Judgement { verdict, offer: None, busy })
 }

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use sealift_tests::Pattern;
+use sealift_tests::{Computer, Pattern};
 
-use crate::{KIB, alice};
+use crate::{KIB, SEALIFT, alice};
 
 #[tokio::test]
 async fn a_put_that_is_only_talked_about_stores_nothing() {
@@ -83,15 +83,41 @@ async fn a_get_that_is_only_talked_about_writes_nothing() {
 }
 
 #[tokio::test]
-async fn a_put_that_is_only_talked_about_knows_what_the_server_may_have() {
+async fn a_put_that_is_only_talked_about_knows_what_the_server_has() {
     let (_world, alice) = alice().await;
     for (name, size) in [("d/small", 10), ("d/large", 100 * KIB), ("d/larger", 200 * KIB)] {
         alice.write(name, Pattern::new(size, size).whole());
     }
     alice.run(["put", "d"]).await.ok();
     alice.write("d/new", Pattern::new(3, 300 * KIB).whole());
+    // Of the size of what is there, and not the same.
+    alice.write("d/twin", Pattern::new(4, 100 * KIB).whole());
     let ran = alice.run(["put", "-n", "d"]).await.ok();
-    let told = "would store 4 files (600 KiB); the server may have 2 of them (300 KiB) and need not be sent those; \
+    let told = "would store 5 files (700 KiB); the server has 2 of them (300 KiB) and need not be sent those; \
                 nothing was changed\n";
     assert_eq!(ran.stderr, told);
+    let ran = alice.run(["--json", "put", "-n", "d"]).await.ok();
+    let mut at_server: Vec<_> = ran.objects().into_iter().filter(|object| object["type"] == "would").collect();
+    at_server.sort_by_key(|object| object["path"].to_string());
+    let at_server: Vec<_> = at_server.iter().map(|object| object["at_server"].as_bool()).collect();
+    assert_eq!(at_server, [true, true, false, false, false].map(Some), "{ran:?}");
+    // That is how it comes. What is small is sent whatever the server has, so nobody says that it was not.
+    let ran = alice.run(["put", "d"]).await.ok();
+    assert!(ran.stderr.contains("stored 5 files") && ran.stderr.contains(": 2 of them were not sent"), "{ran:?}");
+}
+
+/// What others have is said to be sent, as it would be.
+#[tokio::test]
+async fn a_put_that_is_only_talked_about_tells_nothing_of_others() {
+    let (world, alice) = alice().await;
+    let bob = Computer::joined(SEALIFT, &world, "bob").await;
+    bob.write("secret", Pattern::new(1, 100 * KIB).whole());
+    bob.run(["put", "secret"]).await.ok();
+    // Something of the same size, so that the file is hashed and the server is asked.
+    alice.write("own", Pattern::new(2, 100 * KIB).whole());
+    alice.run(["put", "own"]).await.ok();
+    alice.write("secret", Pattern::new(1, 100 * KIB).whole());
+    let ran = alice.run(["put", "-n", "secret"]).await.ok();
+    assert_eq!(ran.stderr, "would store 1 file (100 KiB); nothing was changed\n");
+    assert_eq!(alice.run(["--json", "put", "-n", "secret"]).await.ok().object("would")["at_server"], false);
 }

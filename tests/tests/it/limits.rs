@@ -99,7 +99,7 @@ async fn requests_and_listings_that_nobody_reads_hold_no_more_than_their_queue()
     for _ in 0..500 {
         first.stored().await.unwrap();
     }
-    let file = PlannedFile { path: path("a"), size: 1, mtime: None, update: false };
+    let file = PlannedFile { path: path("a"), size: 1, mtime: None, update: false, sha256: None };
     let plan = serde_json::to_vec(&Request::Plan(Plan { files: vec![file; 1000] })).unwrap();
     let plan = [&Header::new(FrameKind::Control, plan.len()).unwrap().encode()[..], &plan].concat();
     let mut clients = Vec::new();
@@ -218,7 +218,7 @@ async fn requests_in_flight_are_counted_for_each_identity() {
 
 /// A plan whose memory counts in the budget.
 fn large_plan() -> Request {
-    let file = PlannedFile { path: path(&"a".repeat(200)), size: 1, mtime: None, update: false };
+    let file = PlannedFile { path: path(&"a".repeat(200)), size: 1, mtime: None, update: false, sha256: None };
     Request::Plan(Plan { files: vec![file; 200] })
 }
 

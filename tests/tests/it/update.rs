@@ -44,7 +44,7 @@ fn update(file: &str, body: Body, mtime: i64) -> Put {
 }
 
 async fn plan(client: &mut Client, file: &str, size: u64, mtime: i64) -> Verdict {
-    let files = vec![PlannedFile { path: path(file), size, mtime: Some(mtime), update: true }];
+    let files = vec![PlannedFile { path: path(file), size, mtime: Some(mtime), update: true, sha256: None }];
     match client.request(&Request::Plan(Plan { files })).await {
         Reply::Plan { files } => files[0].clone(),
         other => panic!("{other:?} does not answer a plan"),
@@ -160,7 +160,7 @@ async fn an_update_needs_a_time_to_compare() {
         assert_eq!(error.code, ErrorCode::BadRequest, "{body:?}");
         assert!(error.message.contains("mtime"), "{error:?}");
     }
-    let files = vec![PlannedFile { path: path("file"), size: 1, mtime: None, update: true }];
+    let files = vec![PlannedFile { path: path("file"), size: 1, mtime: None, update: true, sha256: None }];
     client.push(&Request::Plan(Plan { files }));
     client.flush().await;
     assert_eq!(client.refusal().await.code, ErrorCode::BadRequest);

@@ -14,7 +14,7 @@ use super::tree::{Becomes, Tree};
 use super::{Destination, Download, Fetch, Goal, settle};
 use crate::client::Client;
 use crate::error::Error;
-use crate::event::{Event, Events};
+use crate::event::{AtServer, Event, Events};
 use crate::local::{Directory, Disks, Parts, Site, directory_of};
 use crate::manner::Manner;
 use crate::tree::{Omitted, Walking};
@@ -357,7 +357,7 @@ impl Queue {
                     state.without_content += 1;
                     events(Event::Found { id, remote: from, local: path, size: None, content: false });
                     events(if self.manner.pretend {
-                        Event::Would { id, size: None, may_be_there: false }
+                        Event::Would { id, size: None, at_server: AtServer::No }
                     } else {
                         Event::Made { id }
                     });

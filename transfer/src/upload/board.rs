@@ -8,7 +8,7 @@ use sealift_protocol::message::Stored;
 
 use super::{Job, What};
 use crate::error::Error;
-use crate::event::{Done, Event, Events};
+use crate::event::{AtServer, Done, Event, Events};
 
 /// The open jobs of one worker, and whom to tell how they end.
 pub(super) struct Board<'a> {
@@ -84,9 +84,9 @@ impl<'a> Board<'a> {
         (self.events)(Event::Kept { id });
     }
 
-    pub(super) fn would(&self, id: usize, size: Option<u64>, may_be_there: bool) {
+    pub(super) fn would(&self, id: usize, size: Option<u64>, at_server: AtServer) {
         self.close(id);
-        (self.events)(Event::Would { id, size, may_be_there });
+        (self.events)(Event::Would { id, size, at_server });
     }
 
     /// Tells that a file is stored, if it is the one that was sent.

@@ -24,7 +24,7 @@ use super::share::{Offers, Share, Taken};
 use super::{Expected, Feedback, Job, Kind, Large, Next, Sent, What};
 use crate::connection::Requests;
 use crate::error::{Error, Unfit};
-use crate::event::Event;
+use crate::event::{AtServer, Event};
 use crate::local;
 use crate::pace::LEAST;
 
@@ -62,6 +62,14 @@ pub(super) struct Sender<'a> {
 
 /// What a stream is called where it cannot be read.
 pub(super) const INPUT: &str = "the input";
+
+/// A file that was hashed before anything of it was sent.
+struct Hashed {
+    size: u64,
+    sha256: Digest,
+    mtime: Option<Nanoseconds>,
+    executable: bool,
+}
 
 /// What is streamed.
 enum Input {
@@ -177,7 +185,7 @@ impl<'a> Sender<'a> {
             Prepared::Pretended(job) => {
                 match job.what {
                     What::Directory { .. } => self.board.made(job.id),
-                    _ => self.board.would(job.id, None, false),
+                    _ => self.board.would(job.id, None, AtServer::No),
                 }
                 Ok(())
             }
@@ -212,8 +220,8 @@ impl<'a> Sender<'a> {
     }
 
     fn add_to_plan(&mut self, large: Large) -> Result<(), StreamError> {
-        // Every character of the path may need a backslash; the rest is braces, names and the size.
-        let bytes = 2 * large.job.to.as_str().len() + 64;
+        // Every character of the path may need a backslash; the rest is braces, names, the size and a digest.
+        let bytes = 2 * large.job.to.as_str().len() + 64 + if large.job.known.is_some() { 80 } else { 0 };
         if self.unplanned.len() == MAX_PLAN || self.unplanned_bytes + bytes > PLAN_BYTES {
             self.plan()?;
         }
@@ -234,7 +242,7 @@ impl<'a> Sender<'a> {
 
     fn ask_about(&mut self, files: Vec<Large>) -> Result<(), StreamError> {
         let planned = |large: &Large| {
-            let Job { to, manner, resumable, .. } = &large.job;
+            let Job { to, manner, resumable, known, .. } = &large.job;
             // A part that nobody is going to continue need not be offered.
             let timed = manner.update || (*resumable && !manner.pretend);
             PlannedFile {
@@ -243,6 +251,8 @@ impl<'a> Sender<'a> {
                 mtime: large.mtime.filter(|_| timed),
                 // Without a time nothing is newer.
                 update: manner.update && large.mtime.is_some(),
+                // A digest only asks. A claim does more, and needs no question before it.
+                sha256: known.filter(|_| manner.pretend).map(|(_, sha256)| sha256),
             }
         };
         self.requests.push(&Request::Plan(Plan { files: files.iter().map(planned).collect() }))?;
@@ -263,13 +273,8 @@ impl<'a> Sender<'a> {
                 self.board.kept(large.job.id);
                 Ok(())
             }
-            verdict if large.job.manner.pretend => {
-                // What is small is sent at once, whatever the server has.
-                let may_be_there = matches!(verdict, Verdict::Hash) && large.size > MAX_INLINE;
-                self.board.would(large.job.id, Some(large.size), may_be_there);
-                Ok(())
-            }
-            Verdict::Hash => self.claim(large).await,
+            verdict if large.job.manner.pretend => self.pretend(large, &verdict).await,
+            Verdict::Hash | Verdict::Present => self.claim(large).await,
             // It was planned only because the server might have had it.
             Verdict::Send if large.size <= MAX_INLINE => {
                 let mut job = large.job;
@@ -283,6 +288,26 @@ impl<'a> Sender<'a> {
                 self.send(large.job, offset).await
             }
         }
+    }
+
+    /// Tells that a file would be stored, and whether its content need not be sent.
+    async fn pretend(&mut self, mut large: Large, verdict: &Verdict) -> Result<(), StreamError> {
+        let at_server = match verdict {
+            // What is small is sent at once, whatever the server has.
+            _ if large.size <= MAX_INLINE => AtServer::No,
+            Verdict::Hash if large.job.known.is_none() => {
+                if self.hash(&mut large).await?.is_some() {
+                    self.add_to_plan(large)?;
+                }
+                return Ok(());
+            }
+            // A server that does not know digests in plans.
+            Verdict::Hash => AtServer::Perhaps,
+            Verdict::Present => AtServer::Yes,
+            _ => AtServer::No,
+        };
+        self.board.would(large.job.id, Some(large.size), at_server);
+        Ok(())
     }
 
     /// Sends a file from `offset` on.
@@ -311,10 +336,24 @@ impl<'a> Sender<'a> {
 
     /// Hashes a file and claims that the server has its content.
     async fn claim(&mut self, mut large: Large) -> Result<(), StreamError> {
+        let started = Instant::now();
+        let Some(Hashed { size, sha256, mtime, executable }) = self.hash(&mut large).await? else {
+            return Ok(());
+        };
+        let before = self.requests.bytes();
+        let claim = put(&large.job, Body::Claim, Some(size), Some(sha256), mtime, executable);
+        self.requests.push(&Request::Put(claim))?;
+        let sent = Sent { size, sha256, wire_bytes: self.requests.bytes() - before };
+        self.expect(started, 0, Kind::Claim(large, sent));
+        Ok(())
+    }
+
+    /// Hashes a file and keeps the digest in its job; `None` if that failed, which is told.
+    async fn hash(&mut self, large: &mut Large) -> Result<Option<Hashed>, StreamError> {
         // Nobody is to wait for the hash.
         self.requests.flush().await?;
-        let Some(source) = open(&large.job, self.board).await else { return Ok(()) };
-        let (started, id) = (Instant::now(), large.job.id);
+        let Some(source) = open(&large.job, self.board).await else { return Ok(None) };
+        let id = large.job.id;
         let (stamp, mtime, executable) = (source.stamp, source.mtime(), source.executable());
         let (filler, mut frames) = content::sender();
         let hashing = spawn_blocking(move || Input::File(source).pump(filler, None, 0, oneshot::channel().0));
@@ -339,16 +378,11 @@ impl<'a> Sender<'a> {
             Ok(hashed) => hashed,
             Err(error) => {
                 self.board.failed(id, error);
-                return Ok(());
+                return Ok(None);
             }
         };
         large.job.known = Some((stamp, sha256));
-        let before = self.requests.bytes();
-        let claim = put(&large.job, Body::Claim, Some(size), Some(sha256), mtime, executable);
-        self.requests.push(&Request::Put(claim))?;
-        let sent = Sent { size, sha256, wire_bytes: self.requests.bytes() - before };
-        self.expect(started, 0, Kind::Claim(large, sent));
-        Ok(())
+        Ok(Some(Hashed { size, sha256, mtime, executable }))
     }
 
     /// Sends a content in one pass, and hashes it meanwhile unless its digest is known. What lies before `offset` is

@@ -22,13 +22,16 @@ impl State<'_> {
         if self.manner.pretend {
             let verb = if stored { "store" } else { "fetch" };
             let size = text::size(self.bytes);
-            let there = match self.may_be_there {
-                0 => String::new(),
-                count => {
-                    let size = text::size(self.may_be_there_bytes);
-                    format!("; the server may have {count} of them ({size}) and need not be sent those")
+            let mut there = String::new();
+            for (count, bytes, has) in [
+                (self.there, self.there_bytes, "has"),
+                (self.may_be_there, self.may_be_there_bytes, "may have"),
+            ] {
+                if count > 0 {
+                    let size = text::size(bytes);
+                    there += &format!("; the server {has} {count} of them ({size}) and need not be sent those");
                 }
-            };
+            }
             let note =
                 format!("would {verb} {} ({size}){there}; nothing was changed{kept}", files(self.would));
             self.printer.note(&note);
