@@ -7,10 +7,10 @@ use rustls_pki_types::CertificateDer;
 use crate::identity::parse_certificate;
 use crate::{CertError, IdentityError};
 
-/// How long a client's certificate is valid. It renews by itself long before.
+/// How long a client's certificate is valid unless the server's settings say otherwise. It renews by itself long before.
 pub const USER_VALIDITY: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// How long the server's certificate is valid. It renews by itself long before.
+/// How long the server's certificate is valid unless its settings say otherwise. It renews by itself long before.
 pub const SERVER_VALIDITY: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// How far a peer's clock may be behind.

@@ -65,7 +65,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealiftd' -ScriptBlock {
             break
         }
         'sealiftd;invite' {
-            [CompletionResult]::new('--ttl', '--ttl', [CompletionResultType]::ParameterName, 'How long the token can be used: a number with s, m, h or d')
+            [CompletionResult]::new('--ttl', '--ttl', [CompletionResultType]::ParameterName, 'How long the token can be used: a number with s, m, h or d [default: 1h, or `invitations.lifetime`]')
             [CompletionResult]::new('--address', '--address', [CompletionResultType]::ParameterName, 'A name or address under which that machine reaches this server [default: as the server found out]. Repeatable')
             [CompletionResult]::new('--data', '--data', [CompletionResultType]::ParameterName, 'The data directory [env: SEALIFTD_DATA] [default: /var/lib/sealift, or what the configuration says]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration file, TOML [default: /etc/sealift/sealiftd.toml, if it is there]')

@@ -54,7 +54,7 @@ complete -c sealiftd -n "__fish_sealiftd_using_subcommand init" -l data -d 'The 
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand init" -l config -d 'The configuration file, TOML [default: /etc/sealift/sealiftd.toml, if it is there]' -r -F
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand init" -s h -l help -d 'Print help'
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand init" -s V -l version -d 'Print version'
-complete -c sealiftd -n "__fish_sealiftd_using_subcommand invite" -l ttl -d 'How long the token can be used: a number with s, m, h or d' -r
+complete -c sealiftd -n "__fish_sealiftd_using_subcommand invite" -l ttl -d 'How long the token can be used: a number with s, m, h or d [default: 1h, or `invitations.lifetime`]' -r
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand invite" -l address -d 'A name or address under which that machine reaches this server [default: as the server found out]. Repeatable' -r
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand invite" -l data -d 'The data directory [env: SEALIFTD_DATA] [default: /var/lib/sealift, or what the configuration says]' -r -F
 complete -c sealiftd -n "__fish_sealiftd_using_subcommand invite" -l config -d 'The configuration file, TOML [default: /etc/sealift/sealiftd.toml, if it is there]' -r -F

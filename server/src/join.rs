@@ -71,13 +71,14 @@ async fn enrol(state: &Arc<State>, request: JoinRequest) -> Result<Joined> {
     }
     let secret = Secret::from_text(&request.secret)
         .map_err(|error| Error::refused(ErrorCode::TokenRefused, error.to_string()))?;
+    let lifetime = state.config().certificates.client_lifetime();
     let (here, catalog) = (state.clone(), state.catalog.within(Line::Server));
     let enrolled = catalog.write(move |connection| {
         let now = SystemTime::now();
         let moment = clock::nanoseconds(now);
         let (identity, name) = identities::redeem(connection, &secret.digest(), moment)?;
         // A request that is no good gives an error, and so leaves the token unused.
-        let issued = here.pki.issue_user(&request.csr, &name, now)?;
+        let issued = here.pki.issue_user(&request.csr, &name, lifetime, now)?;
         let expires = clock::nanoseconds(issued.validity.not_after);
         let (fingerprint, machine) = (&issued.fingerprint, request.machine.as_deref());
         let origin = Origin::Token(machine);

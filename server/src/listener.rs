@@ -79,7 +79,9 @@ impl Server {
         let blobs = Blobs::open(data.path())?;
         blobs.reserve().follow(settings.clone());
         let (catalog, writer) = Catalog::open(&data.catalog(), blobs.clone())?;
-        let pki = Pki::open(&data, authority, certificate_hosts(&config, address), SystemTime::now())?;
+        let lifetime = config.certificates.server_lifetime();
+        let pki =
+            Pki::open(&data, authority, certificate_hosts(&config, address), lifetime, SystemTime::now())?;
         parts::collect(&catalog, &blobs, SystemTime::now(), config.uploads.keep()).await?;
         catch_up(&catalog, &pki).await?;
         // Before anybody can connect: whoever sees the port open may invite.
@@ -217,7 +219,7 @@ async fn follow_settings(state: Arc<State>, address: SocketAddr) {
     loop {
         settings.changed().await;
         let now = settings.now();
-        state.pki.rename(certificate_hosts(&now, address));
+        state.pki.configure(certificate_hosts(&now, address), now.certificates.server_lifetime());
         let addresses = now.addresses.join(",");
         state.catalog.note(move |connection| facts::set(connection, facts::ADDRESSES, &addresses)).await;
         // Parts of uploads may be too old by now.

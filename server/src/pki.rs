@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rustls::ServerConfig;
 use sealift_certs::files::write_private;
 use sealift_certs::tls::{self, CurrentCertificate, ServerIdentity};
-use sealift_certs::{Authority, CertError, Issued, SERVER_VALIDITY, USER_VALIDITY, Validity};
+use sealift_certs::{Authority, CertError, Issued, Validity};
 use sealift_protocol::Name;
 use tracing::{error, info};
 
@@ -38,28 +38,31 @@ pub struct Pki {
 struct Renewal {
     /// The names and addresses that the certificate is for.
     hosts: Vec<String>,
+    /// How long it is valid.
+    lifetime: Duration,
     failed: Option<Instant>,
 }
 
 impl Pki {
-    /// Reads the server's certificate, which is made anew when it does not name all of `hosts` or has little of its life
-    /// left.
+    /// Reads the server's certificate, which is made anew when it does not name all of `hosts`, is for another lifetime, or
+    /// has little of its life left.
     pub fn open(
         data: &DataDirectory,
         authority: Authority,
         hosts: Vec<String>,
+        lifetime: Duration,
         now: SystemTime,
     ) -> Result<Self, DataError> {
         let failed = |source| DataError::Authority { path: data.pki(""), source };
-        let identity = match reusable(data, &authority, &hosts, now) {
+        let identity = match reusable(data, &authority, &hosts, lifetime, now) {
             Some(identity) => identity,
-            None => renew(data, &authority, &hosts, now)?,
+            None => renew(data, &authority, &hosts, lifetime, now)?,
         };
         let current = Arc::new(CurrentCertificate::new(identity));
         let transfer = tls::server_config(authority.certificate_der(), current.clone()).map_err(failed)?;
         let join = tls::join_server_config(current.clone()).map_err(failed)?;
         let refusing = tls::refusing_server_config().map_err(failed)?;
-        let renewal = Mutex::new(Renewal { hosts, failed: None });
+        let renewal = Mutex::new(Renewal { hosts, lifetime, failed: None });
         Ok(Self { data: data.clone(), authority, renewal, current, transfer, join, refusing })
     }
 
@@ -94,8 +97,14 @@ impl Pki {
     }
 
     /// Issues a client certificate.
-    pub fn issue_user(&self, csr: &str, name: &Name, now: SystemTime) -> Result<Issued, CertError> {
-        self.authority.issue_user(csr, name, Validity::starting(now, USER_VALIDITY))
+    pub fn issue_user(
+        &self,
+        csr: &str,
+        name: &Name,
+        lifetime: Duration,
+        now: SystemTime,
+    ) -> Result<Issued, CertError> {
+        self.authority.issue_user(csr, name, Validity::starting(now, lifetime))
     }
 
     /// Returns true if clients accept the server's certificate at `now`. Cheap: every handshake asks.
@@ -122,11 +131,11 @@ impl Pki {
         }
     }
 
-    /// Renews the server's certificate if it is to name other hosts.
-    pub fn rename(&self, hosts: Vec<String>) {
+    /// Renews the server's certificate if it is to name other hosts, or to be valid for another time.
+    pub fn configure(&self, hosts: Vec<String>, lifetime: Duration) {
         let mut renewal = self.renewal();
-        if renewal.hosts != hosts {
-            renewal.hosts = hosts;
+        if renewal.hosts != hosts || renewal.lifetime != lifetime {
+            (renewal.hosts, renewal.lifetime) = (hosts, lifetime);
             self.renew(&mut renewal, SystemTime::now());
         }
     }
@@ -136,7 +145,7 @@ impl Pki {
     }
 
     fn renew(&self, renewal: &mut Renewal, now: SystemTime) {
-        match renew(&self.data, &self.authority, &renewal.hosts, now) {
+        match renew(&self.data, &self.authority, &renewal.hosts, renewal.lifetime, now) {
             Ok(identity) => {
                 info!(fingerprint = %identity.fingerprint(), "renewed the server's certificate");
                 self.current.replace(identity);
@@ -165,6 +174,7 @@ fn reusable(
     data: &DataDirectory,
     authority: &Authority,
     hosts: &[String],
+    lifetime: Duration,
     now: SystemTime,
 ) -> Option<ServerIdentity> {
     let read = |name| fs::read_to_string(data.pki(name)).ok();
@@ -175,19 +185,22 @@ fn reusable(
         ServerIdentity::from_pem(&read("server.pem")?, &read("server.key")?, authority.certificate_der())
             .ok()?;
     let validity = identity.validity();
-    (validity.contains(now) && !validity.should_renew(now)).then_some(identity)
+    // The authority's end cuts a certificate short.
+    let is_whole = validity.not_after == authority.validity().not_after
+        || validity.remaining(validity.issued()) == lifetime;
+    (is_whole && validity.contains(now) && !validity.should_renew(now)).then_some(identity)
 }
 
 fn renew(
     data: &DataDirectory,
     authority: &Authority,
     hosts: &[String],
+    lifetime: Duration,
     now: SystemTime,
 ) -> Result<ServerIdentity, DataError> {
     let failed = |source| DataError::Authority { path: data.pki(""), source };
     authority.check_time(now).map_err(failed)?;
-    let (issued, key) =
-        authority.issue_server(hosts, Validity::starting(now, SERVER_VALIDITY)).map_err(failed)?;
+    let (issued, key) = authority.issue_server(hosts, Validity::starting(now, lifetime)).map_err(failed)?;
     let identity =
         ServerIdentity::from_pem(&issued.pem, key.as_str(), authority.certificate_der()).map_err(failed)?;
     let files =
@@ -321,7 +334,7 @@ mod tests {
     }
 
     fn open(data: &DataDirectory, now: SystemTime) -> Result<Pki, DataError> {
-        Pki::open(data, authority(data).unwrap(), vec!["localhost".into()], now)
+        Pki::open(data, authority(data).unwrap(), vec!["localhost".into()], 90 * DAY, now)
     }
 
     #[test]
@@ -342,6 +355,31 @@ mod tests {
         assert!(pki.is_current(now + 80 * DAY));
         pki.renew_if_due(now + 80 * DAY);
         assert!(pki.is_current(now + 100 * DAY));
+    }
+
+    #[test]
+    fn another_lifetime_makes_another_certificate() {
+        let now = SystemTime::now();
+        let (_dir, data) = begun(now);
+        let open = |lifetime| {
+            Pki::open(&data, authority(&data).unwrap(), vec!["localhost".into()], lifetime, now).unwrap()
+        };
+        let pki = open(90 * DAY);
+        let first = pki.current.current().fingerprint();
+        assert_eq!(open(90 * DAY).current.current().fingerprint(), first, "it serves again");
+        pki.configure(vec!["localhost".into()], 90 * DAY);
+        assert_eq!(pki.current.current().fingerprint(), first, "nothing has changed");
+        pki.configure(vec!["localhost".into()], 2 * DAY);
+        assert_eq!(pki.validity().remaining(pki.validity().issued()), 2 * DAY);
+        let restarted = open(3 * DAY);
+        assert_eq!(restarted.validity().remaining(restarted.validity().issued()), 3 * DAY);
+        // The authority's ten years cut it short, which is no reason for another one at each start.
+        let last = now + 3590 * DAY;
+        let open_late = || {
+            Pki::open(&data, authority(&data).unwrap(), vec!["localhost".into()], 365 * DAY, last).unwrap()
+        };
+        let late = open_late().current.current().fingerprint();
+        assert_eq!(open_late().current.current().fingerprint(), late);
     }
 
     #[test]

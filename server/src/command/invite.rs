@@ -27,9 +27,9 @@ use crate::{audit, clock, pki};
 pub(super) struct Invite {
     /// Whom: the name of the identity and of its space.
     name: Name,
-    /// How long the token can be used: a number with s, m, h or d.
-    #[arg(long, default_value = "1h", value_name = "TIME", value_parser = duration)]
-    ttl: Duration,
+    /// How long the token can be used: a number with s, m, h or d [default: 1h, or `invitations.lifetime`].
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    ttl: Option<Duration>,
     /// A name or address under which that machine reaches this server [default: as the server found out]. Repeatable.
     #[arg(long, value_name = "HOST[:PORT]", value_delimiter = ',', value_parser = crate::config::value::address)]
     address: Vec<String>,
@@ -58,7 +58,8 @@ impl Invite {
             addresses: addresses.try_into()?,
         };
         let now = SystemTime::now();
-        let (moment, expires) = (clock::nanoseconds(now), clock::nanoseconds(now + self.ttl));
+        let lifetime = self.ttl.unwrap_or(config.invitations.lifetime());
+        let (moment, expires) = (clock::nanoseconds(now), clock::nanoseconds(now + lifetime));
         transact(&mut connection, |connection| {
             identities::invite(connection, &self.name, &digest, moment, expires)?;
             audit::leave(connection, "invite", self.name.as_str(), moment)

@@ -32,6 +32,9 @@ pub const DEFAULT_FILE: &str = "/etc/sealift/sealiftd.toml";
 /// A second, in the milliseconds that bounds are written in.
 const SECOND: u64 = 1000;
 
+/// An hour.
+const HOUR: u64 = 3600 * SECOND;
+
 /// A day.
 const DAY: u64 = 86400 * SECOND;
 
@@ -52,6 +55,10 @@ pub struct Config {
     pub limits: Limits,
     /// How long things may take.
     pub timeouts: Timeouts,
+    /// How long certificates are valid.
+    pub certificates: CertificateSettings,
+    /// How long a machine may wait before it joins.
+    pub invitations: InvitationSettings,
     /// What becomes of uploads that break off.
     pub uploads: Uploads,
     /// How long the log of transfers is.
@@ -96,6 +103,19 @@ pub struct Timeouts {
     idle: Timeout,
     stall: Timeout,
     drain: Timeout,
+}
+
+/// How long certificates are valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CertificateSettings {
+    client_lifetime: Time<HOUR, { 365 * DAY }>,
+    server_lifetime: Time<DAY, { 365 * DAY }>,
+}
+
+/// How long a machine may wait before it joins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvitationSettings {
+    lifetime: Time<SECOND, { 365 * DAY }>,
 }
 
 /// What becomes of uploads that break off. `keep` is how long what came of one waits to be continued; for 0 nothing is
@@ -160,6 +180,8 @@ impl Default for Config {
             max_connections: number(4096),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            certificates: CertificateSettings::default(),
+            invitations: InvitationSettings::default(),
             uploads: Uploads::default(),
             transfers: TransferLog::default(),
             trees: Trees::default(),
@@ -198,6 +220,37 @@ impl Default for Timeouts {
             stall: Time::of(60 * SECOND),
             drain: Time::of(30 * SECOND),
         }
+    }
+}
+
+impl Default for CertificateSettings {
+    fn default() -> Self {
+        Self { client_lifetime: Time::of(90 * DAY), server_lifetime: Time::of(90 * DAY) }
+    }
+}
+
+impl CertificateSettings {
+    /// How long a client's certificate is valid. It renews by itself in its last third.
+    pub fn client_lifetime(self) -> Duration {
+        self.client_lifetime.get()
+    }
+
+    /// How long the server's certificate is valid. It renews by itself in its last third.
+    pub fn server_lifetime(self) -> Duration {
+        self.server_lifetime.get()
+    }
+}
+
+impl Default for InvitationSettings {
+    fn default() -> Self {
+        Self { lifetime: Time::of(HOUR) }
+    }
+}
+
+impl InvitationSettings {
+    /// How long a token can be used, unless its invitation says otherwise.
+    pub fn lifetime(self) -> Duration {
+        self.lifetime.get()
     }
 }
 

@@ -89,6 +89,10 @@ fn what_is_wrong_is_named_with_its_line_and_the_mend() {
         ("log_level = 'loud'", "write one of off, error, warn, info, debug, trace"),
         ("log_level = 'info,sealift_server=loud'", "write one of off"),
         ("uploads.yield_after = 0", "uploads.yield_after = 0 makes no sense"),
+        ("certificates.client_lifetime = '59m'", "write a time from 1h to 365d"),
+        ("certificates.client_lifetime = '366d'", "write a time from 1h to 365d"),
+        ("certificates.server_lifetime = '23h'", "write a time from 1d to 365d"),
+        ("invitations.lifetime = 0", "write a time from 1s to 365d"),
         ("listen = ", "the configuration:1: this is not TOML"),
         ("log = 'text'\nlog = 'json'", "the configuration:2: this is not TOML"),
     ] {
@@ -127,7 +131,7 @@ fn every_key_has_a_variable_and_what_is_shown_can_be_read() {
     let other = "data = '/x'\nlisten = '1.2.3.4:5'\nread_only = true\naddresses = ['a', '[::1]:7']\nmax_connections = 7\nlog = 'json'\n\
                  log_level = 'debug,tokio=off'\n[limits]\nhandshakes = 1\nhandshakes_per_address = 2\n\
                  connections_per_address = 3\nconnections_per_identity = 4\nrequests_per_identity = 5\n[timeouts]\nhandshake = 1\nfirst_request = 2\nidle = 3\nstall = 90\n\
-                 drain = '1h1s'\n[uploads]\nkeep = '100h'\nyield_after = '1ms'\n\
+                 drain = '1h1s'\n[certificates]\nclient_lifetime = '7d'\nserver_lifetime = '30d'\n[invitations]\nlifetime = '15m'\n[uploads]\nkeep = '100h'\nyield_after = '1ms'\n\
                  trust_stored = '0s'\nunfinished = 7\nunfinished_bytes = '1GiB'\n\
                  [memory]\nbudget = '64MiB'\nqueue = '64KiB'\n[disk]\nreserve = '1MiB'\nreserve_inodes = 9\n[transfers]\nkeep = '1d'\nmost = 7\n[trees]\ncopy_limit = 5\n[metrics]\nlisten = '127.0.0.1:1'\n";
     let config = Config::from_toml(other).unwrap();

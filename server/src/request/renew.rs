@@ -14,12 +14,13 @@ use crate::store::certificates::{self, NewCertificate, Origin};
 /// Issues a certificate for the caller's identity and a new key.
 pub async fn serve(state: &Arc<State>, caller: &Caller, renew: Renew) -> Result<Reply> {
     let (here, caller) = (state.clone(), caller.clone());
+    let lifetime = state.config().certificates.client_lifetime();
     let catalog = caller.changes(state);
     let issued = catalog.write(move |connection| {
         caller.verify(connection)?;
         caller.refuse_changes()?;
         let now = SystemTime::now();
-        let issued = here.pki.issue_user(&renew.csr, &caller.name, now)?;
+        let issued = here.pki.issue_user(&renew.csr, &caller.name, lifetime, now)?;
         let new = NewCertificate {
             fingerprint: &issued.fingerprint,
             issued_at: clock::nanoseconds(now),

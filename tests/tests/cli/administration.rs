@@ -57,6 +57,17 @@ async fn invitations() {
         assert_eq!(time, seconds * SECOND, "{ttl:?}");
         server.administer(|catalog| catalog.execute("DELETE FROM invites WHERE name = 'bob'", []).unwrap());
     }
+    // The setting counts where the command says nothing.
+    let set = Launcher::new(SEALIFTD).variable("SEALIFTD_INVITATIONS_LIFETIME", "3d");
+    let other = set.start().await;
+    for (ttl, seconds) in [(&[][..], 3 * 86400), (&["--ttl", "90s"], 90)] {
+        let invited = set.run("invite", &[&["--json", "bob"], ttl].concat()).await.ok();
+        let invited: Value = serde_json::from_str(&invited).unwrap();
+        let sql = "SELECT expires_at - created_at FROM invites WHERE expires_at = ?1";
+        let expires = invited["expires"].as_i64().unwrap();
+        let time: i64 = other.catalog().query_row(sql, [expires], |row| row.get(0)).unwrap();
+        assert_eq!(time, seconds * SECOND, "{ttl:?}");
+    }
     for (arguments, words) in [
         (&[][..], "<NAME>"),
         (&["Alice"], "is not allowed: use 1 to 64 of a-z"),

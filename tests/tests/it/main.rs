@@ -16,6 +16,7 @@ mod identity;
 mod joining;
 mod large;
 mod limits;
+mod lifetimes;
 mod links;
 mod log;
 mod many;

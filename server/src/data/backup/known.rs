@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use sealift_certs::USER_VALIDITY;
 use sealift_protocol::message::Nanoseconds;
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +36,8 @@ pub fn remember(connection: &Connection, destination: &Path, now: Nanoseconds) -
 fn known(connection: &Connection, now: Nanoseconds) -> Result<Vec<KnownBackup>> {
     let text = facts::read(connection, facts::BACKUPS)?.unwrap_or_default();
     let mut backups: Vec<KnownBackup> = serde_json::from_str(&text).unwrap_or_default();
-    let life = i64::try_from(USER_VALIDITY.as_nanos()).unwrap_or(i64::MAX);
+    let longest = "SELECT coalesce(max(expires_at - issued_at), 0) FROM certificates";
+    let life: i64 = connection.query_row(longest, [], |row| row.get(0))?;
     backups.retain(|backup| backup.taken_at > now.saturating_sub(life));
     Ok(backups)
 }

@@ -35,6 +35,9 @@ use crate::store::parts::{self, Target};
 use crate::store::{Blobs, Catalog, gc, identities, packs, schema, spaces};
 use crate::ticket::Ticket;
 
+/// How long the server's certificate is valid.
+const LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
+
 /// How long what an upload left is kept: longer than any test.
 const KEEP: Duration = Duration::from_secs(3600);
 
@@ -103,7 +106,8 @@ fn template() -> &'static Path {
         let dir = tempfile::tempdir().unwrap();
         let (data, _) =
             DataDirectory::open_or_initialise(&dir.path().join("data"), SystemTime::now()).unwrap();
-        Pki::open(&data, pki::authority(&data).unwrap(), Vec::new(), SystemTime::now()).unwrap();
+        let authority = pki::authority(&data).unwrap();
+        Pki::open(&data, authority, Vec::new(), LIFETIME, SystemTime::now()).unwrap();
         let connection = schema::open(&data.catalog()).unwrap();
         for (number, name) in NAMES.iter().enumerate() {
             let name: Name = name.parse().unwrap();
@@ -173,7 +177,7 @@ impl Real {
         let (catalog, writer) = Catalog::open_with(&self.data.catalog(), blobs.clone(), prepare).unwrap();
         let catalog = catalog.in_order();
         let authority = pki::authority(&self.data).unwrap();
-        let pki = Pki::open(&self.data, authority, Vec::new(), SystemTime::now()).unwrap();
+        let pki = Pki::open(&self.data, authority, Vec::new(), LIFETIME, SystemTime::now()).unwrap();
         self.server = Some((Arc::new(State::new(Config::default().into(), catalog, blobs, pki)), writer));
     }
 
