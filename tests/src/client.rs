@@ -138,7 +138,13 @@ impl Client {
     pub async fn plan(&mut self, files: &[(&str, u64)]) -> Result<Vec<Verdict>, WireError> {
         let files = files
             .iter()
-            .map(|(file, size)| PlannedFile { path: path(file), size: *size, mtime: None, update: false, sha256: None })
+            .map(|(file, size)| PlannedFile {
+                path: path(file),
+                size: *size,
+                mtime: None,
+                update: false,
+                sha256: None,
+            })
             .collect();
         match self.request(&Request::Plan(Plan { files })).await {
             Reply::Plan { files } => Ok(files),
@@ -148,7 +154,8 @@ impl Client {
 
     /// Plans one upload of a file that was last modified then.
     pub async fn plan_dated(&mut self, file: &str, size: u64, mtime: i64) -> Verdict {
-        let files = vec![PlannedFile { path: path(file), size, mtime: Some(mtime), update: false, sha256: None }];
+        let files =
+            vec![PlannedFile { path: path(file), size, mtime: Some(mtime), update: false, sha256: None }];
         match self.request(&Request::Plan(Plan { files })).await {
             Reply::Plan { files } => files[0].clone(),
             other => panic!("{other:?} does not answer a plan"),

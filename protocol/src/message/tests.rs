@@ -32,7 +32,8 @@ fn frames_are_pinned() {
     let update = Request::Put(Put { body: Body::Stream, executable: false, update: true, ..put });
     let json = br#"{"type":"put","path":"a/b","body":"stream","size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","mtime":-1,"update":true}"#;
     assert_eq!(frame(&update)[HEADER..], json[..]);
-    let file = PlannedFile { path: "a".parse().unwrap(), size: 3, mtime: Some(7), update: true, sha256: None };
+    let file =
+        PlannedFile { path: "a".parse().unwrap(), size: 3, mtime: Some(7), update: true, sha256: None };
     let plan = Request::Plan(Plan { files: vec![file] });
     assert_eq!(
         frame(&plan)[HEADER..],

@@ -48,7 +48,7 @@ impl Invite {
         let addresses = self.addresses(&config, &connection, listening)?;
         let path = data.pki("ca.pem");
         let pem = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let authority = certificate_from_pem(&pem)?;
+        let authority = certificate_from_pem(&pem).with_context(|| path.display().to_string())?;
         let secret = Secret::random();
         let digest = secret.digest();
         let token = JoinToken {

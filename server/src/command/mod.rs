@@ -171,7 +171,22 @@ fn advise(advice: &str) {
 /// The one place where a failure is printed.
 #[allow(clippy::print_stderr)]
 fn complain(error: &anyhow::Error) {
-    eprintln!("sealiftd: {error:#}");
+    eprintln!("sealiftd: {}", sentence(error));
+}
+
+/// What is said of an error: its text, and each cause that adds something.
+///
+/// Most errors have the text of their cause in their own, and return the cause as well, so that it can be examined.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut said = error.to_string();
+    let mut last = said.clone();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !said.contains(&cause) && !cause.contains(&last) {
+            said = format!("{said}: {cause}");
+        }
+        last = cause;
+    }
+    said
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -205,5 +220,68 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
             _ => ExitCode::FAILURE,
         },
         _ => ExitCode::FAILURE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use anyhow::Context;
+    use sealift_certs::CertError;
+
+    use super::*;
+
+    fn not_found() -> io::Error {
+        io::Error::from_raw_os_error(2)
+    }
+
+    /// One error of each type that carries a cause, as commands end with it.
+    fn with_causes() -> Vec<anyhow::Error> {
+        let path = || PathBuf::from("/srv/sealift/x");
+        let sqlite = || {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB);
+            rusqlite::Error::SqliteFailure(code, Some("file is not a database".into()))
+        };
+        let data = || DataError::File { path: path(), source: not_found() };
+        let library = || CertError::Tls(rustls::Error::General("no suites".into()));
+        vec![
+            data().into(),
+            DataError::Authority { path: path(), source: library() }.into(),
+            DataError::Authority { path: path(), source: CertError::KeyMismatch }.into(),
+            OpenError::Sqlite { path: path(), source: sqlite() }.into(),
+            DataError::Catalog(OpenError::Sqlite { path: path(), source: sqlite() }).into(),
+            BackupError::Data(data()).into(),
+            BackupError::Store(Error::File { path: path(), source: not_found() }).into(),
+            Error::Catalog(sqlite()).into(),
+            Error::Uncertain(sqlite()).into(),
+            Error::Data(data()).into(),
+            Error::Stream(sealift_protocol::io::StreamError::Io(not_found())).into(),
+            Error::Certificate(library()).into(),
+            anyhow::Error::from(library()).context("/srv/sealift/pki/ca.pem"),
+            Err::<(), _>(not_found()).context("/srv/sealift/pki/ca.pem").unwrap_err(),
+            anyhow::Error::from(sqlite()),
+        ]
+    }
+
+    #[test]
+    fn no_clause_is_said_twice() {
+        for error in with_causes() {
+            let said = sentence(&error);
+            let clauses: Vec<_> = said.split([':', ';', '(', ')']).map(str::trim).collect();
+            for (index, clause) in clauses.iter().enumerate().filter(|(_, clause)| clause.len() > 3) {
+                assert!(!clauses[..index].contains(clause), "{clause:?} twice in {said:?}");
+            }
+            // Nothing is lost.
+            let root = error.root_cause().to_string();
+            let root = root.rsplit(": ").next().unwrap();
+            assert!(said.contains(root), "{said:?} without {root:?}");
+        }
+    }
+
+    #[test]
+    fn causes_that_say_more_are_said() {
+        let error = Err::<(), _>(not_found()).context("/srv/x").context("no server answers").unwrap_err();
+        assert_eq!(sentence(&error), "no server answers: /srv/x: No such file or directory (os error 2)");
     }
 }

@@ -245,7 +245,7 @@ fn ending(connection: &Connection) -> anyhow::Result<Vec<(String, u64)>> {
 fn expiry(data: &DataDirectory, name: &str) -> anyhow::Result<u64> {
     let path = data.pki(name);
     let pem = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    Ok(seconds(validity(&certificate_from_pem(&pem)?)?.not_after))
+    Ok(seconds(validity(&certificate_from_pem(&pem).with_context(|| path.display().to_string())?)?.not_after))
 }
 
 fn seconds(time: SystemTime) -> u64 {

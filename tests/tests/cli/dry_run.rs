@@ -97,13 +97,17 @@ async fn a_put_that_is_only_talked_about_knows_what_the_server_has() {
                 nothing was changed\n";
     assert_eq!(ran.stderr, told);
     let ran = alice.run(["--json", "put", "-n", "d"]).await.ok();
-    let mut at_server: Vec<_> = ran.objects().into_iter().filter(|object| object["type"] == "would").collect();
+    let mut at_server: Vec<_> =
+        ran.objects().into_iter().filter(|object| object["type"] == "would").collect();
     at_server.sort_by_key(|object| object["path"].to_string());
     let at_server: Vec<_> = at_server.iter().map(|object| object["at_server"].as_bool()).collect();
     assert_eq!(at_server, [true, true, false, false, false].map(Some), "{ran:?}");
     // That is how it comes. What is small is sent whatever the server has, so nobody says that it was not.
     let ran = alice.run(["put", "d"]).await.ok();
-    assert!(ran.stderr.contains("stored 5 files") && ran.stderr.contains(": 2 of them were not sent"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("stored 5 files") && ran.stderr.contains(": 2 of them were not sent"),
+        "{ran:?}"
+    );
 }
 
 /// What others have is said to be sent, as it would be.

@@ -29,8 +29,7 @@ async fn certificates_are_valid_as_long_as_the_settings_say() {
     let end = validity(&certificate_from_pem(&renewed).unwrap()).unwrap().not_after;
     is_about(nanoseconds(end), SystemTime::now() + 5 * HOUR);
     let sql = "SELECT min(expires_at - issued_at), max(expires_at - issued_at) FROM certificates";
-    let lives: (i64, i64) =
-        world.catalog().query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let lives: (i64, i64) = world.catalog().query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     assert!((5 * 3600 - 2..=5 * 3600 + 2).contains(&(lives.0 / 1_000_000_000)), "{lives:?}");
     assert!((5 * 3600 - 2..=5 * 3600 + 2).contains(&(lives.1 / 1_000_000_000)), "{lives:?}");
     let server = std::fs::read_to_string(world.data.join("pki/server.pem")).unwrap();

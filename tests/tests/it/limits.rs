@@ -218,7 +218,8 @@ async fn requests_in_flight_are_counted_for_each_identity() {
 
 /// A plan whose memory counts in the budget.
 fn large_plan() -> Request {
-    let file = PlannedFile { path: path(&"a".repeat(200)), size: 1, mtime: None, update: false, sha256: None };
+    let file =
+        PlannedFile { path: path(&"a".repeat(200)), size: 1, mtime: None, update: false, sha256: None };
     Request::Plan(Plan { files: vec![file; 200] })
 }
 

@@ -174,11 +174,7 @@ async fn a_plan_says_what_would_be_refused() {
         .iter()
         .map(|verdict| match verdict {
             Verdict::Refuse(error) => Some(error.code),
-            Verdict::Send
-            | Verdict::Hash
-            | Verdict::Present
-            | Verdict::Keep
-            | Verdict::Resume { .. } => None,
+            Verdict::Send | Verdict::Hash | Verdict::Present | Verdict::Keep | Verdict::Resume { .. } => None,
         })
         .collect();
     let (directory, inside, denied) =

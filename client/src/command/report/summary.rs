@@ -29,7 +29,8 @@ impl State<'_> {
             ] {
                 if count > 0 {
                     let size = text::size(bytes);
-                    there += &format!("; the server {has} {count} of them ({size}) and need not be sent those");
+                    there +=
+                        &format!("; the server {has} {count} of them ({size}) and need not be sent those");
                 }
             }
             let note =
