@@ -58,6 +58,7 @@ fn show(found: &Description, apart: bool, zone: &TimeZone, printer: &mut Printer
             "sha256": found.sha256,
             "mtime": text::utc(found.mtime),
             "executable": found.executable,
+            "target": found.target,
             "stored_at": text::utc(found.stored_at),
             "by": found.by,
             "stored_bytes": found.stored_bytes,

@@ -26,7 +26,7 @@ const LOOK: usize = 20_000;
 const ATTEMPTS: usize = 4;
 
 /// Source and target of a request, with the rights on them as they are now.
-struct Ends {
+pub(crate) struct Ends {
     from: Permit,
     from_names: Vec<String>,
     to: Permit,
@@ -34,13 +34,13 @@ struct Ends {
 }
 
 impl Ends {
-    fn of_move(connection: &Connection, caller: &Caller, paths: &Transplant) -> Result<Self> {
+    pub(crate) fn of_move(connection: &Connection, caller: &Caller, paths: &Transplant) -> Result<Self> {
         let (ends, place) = Self::find(connection, caller, paths, Rights::DELETE.union(Rights::READ))?;
         ends.check_target(connection, paths, &place, Some(&place))?;
         Ok(ends)
     }
 
-    fn of_copy(connection: &Connection, caller: &Caller, paths: &Transplant) -> Result<Self> {
+    pub(crate) fn of_copy(connection: &Connection, caller: &Caller, paths: &Transplant) -> Result<Self> {
         let (ends, place) = Self::find(connection, caller, paths, Rights::READ)?;
         ends.check_target(connection, paths, &place, None)?;
         Ok(ends)
@@ -78,11 +78,11 @@ impl Ends {
         Ok(())
     }
 
-    fn from(&self) -> (&Permit, &[String]) {
+    pub(crate) fn from(&self) -> (&Permit, &[String]) {
         (&self.from, &self.from_names)
     }
 
-    fn to(&self) -> (&Permit, &[String]) {
+    pub(crate) fn to(&self) -> (&Permit, &[String]) {
         (&self.to, &self.to_names)
     }
 

@@ -100,8 +100,8 @@ async fn ls_info_and_whoami() {
     exit 0
     "#);
     assert_snapshot!(both(&alice.run(["--json", "info", "a", "d"]).await), @r#"
-    {"by":"alice","executable":false,"kind":"file","mtime":"[UTC]","path":"/alice/a","sha256":"[SHA-256]","size":1048576,"stored_at":"[UTC]","stored_bytes":1048576,"type":"info"}
-    {"by":"alice","executable":false,"kind":"directory","mtime":"[UTC]","path":"/alice/d","sha256":null,"size":null,"stored_at":"[UTC]","stored_bytes":null,"type":"info"}
+    {"by":"alice","executable":false,"kind":"file","mtime":"[UTC]","path":"/alice/a","sha256":"[SHA-256]","size":1048576,"stored_at":"[UTC]","stored_bytes":1048576,"target":null,"type":"info"}
+    {"by":"alice","executable":false,"kind":"directory","mtime":"[UTC]","path":"/alice/d","sha256":null,"size":null,"stored_at":"[UTC]","stored_bytes":null,"target":null,"type":"info"}
     --
     --
     exit 0

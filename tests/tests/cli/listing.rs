@@ -64,6 +64,25 @@ async fn info_of_several_tells_what_it_can() {
     alice.run(["info", "x", "y"]).await.refused(3);
 }
 
+/// A link is described with where it leads, for people and for programs.
+#[tokio::test]
+async fn info_of_a_link_tells_its_target() {
+    let (_world, alice) = alice().await;
+    alice.write("d/file", "x");
+    std::os::unix::fs::symlink("../else where", alice.desk().join("d/link")).unwrap();
+    alice.run(["put", "--links", "d"]).await.ok();
+    let ran = alice.run(["info", "d/link"]).await.ok();
+    let line = |name: &str| {
+        let found = ran.text().lines().find(|line| line.starts_with(name));
+        found.map(|line| line.split_once(':').unwrap().1.trim().to_owned())
+    };
+    assert_eq!(line("kind").as_deref(), Some("symbolic link"), "{ran:?}");
+    assert_eq!(line("target").as_deref(), Some("../else where"), "{ran:?}");
+    let described = alice.run(["--json", "info", "d/link", "d/file"]).await.ok().objects();
+    assert_eq!((&described[0]["kind"], &described[0]["target"]), (&"link".into(), &"../else where".into()));
+    assert!(described[1]["target"].is_null(), "{described:?}");
+}
+
 /// `sealift ls | head -1` is no failure.
 #[tokio::test]
 async fn a_reader_that_has_seen_enough_is_no_failure() {

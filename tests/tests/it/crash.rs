@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use sealift_protocol::message::{Body, Reply, Request, Stored};
 use sealift_protocol::{Digest, ErrorCode};
@@ -171,4 +172,27 @@ async fn a_full_disk_refuses_what_does_not_fit_and_serves_on() {
     server.store().settled().await;
     assert_eq!(server.store().blobs().len(), 1);
     assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
+}
+
+/// A full disk fails every upload, and each of them would be a line.
+#[tokio::test]
+async fn the_log_has_one_line_for_many_failures_on_a_full_disk() {
+    const UPLOADS: u64 = 15;
+    let begun = Instant::now();
+    let server = Launcher::new(SEALIFTD).file_limit(16 * 1024).start().await;
+    let mut client = server.enrol("alice").await.connect().await;
+    for seed in 0..UPLOADS {
+        let error = client.put_from("large", Pattern::new(seed, 17 << 20), None).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::NoSpace, "{error}");
+    }
+    let lines = || {
+        let stderr = server.stderr();
+        let full = stderr.lines().filter(|line| line.contains("make room on the disk")).map(str::to_owned);
+        Some(full.collect::<Vec<_>>()).filter(|lines| !lines.is_empty())
+    };
+    let lines = eventually("the line in the log", lines).await;
+    // One every ten seconds, should this machine be that slow.
+    let most = 1 + begun.elapsed().as_secs() / 10;
+    assert!(lines.len() as u64 <= most, "{lines:?}");
+    assert!(lines[0].contains("File too large") && lines[0].contains("suppressed=0"), "{lines:?}");
 }

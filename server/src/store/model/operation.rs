@@ -37,6 +37,15 @@ pub(super) enum How {
     Claimed,
 }
 
+/// What of a move's or a copy's target is to refuse it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unless {
+    /// Anything that would be replaced.
+    pub(super) taken: bool,
+    /// A directory, which would receive the entry.
+    pub(super) directory: bool,
+}
+
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
     Put {
@@ -69,6 +78,7 @@ pub(super) enum Operation {
     MakeDirectory {
         by: usize,
         at: At,
+        if_absent: bool,
     },
     Link {
         by: usize,
@@ -84,11 +94,13 @@ pub(super) enum Operation {
         by: usize,
         from: At,
         to: At,
+        unless: Unless,
     },
     Copy {
         by: usize,
         from: At,
         to: At,
+        unless: Unless,
     },
     Grant {
         space: usize,
@@ -219,6 +231,11 @@ fn mostly() -> impl Strategy<Value = bool> {
     prop_oneof![3 => Just(true), 1 => Just(false)]
 }
 
+/// Mostly nothing.
+fn unless() -> impl Strategy<Value = Unless> {
+    (mostly(), mostly()).prop_map(|(taken, directory)| Unless { taken: !taken, directory: !directory })
+}
+
 fn piece() -> impl Strategy<Value = Piece> {
     prop_oneof![
         1 => (0..TINY).prop_map(Piece::Tiny),
@@ -240,11 +257,14 @@ fn operation() -> impl Strategy<Value = Operation> {
             Operation::Begin { by, at, piece, blocks }
         }),
         1 => (own(), 0..LARGE).prop_map(|((by, at), piece)| Operation::Continue { by, at, piece }),
-        1 => own().prop_map(|(by, at)| Operation::MakeDirectory { by, at }),
+        1 => (own(), any::<bool>())
+            .prop_map(|((by, at), if_absent)| Operation::MakeDirectory { by, at, if_absent }),
         1 => (own(), mtime).prop_map(|((by, at), mtime)| Operation::Link { by, at, mtime }),
         6 => (own(), mostly()).prop_map(|((by, at), recursive)| Operation::Remove { by, at, recursive }),
-        2 => (own(), at()).prop_map(|((by, from), to)| Operation::Move { by, from, to }),
-        2 => (own(), at()).prop_map(|((by, from), to)| Operation::Copy { by, from, to }),
+        2 => (own(), at(), unless())
+            .prop_map(|((by, from), to, unless)| Operation::Move { by, from, to, unless }),
+        2 => (own(), at(), unless())
+            .prop_map(|((by, from), to, unless)| Operation::Copy { by, from, to, unless }),
         1 => (0..SPACES.len(), prop::option::of(0..NAMES.len()), 0..16u8)
             .prop_map(|(space, to, rights)| Operation::Grant { space, to, rights }),
         1 => (0..NAMES.len()).prop_map(Operation::Join),

@@ -9,12 +9,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
-use sealift_protocol::message::{Body, Direction, Link, MakeDirectory, Put, Remove, Reply, Request, Stored};
+use sealift_protocol::message::{
+    Body, Direction, Link, MakeDirectory, Put, Remove, Reply, Request, Stored, Transplant,
+};
 use sealift_protocol::{Digest, ErrorCode, Name, RemotePath};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::operation::{At, Bytes, Fault, Group, How, NAMES, Operation, Piece, SPACES};
+use super::operation::{At, Bytes, Fault, Group, How, NAMES, Operation, Piece, SPACES, Unless};
 use super::simple::{Outcome, Simple, Told};
 use super::verify;
 use crate::clock;
@@ -24,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::pki::{self, Pki};
 use crate::policy::Rights;
 use crate::request::put::commit::{Brought, commit};
+use crate::request::transplant::Ends;
 use crate::request::{change, disturbs, enter_with, submit};
 use crate::session::Caller;
 use crate::state::State;
@@ -331,12 +334,9 @@ impl Real {
                 };
                 self.put(*by, at, &bytes, Some(brought), 2, false).await
             }
-            Operation::MakeDirectory { by, at } => {
-                self.request(
-                    *by,
-                    Request::MakeDirectory(MakeDirectory { path: at.path(), mtime: None, if_absent: false }),
-                )
-                .await
+            Operation::MakeDirectory { by, at, if_absent } => {
+                let make = MakeDirectory { path: at.path(), mtime: None, if_absent: *if_absent };
+                self.request(*by, Request::MakeDirectory(make)).await
             }
             Operation::Link { by, at, mtime } => {
                 let link = Link { path: at.path(), target: "target".into(), mtime: Some(*mtime) };
@@ -349,8 +349,8 @@ impl Real {
                 )
                 .await
             }
-            Operation::Move { by, from, to } => self.transplant(*by, from, to, true).await,
-            Operation::Copy { by, from, to } => self.transplant(*by, from, to, false).await,
+            Operation::Move { by, from, to, unless } => self.transplant(*by, from, to, *unless, true).await,
+            Operation::Copy { by, from, to, unless } => self.transplant(*by, from, to, *unless, false).await,
             Operation::Grant { space, to, rights } => {
                 let (space, to, rights) = (SPACES[*space].parse::<Name>().unwrap(), *to, *rights);
                 let to = to.map(|to| NAMES[to].parse::<Name>().unwrap());
@@ -442,16 +442,16 @@ impl Real {
     }
 
     /// A move or a copy, as far as it is one change.
-    async fn transplant(&self, by: usize, from: &At, to: &At, moves: bool) -> Submitted {
-        let (caller, from, to) = (self.caller(by), from.path(), to.path());
+    async fn transplant(&self, by: usize, from: &At, to: &At, unless: Unless, moves: bool) -> Submitted {
+        let caller = self.caller(by);
+        let Unless { taken: if_absent, directory: exact } = unless;
+        let paths = Transplant { from: from.path(), to: to.path(), if_absent, exact };
         let work = move |connection: &Connection| {
-            let rights = if moves { Rights::DELETE.union(Rights::READ) } else { Rights::READ };
-            let (source, from) = enter_with(connection, &caller, &from, rights)?;
-            entries::find(connection, &source, &from)?;
-            let (target, to) = enter_with(connection, &caller, &to, Rights::CREATE.union(Rights::REPLACE))?;
+            let of = if moves { Ends::of_move } else { Ends::of_copy };
+            let ends = of(connection, &caller, &paths)?;
             let now = clock::now();
             let directories = NewFile { mtime: now, executable: false, by: caller.identity, now };
-            let (from, to) = ((&source, &from[..]), (&target, &to[..]));
+            let (from, to) = (ends.from(), ends.to());
             let done = if moves {
                 matches!(entries::rename(connection, from, to, &directories, None)?, Moved::Done(_))
             } else {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sealift_protocol::Digest;
 
-use super::operation::{At, Bytes, Fault, Group, How, NAMES, Operation, SPACES};
+use super::operation::{At, Bytes, Fault, Group, How, NAMES, Operation, SPACES, Unless};
 use crate::policy::Rights;
 
 /// Entries below a directory that is deleted or moved at once.
@@ -247,8 +247,11 @@ impl Simple {
                 let parts = self.parts.entry((*by, at.clone(), *piece)).or_default();
                 parts.extend(file.map(|file| (file, u64::from(*blocks) * 4096)));
             }
-            Operation::MakeDirectory { by, at } => {
+            Operation::MakeDirectory { by, at, if_absent } => {
                 let rights = self.enter(*by, at.space, STORE)?;
+                if *if_absent && self.look(at)?.is_some() {
+                    return Err(Outcome::Refused);
+                }
                 self.make_directories(rights, at)?;
             }
             Operation::Link { by, at, mtime } => {
@@ -265,8 +268,8 @@ impl Simple {
                 }
                 self.nodes.retain(|other, _| !other.is_within(at));
             }
-            Operation::Move { by, from, to } => return self.rename(*by, from, to),
-            Operation::Copy { by, from, to } => return self.copy(*by, from, to),
+            Operation::Move { by, from, to, unless } => return self.rename(*by, from, to, *unless),
+            Operation::Copy { by, from, to, unless } => return self.copy(*by, from, to, *unless),
             Operation::Grant { space, to, rights } => {
                 self.grants.insert((*space, *to), Rights::from_bits(*rights));
             }
@@ -335,9 +338,9 @@ impl Simple {
         }
     }
 
-    /// Where an entry goes: into a directory that is there, or to that very name.
-    fn target(&self, from: &At, to: &At) -> Result<At, Outcome> {
-        let mut above = to.parent();
+    /// What is there.
+    fn look(&self, at: &At) -> Result<Option<&Node>, Outcome> {
+        let mut above = at.parent();
         while let Some(directory) = above {
             match self.nodes.get(&directory) {
                 // Below a link nothing can be looked for.
@@ -345,16 +348,38 @@ impl Simple {
                 _ => above = directory.parent(),
             }
         }
-        Ok(match (self.nodes.get(to), from.names.last()) {
+        Ok(self.nodes.get(at))
+    }
+
+    /// Refuses a target that the client does not want to be taken. What moves leaves its own place.
+    fn check_target(&self, from: &At, to: &At, unless: Unless, moves: bool) -> Result<(), Outcome> {
+        let is_itself = |at: &At| moves && at == from;
+        let there = self.look(to)?;
+        if unless.directory && matches!(there, Some(Node::Directory)) && !is_itself(to) {
+            return Err(Outcome::Refused);
+        }
+        if !unless.taken || is_itself(to) {
+            return Ok(());
+        }
+        let to = self.target(from, to)?;
+        if self.look(&to)?.is_some() && !is_itself(&to) { Err(Outcome::Refused) } else { Ok(()) }
+    }
+
+    /// Where an entry goes: into a directory that is there, or to that very name.
+    fn target(&self, from: &At, to: &At) -> Result<At, Outcome> {
+        Ok(match (self.look(to)?, from.names.last()) {
             (Some(Node::Directory), Some(name)) => to.child(name),
             _ => to.clone(),
         })
     }
 
-    fn rename(&mut self, by: usize, from: &At, to: &At) -> Result<Outcome, Outcome> {
+    fn rename(&mut self, by: usize, from: &At, to: &At, unless: Unless) -> Result<Outcome, Outcome> {
         let source = self.enter(by, from.space, Rights::DELETE.union(Rights::READ))?;
         let node = self.nodes.get(from).cloned().ok_or(Outcome::Refused)?;
         let target = self.enter(by, to.space, Rights::CREATE.union(Rights::REPLACE))?;
+        if unless.taken || unless.directory {
+            self.check_target(from, to, unless, true)?;
+        }
         let needed = if from.space == to.space { Rights::DELETE } else { Rights::DELETE.union(Rights::READ) };
         if !source.contains(needed) {
             return Err(Outcome::Denied);
@@ -384,10 +409,13 @@ impl Simple {
         Ok(Outcome::Done)
     }
 
-    fn copy(&mut self, by: usize, from: &At, to: &At) -> Result<Outcome, Outcome> {
+    fn copy(&mut self, by: usize, from: &At, to: &At, unless: Unless) -> Result<Outcome, Outcome> {
         self.enter(by, from.space, Rights::READ)?;
         let node = self.nodes.get(from).cloned().ok_or(Outcome::Refused)?;
         let target = self.enter(by, to.space, Rights::CREATE.union(Rights::REPLACE))?;
+        if unless.taken || unless.directory {
+            self.check_target(from, to, unless, false)?;
+        }
         let to = self.target(from, to)?;
         if !matches!(node, Node::Directory) {
             self.slot(target, &to)?;
