@@ -3,7 +3,7 @@
 
 `lab/inject.c` counts the storage calls that a program makes below its data directory and fails the N-th. For N = 1, 2, ...
 until nothing fails any more, the same work is done: a server's start, requests of every kind and its end; a server's
-first start; a backup; a download; a join. Afterwards what was acknowledged is there, what was refused was not done, the
+first start; a backup; a download; a join; each command of an administrator beside a running server. Afterwards what was acknowledged is there, what was refused was not done, the
 program went on or ended with a message, it starts again, and deleting everything gives all space back.
 """
 
@@ -23,6 +23,7 @@ from lab.report import Report
 from lab.server import Server, ServerEnded, Workplace
 
 SERVES = ["serve", "serve_until_the_fault"]
+COMMANDS = ["invite", "revoke", "space", "grant", "gc", "check"]
 MODES = ["io", "space", "sync", "short", "files", "read"]
 FAILURES = {"internal", "no-space", "integrity", "busy", "timeout", "shutting-down"}
 UNCERTAIN = re.compile(r"unknown|may (be|have)|might|whether", re.I)
@@ -373,6 +374,63 @@ class Run:
         server.kill()
         return fired
 
+    # The commands of an administrator, beside a running server. After exit 0 a command has done what it says, also after a
+    # kill -9. Otherwise it says why not, and has done nothing, unless it says that this is unknown. It works when it is repeated.
+
+    def command(self, injector, arguments, is_done):
+        """Runs a command with a fault. `is_done` looks at the server and says whether the command has taken effect."""
+        server = self.copy_of_template().start()
+        done = server.admin(*arguments, check=False, wrap=injector(server.data).wrap)
+        fired = self.injector.failed()
+        what = arguments[0]
+        self.held_against(what, done, "sealiftd: ")
+        for when in ("at once", "after a kill -9"):
+            happened = is_done(server, done.stdout.strip())
+            if done.returncode == 0 and not happened:
+                self.violation("acknowledged and lost", f"{what}, {when}")
+            is_change = what not in ("gc", "check")
+            if is_change and done.returncode and happened and not UNCERTAIN.search(done.stderr):
+                self.violation("refused and done", f"{what}, {when}: {done.stderr[-300:]!r}")
+            server.kill()
+            server.start()
+        if done.returncode:
+            self.report.count("commands refused because of a fault")
+            again = server.admin(*arguments, check=False)
+            if again.returncode and not happened:
+                self.violation("does not succeed when it is repeated", f"{what}: {again.stderr[-300:]}")
+            elif not is_done(server, again.stdout.strip()):
+                self.violation("acknowledged and lost", f"{what}, repeated")
+        checked = server.admin("check", check=False)
+        if checked.returncode:
+            self.violation("check", checked.stdout[-300:] + checked.stderr[-300:])
+        if "panicked" in server.log():
+            self.violation("the server panicked", what)
+        server.kill()
+        return fired
+
+    def invite(self, injector, _):
+        is_open = lambda server, _: "bob" in server.admin("identities", "--invitations").stdout
+        return self.command(injector, ["invite", "bob"], is_open)
+
+    def revoke(self, injector, _):
+        is_out = lambda server, _: server.sealift("alice", "ls").returncode == 4
+        return self.command(injector, ["revoke", "alice"], is_out)
+
+    def space(self, injector, _):
+        is_there = lambda server, _: "team" in server.admin("space", "list").stdout
+        return self.command(injector, ["space", "add", "team"], is_there)
+
+    def grant(self, injector, _):
+        # The template has one space, which nobody was granted anything on.
+        is_granted = lambda server, _: '"grants":[]' not in server.admin("space", "list", "--json").stdout
+        return self.command(injector, ["grant", "alice", "everyone", "read"], is_granted)
+
+    def gc(self, injector, _):
+        return self.command(injector, ["gc"], lambda server, said: not said or "damaged" not in said)
+
+    def check(self, injector, _):
+        return self.command(injector, ["check"], lambda server, said: True)
+
     # All cases
 
     def every_call(self, work, mode, times=1):
@@ -410,7 +468,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--step", type=int, default=1, help="on average, fail every so many calls")
     parser.add_argument("--seconds", type=float, default=1e9, help="share so much time among all kinds of faults")
-    parser.add_argument("--works", default="serve,serve_until_the_fault,first_start,backup,get,join")
+    parser.add_argument("--works", default="serve,serve_until_the_fault,first_start,backup,get,join," + ",".join(COMMANDS))
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--figures", help="append the figures to this file")
