@@ -188,6 +188,11 @@ pub enum Unfit {
     /// A symbolic link where only files and directories are transferred.
     #[error("is a symbolic link, and was skipped: --links stores links as links")]
     Link,
+    /// What a download left or is writing, where files of their user's are transferred.
+    #[error(
+        "is an unfinished download, and was skipped: remove it with `sealift clean`, or rename it to have it stored"
+    )]
+    Part,
     /// A link, or something of another kind, that took the place of what was found there.
     #[error("was replaced by something else while this ran, which is not followed: transfer it again")]
     Replaced,

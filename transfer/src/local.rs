@@ -71,15 +71,16 @@ pub(crate) fn temporary_name() -> String {
     format!(".sealift-{:016x}{PART}", fastrand::u64(..))
 }
 
-/// Whether a name is that of an unfinished download.
+/// Whether a name is one that downloads give to their unfinished files. One that only resembles it is somebody's own.
 pub(crate) fn is_part(name: &OsStr) -> bool {
-    let name = name.as_encoded_bytes();
-    name.starts_with(b".") && name.ends_with(PART.as_bytes())
+    is_temporary(name) || name.to_str().is_some_and(|name| split_part_name(name).is_some())
 }
 
-/// Whether such a name is that of a file that was to be there for a moment only.
+/// Whether a name is that of a file that was to be there for a moment only.
 pub(crate) fn is_temporary(name: &OsStr) -> bool {
-    name.to_str().is_some_and(|name| is_part(name.as_ref()) && split_part_name(name).is_none())
+    let digits = name.to_str().and_then(|name| name.strip_prefix(".sealift-")?.strip_suffix(PART));
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(is_digit))
 }
 
 /// What earlier runs left of downloads. Each directory is read once, however many files go there.
@@ -121,7 +122,8 @@ pub(crate) fn part_names(directory: &Path, name: &str) -> Vec<String> {
 /// What the name of an unfinished download says.
 fn split_part_name(name: &str) -> Option<(&str, Digest)> {
     let (name, sha256) = name.strip_prefix('.')?.strip_suffix(PART)?.rsplit_once('.')?;
-    Some((name, sha256.parse().ok()?))
+    let fits = (1..=NAME).contains(&name.len());
+    Some((name, sha256.parse().ok().filter(|_| fits)?))
 }
 
 /// The directory that a path's last part is in.
@@ -315,6 +317,30 @@ mod tests {
         let far = Duration::from_secs(20_000_000_000);
         assert_eq!(to_nanoseconds(UNIX_EPOCH + far), i64::MAX);
         assert_eq!(to_nanoseconds(UNIX_EPOCH - far), i64::MIN);
+    }
+
+    #[test]
+    fn only_the_names_that_downloads_make_are_theirs() {
+        let digest = Digest::of(b"");
+        let long = "n".repeat(NAME + 1);
+        for name in [part_name("x", &digest), part_name("a.b", &digest), part_name(&long, &digest)] {
+            assert!(is_part(name.as_ref()) && !is_temporary(name.as_ref()), "{name}");
+        }
+        let name = temporary_name();
+        assert!(is_part(name.as_ref()) && is_temporary(name.as_ref()), "{name}");
+        for name in [
+            ".x.sealift-part".to_owned(),
+            ".sealift-part".to_owned(),
+            ".sealift-notes.sealift-part".to_owned(),
+            ".sealift-0123456789ABCDEF.sealift-part".to_owned(),
+            ".x.0123456789abcdef.sealift-part".to_owned(),
+            format!("..{digest}{PART}"),
+            format!("x.{digest}{PART}"),
+            format!(".x.{digest}{PART}.bak"),
+            format!(".{long}.{digest}{PART}"),
+        ] {
+            assert!(!is_part(name.as_ref()) && !is_temporary(name.as_ref()), "{name}");
+        }
     }
 
     #[test]

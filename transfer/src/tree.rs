@@ -110,7 +110,8 @@ pub struct Omitted {
 impl Omitted {
     /// Whether it is no failure: a tree may hold what is neither file nor directory, and lose entries meanwhile.
     pub fn is_harmless(&self) -> bool {
-        let is_skipped = matches!(self.error, Error::Unfit { unfit: Unfit::Link | Unfit::Special, .. });
+        let is_skipped =
+            matches!(self.error, Error::Unfit { unfit: Unfit::Link | Unfit::Special | Unfit::Part, .. });
         self.in_tree && (is_skipped || self.error.is_absence())
     }
 }
@@ -176,18 +177,22 @@ impl Walk {
         to: &RemotePath,
         is_file: bool,
     ) -> Result<Option<Found>, Error> {
+        let unfit = |unfit| Error::Unfit { path: path.to_owned(), unfit };
         let found =
             |kind| Ok(Some(Found { root: Arc::clone(root), path: path.to_owned(), to: to.clone(), kind }));
+        let file = || {
+            let is_part = path.file_name().is_some_and(local::is_part);
+            if is_part { Err(unfit(Unfit::Part)) } else { found(Kind::File) }
+        };
         if is_file {
-            return if self.walking.filter.excludes(&below, false) { Ok(None) } else { found(Kind::File) };
+            return if self.walking.filter.excludes(&below, false) { Ok(None) } else { file() };
         }
         let metadata = path.symlink_metadata().map_err(Error::local("read", path))?;
         let (kind, mtime) = (metadata.file_type(), local::mtime(&metadata));
-        let unfit = |unfit| Error::Unfit { path: path.to_owned(), unfit };
         if self.walking.filter.excludes(&below, kind.is_dir()) {
             Ok(None)
         } else if kind.is_file() {
-            found(Kind::File)
+            file()
         } else if kind.is_dir() {
             self.enter(root, path.to_owned(), below, to.clone())?;
             found(Kind::Directory { mtime })
@@ -220,9 +225,6 @@ impl Iterator for Walk {
                 self.levels.pop();
                 continue;
             };
-            if local::is_part(&name) {
-                continue;
-            }
             let (path, below) = (level.path.join(&name), level.below.join(&name));
             let omitted = |error| Some(Err(Omitted { path: path.clone(), error, in_tree: true }));
             let unfit = |unfit| Error::Unfit { path: path.clone(), unfit };
@@ -298,8 +300,9 @@ mod tests {
             found,
             ["d/", "d/.hidden", "d/a/", "d/a/b/", "d/a/b/empty/", "d/a/b/y.tmp", "d/a/x", "d/z"]
         );
-        assert_eq!(omitted.len(), 2);
-        assert!(omitted[0].contains("symbolic link"), "{omitted:?}");
+        assert_eq!(omitted.len(), 3);
+        assert!(omitted[0].contains("unfinished download"), "{omitted:?}");
+        assert!(omitted[1].contains("symbolic link"), "{omitted:?}");
 
         let filter = Filter::new(["*.tmp", "/a/b/empty/", "z", "!/z"]).unwrap();
         let (found, omitted) = walk(root, Walking { filter, links: true });

@@ -50,7 +50,7 @@ async fn a_directory_that_cannot_go_is_named_and_not_promised() {
                 rustix::fs::mkfifoat(rustix::fs::CWD, path("a/pipe"), rustix::fs::Mode::RUSR).unwrap();
             }
             "link" => symlink("nowhere", path("a/link")).unwrap(),
-            _ => fs::write(path("a/.big.sealift-part"), "x").unwrap(),
+            _ => fs::write(path("a/.sealift-0123456789abcdef.sealift-part"), "x").unwrap(),
         }
         let told = alice.run(["sync", "-n", ":new", &here].iter().chain(&exclude)).await.refused(8);
         assert!(told.stderr.contains(&format!("{here}/a {blocked}")), "{told:?}");

@@ -29,6 +29,57 @@ fn plant(computer: &Computer) {
     fs::create_dir_all(computer.desk().join("tree/empty/deep")).unwrap();
 }
 
+/// What downloads leave here is not worth storing, and what only looks like it is.
+#[tokio::test]
+async fn unfinished_downloads_are_named_and_everything_else_goes_up() {
+    let (_world, alice) = alice().await;
+    let digest = sealift_protocol::Digest::of(b"x");
+    let parts = [format!(".big.{digest}.sealift-part"), ".sealift-0123456789abcdef.sealift-part".to_owned()];
+    for part in &parts {
+        alice.write(format!("d/e/{part}"), "part");
+    }
+    alice.write("d/.NAME.sealift-part", "mine");
+    alice.write("d/.notes.sealift-part/a", "mine");
+    alice.write(format!("d/.big.{digest}.sealift-part/b"), "mine");
+    let mine = [
+        ".NAME.sealift-part".to_owned(),
+        format!(".big.{digest}.sealift-part/"),
+        format!(".big.{digest}.sealift-part/b"),
+        ".notes.sealift-part/".to_owned(),
+        ".notes.sealift-part/a".to_owned(),
+        "e/".to_owned(),
+    ];
+    for line in [&["put", "d"][..], &["put", "-n", "d"], &["sync", "d", ":s"], &["sync", "-n", "d", ":s"]] {
+        let ran = alice.run(line).await.ok();
+        for part in &parts {
+            let told = format!("d/e/{part} is an unfinished download, and was skipped");
+            assert_eq!(ran.stderr.matches(&told).count(), 1, "{line:?}: {ran:?}");
+        }
+        assert_eq!(ran.stderr.matches("unfinished").count(), 2, "{line:?}: {ran:?}");
+        let ran = alice.run(["--json"].iter().chain(line)).await.ok();
+        let skipped = ran.objects().into_iter().filter(|object| object["type"] == "skipped");
+        let skipped: Vec<_> = skipped.map(|object| object["local"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(skipped, parts.each_ref().map(|part| format!("d/e/{part}")), "{line:?}: {ran:?}");
+    }
+    for directory in ["d", "s"] {
+        assert_eq!(alice.run(["ls", "-R", directory]).await.ok().text().lines().collect::<Vec<_>>(), mine);
+    }
+    // What is left out by a pattern is nobody's concern, and what is named is stored.
+    let ran = alice.run(["put", "--exclude", ".big*", "--exclude", ".sealift*", "d"]).await.ok();
+    assert!(!ran.stderr.contains("unfinished"), "{ran:?}");
+    alice.run(["put", &format!("d/e/{}", parts[0]), &format!("s/e/{}", parts[0])]).await.ok();
+    // On the server it stays then, as long as it is here.
+    let ran = alice.run(["sync", "--delete", "d", ":s"]).await.ok();
+    assert!(ran.stderr.contains("unfinished download"), "{ran:?}");
+    alice.run(["info", &format!("s/e/{}", parts[0])]).await.ok();
+    std::fs::remove_file(alice.desk().join("d/e").join(&parts[0])).unwrap();
+    alice.run(["sync", "--delete", "d", ":s"]).await.ok();
+    alice.run(["info", &format!("s/e/{}", parts[0])]).await.exited(3);
+    // A file of one's own is not cleaned away.
+    alice.run(["clean", "d"]).await.ok();
+    assert_eq!(alice.read("d/.NAME.sealift-part"), b"mine");
+}
+
 #[tokio::test]
 async fn a_tree_goes_up_and_comes_back_as_it_was() {
     let (world, alice) = alice().await;

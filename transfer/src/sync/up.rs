@@ -1,5 +1,6 @@
 //! A local tree onto the server.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -112,6 +113,7 @@ async fn pass(
         rules: rules.clone(),
         shared: Arc::clone(&shared),
         before,
+        parts: VecDeque::new(),
         next: 0,
     };
     let other = client.another();
@@ -263,6 +265,8 @@ struct Differences {
     rules: Rules,
     shared: Arc<Mutex<Shared>>,
     before: super::Before,
+    /// The keys of unfinished downloads here, in their order: what is called so on the server is left alone.
+    parts: VecDeque<String>,
     next: usize,
 }
 
@@ -282,7 +286,12 @@ impl Iterator for Differences {
                     lock(&self.shared).extras.protect(&key);
                     None
                 }
-                Ok(Some(Step::LeftHere(_) | Step::Part { .. })) => None,
+                Ok(Some(Step::LeftHere(_))) => None,
+                Ok(Some(Step::Part { key, path })) => {
+                    self.parts.push_back(key);
+                    let error = Error::Unfit { path: path.clone(), unfit: Unfit::Part };
+                    Some(Err(Omitted { path, error, in_tree: true }))
+                }
                 Ok(Some(Step::Omitted(omitted))) => Some(Err(omitted)),
                 Ok(None) => return None,
                 Err(error) => {
@@ -304,12 +313,19 @@ impl Differences {
             let mut shared = lock(&self.shared);
             shared.files += usize::from(entry.kind != EntryKind::Directory);
             shared.extras.settle(&key);
+            while self.parts.front().is_some_and(|part| *part < key) {
+                self.parts.pop_front();
+            }
         }
         let Some(local) = local else {
             let entry = remote?;
             let mut shared = lock(&self.shared);
             if entry.kind == EntryKind::Link && !links {
                 shared.extras.protect(&key);
+            } else if self.parts.front() == Some(&key) {
+                if entry.kind == EntryKind::Directory {
+                    self.pairs.skip_remote();
+                }
             } else {
                 let is_directory = entry.kind == EntryKind::Directory;
                 shared.extras.add(&key, There::of(entry), is_directory);
