@@ -443,7 +443,7 @@ fn described(reply: Reply, fetch: &mut Fetch, manner: Manner, events: Events<'_>
 
 /// Tells of a file that is known and not going to be fetched; `false` if it is.
 fn settle(fetch: &Fetch, manner: Manner, events: Events<'_>) -> bool {
-    let (Fetch { id, to, size, .. }, Some(mtime)) = (fetch, fetch.mtime) else { return false };
+    let (Fetch { id, to, size, tree, .. }, Some(mtime)) = (fetch, fetch.mtime) else { return false };
     let (id, size) = (*id, *size);
     let path = match to {
         Goal::File { path, .. } => Some(path),
@@ -454,7 +454,9 @@ fn settle(fetch: &Fetch, manner: Manner, events: Events<'_>) -> bool {
         return true;
     }
     if manner.pretend {
-        match path.map(|path| local::check_target(path)) {
+        let is_named = tree.is_some();
+        let check = if is_named { local::check_named_target } else { local::check_target };
+        match path.map(|path| check(path)) {
             Some(Err(error)) => events(Event::Failed { id, error }),
             _ => events(Event::Would { id, size, at_server: AtServer::No }),
         }

@@ -221,6 +221,12 @@ pub enum Unfit {
     /// A pipe, a device or a socket where a file is to be written.
     #[error("is a pipe, a device or a socket, which would be replaced by a file: choose another name")]
     SpecialTarget,
+    /// A link to such a thing where a file is to be written.
+    #[error(
+        "is a link to a pipe, a device or an open file, and would be replaced by a file: choose another name, or write - \
+         for standard output"
+    )]
+    LinkToSpecial,
     /// A symbolic link where a directory is to be.
     #[error(
         "is a symbolic link, which is not followed when a tree is written: remove it, or choose another place"

@@ -105,6 +105,7 @@ impl Error {
             Self::Unfit { unfit, .. } => match unfit {
                 Unfit::DirectoryTarget
                 | Unfit::SpecialTarget
+                | Unfit::LinkToSpecial
                 | Unfit::LinkInTheWay
                 | Unfit::FileInTheWay
                 | Unfit::LocalName => Kind::Place,

@@ -13,7 +13,7 @@ use sealift_protocol::path::name_key;
 
 use crate::download::{Destination, Download};
 use crate::error::{Error, Unfit};
-use crate::local::{FoldedNames, check_source};
+use crate::local::{FoldedNames, check_source, steps};
 use crate::tree::{self, Omitted, Walk, Walking};
 use crate::upload::{Source, Upload};
 
@@ -247,6 +247,12 @@ pub fn downloads(
         plan.push(Download { from, to, tree: Some(tree) });
     }
     Ok(plan)
+}
+
+/// Whether a path is standard output, or a link that leads to it.
+pub fn is_standard_output(path: &Path) -> bool {
+    const NAMES: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+    steps(path).any(|step| NAMES.iter().any(|name| step == Path::new(name)))
 }
 
 /// Plans a download into a writer, such as standard output.

@@ -102,7 +102,7 @@ fn plan(mut paths: Vec<OsString>, walking: &Walking) -> Result<Vec<Download>, Fa
     }
     let sources: Vec<_> = paths.iter().map(remote_name).collect::<Result<_, _>>()?;
     match destination {
-        Some(destination) if destination == "-" => {
+        Some(to) if to == "-" || plan::is_standard_output(Path::new(&to)) => {
             let output = output().map_err(Failure::from)?;
             Ok(plan::download_stream(sources, output)?)
         }

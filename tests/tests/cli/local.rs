@@ -116,6 +116,65 @@ async fn a_link_is_replaced_and_what_it_leads_to_is_not() {
     assert!(alice.desk().join("a").symlink_metadata().unwrap().is_file());
 }
 
+/// A link to a device is what a program's log often is. To put a file in its place would break whoever writes there.
+#[tokio::test]
+async fn a_link_to_what_is_no_file_is_not_replaced() {
+    let (_world, alice) = alice().await;
+    for (name, size) in [("small", 10), ("large", 2 * MIB)] {
+        alice.call(["put", "-", name]).input(Pattern::new(1, size).whole()).run().await.ok();
+    }
+    mkfifoat(CWD, alice.desk().join("pipe"), Mode::RUSR | Mode::WUSR).unwrap();
+    let links = [
+        ("null", "/dev/null"),
+        ("chain", "null"),
+        ("fifo", "pipe"),
+        // A pipe here, and a file for whoever has written `2>`.
+        ("errors", "/proc/self/fd/2"),
+    ];
+    for (link, target) in links {
+        symlink(target, alice.desk().join(link)).unwrap();
+    }
+    fs::create_dir(alice.desk().join("d")).unwrap();
+    symlink("/dev/null", alice.desk().join("d/small")).unwrap();
+    for to in ["null", "chain", "fifo", "errors", "d", "d/small"] {
+        for (name, flags) in [("small", &[][..]), ("large", &[]), ("small", &["-n"])] {
+            if to == "d" && name == "large" {
+                continue;
+            }
+            let ran = alice.run(["get", name, to].iter().chain(flags)).await.refused(1);
+            assert!(ran.stderr.contains("write - for standard output"), "{to}: {ran:?}");
+        }
+    }
+    for (link, target) in links {
+        assert_eq!(fs::read_link(alice.desk().join(link)).unwrap().to_str(), Some(target));
+    }
+    assert_eq!(fs::read_link(alice.desk().join("d/small")).unwrap().to_str(), Some("/dev/null"));
+    // In a tree a link is what its user keeps there, whatever it leads to.
+    alice.run(["put", "-", "t/small"]).await.ok();
+    alice.run(["get", "t/", "d"]).await.ok();
+    assert!(alice.desk().join("d/small").symlink_metadata().unwrap().is_file());
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_path_of_standard_output_is_standard_output() {
+    let (_world, alice) = alice().await;
+    let content = Pattern::new(1, 2 * MIB).whole();
+    alice.call(["put", "-", "a"]).input(content.clone()).run().await.ok();
+    symlink("/proc/self/fd/1", alice.desk().join("out")).unwrap();
+    symlink("out", alice.desk().join("log")).unwrap();
+    for to in ["/proc/self/fd/1", "out", "log"] {
+        let ran = alice.run(["--json", "get", "a", to]).await.ok();
+        assert!(ran.stdout == content, "{to}: {ran:?}");
+        assert!(ran.stderr.contains("\"type\":\"summary\""), "JSON goes elsewhere: {ran:?}");
+        // It is a file then, and still not to be replaced.
+        let file = alice.write("file", "");
+        alice.call(["get", "a", to]).output_to(File::create(&file).unwrap()).run().await.ok();
+        assert!(fs::read(&file).unwrap() == content, "{to}");
+        assert!(alice.desk().join("out").is_symlink() && alice.desk().join("log").is_symlink());
+    }
+}
+
 #[tokio::test]
 async fn a_full_disk_behind_standard_output() {
     let (_world, alice) = alice().await;

@@ -15,7 +15,7 @@ use super::{Destination, Download, Fetch, Goal, settle};
 use crate::client::Client;
 use crate::error::Error;
 use crate::event::{AtServer, Event, Events};
-use crate::local::{Directory, Disks, Parts, Site, directory_of};
+use crate::local::{Directory, Disks, Parts, Site, check_named_target, directory_of};
 use crate::manner::Manner;
 use crate::tree::{Omitted, Walking};
 
@@ -203,6 +203,7 @@ impl Queue {
         if let Some(directory) = directory {
             return directory.site(path);
         }
+        check_named_target(path)?;
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(directory) = named.as_ref().filter(|directory| directory.path() == directory_of(path)) {
             return directory.site(path);

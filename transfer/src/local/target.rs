@@ -288,7 +288,32 @@ pub(crate) fn check_site(site: &Site) -> Result<Option<Standing>, Error> {
     Err(Error::Unfit { path: site.shown().to_owned(), unfit })
 }
 
-/// The same by a path.
+/// The same for a file that its user named, by its path: behind a link to a device, or to an open file of some process
+/// as `/dev/stdout` is one, nobody expects a file. What links of a tree lead to does not matter.
+pub(crate) fn check_named_target(path: &Path) -> Result<(), Error> {
+    check_target(path)?;
+    if !path.is_symlink() {
+        return Ok(());
+    }
+    let is_special = path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+        || leads_to_open_file(path);
+    if is_special { Err(Error::Unfit { path: path.to_owned(), unfit: Unfit::LinkToSpecial }) } else { Ok(()) }
+}
+
+/// Whether a link leads to a file by the number under which some process has it open.
+fn leads_to_open_file(path: &Path) -> bool {
+    steps(path).any(|step| ["/proc", "/dev/fd"].iter().any(|directory| step.starts_with(directory)))
+}
+
+/// A path, and where each link leads to, one after the other.
+pub(crate) fn steps(path: &Path) -> impl Iterator<Item = PathBuf> {
+    // As many as Linux follows.
+    const MOST: usize = 40;
+    let next = |step: &PathBuf| Some(directory_of(step).join(step.read_link().ok()?));
+    std::iter::successors(Some(path.to_owned()), next).take(MOST)
+}
+
+/// Whether something may be written there, by a path.
 pub(crate) fn check_target(path: &Path) -> Result<(), Error> {
     let Ok(metadata) = path.symlink_metadata() else { return Ok(()) };
     let kind = metadata.file_type();
