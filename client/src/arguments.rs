@@ -82,6 +82,13 @@ pub(crate) fn remote_path(text: &str) -> Result<RemotePath, String> {
     if text.is_empty() {
         return Err("a path is empty, as when a variable is not set: your own space is .".to_owned());
     }
+    if text == "-" {
+        return Err(
+            "- is standard input or output, and a path on the server is needed: write :- for one called -, \
+                    `sealift put - DEST` stores standard input, and `sealift get SRC -` prints a file"
+                .to_owned(),
+        );
+    }
     let text = marked.unwrap_or(text);
     let path = match text.strip_prefix("./") {
         // What is left would be absolute, and in another space.
@@ -187,10 +194,13 @@ mod tests {
             // What is called so is named in these ways.
             ("./:a", ":a"),
             ("::a", ":a"),
+            (":-", "-"),
+            ("./-", "-"),
+            ("-a", "-a"),
         ] {
             assert_eq!(remote_path(text).unwrap(), path.parse().unwrap());
         }
-        for bad in ["", ":..", "..", "././", ".//", ".//team/x"] {
+        for bad in ["", "-", ":..", "..", "././", ".//", ".//team/x"] {
             assert!(remote_path(bad).is_err(), "{bad}");
         }
     }

@@ -76,6 +76,10 @@ async fn uploads_that_cannot_be_meant_are_usage_errors() {
         (&["put", "-", "a", "d/"], "put it by itself"),
         (&["put", "a", "x/../y"], "give the path without it"),
         (&["put", "a", "x//y"], "remove the doubled slash"),
+        (&["put", "a", "-"], "write :- for one called -, `sealift put - DEST` stores standard input"),
+        (&["put", "a", "b", "-"], "write :- for one called -"),
+        (&["put", "-", "-"], "write :- for one called -"),
+        (&["put", "--stdin-from-command", "-", "--", "true"], "write :- for one called -"),
     ] {
         let ran = alice.run(line).await;
         assert_eq!(ran.code, Some(2), "{line:?}: {ran:?}");
@@ -147,6 +151,42 @@ async fn downloads_that_cannot_be_meant_are_usage_errors() {
     }
     assert_eq!(alice.files(), ["file"], "nothing was written by any of them");
     assert_eq!(alice.read("file"), b"file");
+}
+
+/// A lone - is standard input or output, and nothing else unless it is marked.
+#[tokio::test]
+async fn what_is_called_like_standard_input_has_to_be_marked() {
+    let (_world, alice) = alice().await;
+    alice.write("a", "a");
+    alice.write("-", "-");
+    alice.run(["put", "a", ":-"]).await.ok();
+    for line in [
+        &["mv", "-", "b"][..],
+        &["mv", ":-", "-"],
+        &["cp", "-", "b"],
+        &["cp", ":-", "-"],
+        &["rm", "-"],
+        &["get", "-", "b"],
+        &["get", "-"],
+        &["info", "-"],
+        &["ls", "-"],
+    ] {
+        let ran = alice.run(line).await.exited(2);
+        assert!(ran.stderr.contains("write :- for one called -"), "{line:?}: {ran:?}");
+    }
+    assert_eq!(listed(&alice, "").await, ["-"]);
+    alice.run(["put", "./-", ":b"]).await.ok();
+    alice.run(["cp", ":-", ":c"]).await.ok();
+    alice.run(["mv", ":c", "./-d"]).await.ok();
+    alice.run(["get", ":-", "got"]).await.ok();
+    assert_eq!(alice.read("got"), b"a");
+    alice.run(["rm", ":-"]).await.ok();
+    assert_eq!(listed(&alice, "").await, ["-d", "b"]);
+    // Behind -- nothing is an option.
+    alice.write("-e", "e");
+    alice.run(["put", "--", "-e"]).await.ok();
+    alice.run(["put", "a", "--", "-e", "d/"]).await.ok();
+    assert_eq!(listed(&alice, "").await, ["-d", "-e", "b", "d/-e", "d/a"]);
 }
 
 /// A colon in front means the server for every verb, and what is probably a mistake destroys nothing.
