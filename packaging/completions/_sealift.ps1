@@ -63,7 +63,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealift' -ScriptBlock {
             break
         }
         'sealift;put' {
-            [CompletionResult]::new('--stdin-from-command', '--stdin-from-command', [CompletionResultType]::ParameterName, 'Run a command, and store what it prints as DEST if it succeeds; the paths are the command and its arguments')
+            [CompletionResult]::new('--stdin-from-command', '--stdin-from-command', [CompletionResultType]::ParameterName, 'Run the command behind --, and store what it prints as DEST if it succeeds')
             [CompletionResult]::new('--exclude', '--exclude', [CompletionResultType]::ParameterName, 'Leave out what matches a pattern, as in a .gitignore at the top of the tree; may be repeated')
             [CompletionResult]::new('--include', '--include', [CompletionResultType]::ParameterName, 'Bring back what matches, although an --exclude leaves it out; may be repeated')
             [CompletionResult]::new('--exclude-from', '--exclude-from', [CompletionResultType]::ParameterName, 'Leave out what the patterns in a file say, one on each line')
@@ -87,7 +87,7 @@ Register-ArgumentCompleter -Native -CommandName 'sealift' -ScriptBlock {
             break
         }
         'sealift;upload' {
-            [CompletionResult]::new('--stdin-from-command', '--stdin-from-command', [CompletionResultType]::ParameterName, 'Run a command, and store what it prints as DEST if it succeeds; the paths are the command and its arguments')
+            [CompletionResult]::new('--stdin-from-command', '--stdin-from-command', [CompletionResultType]::ParameterName, 'Run the command behind --, and store what it prints as DEST if it succeeds')
             [CompletionResult]::new('--exclude', '--exclude', [CompletionResultType]::ParameterName, 'Leave out what matches a pattern, as in a .gitignore at the top of the tree; may be repeated')
             [CompletionResult]::new('--include', '--include', [CompletionResultType]::ParameterName, 'Bring back what matches, although an --exclude leaves it out; may be repeated')
             [CompletionResult]::new('--exclude-from', '--exclude-from', [CompletionResultType]::ParameterName, 'Leave out what the patterns in a file say, one on each line')

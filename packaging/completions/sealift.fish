@@ -55,7 +55,7 @@ complete -c sealift -n "__fish_sealift_using_subcommand join" -l server -d 'Reac
 complete -c sealift -n "__fish_sealift_using_subcommand join" -l json -d 'Print JSON, one object on each line [env: SEALIFT_JSON]'
 complete -c sealift -n "__fish_sealift_using_subcommand join" -s q -l quiet -d 'Print no progress and no summaries [env: SEALIFT_QUIET]'
 complete -c sealift -n "__fish_sealift_using_subcommand join" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sealift -n "__fish_sealift_using_subcommand put" -l stdin-from-command -d 'Run a command, and store what it prints as DEST if it succeeds; the paths are the command and its arguments' -r
+complete -c sealift -n "__fish_sealift_using_subcommand put" -l stdin-from-command -d 'Run the command behind --, and store what it prints as DEST if it succeeds' -r
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l exclude -d 'Leave out what matches a pattern, as in a .gitignore at the top of the tree; may be repeated' -r
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l include -d 'Bring back what matches, although an --exclude leaves it out; may be repeated' -r
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l exclude-from -d 'Leave out what the patterns in a file say, one on each line' -r -F
@@ -72,7 +72,7 @@ complete -c sealift -n "__fish_sealift_using_subcommand put" -l links -d 'Transf
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l json -d 'Print JSON, one object on each line [env: SEALIFT_JSON]'
 complete -c sealift -n "__fish_sealift_using_subcommand put" -s q -l quiet -d 'Print no progress and no summaries [env: SEALIFT_QUIET]'
 complete -c sealift -n "__fish_sealift_using_subcommand put" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sealift -n "__fish_sealift_using_subcommand upload" -l stdin-from-command -d 'Run a command, and store what it prints as DEST if it succeeds; the paths are the command and its arguments' -r
+complete -c sealift -n "__fish_sealift_using_subcommand upload" -l stdin-from-command -d 'Run the command behind --, and store what it prints as DEST if it succeeds' -r
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l exclude -d 'Leave out what matches a pattern, as in a .gitignore at the top of the tree; may be repeated' -r
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l include -d 'Bring back what matches, although an --exclude leaves it out; may be repeated' -r
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l exclude-from -d 'Leave out what the patterns in a file say, one on each line' -r -F

@@ -51,9 +51,12 @@ use crate::session::Session;
 )]
 pub(crate) struct Put {
     /// Local files, or - for standard input; then where to, on the server
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "behind", value_name = "PATH")]
     paths: Vec<OsString>,
-    /// Run a command, and store what it prints as DEST if it succeeds; the paths are the command and its arguments
+    /// The command of --stdin-from-command with its arguments; else further paths, which may begin with -
+    #[arg(last = true, value_name = "COMMAND")]
+    behind: Vec<OsString>,
+    /// Run the command behind --, and store what it prints as DEST if it succeeds
     #[arg(long, value_name = "DEST", allow_hyphen_values = false)]
     stdin_from_command: Option<OsString>,
     /// Let an empty standard input replace a file that is not empty
@@ -75,12 +78,14 @@ pub(crate) async fn run(
     session: &mut Session,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let (paths, walking) = (arguments.paths, arguments.trees.walking()?);
+    let walking = arguments.trees.walking()?;
+    let (mut paths, behind) = (arguments.paths, arguments.behind);
     let manner = arguments.choice.manner().allow_changing(arguments.allow_changing);
     session.wish(arguments.lines.wishes());
     let uploads = match &arguments.stdin_from_command {
-        Some(to) => plan_command(to, paths)?,
+        Some(to) => plan_command(to, &paths, behind)?,
         None => {
+            paths.extend(behind);
             let (sources, to) = divide(paths)?;
             match sources.as_slice() {
                 [only] if only == "-" => {
@@ -136,10 +141,17 @@ fn plan(
     Ok(plan::uploads(sources.into_iter().map(PathBuf::from), destination, walking)?)
 }
 
-fn plan_command(to: &OsString, command: Vec<OsString>) -> Result<Uploads, Failure> {
+/// Only what stands behind -- is run: a word before it may be a destination, or a command whose -- was forgotten.
+fn plan_command(to: &OsString, paths: &[OsString], command: Vec<OsString>) -> Result<Uploads, Failure> {
+    const FORM: &str = "write `sealift put --stdin-from-command DEST -- COMMAND...`";
+    if let Some(path) = paths.first() {
+        let message =
+            format!("{} is neither the one destination nor behind --: nothing was run", path.display());
+        return Err(Failure::usage(message).hint(FORM));
+    }
     let mut command = command.into_iter();
     let Some(program) = command.next() else {
-        return Err(Failure::usage("--stdin-from-command needs the command behind --"));
+        return Err(Failure::usage("--stdin-from-command needs the command behind --").hint(FORM));
     };
     let output = input::CommandOutput::of(program, command);
     Ok(plan::upload_stream(Box::new(output), Some(&remote(to)?))?)

@@ -43,6 +43,26 @@ async fn a_command_that_fails_stores_nothing() {
     world.store().settled().await;
 }
 
+/// Whoever forgets -- or writes two destinations does not mean to run a part of the line.
+#[tokio::test]
+async fn only_what_stands_behind_two_dashes_is_run() {
+    let (_world, alice) = alice().await;
+    for line in [
+        &["put", "--stdin-from-command", "x", "touch", "run"][..],
+        &["put", "--stdin-from-command", "x", "touch", "--", "run"],
+        &["put", "--stdin-from-command", "x", "y", "--", "touch", "run"],
+        &["put", "y", "--stdin-from-command", "x", "--", "touch", "run"],
+        &["put", "--stdin-from-command", "x", "y"],
+        &["put", "--stdin-from-command", "x", "--"],
+        &["put", "--stdin-from-command", "x"],
+    ] {
+        let ran = alice.run(line).await.exited(2);
+        assert!(ran.stderr.contains("--stdin-from-command DEST -- COMMAND"), "{line:?}: {ran:?}");
+    }
+    assert_eq!(alice.files(), [""; 0], "nothing was run");
+    assert_eq!(alice.run(["ls"]).await.ok().text(), "", "and nothing was stored");
+}
+
 #[tokio::test]
 async fn an_empty_standard_input_does_not_replace_what_is_not_empty() {
     let (_world, alice) = alice().await;
