@@ -5,6 +5,7 @@
 mod arguments;
 mod command;
 mod failure;
+mod misuse;
 mod outcome;
 mod printer;
 mod progress;
@@ -27,12 +28,14 @@ use crate::settings::Settings;
 /// The whole program: reads the command line, does what it says, and returns the exit code.
 pub fn main() -> ExitCode {
     sealift_transfer::descriptors::raise_limit();
-    let Arguments { flags, verb } =
-        Arguments::try_parse().unwrap_or_else(|error| arguments::explain(error).exit());
+    let Arguments { flags, verb } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return misuse::tell(arguments::explain(error)),
+    };
     let settings = Settings::from_surroundings(&flags);
     let mut printer = match &settings {
         Ok(settings) => Printer::new(settings.json, settings.quiet),
-        Err(_) => Printer::new(flags.json, flags.quiet),
+        Err(_) => Printer::new(Settings::wants_json(&flags), flags.quiet),
     };
     let result = settings.and_then(|settings| run(verb, settings, &mut printer));
     let result = result.and_then(|exit| printer.flush().map(|()| exit));

@@ -46,14 +46,7 @@ impl Settings {
     ) -> Result<Self, Failure> {
         let configuration = Configuration::find(environment, platform)?;
         let file = configuration.file()?;
-        let switch = |name| match configuration.variable(name)? {
-            Some(text) => match text.to_ascii_lowercase().as_str() {
-                "1" | "true" | "yes" | "on" => Ok(Some(true)),
-                "0" | "false" | "no" | "off" => Ok(Some(false)),
-                _ => Err(Failure::usage(format!("{name} is {text:?}: set it to 1 or 0, or unset it"))),
-            },
-            None => Ok(None),
-        };
+        let switch = |name| switch(&configuration, name);
         let in_environment: Option<Name> = configuration.parsed("SEALIFT_PROFILE")?;
         let profile = flags.profile.clone().or(in_environment.clone()).or(file.profile.clone());
         let server = match &flags.server {
@@ -72,6 +65,17 @@ impl Settings {
             profile_in_file: file.profile,
             profile_in_environment: in_environment,
         })
+    }
+
+    /// Whether failures are told as JSON, as far as that can be known: also where other settings or flags are wrong.
+    pub(crate) fn wants_json(flags: &Flags) -> bool {
+        let environment = |name: &str| std::env::var_os(name);
+        let Ok(configuration) = Configuration::find(environment, Platform::of_this_user) else {
+            return flags.json;
+        };
+        let in_environment = switch(&configuration, "SEALIFT_JSON").ok().flatten();
+        let in_file = || configuration.file().ok().and_then(|file| file.json);
+        flags.json || in_environment.or_else(in_file).unwrap_or(false)
     }
 
     /// The profile that is meant: the chosen one, else `default`, else the only one.
@@ -123,6 +127,19 @@ impl Settings {
                 ))
             }
         }
+    }
+}
+
+/// A variable of the environment that is on or off; `None` if it is not set.
+fn switch<E>(configuration: &Configuration<E>, name: &'static str) -> Result<Option<bool>, Failure>
+where
+    E: Fn(&str) -> Option<OsString>,
+{
+    let Some(text) = configuration.variable(name)? else { return Ok(None) };
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(Some(true)),
+        "0" | "false" | "no" | "off" => Ok(Some(false)),
+        _ => Err(Failure::usage(format!("{name} is {text:?}: set it to 1 or 0, or unset it"))),
     }
 }
 

@@ -6,28 +6,11 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+pub(crate) use sealift_protocol::harmless::harmless;
+use sealift_protocol::harmless::is_harmful;
 use sealift_protocol::message::Nanoseconds;
 use sealift_protocol::{Name, RemotePath};
 pub(crate) use sealift_transfer::figures::{duration, guess, rate, size};
-
-/// Text that a terminal shows as it is.
-///
-/// Control characters, which could move the cursor or worse, and characters that reorder or hide the text around them
-/// become `\u{...}`.
-pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_harmful) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if is_harmful(c) {
-            shown.extend(c.escape_unicode());
-        } else {
-            shown.push(c);
-        }
-    }
-    Cow::Owned(shown)
-}
 
 /// JSON that a terminal shows as it is, and that says the same: what it must not show becomes `\uXXXX`.
 pub(crate) fn harmless_json(json: &str) -> Cow<'_, str> {
@@ -47,13 +30,6 @@ pub(crate) fn harmless_json(json: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
-}
-
-fn is_harmful(c: char) -> bool {
-    // Unicode TR36, section 3.4: bidirectional controls; line and paragraph separators; invisible marks.
-    let hides =
-        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-    c.is_control() || hides
 }
 
 /// A moment in the local time zone, to the minute: `2026-11-23 17:05`.
@@ -105,14 +81,6 @@ pub(crate) fn block(lines: &[(&str, String)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_could_harm_a_terminal_is_shown_instead() {
-        assert_eq!(harmless("plain / ünï 日本"), "plain / ünï 日本");
-        assert_eq!(harmless("a\x1b[2Jb"), "a\\u{1b}[2Jb");
-        assert_eq!(harmless("a\nb\u{9b}31m\u{7f}"), "a\\u{a}b\\u{9b}31m\\u{7f}");
-        assert_eq!(harmless("exe\u{202e}gpj"), "exe\\u{202e}gpj");
-    }
 
     #[test]
     fn what_could_harm_a_terminal_is_escaped_in_json_and_means_the_same() {

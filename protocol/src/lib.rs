@@ -7,6 +7,7 @@ pub mod content;
 pub mod digest;
 pub mod error;
 pub mod frame;
+pub mod harmless;
 pub mod io;
 pub mod join;
 pub mod message;

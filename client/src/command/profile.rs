@@ -53,6 +53,7 @@ pub(crate) fn run(profile: &Profile, session: &Session, printer: &mut Printer) -
             // Not one that is not there, or is damaged.
             settings.profiles.load(name)?;
             select_profile(&settings.directory, Some(name))?;
+            done(printer, &json!({ "type": "selected", "profile": name }))?;
             printer.note(&format!("the profile {name} is meant when none is named"));
             if let Some(other) = settings.profile_in_environment.as_ref().filter(|other| *other != name) {
                 printer.note(&format!("but SEALIFT_PROFILE is set to {other}, which counts more: unset it"));
@@ -63,6 +64,7 @@ pub(crate) fn run(profile: &Profile, session: &Session, printer: &mut Printer) -
             if settings.profile_in_file.as_ref() == Some(from) {
                 select_profile(&settings.directory, Some(to))?;
             }
+            done(printer, &json!({ "type": "renamed", "from": from, "to": to }))?;
             printer.note(&format!("the profile {from} is called {to} now"));
         }
         Action::Remove { name } => {
@@ -70,10 +72,16 @@ pub(crate) fn run(profile: &Profile, session: &Session, printer: &mut Printer) -
             if settings.profile_in_file.as_ref() == Some(name) {
                 select_profile(&settings.directory, None)?;
             }
+            done(printer, &json!({ "type": "removed", "profile": name }))?;
             printer.note(&format!("the profile {name} is removed, with its private key"));
         }
     }
     Ok(Exit::Done)
+}
+
+/// Tells programs what was done; people get a note.
+fn done(printer: &mut Printer, object: &serde_json::Value) -> Result<(), Failure> {
+    if printer.wants_json() { printer.object(object) } else { Ok(()) }
 }
 
 fn list(session: &Session, printer: &mut Printer) -> Result<(), Failure> {

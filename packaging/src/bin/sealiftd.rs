@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    sealift_server::command::Arguments::parse().run()
+    sealift_server::command::main()
 }

@@ -16,8 +16,11 @@ mod status;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::StyledStr;
+use clap::error::ContextValue;
 use clap::{Args, Parser, Subcommand};
 use rusqlite::{Connection, TransactionBehavior};
+use sealift_protocol::harmless::{harmless, harmless_lines, is_harmful};
 
 use crate::config::keys::{KEYS, Key};
 use crate::config::{Config, Problems, Sources};
@@ -119,6 +122,37 @@ fn transact<T>(
     Ok(value)
 }
 
+/// The whole program: reads the command line, does what it says, and returns the exit code.
+pub fn main() -> ExitCode {
+    match Arguments::try_parse() {
+        Ok(arguments) => arguments.run(),
+        Err(error) => tell(&error),
+    }
+}
+
+/// Tells what is wrong with the command line, or the help that was asked for. What clap quotes of the command line must
+/// not play with a terminal.
+#[allow(clippy::print_stderr)]
+fn tell(error: &clap::Error) -> ExitCode {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    let texts = error.context().flat_map(|(_, value)| match value {
+        ContextValue::String(text) => std::slice::from_ref(text),
+        ContextValue::Strings(texts) => texts,
+        _ => &[],
+    });
+    // As it is, and without what clap takes for colours.
+    let quoted = texts.chain(&source).flat_map(|text| [StyledStr::from(text).to_string(), text.clone()]);
+    let quoted: Vec<_> = quoted.collect();
+    if quoted.iter().any(|text| text.contains(is_harmful)) {
+        let text = harmless_lines(&error.render().to_string(), quoted.iter().map(String::as_str));
+        eprint!("{text}");
+    } else {
+        // As clap prints it, with colours; when nobody can be told, nobody can be told that either.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
 impl Arguments {
     /// Runs the verb. The exit code is 0, or 1 for a failure, 2 for settings that make no sense, 3 for what is not
     /// found, 5 for contents that are damaged.
@@ -165,13 +199,18 @@ fn size(bytes: u64) -> String {
 /// Tells something beside what was asked for.
 #[allow(clippy::print_stderr)]
 fn advise(advice: &str) {
-    eprintln!("sealiftd: {advice}");
+    eprintln!("sealiftd: {}", harmless(advice));
 }
 
 /// The one place where a failure is printed.
 #[allow(clippy::print_stderr)]
 fn complain(error: &anyhow::Error) {
-    eprintln!("sealiftd: {}", sentence(error));
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let words: Vec<_> = words.collect();
+    // A flag's value may follow an equals sign.
+    let values = words.iter().filter_map(|word| Some(word.split_once('=')?.1));
+    let quoted = words.iter().map(String::as_str).chain(values);
+    eprintln!("sealiftd: {}", harmless_lines(&sentence(error), quoted));
 }
 
 /// What is said of an error: its text, and each cause that adds something.

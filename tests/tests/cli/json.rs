@@ -280,3 +280,56 @@ async fn progress_of_trees_counts_files_only() {
         }
     }
 }
+
+/// Whoever asked for JSON reads nothing else, least of all when the command line is wrong.
+#[tokio::test]
+async fn a_wrong_command_line_is_told_as_json() {
+    let alice = Computer::new(SEALIFT);
+    let lines = [
+        &["--json", "fly"][..],
+        &["--json"],
+        &["profile", "--json"],
+        &["ls", "--json", "--no-such-flag"],
+        &["--json", "put"],
+        &["put", "-r", "d", "--json"],
+        &["--json", "ls", "../x"],
+        &["--json", "--server", "8888", "ls"],
+        &["--json", "--profile", "A/B", "ls"],
+        &["--json", "mv", "a"],
+    ];
+    for line in lines {
+        let ran = alice.run(line).await.refused(2);
+        assert_eq!(ran.text(), "", "{line:?}");
+        let told: Value = serde_json::from_str(&ran.stderr).unwrap_or_else(|_| panic!("{line:?}: {ran:?}"));
+        assert_eq!((&told["type"], &told["code"]), (&"error".into(), &"usage".into()), "{line:?}");
+        // The same without the flag is for people, and with the variable, too.
+        let bare: Vec<_> = line.iter().filter(|word| **word != "--json").collect();
+        assert!(!alice.run(&bare).await.exited(2).stderr.starts_with('{'), "{line:?}");
+        let ran = alice.call(&bare).variable("SEALIFT_JSON", "1").run().await.refused(2);
+        assert!(ran.stderr.starts_with('{'), "{line:?}: {ran:?}");
+    }
+    let ran = alice.run(["--json", "put", "-r", "d"]).await.refused(2);
+    let told: Value = serde_json::from_str(&ran.stderr).unwrap();
+    assert_eq!(told["message"], "unexpected argument '-r' found");
+    assert_eq!(told["hint"], "directories are transferred with all that is in them: leave it out");
+    // Where the environment is wrong beside it.
+    let ran = alice.call(["ls"]).variable("SEALIFT_JSON", "1").variable("SEALIFT_SERVER", "a b").run().await;
+    assert!(ran.refused(2).stderr.starts_with('{'));
+    // Behind -- it is a name, and help is no error.
+    assert!(!alice.run(["ls", "a", "b", "c", "--", "--json"]).await.stderr.starts_with('{'));
+    assert!(alice.run(["--json", "--help"]).await.ok().text().contains("Usage: sealift"));
+}
+
+#[tokio::test]
+async fn profiles() {
+    let (_world, alice) = alice().await;
+    let object = async |line: &[&str]| {
+        let ran = alice.run(["--json", "profile"].iter().chain(line)).await.ok();
+        assert_eq!((ran.objects().len(), ran.stderr.as_str()), (1, ""), "{ran:?}");
+        ran.text().to_owned()
+    };
+    assert_eq!(object(&["use", "default"]).await, "{\"profile\":\"default\",\"type\":\"selected\"}\n");
+    let renamed = object(&["rename", "default", "home"]).await;
+    assert_eq!(renamed, "{\"from\":\"default\",\"to\":\"home\",\"type\":\"renamed\"}\n");
+    assert_eq!(object(&["remove", "home"]).await, "{\"profile\":\"home\",\"type\":\"removed\"}\n");
+}

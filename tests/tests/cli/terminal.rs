@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use sealift_tests::{Pattern, Running, eventually};
+use sealift_tests::{Computer, Pattern, Running, eventually};
 
-use crate::{MIB, alice};
+use crate::{MIB, SEALIFT, SEALIFTD, alice};
 
 /// What a terminal was sent, without the carriage returns that it adds itself.
 async fn seen(running: Running) -> String {
@@ -141,4 +141,68 @@ async fn a_download_of_a_directory_has_a_bar_with_a_length() {
     alice.run(["put", "d"]).await.ok();
     let screen = seen(alice.call(["get", "--limit-rate", "2M", "d", "to/"]).start_on_terminal()).await;
     assert!(screen.contains("% of 4.0 MiB, ") && screen.contains(" files left"), "{screen:?}");
+}
+
+/// What a script passes on may come from anybody, also where it is wrong.
+#[tokio::test]
+async fn a_wrong_command_line_cannot_play_with_a_terminal() {
+    let alice = Computer::new(SEALIFT);
+    for evil in [
+        "\u{1b}[2J",
+        "\u{9b}31m",
+        "\u{7f}",
+        "\u{85}",
+        "\u{7}",
+        "a\nsealift: done",
+        "\u{1b}[31ma\nb",
+        "\u{202e}gpj",
+    ] {
+        let flag = format!("--{evil}");
+        let value = format!("--server={evil}");
+        for line in [
+            &["ls", &flag][..],
+            &[&flag],
+            &[evil],
+            &["put", &flag, "a"],
+            &[&value, "ls"],
+            &["--profile", evil, "ls"],
+            &["ls", evil],
+            &["ls", "a", evil],
+            &["mv", evil, "../x"],
+            &["put", "a", &format!("{evil}/../b")],
+            &["put", evil],
+            &["get", "a", &format!(":{evil}")],
+            &["join", evil],
+            &["sync", evil, evil],
+            &["put", "--stdin-from-command", "x", evil],
+            &["profile", "use", evil],
+        ] {
+            for flags in [&[][..], &["--json"]] {
+                let ran = alice.run(flags.iter().chain(line)).await;
+                harmless(&ran.stderr, evil, &format!("{flags:?} {line:?}"), flags.is_empty());
+            }
+        }
+        for line in [
+            &["serve", &flag][..],
+            &[evil],
+            &["grant", evil, "alice", "all"],
+            &["grant", "alice", "alice", evil],
+            &["serve", "--listen", evil],
+            &["config", "check", "--config", evil],
+            &["check", "--data", evil],
+        ] {
+            let ran = alice.call_other(SEALIFTD, line).run().await;
+            harmless(&ran.stderr, evil, &format!("sealiftd {line:?}"), true);
+        }
+    }
+}
+
+/// Nothing of what could do harm is there, neither of a text nor of anything else.
+#[track_caller]
+fn harmless(said: &str, evil: &str, line: &str, is_for_people: bool) {
+    assert!(!said.is_empty(), "{line}");
+    // JSON that goes to a program has its own way, and only control characters below 32 escaped.
+    let is_raw = |c: char| if is_for_people { c.is_control() && c != '\n' } else { c < ' ' && c != '\n' };
+    assert!(!said.contains(is_raw), "{line}: {said:?}");
+    assert!(!said.contains(evil) || !is_for_people, "{line}: {said:?}");
 }
