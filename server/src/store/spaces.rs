@@ -113,6 +113,15 @@ pub fn grant(connection: &Connection, space: &Name, who: Option<&Name>, rights: 
         Some(name) => find("identities", name, "`sealiftd identities` lists who has joined")?,
         None => EVERYONE,
     };
+    let owner: Option<i64> =
+        connection.query_row("SELECT owner FROM spaces WHERE id = ?1", [space], |row| row.get(0))?;
+    if who != EVERYONE && owner == Some(who) {
+        return Err(Error::refused(
+            ErrorCode::BadRequest,
+            "the owner of a space keeps all rights in it, which no grant changes: name somebody else, or use a shared \
+             space, which `sealiftd space add` makes",
+        ));
+    }
     if rights == Rights::NONE {
         connection.execute("DELETE FROM grants WHERE space = ?1 AND identity = ?2", [space, who])?;
     } else {

@@ -243,6 +243,12 @@ async fn spaces_and_grants() {
     bob.run(["get", "/photos/a", "-"]).await.exited(4);
 
     assert_snapshot!(launcher.run("space", &["add", "photos"]).await.failed(1), @r#"sealiftd: there is a space /photos already: choose another name"#);
+    for rights in ["none", "read", "create,delete", "all"] {
+        let told = launcher.run("grant", &["alice", "alice", rights]).await.failed(2);
+        assert!(told.contains("the owner of a space keeps all rights in it"), "{rights}: {told}");
+    }
+    launcher.run("grant", &["alice", "everyone", "read"]).await.ok();
+    launcher.run("grant", &["alice", "everyone", "none"]).await.ok();
     assert_snapshot!(launcher.run("grant", &["nowhere", "alice", "read"]).await.failed(3), @r#"sealiftd: there is no nowhere: `sealiftd space list` lists the spaces"#);
     assert_snapshot!(launcher.run("grant", &["photos", "nobody", "read"]).await.failed(3), @r#"sealiftd: there is no nobody: `sealiftd identities` lists who has joined"#);
     let wrong = launcher.run("grant", &["photos", "alice", "write"]).await.failed(2);
