@@ -13,6 +13,8 @@ use sealift_transfer::plan::{DownloadPlanError, PlanError};
 use sealift_transfer::profile::ProfileError;
 use sealift_transfer::{Error, Kind};
 
+use crate::command::put::input::CommandError;
+
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -135,6 +137,11 @@ impl From<WireError> for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let failure = Self::new(error.kind().into(), code(&error), error.to_string());
+        if let Error::Local { source, .. } = &error
+            && let Some(command) = CommandError::behind(source)
+        {
+            return Self { message: command.to_string(), ..failure }.hint(command.hint());
+        }
         let hint = match &error {
             // `get - | head`: the reader has what it wanted, but the transfer is not complete.
             Error::Local { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {

@@ -63,6 +63,8 @@ fn parse(text: &str) -> Option<Address> {
     } else {
         match text.rsplit_once(':') {
             Some((host, port)) => (host, Some(port)),
+            // A port without a host, which a resolver would take for the number of an address.
+            None if text.bytes().all(|c| c.is_ascii_digit()) => return None,
             None => (text, None),
         }
     };

@@ -33,8 +33,8 @@ pub(crate) use lock::{is_held, leads_to, open as open_to_lock, remove_locked};
 pub(crate) use pinned::Pinned;
 pub(crate) use site::{Site, make_directories};
 pub(crate) use target::{
-    Target, WORTH_KEEPING, check_named_target, check_site, check_target, copy, make_link, part_path, remove_part,
-    steps,
+    Target, WORTH_KEEPING, check_named_target, check_site, check_target, copy, make_link, part_path,
+    remove_part, steps,
 };
 
 /// What tells whether a file was written to: its size and its time of modification.

@@ -1,6 +1,6 @@
 //! `sealift put SRC... [DEST]`
 
-mod input;
+pub(crate) mod input;
 
 use std::ffi::OsString;
 use std::io::Read;

@@ -521,7 +521,9 @@ impl State<'_> {
         let known = matches!(error, Error::Local { .. } | Error::Unfit { .. } | Error::SourceChanged { .. });
         let about = remote.filter(|_| !known).unwrap_or(local);
         let common = Failure::common(&error);
-        let failure = Failure::from(error).about(about);
+        let failure = Failure::from(error);
+        // Standard input, and what a command prints, have no name.
+        let failure = if about == "-" { failure } else { failure.about(about) };
         self.failures.push(failure.exit);
         if self.printer.wants_json() {
             let line = json!({

@@ -97,10 +97,13 @@ async fn of_put() {
       <PATH>...
               Local files, or - for standard input; then where to, on the server
 
+      [COMMAND]...
+              The command of --stdin-from-command with its arguments; else further paths, which may
+              begin with -
+
     Options:
           --stdin-from-command <DEST>
-              Run a command, and store what it prints as DEST if it succeeds; the paths are the command
-              and its arguments
+              Run the command behind --, and store what it prints as DEST if it succeeds
 
           --allow-empty
               Let an empty standard input replace a file that is not empty

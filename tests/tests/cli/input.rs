@@ -30,12 +30,14 @@ async fn a_command_that_fails_stores_nothing() {
     for script in ["exit 3", "echo half; exit 3", "cat source; exit 3", "cat source; kill -9 $$"] {
         let line = ["put", "--stdin-from-command", "shop.sql", "--", "sh", "-c", script];
         let ran = alice.run(line).await.refused(1);
-        assert!(ran.stderr.contains("sh did not succeed"), "{ran:?}");
+        assert!(ran.stderr.starts_with("sealift: sh did not succeed ("), "{ran:?}");
+        assert!(ran.stderr.contains("hint: run the command by itself"), "{ran:?}");
         assert_eq!(alice.run(["get", "shop.sql", "-"]).await.ok().stdout, b"good", "{script}");
     }
     let line = ["put", "--stdin-from-command", "shop.sql", "--", "no-such-command"];
     let ran = alice.run(line).await.refused(3);
-    assert!(ran.stderr.contains("no-such-command cannot be run"), "{ran:?}");
+    assert!(ran.stderr.starts_with("sealift: no-such-command cannot be run: No such file"), "{ran:?}");
+    assert!(ran.stderr.contains("hint: check the command's name"), "{ran:?}");
     // Where it goes is not guessed, and a command that only would be run is not run.
     alice.run(["put", "--stdin-from-command", "--", "true"]).await.exited(2);
     alice.run(["put", "-n", "--stdin-from-command", "x", "--", "touch", "run"]).await.ok();

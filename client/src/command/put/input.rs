@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Cursor, Read};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use sealift_protocol::RemotePath;
 use sealift_protocol::message::EntryKind;
@@ -12,6 +12,34 @@ use tokio::task::spawn_blocking;
 use crate::failure::{Exit, Failure};
 use crate::session::Session;
 use crate::text;
+
+/// Why the output of a command is not stored.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    /// There is no such program, or it may not be run.
+    #[error("{0} cannot be run: {1}")]
+    NotRun(String, String),
+    /// It ended with a failure.
+    #[error("{0} did not succeed ({1}), so nothing is stored")]
+    Failed(String, ExitStatus),
+}
+
+impl CommandError {
+    /// The one behind an error of reading.
+    pub(crate) fn behind(error: &io::Error) -> Option<&Self> {
+        error.get_ref().and_then(|inner| inner.downcast_ref())
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> &'static str {
+        match self {
+            Self::NotRun(..) => {
+                "check the command's name; it is run without a shell: for a pipe or an alias write -- sh -c '...'"
+            }
+            Self::Failed(..) => "run the command by itself to see why",
+        }
+    }
+}
 
 /// The output of a command. It ends with an error unless the command succeeds, so that nothing is stored then.
 #[derive(Debug)]
@@ -45,7 +73,7 @@ impl CommandOutput {
         let started = self.command.spawn();
         let mut child = started.map_err(|error| {
             let reason = sealift_transfer::error::plain(&error);
-            io::Error::new(error.kind(), format!("{} cannot be run: {reason}", self.name))
+            io::Error::new(error.kind(), CommandError::NotRun(self.name.clone(), reason))
         })?;
         let output = child.stdout.take().ok_or_else(|| io::Error::other("the command has no output"))?;
         Ok((child, output))
@@ -68,10 +96,7 @@ impl CommandOutput {
         }
         let status = child.wait()?;
         if !status.success() {
-            return Err(io::Error::other(format!(
-                "{} did not succeed ({status}), so nothing is stored",
-                self.name
-            )));
+            return Err(io::Error::other(CommandError::Failed(self.name.clone(), status)));
         }
         self.progress = Progress::Succeeded;
         Ok(0)
