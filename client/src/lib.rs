@@ -30,7 +30,7 @@ pub fn main() -> ExitCode {
     sealift_transfer::descriptors::raise_limit();
     let Arguments { flags, verb } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return misuse::tell(arguments::explain(error)),
+        Err(error) => return misuse::tell(&arguments::explain(error)),
     };
     let settings = Settings::from_surroundings(&flags);
     let mut printer = match &settings {

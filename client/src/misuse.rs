@@ -13,15 +13,15 @@ use crate::printer::Printer;
 use crate::settings::Settings;
 
 /// Tells it, or the help that was asked for. What is quoted of the command line must not play with a terminal.
-pub(crate) fn tell(error: clap::Error) -> ExitCode {
+pub(crate) fn tell(error: &clap::Error) -> ExitCode {
     let is_failure = error.use_stderr();
     if is_failure && Settings::wants_json(&flags()) {
-        Printer::new(true, false).failure(&failure(&error));
+        Printer::new(true, false).failure(&failure(error));
         return ExitCode::from(Exit::Usage.code());
     }
-    if is_failure && quoted(&error).iter().any(|text| text.contains(is_harmful)) {
+    if is_failure && quoted(error).iter().any(|text| text.contains(is_harmful)) {
         // When nobody can be told, nobody can be told that either.
-        let _ = io::stderr().write_all(plain(&error).as_bytes());
+        let _ = io::stderr().write_all(plain(error).as_bytes());
         return ExitCode::from(Exit::Usage.code());
     }
     error.exit()
