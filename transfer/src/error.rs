@@ -218,6 +218,11 @@ pub enum Unfit {
         "tells no size and has a content, as in /proc: put what it yields, as in `sealift put - NAME < FILE`"
     )]
     Sizeless,
+    /// A file that yields more or less than it tells, and was not changed, as those of the kernel do.
+    #[error(
+        "yields more or less than its size tells, as in /sys: put what it yields, as in `sealift put - NAME < FILE`"
+    )]
+    WrongSize,
     /// A pipe, a device or a socket where a file is to be written.
     #[error("is a pipe, a device or a socket, which would be replaced by a file: choose another name")]
     SpecialTarget,

@@ -232,6 +232,9 @@ impl Source {
         if (was, now.size) == (0, 0) && read > 0 {
             return Err(Error::Unfit { path: self.path.clone(), unfit: Unfit::Sizeless });
         }
+        if now == self.stamp && read != was {
+            return Err(Error::Unfit { path: self.path.clone(), unfit: Unfit::WrongSize });
+        }
         let change = if was != is {
             format!("from {was} bytes to {is}")
         } else if now != self.stamp {
@@ -366,7 +369,7 @@ mod tests {
 
         let source = Source::open(&path).unwrap();
         assert!(source.check(4).is_ok());
-        assert!(matches!(source.check(2), Err(Error::SourceChanged { .. })), "cut short");
+        assert!(matches!(source.check(2), Err(Error::Unfit { unfit: Unfit::WrongSize, .. })), "cut short");
     }
 
     #[cfg(unix)]

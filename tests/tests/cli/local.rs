@@ -75,10 +75,14 @@ async fn a_destination_that_cannot_be_written() {
     exit 1
     "#);
     assert_snapshot!(alice.run(["get", "large", "file/x/"]).await.shown(), @r#"
-    sealift: file/x/large: cannot make the directory file/x: Not a directory
-      hint: check the file and the disk that it is on
+    sealift: file/x/large: file is a file, and a directory is to be there: remove it, or choose another place
     exit 1
     "#);
+    alice.run(["put", "folder/", ":tree/"]).await.ok();
+    for (line, code) in [(["get", "tree", "file"], 8), (["get", "tree/", "file"], 1)] {
+        let ran = alice.run(line).await.refused(code);
+        assert!(ran.stderr.contains("file is a file, and a directory is to be there: remove it"), "{ran:?}");
+    }
     assert_snapshot!(alice.run(["get", "small", "pipe"]).await.shown(), @r#"
     sealift: pipe is a pipe, a device or a socket, which would be replaced by a file: choose another name
     exit 1
@@ -227,6 +231,11 @@ async fn a_file_without_a_size_says_what_to_do() {
     let (_world, alice) = alice().await;
     let ran = alice.run(["put", "/proc/self/status", "status"]).await.refused(1);
     assert!(ran.stderr.contains("/proc/self/status tells no size"), "{ran:?}");
+    let page = "/sys/kernel/mm/transparent_hugepage/enabled";
+    if fs::metadata(page).is_ok() {
+        let ran = alice.run(["put", page, "page"]).await.refused(1);
+        assert!(ran.stderr.contains(&format!("{page} yields more or less than its size tells")), "{ran:?}");
+    }
     alice.write("empty", "");
     alice.run(["put", "empty"]).await.ok();
 }

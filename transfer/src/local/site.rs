@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::disks::Disks;
 use super::{Directory, Pinned, directory_of};
-use crate::error::Error;
+use crate::error::{Error, Unfit};
 
 /// Where a file goes: its path as its user knows it, and the directory that holds it, open.
 #[derive(Debug, Clone)]
@@ -61,7 +61,14 @@ impl Site {
 
 /// Makes a directory and those above it that are missing, durably. Blocks.
 pub(crate) fn make_directories(path: &Path) -> Result<(), Error> {
-    make(path).map_err(Error::local("make the directory", path))
+    make(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            let there = path.ancestors().find(|above| above.symlink_metadata().is_ok()).unwrap_or(path);
+            let unfit = if there.is_symlink() { Unfit::LinkInTheWay } else { Unfit::FileInTheWay };
+            Error::Unfit { path: there.to_owned(), unfit }
+        }
+        _ => Error::local("make the directory", path)(error),
+    })
 }
 
 fn make(path: &Path) -> io::Result<()> {
