@@ -243,6 +243,14 @@ async fn spaces_and_grants() {
     bob.run(["get", "/photos/a", "-"]).await.exited(4);
 
     assert_snapshot!(launcher.run("space", &["add", "photos"]).await.failed(1), @r#"sealiftd: there is a space /photos already: choose another name"#);
+    // A cause is told once.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let alice = sealift_tests::Computer::new(SEALIFT);
+    for verb in ["serve", "check"] {
+        let line = [verb.as_ref(), "--data".as_ref(), file.path().as_os_str()];
+        let ran = alice.call_other(SEALIFTD, line).run().await.exited(2);
+        assert_eq!(ran.stderr.matches("os error").count(), 1, "{ran:?}");
+    }
     for rights in ["none", "read", "create,delete", "all"] {
         let told = launcher.run("grant", &["alice", "alice", rights]).await.failed(2);
         assert!(told.contains("the owner of a space keeps all rights in it"), "{rights}: {told}");
