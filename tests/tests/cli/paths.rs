@@ -105,8 +105,7 @@ async fn a_file_is_no_directory() {
     exit 1
     "#);
     assert_snapshot!(alice.run(["get", "a", "x/"]).await.shown(), @r#"
-    sealift: x/a: cannot make the directory x: File exists
-      hint: check the file and the disk that it is on
+    sealift: x/a: x is a file, and a directory is to be there: remove it, or choose another place
     exit 1
     "#);
     assert_snapshot!(alice.run(["get", "a", "x/y"]).await.shown(), @r#"
