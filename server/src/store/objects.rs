@@ -85,8 +85,7 @@ pub fn keep_packed(connection: &Connection, digest: &Digest, place: &Placement) 
 /// Records a content whose bytes are the whole of a blob, which must be durable in its place.
 pub fn keep_blob(connection: &Connection, digest: &Digest, size: u64) -> Result<ObjectId> {
     if let Some(object) = find(connection, digest)? {
-        let whole = [Extent { blob: *digest, offset: 0, length: size }];
-        if matches!(bytes(connection, object)?, Bytes::Extents(extents) if extents == whole) {
+        if matches!(bytes(connection, object)?, Bytes::Extents(extents) if is_whole_file(&extents, digest)) {
             // What was put in place has taken the place of the file that the content has had all along.
             set_verified(connection, digest)?;
             return Ok(object);
@@ -96,6 +95,11 @@ pub fn keep_blob(connection: &Connection, digest: &Digest, size: u64) -> Result<
     let blob = keep_file(connection, digest, size)?;
     insert_extent(connection, object, blob, 0, size)?;
     Ok(object)
+}
+
+/// Whether a content is all of the file that has its name.
+fn is_whole_file(extents: &[Extent], digest: &Digest) -> bool {
+    matches!(extents, [Extent { blob, offset: 0, .. }] if blob == digest)
 }
 
 /// The row of a content whose bytes have just come and are about to be recorded; a copy from before is given up.
@@ -135,8 +139,13 @@ fn keep_file(connection: &Connection, digest: &Digest, size: u64) -> Result<Blob
     Ok(BlobId(connection.last_insert_rowid()))
 }
 
-/// Marks the file of a blob for removal, unless the catalog refers to it.
+/// Marks the file of a blob for removal, unless the catalog refers to it. It was put in place a moment ago, and is good.
 pub fn discard(connection: &Connection, digest: &Digest) -> Result<()> {
+    if let Some(object) = find(connection, digest)?
+        && matches!(bytes(connection, object)?, Bytes::Extents(extents) if is_whole_file(&extents, digest))
+    {
+        return set_verified(connection, digest);
+    }
     let sql = "INSERT OR IGNORE INTO garbage (digest)
                SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE digest = ?1)";
     connection.prepare_cached(sql)?.execute([digest.as_bytes()])?;
