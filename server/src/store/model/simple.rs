@@ -271,6 +271,9 @@ impl Simple {
             Operation::Move { by, from, to, unless } => return self.rename(*by, from, to, *unless),
             Operation::Copy { by, from, to, unless } => return self.copy(*by, from, to, *unless),
             Operation::Grant { space, to, rights } => {
+                if to.is_some_and(|to| NAMES[to] == SPACES[*space]) {
+                    return Err(Outcome::Refused);
+                }
                 self.grants.insert((*space, *to), Rights::from_bits(*rights));
             }
             Operation::Revoke(who) => {

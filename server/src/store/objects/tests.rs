@@ -1,7 +1,9 @@
+use std::io::Write;
+
 use rusqlite::StatementStatus;
 
 use super::*;
-use crate::store::{identities, schema, spaces};
+use crate::store::{copies, identities, schema, spaces};
 
 /// A catalog with two identities, 1 and 2, who have spaces 1 and 2 and may read nothing else.
 fn catalog() -> (tempfile::TempDir, Connection) {
@@ -95,4 +97,35 @@ fn a_digest_behind_all_others_is_unknown() {
     assert!(!ask(&connection, &last, 1).1);
     store(&connection, 1, "mine", 1);
     assert!(!ask(&connection, &last, 1).1);
+}
+
+#[test]
+fn what_is_put_in_place_again_is_known_to_be_good_whatever_becomes_of_its_upload() {
+    let (dir, connection) = catalog();
+    std::fs::create_dir_all(dir.path().join("incoming")).unwrap();
+    let blobs = Blobs::open(dir.path()).unwrap();
+    let content = vec![7; 100_000];
+    let digest = Digest::of(&content);
+    let place = || {
+        let mut incoming = blobs.receive().unwrap();
+        incoming.write_all(&content).unwrap();
+        drop(blobs.place(incoming, &digest, &blobs.guard()).unwrap());
+    };
+    place();
+    let object = keep_blob(&connection, &digest, 100_000).unwrap();
+    let is_good = || {
+        let hour = std::time::Duration::from_secs(3600);
+        copies::can_be_shared(&connection, &blobs, object, &digest, hour).unwrap()
+    };
+    for committed in [true, false] {
+        // Files get the time of a clock that stands still for some milliseconds.
+        while is_good() {
+            place();
+        }
+        match committed {
+            true => drop(keep_blob(&connection, &digest, 100_000).unwrap()),
+            false => discard(&connection, &digest).unwrap(),
+        }
+        assert!(is_good(), "committed: {committed}");
+    }
 }
