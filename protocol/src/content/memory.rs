@@ -8,7 +8,8 @@
 //! itself, or cannot give it back because something small lies behind it.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::hint::black_box;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use memmap2::MmapMut;
 
@@ -16,6 +17,13 @@ use super::ALIGNMENT;
 
 /// Bytes that are kept, whoever used them, for whoever needs some next.
 const KEPT: usize = 32 * 1024 * 1024;
+
+/// Half of what the allocator of the C library may keep behind what is in use: 512 KiB.
+///
+/// Records of TLS are allocated and freed, a quarter of a MiB at a time. At first glibc gives back whatever exceeds 128 KiB, and
+/// the next records fault the same pages in again: a tenth of the time of an upload. Once memory of this size, which it maps,
+/// has been freed, it keeps twice as much, see `M_MMAP_THRESHOLD` in mallopt(3). Other allocators take no notice.
+const LESSON: usize = 512 * 1024;
 
 static FREE: Mutex<Free> = Mutex::new(Free { pieces: VecDeque::new(), bytes: 0, least: 0 });
 
@@ -72,6 +80,8 @@ pub fn trim() {
 
 impl Piece {
     fn new(length: usize) -> Self {
+        static TAUGHT: Once = Once::new();
+        TAUGHT.call_once(|| drop(black_box(Vec::<u8>::with_capacity(LESSON))));
         // Its pages are not there before they are touched: a small content costs only its own.
         MmapMut::map_anon(length).map_or_else(|_| Self::Allocated(vec![0; length]), Self::Mapped)
     }

@@ -6,6 +6,8 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+#[cfg(target_os = "linux")]
+use std::num::NonZeroU64;
 
 use super::ALIGNMENT;
 
@@ -47,6 +49,21 @@ impl PastCache {
     pub fn want(&mut self, past_cache: bool) {
         self.wanted = past_cache;
     }
+
+    /// Lets the system begin to write what its cache holds of a range to the disk, where that can be had, and waits for
+    /// nothing: a later sync has less left to do.
+    #[cfg(target_os = "linux")]
+    pub fn begin_to_write(&self, offset: u64, length: usize) {
+        use rustix::fs::{Advice, fadvise};
+        // It is not needed in the cache before it is on the disk, either. A system that takes no advice writes it later.
+        if let Some(length) = NonZeroU64::new(length as u64) {
+            let _ = fadvise(&self.file, offset, Some(length), Advice::DontNeed);
+        }
+    }
+
+    /// Lets the system begin to write what its cache holds of a range to the disk, where that can be had.
+    #[cfg(not(target_os = "linux"))]
+    pub fn begin_to_write(&self, _offset: u64, _length: usize) {}
 
     /// Sets the file to direct writes, or back; whether that could be had.
     fn set(&mut self, direct: bool) -> bool {

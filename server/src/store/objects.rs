@@ -84,12 +84,12 @@ pub fn keep_packed(connection: &Connection, digest: &Digest, place: &Placement) 
 
 /// Records a content whose bytes are the whole of a blob, which must be durable in its place.
 pub fn keep_blob(connection: &Connection, digest: &Digest, size: u64) -> Result<ObjectId> {
-    if let Some(object) = find(connection, digest)? {
-        if matches!(bytes(connection, object)?, Bytes::Extents(extents) if is_whole_file(&extents, digest)) {
-            // What was put in place has taken the place of the file that the content has had all along.
-            set_verified(connection, digest)?;
-            return Ok(object);
-        }
+    if let Some(object) = find(connection, digest)?
+        && matches!(bytes(connection, object)?, Bytes::Extents(extents) if is_whole_file(&extents, digest))
+    {
+        // What was put in place has taken the place of the file that the content has had all along.
+        set_verified(connection, digest)?;
+        return Ok(object);
     }
     let object = renewed(connection, digest, size)?;
     let blob = keep_file(connection, digest, size)?;

@@ -110,7 +110,12 @@ impl Write for Sink {
         let past_cache = ways.past_cache(slices.len());
         file.want(past_cache);
         let begun = Instant::now();
+        let offset = file.position();
         let count = file.write_vectored(slices)?;
+        if !past_cache {
+            // The sync at the end waits for all that is not on the disk by then.
+            file.begin_to_write(offset, count);
+        }
         let cost = if past_cache { &mut ways.past_cache } else { &mut ways.cached };
         cost.note(count, begun.elapsed());
         Ok(count)
