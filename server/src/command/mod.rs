@@ -118,8 +118,18 @@ fn transact<T>(
     let _passage = connection.path().and_then(|catalog| turnstile::pass(Path::new(catalog)));
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let value = work(&transaction)?;
-    transaction.commit()?;
+    transaction.commit().map_err(of_commit)?;
     Ok(value)
+}
+
+/// Why a commit failed. If it could not be synced, the next start of the server shows whether it was done.
+fn of_commit(error: rusqlite::Error) -> anyhow::Error {
+    let failed = error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure);
+    let error = anyhow::Error::from(error);
+    if !failed {
+        return error;
+    }
+    error.context("it is unknown whether this was done: look when the disk works again, and repeat the command if need be")
 }
 
 /// The whole program: reads the command line, does what it says, and returns the exit code.

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use anyhow::Context;
 use clap::Args;
 use sealift_protocol::{Digest, Name};
 use serde_json::json;
@@ -70,7 +71,7 @@ impl Revoke {
         // Held until the backups have it, too: a backup that is being taken copies the file before or after.
         let mut list = RevocationList::open(&data)?;
         let mut noted = Vec::new();
-        let revoked = transact(&mut connection, |connection| {
+        let transacted = transact(&mut connection, |connection| {
             let revoked = self.revoke(connection, now)?;
             if let Some(name) = &self.name {
                 noted.push(Revocation { subject: Subject::Identity(name.clone()), at: now });
@@ -85,9 +86,17 @@ impl Revoke {
             };
             audit::leave(connection, "revoke", &subject, now)?;
             Ok(revoked)
+        });
+        let Revoked { identity, machine, certificates } = transacted.map_err(|error| match noted.is_empty() {
+            true => error,
+            false => error.context(
+                "it is unknown whether the revocation is noted beside the authority's key; if so, it holds from the \
+                 server's next start: repeat the command",
+            ),
         })?;
-        let unreached = backup::spread(&data, &connection, &noted, now)?;
-        let Revoked { identity, machine, certificates } = revoked;
+        let unreached = backup::spread(&data, &connection, &noted, now).with_context(|| {
+            format!("{identity} is shut out, but it is unknown whether every backup knows of it: repeat the command")
+        })?;
         if self.json {
             let object = json!({
                 "identity": identity,
