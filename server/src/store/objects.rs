@@ -139,13 +139,19 @@ fn keep_file(connection: &Connection, digest: &Digest, size: u64) -> Result<Blob
     Ok(BlobId(connection.last_insert_rowid()))
 }
 
-/// Marks the file of a blob for removal, unless the catalog refers to it. It was put in place a moment ago, and is good.
-pub fn discard(connection: &Connection, digest: &Digest) -> Result<()> {
+/// Gives up a file that an upload has just put in place. It is removed, unless the catalog refers to it; then the content that
+/// has it is known to be good.
+pub fn give_up(connection: &Connection, digest: &Digest) -> Result<()> {
     if let Some(object) = find(connection, digest)?
         && matches!(bytes(connection, object)?, Bytes::Extents(extents) if is_whole_file(&extents, digest))
     {
         return set_verified(connection, digest);
     }
+    discard(connection, digest)
+}
+
+/// Marks the file of a blob for removal, unless the catalog refers to it.
+pub fn discard(connection: &Connection, digest: &Digest) -> Result<()> {
     let sql = "INSERT OR IGNORE INTO garbage (digest)
                SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE digest = ?1)";
     connection.prepare_cached(sql)?.execute([digest.as_bytes()])?;

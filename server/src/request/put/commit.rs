@@ -145,7 +145,7 @@ pub(crate) async fn commit(
             let (permit, names) = enter_with(connection, &caller, &put.path, wanted)?;
             if stays(connection, &permit, &names, &put)? {
                 if let Some(hold) = held.hold() {
-                    objects::discard(connection, &sha256)?;
+                    objects::give_up(connection, &sha256)?;
                     parts::remove(connection, hold.file())?;
                 }
                 held.ticket.leave(held.brought.is_some());
@@ -178,7 +178,7 @@ pub(crate) async fn commit(
         match &held.brought {
             // The file is in place and nobody's.
             Some(Brought::Blob(_, hold)) => {
-                objects::discard(connection, &sha256)?;
+                objects::give_up(connection, &sha256)?;
                 parts::remove(connection, hold.file())?;
             }
             // Without a good copy, the next plan need not ask for a claim. Nobody else's content is looked at.

@@ -126,7 +126,7 @@ fn what_is_put_in_place_again_is_known_to_be_good_whatever_becomes_of_its_upload
         }
         match committed {
             true => drop(keep_blob(&connection, &digest, 100_000).unwrap()),
-            false => discard(&connection, &digest).unwrap(),
+            false => give_up(&connection, &digest).unwrap(),
         }
         assert!(is_good(), "committed: {committed}");
     }
