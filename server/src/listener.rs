@@ -177,11 +177,17 @@ async fn catch_up(catalog: &Catalog, pki: &Pki) -> anyhow::Result<()> {
     let restored =
         catalog.write(move |connection| certificates::catch_up(connection, &list, clock::now())).await?;
     if let Some(restored) = restored {
+        let issued = match restored.adopts {
+            true => "certificates that were issued since are taken in when they come",
+            false => {
+                "it is too old for certificates that were issued since, so their machines have to join again"
+            }
+        };
         warn!(
             taken = %written(restored.taken_at),
             withdrawn = restored.withdrawn,
-            "this catalog is a backup: open invitations are withdrawn, certificates that were issued since are taken in \
-             when they come, and what was revoked since is revoked as far as pki/revocations has it"
+            "this catalog is a backup: open invitations are withdrawn, {issued}, and what was revoked since is revoked as far \
+             as pki/revocations has it"
         );
     }
     Ok(())

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use sealift_certs::Validity;
+use sealift_certs::{USER_VALIDITY, Validity};
 use sealift_protocol::message::Nanoseconds;
 use sealift_protocol::{Digest, ErrorCode, Name};
 
@@ -224,6 +224,16 @@ pub struct Restored {
     pub taken_at: Nanoseconds,
     /// Open invitations, which are void now: some may have been used since.
     pub withdrawn: usize,
+    /// Whether certificates that were issued since are taken in.
+    pub adopts: bool,
+}
+
+/// How old a backup may be: to be told what is revoked, and for certificates that were issued later to be taken in when it is
+/// restored. It is the longest life of a certificate so far, and 90 days at least.
+pub fn longest_life(connection: &Connection) -> Result<Nanoseconds> {
+    let sql = "SELECT coalesce(max(expires_at - issued_at), 0) FROM certificates";
+    let longest: Nanoseconds = connection.query_row(sql, [], |row| row.get(0))?;
+    Ok(longest.max(i64::try_from(USER_VALIDITY.as_nanos()).unwrap_or(i64::MAX)))
 }
 
 /// Brings a catalog up to what was revoked since it was written: for the start of a server, which may have been restored.
@@ -255,12 +265,19 @@ pub fn catch_up(connection: &Connection, list: &[Revocation], now: Nanoseconds) 
         Ok(facts::read(connection, key)?.and_then(|moment| moment.parse().ok()))
     };
     let Some(taken_at) = moment(facts::BACKUP_TAKEN)? else { return Ok(None) };
-    let since = moment(facts::UNKNOWN_SINCE)?.map_or(taken_at, |since| since.min(taken_at));
-    facts::set(connection, facts::UNKNOWN_SINCE, &since.to_string())?;
-    facts::set(connection, facts::UNKNOWN_UNTIL, &now.to_string())?;
+    // An older backup has not been told of every revocation.
+    let adopts = taken_at > now.saturating_sub(longest_life(connection)?);
+    if adopts {
+        let since = moment(facts::UNKNOWN_SINCE)?.map_or(taken_at, |since| since.min(taken_at));
+        facts::set(connection, facts::UNKNOWN_SINCE, &since.to_string())?;
+        facts::set(connection, facts::UNKNOWN_UNTIL, &now.to_string())?;
+    } else {
+        facts::remove(connection, facts::UNKNOWN_SINCE)?;
+        facts::remove(connection, facts::UNKNOWN_UNTIL)?;
+    }
     facts::remove(connection, facts::BACKUP_TAKEN)?;
     let withdrawn = connection.prepare("DELETE FROM invites WHERE used_at IS NULL")?.execute([])?;
-    Ok(Some(Restored { taken_at, withdrawn }))
+    Ok(Some(Restored { taken_at, withdrawn, adopts }))
 }
 
 /// Takes in a certificate of this server's authority that a restored catalog does not know, since it was issued between

@@ -10,7 +10,7 @@ use super::{BackupError, mark};
 use crate::data::DataDirectory;
 use crate::data::revocations::{self, Revocation};
 use crate::error::Result;
-use crate::store::facts;
+use crate::store::{certificates, facts};
 
 /// A directory into which a backup was taken.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,13 +32,12 @@ pub fn remember(connection: &Connection, destination: &Path, now: Nanoseconds) -
     }
 }
 
-/// The backups that hold certificates which have not all expired by now.
+/// The backups that are not too old for what is revoked to matter to them.
 fn known(connection: &Connection, now: Nanoseconds) -> Result<Vec<KnownBackup>> {
     let text = facts::read(connection, facts::BACKUPS)?.unwrap_or_default();
     let mut backups: Vec<KnownBackup> = serde_json::from_str(&text).unwrap_or_default();
-    let longest = "SELECT coalesce(max(expires_at - issued_at), 0) FROM certificates";
-    let life: i64 = connection.query_row(longest, [], |row| row.get(0))?;
-    backups.retain(|backup| backup.taken_at > now.saturating_sub(life));
+    let oldest = now.saturating_sub(certificates::longest_life(connection)?);
+    backups.retain(|backup| backup.taken_at > oldest);
     Ok(backups)
 }
 

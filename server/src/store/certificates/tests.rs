@@ -82,7 +82,7 @@ fn restored() -> (tempfile::TempDir, Connection) {
     facts::set(&connection, facts::BACKUP_TAKEN, &seconds(1000).to_string()).unwrap();
     identities::invite(&connection, &name("bob"), &Digest::of(b"token"), 1, seconds(9999)).unwrap();
     let restored = catch_up(&connection, &[], seconds(2000)).unwrap();
-    assert_eq!(restored, Some(Restored { taken_at: seconds(1000), withdrawn: 1 }));
+    assert_eq!(restored, Some(Restored { taken_at: seconds(1000), withdrawn: 1, adopts: true }));
     assert!(identities::redeem(&connection, &Digest::of(b"token"), seconds(2001)).is_err());
     assert_eq!(catch_up(&connection, &[], seconds(3000)).unwrap(), None, "once");
     (dir, connection)
@@ -158,4 +158,27 @@ fn what_was_revoked_stays_so_and_who_was_invited_again_is_not_revoked_again() {
     assert_eq!((rows[0].revoked_at, rows[0].certificates), (None, 1));
     assert!(identities::is_revoked(&connection, &old).unwrap());
     assert!(!identities::is_revoked(&connection, &new).unwrap());
+}
+
+#[test]
+fn a_backup_that_is_not_told_of_revocations_any_more_takes_in_no_certificate() {
+    let day = seconds(86_400);
+    for (life, age, adopts) in
+        [(0, 89, true), (0, 91, false), (7, 91, false), (365, 91, true), (365, 366, false)]
+    {
+        let (_dir, connection) = catalog();
+        let alice = identities::ensure(&connection, &name("alice"), 1).unwrap();
+        let known = Digest::of(b"known");
+        let origin = Origin::Token(None);
+        let new = NewCertificate { fingerprint: &known, issued_at: 0, expires_at: life * day, origin };
+        add(&connection, alice, new).unwrap();
+        facts::set(&connection, facts::BACKUP_TAKEN, &seconds(1_001_000).to_string()).unwrap();
+        let now = seconds(1_001_000) + age * day;
+        assert_eq!(catch_up(&connection, &[], now).unwrap().unwrap().adopts, adopts, "{life} {age}");
+        let print = Digest::of(b"renewed");
+        assert_eq!(adopt(&connection, &print, &name("alice"), issued_at(1500), &[]).unwrap(), adopts);
+        // The other end of the same rule.
+        let oldest = now - longest_life(&connection).unwrap();
+        assert_eq!(seconds(1_001_000) > oldest, adopts);
+    }
 }
