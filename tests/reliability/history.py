@@ -280,6 +280,9 @@ class Run:
                 history = self.write_down(place, impossible.tell(place.states, connections))
                 self.report.violation("no serial order", f"{place.root}: see {history}")
                 place.states = AnyState()
+            except serial.NotOneMoment:
+                self.report.count("trees of a round with a large copy beside changes, not decided")
+                place.states = AnyState()
             except serial.TooMany:
                 self.report.count("trees of a round with too many orders to decide")
                 place.states = AnyState()

@@ -62,6 +62,22 @@ class SerialOrders(unittest.TestCase):
         with self.assertRaises(serial.Impossible):
             self.states(removal, seen({"d": tree.DIRECTORY, "d/y": "two"}), begin=[begin])
 
+    def test_only_a_large_copy_beside_changes_may_be_mixed(self):
+        def search(files, put_at):
+            begin = {"d": tree.DIRECTORY, **{f"d/{number:02}": "one" for number in range(files)}}
+            mixed = {"c" + path[1:]: held for path, held in begin.items()}
+            copy = [operation("copy", "d", "c", at=(2, 5), answer="placed"),
+                    operation("list", at=(6, 7), answer=("entries", tuple(sorted({
+                        **begin, **mixed, "d/00": "two", "d/01": "two", "c/01": "two"}.items()))))]
+            puts = [operation("put", f"d/{number:02}", "two", at=put_at, answer="stored") for number in range(2)]
+            return self.states(copy, puts, begin=[begin])
+        with self.assertRaises(serial.NotOneMoment):
+            search(40, (3, 4))
+        with self.assertRaises(serial.Impossible):
+            search(20, (3, 4))
+        with self.assertRaises(serial.Impossible):
+            search(40, (0, 1))
+
     def test_a_refusal_without_a_reason_is_found(self):
         with self.assertRaises(serial.Impossible):
             self.states([operation("put", "a", "one", answer="not-a-directory")])

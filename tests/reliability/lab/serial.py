@@ -5,6 +5,9 @@ request that was answered before another one was sent takes effect before it. Th
 all connections at once and remembers where it has been. A read, or a refused change, is placed as soon as its answer
 fits, since that rules out nothing; so the search branches only between changes that were under way together.
 
+The copy of a large tree is the exception: docs/protocol.md lets it have what others change meanwhile, or not. Where one was
+made beside other changes, and no order explains the answers, nothing is decided.
+
 A request without an answer may have happened or not. Requests of one connection take effect in order, so the
 unanswered ones that happened come before those that did not.
 """
@@ -15,6 +18,7 @@ UNKNOWN = "unknown"  # the answer of a request that happened or did not, althoug
 HAPPENED = "happened"  # the same, for one that is taken to have happened
 REFUSED = "refused"  # the answer of a request that failed for a reason outside of the tree, and did nothing
 CHANGED = {"stored", "done", "placed", UNKNOWN, HAPPENED}  # answers of requests that may have changed the tree
+AT_ONCE = 32  # so many entries the server surely copies at one moment
 
 
 class Operation:
@@ -94,17 +98,22 @@ def show(state):
     return "  " + ", ".join(f"{path}={held[:8]}" for path, held in sorted(state.items()))
 
 
+class NotOneMoment(Exception):
+    """No order explains the answers, and none has to: a large tree was copied while others changed it."""
+
+
 class TooMany(Exception):
     """The search was given up: too many orders are possible."""
 
 
 def possible_states(states, connections, limit=400_000):
-    """The states that may be there in the end, if the tree was in one of `states`. Raises `Impossible` if none may."""
+    """The states that may be there in the end, if the tree was in one of `states`. Raises `Impossible` if none may, and
+    `NotOneMoment` if a large copy may be why."""
     lengths = [len(operations) for operations in connections]
     needed = [max((at + 1 for at, one in enumerate(operations) if one.answered is not None), default=0)
               for operations in connections]
     start = tuple([0] * len(connections))
-    todo, seen, final, steps = [], set(), {}, 0
+    todo, seen, final, steps, large_copies = [], set(), {}, 0, set()
     furthest = (start, [])
 
     def visit(positions, state):
@@ -136,6 +145,8 @@ def possible_states(states, connections, limit=400_000):
                    and connections[other][there].answered < operation.sent
                    for other, there in enumerate(positions)):
                 continue  # something that was answered before this was sent is yet to be placed
+            if operation.kind == "copy" and len(tree.below(state, operation.arguments[0])) >= AT_ONCE:
+                large_copies.add((which, at))
             after = positions[:which] + (at + 1,) + positions[which + 1 :]
             for answer, changed in operation.apply(state):
                 if operation.answered is not None and answer != operation.answer:
@@ -149,6 +160,17 @@ def possible_states(states, connections, limit=400_000):
             break
         for after, changed in branches:
             visit(after, changed)
+    if not final and any(may_be_mixed(connections, *copy) for copy in large_copies):
+        raise NotOneMoment
     if not final:
         raise Impossible(*furthest)
     return list(final.values())
+
+
+def may_be_mixed(connections, which, at):
+    """Whether others changed something while this copy was made."""
+    copy = connections[which][at]
+    overlaps = lambda one: (copy.answered is None or one.sent < copy.answered) \
+        and (one.answered is None or one.answered > copy.sent)
+    return any(one.kind not in ("get", "list") and overlaps(one)
+               for other, operations in enumerate(connections) if other != which for one in operations)
