@@ -82,6 +82,11 @@ pub enum Withheld {
     /// Each time the tree on the server was listed, something in it was moved, replaced or deleted meanwhile: what was
     /// renamed may be missing here.
     Restless,
+    /// Only the server has more entries than this side can remember.
+    TooMany {
+        /// Those that it remembers.
+        known: usize,
+    },
     /// Too much would go.
     TooMuch {
         /// Files and links that would.

@@ -210,6 +210,14 @@ impl<'a> Report<'a> {
                     "check that the source is the right one; --delete-anyway deletes them all the same";
                 return Err(Failure::new(Exit::Other, "too-much", message).hint(hint));
             }
+            Some(Withheld::TooMany { known }) => {
+                let message = format!(
+                    "nothing was deleted: more than {known} entries would go, which is too many to remember at once"
+                );
+                let hint = "delete directories that are not wanted with sealift rm -r first, or sync the directories \
+                            in it one by one";
+                return Err(Failure::new(Exit::Other, "too-many", message).hint(hint));
+            }
             Some(Withheld::Failures) => {
                 let message = "nothing was deleted, because not everything could be transferred";
                 let failure = Failure::new(Exit::Some, "failures", message).hint("mend that, and sync again");

@@ -1,5 +1,11 @@
 //! What only the destination has, while a comparison goes by.
 
+/// About so many bytes are spent on remembering it. A server may list entries without end.
+const MOST: usize = 256 << 20;
+
+/// What the allocator and the texts in an entry, beside its path, cost at most.
+const BESIDE: usize = 128;
+
 /// What only the destination has.
 #[derive(Debug)]
 pub(super) struct Extras<T> {
@@ -7,6 +13,10 @@ pub(super) struct Extras<T> {
     pub(super) going: Vec<Extra<T>>,
     /// The directories from the root to the last entry, as prefixes of keys, and where they are among the others.
     open: Vec<(String, usize)>,
+    /// Bytes that may still be spent.
+    room: usize,
+    /// Something found no room.
+    pub(super) incomplete: bool,
 }
 
 #[derive(Debug)]
@@ -21,7 +31,7 @@ pub(super) struct Extra<T> {
 
 impl<T> Default for Extras<T> {
     fn default() -> Self {
-        Self { going: Vec::new(), open: Vec::new() }
+        Self { going: Vec::new(), open: Vec::new(), room: MOST, incomplete: false }
     }
 }
 
@@ -39,6 +49,19 @@ impl<T> Extras<T> {
         }
         self.going.push(Extra { entry, is_directory, stays: false, moved: false });
         number
+    }
+
+    /// Adds an entry if there is room.
+    pub(super) fn add_if_room(&mut self, key: &str, entry: T, is_directory: bool) {
+        let copies = if is_directory { 2 } else { 1 };
+        let cost = copies * (key.len() + BESIDE) + size_of::<Extra<T>>();
+        match self.room.checked_sub(cost) {
+            Some(room) => {
+                self.room = room;
+                self.add(key, entry, is_directory);
+            }
+            None => self.incomplete = true,
+        }
     }
 
     /// Something is left alone, and so are the directories that it is in.
@@ -72,5 +95,21 @@ mod tests {
         extras.protect("e");
         let doomed: Vec<_> = extras.doomed().map(|(_, extra)| extra.entry).collect();
         assert_eq!(doomed, ["d", "a\0b\0x", "a\0b"]);
+    }
+
+    #[test]
+    fn a_listing_without_end_does_not_take_all_memory() {
+        let mut extras = Extras { room: 100_000, ..Extras::default() };
+        let name = "x".repeat(200);
+        for number in 0..10_000 {
+            let key = format!("{number}{name}");
+            extras.settle(&key);
+            extras.add_if_room(&key, key.clone(), number % 2 == 0);
+            assert_eq!(extras.incomplete, extras.going.len() <= number, "{number}");
+        }
+        assert!(extras.incomplete);
+        let held: usize =
+            extras.going.iter().map(|extra| size_of::<Extra<String>>() + extra.entry.capacity()).sum();
+        assert!((30_000..100_000).contains(&held), "{held}");
     }
 }

@@ -173,6 +173,9 @@ async fn pass(
         return Ok((outcome, blocked));
     }
     outcome.withheld = rules.judge(going, shared.files);
+    if shared.extras.incomplete {
+        outcome.withheld = Some(Withheld::TooMany { known: shared.extras.going.len() });
+    }
     if watch.failed() {
         outcome.withheld = Some(Withheld::Failures);
     }
@@ -328,7 +331,7 @@ impl Differences {
                 }
             } else {
                 let is_directory = entry.kind == EntryKind::Directory;
-                shared.extras.add(&key, There::of(entry), is_directory);
+                shared.extras.add_if_room(&key, There::of(entry), is_directory);
             }
             return None;
         };
