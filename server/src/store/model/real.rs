@@ -3,12 +3,13 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
 use sealift_protocol::message::{
     Body, Direction, Link, MakeDirectory, Put, Remove, Reply, Request, Stored, Transplant,
 };
@@ -73,13 +74,24 @@ enum Submitted {
 
 impl Sabotage {
     fn install(&self, connection: &mut Connection) -> rusqlite::Result<()> {
-        let statement = self.statement.clone();
+        // SQLite calls the handler once more when a COMMIT is over. That would report a durable commit as failed, and only
+        // tests cut off statements.
+        let committing = Arc::new(AtomicBool::new(false));
+        let (statement, spared) = (self.statement.clone(), committing.clone());
         let cut = move || {
             // In one step: the fault may end meanwhile.
             let next = |left: u64| left.checked_sub(1);
-            statement.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) == Ok(1)
+            !spared.load(Ordering::Relaxed)
+                && statement.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) == Ok(1)
         };
-        connection.progress_handler(1, Some(cut))
+        connection.progress_handler(1, Some(cut))?;
+        connection.authorizer(Some(move |context: AuthContext<'_>| {
+            if let AuthAction::Transaction { operation } = context.action {
+                // rusqlite has no name for COMMIT.
+                committing.store(operation == TransactionOperation::Unknown, Ordering::Relaxed);
+            }
+            Authorization::Allow
+        }))
     }
 
     fn prepare(&self, fault: Fault, connection: &Connection) -> Result<()> {
