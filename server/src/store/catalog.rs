@@ -133,6 +133,8 @@ struct Job<T, F, G, H> {
     otherwise: Option<G>,
     held: H,
     result: Option<Result<T>>,
+    /// Why what follows a failure could not be done.
+    trouble: Option<Error>,
     answer: oneshot::Sender<Result<T>>,
 }
 
@@ -160,8 +162,9 @@ where
     }
 
     fn failure(&self) -> Error {
-        match &self.result {
-            Some(Err(error)) => copy(error),
+        match (&self.trouble, &self.result) {
+            // A refusal would not say what is wrong with the disk.
+            (Some(error), _) | (None, Some(Err(error))) => copy(error),
             _ => rolled_back(),
         }
     }
@@ -172,6 +175,7 @@ where
                 Ok(()) => true,
                 Err(error) => {
                     error!(%error, "what was to be noted of a failed change could not be");
+                    self.trouble = Some(error);
                     false
                 }
             },
@@ -269,8 +273,15 @@ impl Catalog {
         otherwise: impl FnOnce(&Connection, &H, &Error) -> Result<()> + Send + 'static,
     ) -> Pending<T> {
         let (answer, result) = oneshot::channel();
-        let job =
-            Job { urgent: true, work: Some(work), otherwise: Some(otherwise), held, result: None, answer };
+        let job = Job {
+            urgent: true,
+            work: Some(work),
+            otherwise: Some(otherwise),
+            held,
+            result: None,
+            trouble: None,
+            answer,
+        };
         // A writer that has ended drops the job, and with it the answer: `Pending` says so.
         self.writer.send(self.line, Box::new(job)).await;
         Pending(result)
@@ -349,7 +360,15 @@ fn unawaited(urgent: bool, work: impl FnOnce(&Connection) -> Result<()> + Send +
     let (answer, _) = oneshot::channel();
     let work = move |connection: &Connection, (): &()| work(connection);
     let otherwise = |_: &Connection, (): &(), _: &Error| Ok(());
-    Box::new(Job { urgent, work: Some(work), otherwise: Some(otherwise), held: (), result: None, answer })
+    Box::new(Job {
+        urgent,
+        work: Some(work),
+        otherwise: Some(otherwise),
+        held: (),
+        result: None,
+        trouble: None,
+        answer,
+    })
 }
 
 /// The result of a change to come.

@@ -88,7 +88,15 @@ fn change(weight: usize) -> Box<dyn Change> {
     let work = |_: &Connection, _: &Heavy| Ok(());
     let otherwise = |_: &Connection, _: &Heavy, _: &Error| Ok(());
     let (answer, held) = (oneshot::channel().0, Heavy(weight));
-    Box::new(Job { urgent: true, work: Some(work), otherwise: Some(otherwise), held, result: None, answer })
+    Box::new(Job {
+        urgent: true,
+        work: Some(work),
+        otherwise: Some(otherwise),
+        held,
+        result: None,
+        trouble: None,
+        answer,
+    })
 }
 
 #[tokio::test]
@@ -182,6 +190,41 @@ async fn a_change_that_fails_leaves_the_others_of_its_group() {
     assert!(matches!(broken.wait().await, Err(Error::Catalog(_))));
     last.wait().await.unwrap();
     assert_eq!(names(&catalog).await, ["a", "b"]);
+    drop(catalog);
+    thread.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_that_finds_no_room_on_the_disk_says_so_to_its_group() {
+    struct Checked;
+    impl Held for Checked {
+        fn checks_first(&self) -> bool {
+            true
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("incoming")).unwrap();
+    let blobs = Blobs::open(dir.path()).unwrap();
+    let (catalog, thread) = Catalog::open(&dir.path().join("catalog.db"), blobs).unwrap();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let first = catalog
+        .submit(move |_| {
+            let _ = held.recv();
+            Ok(())
+        })
+        .await;
+    let other = catalog.submit(insert("a")).await;
+    let refuse = |_: &Connection, _: &Checked| Err::<(), _>(Error::refused(ErrorCode::NotFound, "no"));
+    let full = |_: &Connection, _: &Checked, _: &Error| {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+        Err(rusqlite::Error::SqliteFailure(code, None).into())
+    };
+    let refused = catalog.submit_holding(Checked, refuse, full).await;
+    release.send(()).unwrap();
+    for failed in [first.wait().await, other.wait().await, refused.wait().await] {
+        assert!(failed.as_ref().is_err_and(Error::is_disk_full), "{failed:?}");
+    }
+    assert!(names(&catalog).await.is_empty());
     drop(catalog);
     thread.join().unwrap();
 }
