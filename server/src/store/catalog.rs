@@ -124,7 +124,7 @@ trait Change: Send {
     /// Runs after a failure that was taken back, in the same transaction; `false` takes this back as well.
     fn recover(&mut self, transaction: &Connection) -> bool;
     /// Tells the one who asked, after the commit or its failure.
-    fn conclude(self: Box<Self>, commit: std::result::Result<(), &Error>);
+    fn answer(self: Box<Self>, commit: std::result::Result<(), &Error>);
 }
 
 struct Job<T, F, G, H> {
@@ -183,8 +183,7 @@ where
         }
     }
 
-    fn conclude(mut self: Box<Self>, commit: std::result::Result<(), &Error>) {
-        self.held.concluded(commit);
+    fn answer(self: Box<Self>, commit: std::result::Result<(), &Error>) {
         // Not with the answer, which may wait for long until somebody cares.
         drop(self.held);
         let result = match commit {
@@ -513,8 +512,13 @@ async fn write(
 }
 
 fn conclude(group: &mut Vec<Box<dyn Change>>, committed: &Result<()>) {
-    for change in group.drain(..) {
-        change.conclude(committed.as_ref().copied());
+    let commit = committed.as_ref().copied();
+    for change in &mut *group {
+        change.held().concluded(commit);
+    }
+    // The last one first: whoever answers a client waits for its first change, and finds the others when it wakes.
+    while let Some(change) = group.pop() {
+        change.answer(commit);
     }
 }
 

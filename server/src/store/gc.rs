@@ -19,6 +19,7 @@ use rusqlite::Connection;
 use sealift_protocol::Digest;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tracing::{debug, error, info};
 
 use super::{Blobs, Catalog, facts, objects, packs, parts, schema, transfers};
@@ -31,6 +32,10 @@ const TURN: usize = 64;
 
 /// How often it is looked for parts of uploads that have become too old, at least.
 const LOOK: Duration = Duration::from_secs(600);
+
+/// The time between two collections at least. Each commit of uploads calls for one, and a collection that finds nothing costs as
+/// much as some uploads do.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How soon it is tried again while another process keeps the files.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -73,6 +78,7 @@ impl Collected {
 pub async fn run(catalog: Catalog, blobs: Blobs, wake: Arc<Notify>, settings: Live) {
     let mut orphans = true;
     loop {
+        let next = Instant::now() + PAUSE;
         let keep = settings.now().uploads.keep();
         let asked = catalog.read(asked).await.ok().flatten();
         let outcome = everything(&catalog, &blobs, keep, orphans || asked.is_some()).await;
@@ -93,6 +99,7 @@ pub async fn run(catalog: Catalog, blobs: Blobs, wake: Arc<Notify>, settings: Li
         }
         // Whether something woke it or time has passed, there is one thing to do.
         let _ = tokio::time::timeout(look, wake.notified()).await;
+        tokio::time::sleep_until(next).await;
     }
 }
 

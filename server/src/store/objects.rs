@@ -57,18 +57,19 @@ const READABLE: &str = "WITH readable (space) AS (
 
 /// Keeps a small content in the catalog, unless a good copy of it is there. A copy that is missing or damaged is replaced.
 pub fn keep_inline(connection: &Connection, blobs: &Blobs, digest: &Digest, data: &[u8]) -> Result<ObjectId> {
-    let object = match find(connection, digest)? {
-        Some(object) if is_copy_of(connection, blobs, object, data)? => {
-            confirm(connection, digest)?;
-            return Ok(object);
-        }
-        Some(object) => {
+    let object = match insert_new(connection, digest, data.len() as u64)? {
+        Some(object) => object,
+        None => {
+            let object = there(connection, digest)?;
+            if is_copy_of(connection, blobs, object, data)? {
+                confirm(connection, digest)?;
+                return Ok(object);
+            }
             warn!(%digest, "the stored copy of a content was damaged: it is replaced by what has just come");
             drop_bytes(connection, object)?;
             set_verified(connection, digest)?;
             object
         }
-        None => insert(connection, digest, data.len() as u64)?,
     };
     insert_row(connection, object, data)?;
     Ok(object)
@@ -77,8 +78,7 @@ pub fn keep_inline(connection: &Connection, blobs: &Blobs, digest: &Digest, data
 /// Records a content that lies in a pack.
 pub fn keep_packed(connection: &Connection, digest: &Digest, place: &Placement) -> Result<ObjectId> {
     let object = renewed(connection, digest, place.length)?;
-    let blob = keep_file(connection, &place.pack, place.size)?;
-    insert_extent(connection, object, blob, place.offset, place.length)?;
+    insert_extent(connection, object, (&place.pack, place.size), place.offset, place.length)?;
     Ok(object)
 }
 
@@ -92,8 +92,7 @@ pub fn keep_blob(connection: &Connection, digest: &Digest, size: u64) -> Result<
         return Ok(object);
     }
     let object = renewed(connection, digest, size)?;
-    let blob = keep_file(connection, digest, size)?;
-    insert_extent(connection, object, blob, 0, size)?;
+    insert_extent(connection, object, (digest, size), 0, size)?;
     Ok(object)
 }
 
@@ -104,14 +103,14 @@ fn is_whole_file(extents: &[Extent], digest: &Digest) -> bool {
 
 /// The row of a content whose bytes have just come and are about to be recorded; a copy from before is given up.
 fn renewed(connection: &Connection, digest: &Digest, size: u64) -> Result<ObjectId> {
-    match find(connection, digest)? {
-        Some(object) => {
-            drop_bytes(connection, object)?;
-            set_verified(connection, digest)?;
-            Ok(object)
-        }
-        None => insert(connection, digest, size),
+    // Most contents are new, and no statement is spent on asking.
+    if let Some(object) = insert_new(connection, digest, size)? {
+        return Ok(object);
     }
+    let object = there(connection, digest)?;
+    drop_bytes(connection, object)?;
+    set_verified(connection, digest)?;
+    Ok(object)
 }
 
 /// True if what is stored of a content is `data`.
@@ -120,23 +119,6 @@ fn is_copy_of(connection: &Connection, blobs: &Blobs, object: ObjectId, data: &[
         Bytes::Inline(stored) => stored == data,
         Bytes::Extents(extents) => blobs.holds_copy(&extents, data),
     })
-}
-
-/// The row of a file below `blobs/` that is durable before the transaction commits.
-///
-/// To be asked for whenever a content comes to refer to the file, and never kept: the row goes with the last content that
-/// leaves the file, and its number may be another file's then.
-fn keep_file(connection: &Connection, digest: &Digest, size: u64) -> Result<BlobId> {
-    // Others may lie in it already: it may be a pack, or what somebody stored as one content may be somebody else's pack.
-    let mut find = connection.prepare_cached("SELECT id FROM blobs WHERE digest = ?1")?;
-    if let Some(blob) = find.query_row([digest.as_bytes()], |row| row.get(0).map(BlobId)).optional()? {
-        return Ok(blob);
-    }
-    connection.prepare_cached("DELETE FROM garbage WHERE digest = ?1")?.execute([digest.as_bytes()])?;
-    connection
-        .prepare_cached("INSERT INTO blobs (digest, size) VALUES (?1, ?2)")?
-        .execute(params![digest.as_bytes(), size.cast_signed()])?;
-    Ok(BlobId(connection.last_insert_rowid()))
 }
 
 /// Gives up a file that an upload has just put in place. It is removed, unless the catalog refers to it; then the content that
@@ -291,6 +273,11 @@ pub(crate) fn find(connection: &Connection, digest: &Digest) -> Result<Option<Ob
         .optional()?)
 }
 
+/// The content, which must be there.
+fn there(connection: &Connection, digest: &Digest) -> Result<ObjectId> {
+    Ok(find(connection, digest)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?)
+}
+
 /// Notes that a content was looked at and is good, which lifts a suspicion. What is written to its file later makes it one that
 /// has to be looked at again, so the note is never left out.
 pub fn set_verified(connection: &Connection, digest: &Digest) -> Result<()> {
@@ -327,27 +314,45 @@ pub(super) fn insert_row(connection: &Connection, object: ObjectId, data: &[u8])
     Ok(())
 }
 
-/// Makes a content's bytes one run of a blob.
+/// Makes a content's bytes one run of a file below `blobs/`, given by its digest and size, that is durable before the
+/// transaction commits.
+///
+/// The file's row is found by the digest each time, and its id never kept: the row goes with the last content that leaves
+/// the file, and a later row of the file has another id.
 fn insert_extent(
     connection: &Connection,
     object: ObjectId,
-    blob: BlobId,
+    (file, size): (&Digest, u64),
     offset: u64,
     length: u64,
 ) -> Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO extents (object, position, blob, offset, length) VALUES (?1, 0, ?2, ?3, ?4)",
-        )?
-        .execute(params![object.0, blob.0, offset.cast_signed(), length.cast_signed()])?;
+    // Ignored where the file has no row. Unlike INSERT ... SELECT, this needs no journal for each statement.
+    let mut insert = connection.prepare_cached(
+        "INSERT OR IGNORE INTO extents (object, position, blob, offset, length)
+         VALUES (?1, 0, (SELECT id FROM blobs WHERE digest = ?2), ?3, ?4)",
+    )?;
+    let extent = params![object.0, file.as_bytes(), offset.cast_signed(), length.cast_signed()];
+    // Others may lie in it already: it may be a pack, or what somebody stored as one content may be somebody else's pack.
+    if insert.execute(extent)? == 0 {
+        connection.prepare_cached("DELETE FROM garbage WHERE digest = ?1")?.execute([file.as_bytes()])?;
+        connection
+            .prepare_cached("INSERT INTO blobs (digest, size) VALUES (?1, ?2)")?
+            .execute(params![file.as_bytes(), size.cast_signed()])?;
+        if insert.execute(extent)? == 0 {
+            return Err(rusqlite::Error::StatementChangedRows(0).into());
+        }
+    }
     Ok(())
 }
 
-fn insert(connection: &Connection, digest: &Digest, size: u64) -> Result<ObjectId> {
-    connection
-        .prepare_cached("INSERT INTO objects (digest, size, verified_at) VALUES (?1, ?2, ?3)")?
+/// Makes a row for a content, unless there is one.
+fn insert_new(connection: &Connection, digest: &Digest, size: u64) -> Result<Option<ObjectId>> {
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO objects (digest, size, verified_at) VALUES (?1, ?2, ?3) ON CONFLICT (digest) DO NOTHING",
+        )?
         .execute(params![digest.as_bytes(), size.cast_signed(), clock::now()])?;
-    Ok(ObjectId(connection.last_insert_rowid()))
+    Ok((inserted > 0).then(|| ObjectId(connection.last_insert_rowid())))
 }
 
 #[cfg(test)]
