@@ -175,16 +175,24 @@ enum Slot {
 }
 
 /// Serves a client until either end has had enough.
-pub async fn run(state: Arc<State>, connection: TlsConnection, caller: Caller, signals: Signals) {
+pub fn run(
+    state: Arc<State>,
+    connection: TlsConnection,
+    caller: Caller,
+    signals: Signals,
+) -> impl Future<Output = ()> {
+    // Not in the future, which would have room for the connection beside its halves, on each idle connection.
     let timeouts = state.config().timeouts;
     let written = connection.get_ref().0.written();
     let (read, write) = tokio::io::split(connection);
     let mut reader = FrameReader::new(Watched::new(read), timeouts.stall());
     let mut writer = FrameWriter::new(write, timeouts.stall()).watching(written);
-    match converse(&state, &caller, &signals, &mut reader, &mut writer).await {
-        Ok(true) => linger(&mut reader).await,
-        Ok(false) => {}
-        Err(error) => debug!(%error, "the connection ended"),
+    async move {
+        match converse(&state, &caller, &signals, &mut reader, &mut writer).await {
+            Ok(true) => linger(&mut reader).await,
+            Ok(false) => {}
+            Err(error) => debug!(%error, "the connection ended"),
+        }
     }
 }
 

@@ -20,23 +20,29 @@ where
     let mut running = FuturesUnordered::new();
     let mut failed = Vec::new();
     let mut next = waiting.next();
-    let mut begin = Instant::now();
+    // None: at once, without the tick of up to a millisecond that a sleep takes.
+    let mut begin = None;
     loop {
+        let turn = async {
+            if let Some(begin) = begin {
+                sleep_until(begin).await;
+            }
+        };
         tokio::select! {
             biased;
             Some((number, ended)) = running.next() => match ended {
                 Ok(success) => return Ok(success),
                 Err(error) => {
                     failed.push((number, error));
-                    begin = Instant::now();
+                    begin = None;
                 }
             },
-            () = sleep_until(begin), if next.is_some() => {
+            () = turn, if next.is_some() => {
                 if let Some((number, attempt)) = next.take() {
                     running.push(async move { (number, attempt.await) });
                 }
                 next = waiting.next();
-                begin = Instant::now() + HEAD_START;
+                begin = Some(Instant::now() + HEAD_START);
             }
             else => break,
         }

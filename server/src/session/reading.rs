@@ -91,7 +91,9 @@ impl Reading<'_> {
                     let before =
                         self.reader.bytes() - (header.length() + sealift_protocol::frame::HEADER) as u64;
                     let (state, caller, prefixes) = (self.state, self.caller, self.prefixes);
-                    let accepting = put::accept(state, caller, self.reader, request, before, prefixes);
+                    // Boxed, because an idle connection needs no room for it.
+                    let accepting =
+                        Box::pin(put::accept(state, caller, self.reader, request, before, prefixes));
                     match accepting.instrument(span).await? {
                         put::Acceptance::Committing(pending, transfer) => {
                             self.push(asked, charge, Slot::Changed(pending, Some(transfer))).await?;
