@@ -72,6 +72,14 @@ mod tests {
         (ended, begun.take(), took)
     }
 
+    /// A runtime without a clock panics at each sleep.
+    #[test]
+    fn what_needs_no_wait_has_none() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let attempts = [false, true, true].map(|succeeds| async move { if succeeds { Ok(()) } else { Err(()) } });
+        assert_eq!(runtime.block_on(race(attempts)), Ok(()));
+    }
+
     /// Time stands still but for the sleeps.
     #[tokio::test(start_paused = true)]
     async fn the_first_that_leads_there_is_taken() {
