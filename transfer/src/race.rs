@@ -76,7 +76,8 @@ mod tests {
     #[test]
     fn what_needs_no_wait_has_none() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let attempts = [false, true, true].map(|succeeds| async move { if succeeds { Ok(()) } else { Err(()) } });
+        let attempts =
+            [false, true, true].map(|succeeds| async move { if succeeds { Ok(()) } else { Err(()) } });
         assert_eq!(runtime.block_on(race(attempts)), Ok(()));
     }
 
