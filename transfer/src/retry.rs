@@ -101,6 +101,32 @@ impl<'a> Line<'a> {
     }
 }
 
+/// Asks the server until it answers. A new connection takes the place of a lost one, as in [`Line`].
+///
+/// # Errors
+/// Gives back the last error when trying again cannot help, or was tried often enough.
+pub(crate) async fn ask<T>(
+    client: &mut Client,
+    events: Events<'_>,
+    mut question: impl AsyncFnMut(&mut Connection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut retry = Retry::new(client.retries());
+    loop {
+        let answer = match client.connection().await {
+            Ok(connection) => question(connection).await,
+            Err(error) => Err(error),
+        };
+        match answer {
+            Err(error) if client.has_connected() || error.was_answered() => {
+                // A lost connection may look as if it were in step.
+                drop(client.take_connection());
+                retry.pause(error, 0, events).await?;
+            }
+            answer => return answer,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

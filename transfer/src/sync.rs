@@ -25,8 +25,8 @@ use crate::client::Client;
 use crate::error::{Error, Unfit};
 use crate::event::{Event, Events};
 use crate::local::{self, Root};
-use crate::remote;
 use crate::tree::Walking;
+use crate::{remote, retry};
 pub use down::down;
 use numbering::Numbering;
 pub use up::up;
@@ -231,11 +231,18 @@ fn digest(root: &Root, path: &Path, size: u64) -> Result<Digest, Error> {
 }
 
 /// What the server has under a path; `None` if nothing.
-async fn describe(client: &mut Client, path: &RemotePath) -> Result<Option<Description>, Error> {
-    let mut described = None;
-    let take = |_, description| described = Some(description);
-    remote::info(client.connection().await?, std::slice::from_ref(path), take).await?;
-    match described {
+async fn describe(
+    client: &mut Client,
+    path: &RemotePath,
+    events: Events<'_>,
+) -> Result<Option<Description>, Error> {
+    let described = retry::ask(client, events, async |connection| {
+        let mut described = None;
+        let take = |_, description| described = Some(description);
+        remote::info(connection, std::slice::from_ref(path), take).await?;
+        Ok(described)
+    });
+    match described.await? {
         Some(Ok(description)) => match description.kind {
             EntryKind::Directory | EntryKind::Space => Ok(Some(description)),
             EntryKind::File | EntryKind::Link => {

@@ -45,7 +45,7 @@ impl Space {
             Action::Add { name, common } => {
                 let (_, _, mut connection) = common.open()?;
                 let made = transact(&mut connection, |connection| {
-                    let made = spaces::add(connection, &name, None, clock::now())?;
+                    let made = spaces::add_shared(connection, &name, clock::now())?;
                     if made {
                         audit::leave(connection, "add-space", &format!("/{name}"), clock::now())?;
                     }

@@ -6,6 +6,7 @@ use sealift_protocol::message::Nanoseconds;
 use sealift_protocol::{ErrorCode, Name};
 
 use super::identities::name_of;
+use super::invitations;
 use crate::error::{Error, Result};
 use crate::policy::{Access, Rights, SpaceId};
 
@@ -131,6 +132,21 @@ pub fn grant(connection: &Connection, space: &Name, who: Option<&Name>, rights: 
         )?;
     }
     Ok(())
+}
+
+/// Makes a space that nobody owns, unless there is one of that name. Returns whether it did.
+pub fn add_shared(connection: &Connection, name: &Name, now: Nanoseconds) -> Result<bool> {
+    // Whoever joins gets the space of the own name.
+    if !invitations::list(connection, Some(name), now)?.is_empty() {
+        return Err(Error::refused(
+            ErrorCode::Exists,
+            format!(
+                "{name} is invited, and /{name} will be the space of whoever joins: choose another name, or withdraw the \
+                 invitation, which `sealiftd identities --invitations` lists"
+            ),
+        ));
+    }
+    add(connection, name, None, now)
 }
 
 /// Makes a space unless there is one of that name. Returns whether it did.

@@ -263,6 +263,9 @@ async fn spaces_and_grants() {
     assert!(wrong.contains("is no right: use read, create, replace, delete, all or none"), "{wrong}");
     let taken = launcher.run("invite", &["photos"]).await.failed(1);
     assert!(taken.contains("/photos is a shared space: invite under another name"), "{taken}");
+    launcher.run("invite", &["zed"]).await.ok();
+    let invited = launcher.run("space", &["add", "zed"]).await.failed(1);
+    assert!(invited.contains("zed is invited") && invited.contains("choose another name"), "{invited}");
     for arguments in [&[][..], &["add"], &["add", "No"], &["remove", "photos"]] {
         launcher.run("space", arguments).await.failed(2);
     }

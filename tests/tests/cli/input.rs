@@ -17,6 +17,10 @@ async fn what_a_command_prints_is_stored_if_it_succeeds() {
         assert!(ran.stderr.contains(&format!("stored /alice/{name}")), "{ran:?}");
         assert_eq!(alice.run(["get", name, "-"]).await.ok().stdout, Pattern::new(size, size).whole());
     }
+    // The command reads what the program was given.
+    let packing = alice.call(["put", "--stdin-from-command", "packed", "--", "sed", "s/a/b/"]).input("data");
+    packing.run().await.ok();
+    assert_eq!(alice.run(["get", "packed", "-"]).await.ok().stdout, b"dbta");
     // A command that succeeds and prints nothing is meant so.
     alice.run(["put", "--stdin-from-command", "large", "--", "true"]).await.ok();
     assert_eq!(alice.run(["get", "large", "-"]).await.ok().stdout, b"");

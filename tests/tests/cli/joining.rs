@@ -52,6 +52,19 @@ async fn a_token_comes_through_standard_input_too() {
     alice.run(["ls"]).await.ok();
 }
 
+/// Whatever hinders the profile is noticed before the token is used up.
+#[tokio::test]
+async fn a_token_is_not_spent_where_no_profile_can_be_saved() {
+    let world = World::start().await;
+    let alice = Computer::new(SEALIFT);
+    let token = world.invite("alice").to_string();
+    for blocks in [0, 1, 4] {
+        alice.call_limited(blocks, ["join", &token]).run().await.refused(1);
+        assert!(!alice.profile("default").exists());
+    }
+    alice.run(["join", &token]).await.ok();
+}
+
 #[tokio::test]
 async fn a_token_is_good_for_one_machine() {
     let _redacted = redacted();

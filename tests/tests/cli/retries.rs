@@ -51,3 +51,26 @@ async fn connections_that_achieve_something_go_on() {
     }
     assert!(alice.read("here") == alice.read("source"));
 }
+
+/// Also the first question of a command, before anything is achieved: one lost connection fails no nightly job.
+#[tokio::test]
+async fn the_first_connection_may_be_lost_anywhere() {
+    let (world, alice) = alice().await;
+    alice.write("tree/file", "content");
+    alice.run(["put", "tree"]).await.ok();
+    for line in [
+        &["put", "tree", "there/"][..],
+        &["get", "tree", "here/"],
+        &["sync", "tree", ":synced"],
+        &["sync", ":tree", "synced"],
+    ] {
+        for (way, bytes) in
+            [(Way::Up, KIB), (Way::Up, 4 * KIB), (Way::Down, 0), (Way::Down, KIB), (Way::Down, 4 * KIB)]
+        {
+            let relay = Relay::before(world.address, vec![Some((way, bytes))]).await;
+            let options = ["--retries", "1", "--connections", "1", "--server", &relay.server()];
+            alice.run(line.iter().chain(&options)).await.ok();
+        }
+    }
+    assert!(alice.read("synced/file") == b"content");
+}

@@ -94,7 +94,7 @@ async fn pass(
 ) -> Result<Passed, Error> {
     let watch = Watch::new(events, numbering, super::Before::default());
     let take = |event| watch.take(event);
-    let Some(there) = describe(client, from).await? else {
+    let Some(there) = describe(client, from, &take).await? else {
         let message = format!("there is no {from} on the server: `sealift ls` shows what is there");
         return Err(WireError::new(ErrorCode::NotFound, message).into());
     };

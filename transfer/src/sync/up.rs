@@ -86,7 +86,7 @@ async fn pass(
     let before = super::Before::default();
     let watch = Watch::new(events, numbering, Arc::clone(&before));
     let take = |event| watch.take(event);
-    let there = describe(client, to).await?;
+    let there = describe(client, to, &take).await?;
     check_conditions(client, rules).await?;
     let (tell, listed) = match &there {
         Some(_) => {

@@ -61,11 +61,12 @@ enum Progress {
 }
 
 impl CommandOutput {
-    /// What `program` prints when it is called with these arguments. It is called when the first byte is read.
+    /// What `program` prints when it is called with these arguments. It is called when the first byte is read, and reads
+    /// what this program was given as standard input.
     pub(super) fn of(program: OsString, arguments: impl IntoIterator<Item = OsString>) -> Self {
         let name = program.to_string_lossy().into_owned();
         let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.args(arguments).stdin(Stdio::inherit()).stdout(Stdio::piped());
         Self { command, name, progress: Progress::Waiting }
     }
 
