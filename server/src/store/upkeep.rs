@@ -10,13 +10,16 @@ use tracing::{debug, error};
 
 use super::Catalog;
 use super::catalog::{self, Held};
-use super::entries::Slice;
 use super::entries::unlinked::{self, Building, Relabelling};
+use super::entries::{FEW, Slice};
 use crate::error::{Error, Result};
 use crate::monitor::meter::Histogram;
 
 /// How long it is waited after a failure, such as a full disk.
 const AGAIN: Duration = Duration::from_secs(10);
+
+/// The slices in which trees are reclaimed where the disk is full.
+const SMALL: fn() -> Slice = || Slice::of(FEW);
 
 /// Work on large trees. Clones share it.
 ///
@@ -107,11 +110,21 @@ impl Trees {
         catalog: &Catalog,
         work: impl FnOnce(&Connection, &mut Slice) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.slice_of(catalog, Slice::default, work).await
+    }
+
+    /// The same with another size of the slice.
+    async fn slice_of<T: Send + 'static>(
+        &self,
+        catalog: &Catalog,
+        size: fn() -> Slice,
+        work: impl FnOnce(&Connection, &mut Slice) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let _turn: SemaphorePermit<'_> = self.shared.turn.acquire().await.map_err(|_| Error::Stopped)?;
         let shared = self.shared.clone();
         let work = move |connection: &Connection, _: &Sliced| {
             let begun = Instant::now();
-            let made = work(connection, &mut Slice::default());
+            let made = work(connection, &mut size());
             shared.meter.note(begun.elapsed());
             made
         };
@@ -134,7 +147,7 @@ impl Trees {
 
     /// Does all background work that there is now. Returns whether there was any.
     pub async fn settle(&self, catalog: &Catalog) -> Result<bool> {
-        let mut slices = 0;
+        let (mut slices, mut full) = (0, false);
         let building = self.building.clone();
         // Looked at beforehand, so that nothing is written for nothing.
         while catalog
@@ -146,11 +159,16 @@ impl Trees {
         {
             let building = building.clone();
             slices += 1;
-            if self
-                .slice(catalog, move |connection, slice| unlinked::reclaim(connection, &building, slice))
-                .await?
-            {
-                break;
+            let reclaim = move |connection: &Connection, slice: &mut Slice| {
+                unlinked::reclaim(connection, &building, slice)
+            };
+            let size = if full { SMALL } else { Slice::default };
+            match self.slice_of(catalog, size, reclaim).await {
+                Ok(true) => break,
+                Ok(false) => {}
+                // The log has to hold every page that a slice touches, which a full disk may not have room for.
+                Err(error) if error.is_disk_full() && !full => full = true,
+                Err(error) => return Err(error),
             }
         }
         while let Some(mut relabelling) = catalog.read(Relabelling::next).await? {

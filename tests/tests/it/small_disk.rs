@@ -102,6 +102,36 @@ async fn a_disk_that_uploads_have_filled_can_be_emptied() {
     server.store().verify();
 }
 
+/// Names in no order make each deletion touch other pages of the catalog, all of which have to fit into its log.
+#[tokio::test]
+async fn a_tree_that_has_filled_the_disk_is_reclaimed() {
+    let Some((disk, launcher)) = launcher(48 * MIB, 100_000, "a_tree_that_has_filled_the_disk_is_reclaimed")
+    else {
+        return;
+    };
+    let server = launcher.start().await;
+    let mut client = server.enrol("alice").await.connect().await;
+    let (mut number, mut is_full) = (0, false);
+    while !is_full {
+        for _ in 0..100 {
+            number += 1;
+            let size = [10, 1000, 4000][usize::try_from(number % 3).unwrap()];
+            let name = format!("tree/{:06}", number * 7919 % 1_000_003);
+            client.push_inline(&name, &Pattern::new(number, size).whole());
+        }
+        client.flush().await;
+        for _ in 0..100 {
+            is_full |= client.stored().await.is_err_and(|error| error.code == ErrorCode::NoSpace);
+        }
+    }
+    client.remove_all("tree").await.unwrap();
+    eventually("space that comes back", || (disk.look().free_bytes > 30 * MIB).then_some(())).await;
+    client.put_stream("again", &Pattern::new(1, 10 * MIB).whole()).await.unwrap();
+    let log = server.stderr();
+    assert!(!log.contains("work on large trees has failed"), "{log}");
+    server.store().verify();
+}
+
 #[tokio::test]
 async fn a_disk_without_inodes_says_so_and_can_be_emptied() {
     let Some((disk, launcher)) = launcher(256 * MIB, 80, "a_disk_without_inodes_says_so_and_can_be_emptied")
