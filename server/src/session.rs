@@ -181,7 +181,7 @@ pub fn run(
     caller: Caller,
     signals: Signals,
 ) -> impl Future<Output = ()> {
-    // Not in the future, which would have room for the connection beside its halves, on each idle connection.
+    // Split before the future starts. Otherwise the future of each idle connection has space for the connection and for its halves.
     let timeouts = state.config().timeouts;
     let written = connection.get_ref().0.written();
     let (read, write) = tokio::io::split(connection);

@@ -31,10 +31,10 @@ const AUTHORITY: &str = "authority.pem";
 const IDENTITY: &str = "identity.pem";
 /// The address that led to the server last.
 const REACHED: &str = "reached";
-/// Holds the room that a profile will take up on the disk, until there is one.
-const ROOM: &str = "room";
-/// Bytes that a profile takes up at most, certificates with long names included.
-const MOST: usize = 16 * 1024;
+/// A file that takes up disk space for a profile until the profile is saved.
+const RESERVATION: &str = "reservation";
+/// Size of the reservation in bytes: several times that of a usual profile.
+const RESERVED: usize = 16 * 1024;
 /// What a profile is called that is out of sight.
 const ASIDE: &str = "old";
 
@@ -260,8 +260,8 @@ impl Profiles {
     pub fn reserve_again(&self, name: &Name) -> Result<NewProfile, ProfileError> {
         files::create_private_dir(&self.directory).map_err(at(&self.directory))?;
         let draft = private_draft(&self.directory)?;
-        let room = draft.path().join(ROOM);
-        files::write_private(&room, &[0; MOST]).map_err(at(&room))?;
+        let reservation = draft.path().join(RESERVATION);
+        files::write_private(&reservation, &[0; RESERVED]).map_err(at(&reservation))?;
         let target = self.directory.join(name.as_str());
         Ok(NewProfile { draft, name: name.clone(), target, again: true })
     }
@@ -344,8 +344,8 @@ impl NewProfile {
             reason: error.to_string(),
         })?;
         let credentials = credentials(&enrolment.certificate_pem, &enrolment.key_pem);
-        let room = self.draft.path().join(ROOM);
-        fs::remove_file(&room).map_err(at(&room))?;
+        let reservation = self.draft.path().join(RESERVATION);
+        fs::remove_file(&reservation).map_err(at(&reservation))?;
         for (file, contents) in [
             (AUTHORITY, enrolment.authority_pem.as_str()),
             (IDENTITY, credentials.0.as_str()),

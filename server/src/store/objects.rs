@@ -60,7 +60,7 @@ pub fn keep_inline(connection: &Connection, blobs: &Blobs, digest: &Digest, data
     let object = match insert_new(connection, digest, data.len() as u64)? {
         Some(object) => object,
         None => {
-            let object = there(connection, digest)?;
+            let object = existing(connection, digest)?;
             if is_copy_of(connection, blobs, object, data)? {
                 confirm(connection, digest)?;
                 return Ok(object);
@@ -107,7 +107,7 @@ fn renewed(connection: &Connection, digest: &Digest, size: u64) -> Result<Object
     if let Some(object) = insert_new(connection, digest, size)? {
         return Ok(object);
     }
-    let object = there(connection, digest)?;
+    let object = existing(connection, digest)?;
     drop_bytes(connection, object)?;
     set_verified(connection, digest)?;
     Ok(object)
@@ -273,8 +273,8 @@ pub(crate) fn find(connection: &Connection, digest: &Digest) -> Result<Option<Ob
         .optional()?)
 }
 
-/// The content, which must be there.
-fn there(connection: &Connection, digest: &Digest) -> Result<ObjectId> {
+/// The row of a content that is known to be in the catalog.
+fn existing(connection: &Connection, digest: &Digest) -> Result<ObjectId> {
     Ok(find(connection, digest)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?)
 }
 

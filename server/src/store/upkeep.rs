@@ -18,8 +18,8 @@ use crate::monitor::meter::Histogram;
 /// How long it is waited after a failure, such as a full disk.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// The slices in which trees are reclaimed where the disk is full.
-const SMALL: fn() -> Slice = || Slice::of(FEW);
+/// The slices in which trees are reclaimed after the disk was found full.
+const SMALL_SLICE: fn() -> Slice = || Slice::of(FEW);
 
 /// Work on large trees. Clones share it.
 ///
@@ -147,7 +147,7 @@ impl Trees {
 
     /// Does all background work that there is now. Returns whether there was any.
     pub async fn settle(&self, catalog: &Catalog) -> Result<bool> {
-        let (mut slices, mut full) = (0, false);
+        let (mut slices, mut disk_was_full) = (0, false);
         let building = self.building.clone();
         // Looked at beforehand, so that nothing is written for nothing.
         while catalog
@@ -162,12 +162,12 @@ impl Trees {
             let reclaim = move |connection: &Connection, slice: &mut Slice| {
                 unlinked::reclaim(connection, &building, slice)
             };
-            let size = if full { SMALL } else { Slice::default };
+            let size = if disk_was_full { SMALL_SLICE } else { Slice::default };
             match self.slice_of(catalog, size, reclaim).await {
                 Ok(true) => break,
                 Ok(false) => {}
                 // The log has to hold every page that a slice touches, which a full disk may not have room for.
-                Err(error) if error.is_disk_full() && !full => full = true,
+                Err(error) if error.is_disk_full() && !disk_was_full => disk_was_full = true,
                 Err(error) => return Err(error),
             }
         }
