@@ -132,8 +132,22 @@ impl Authority {
     /// Fails with [`CertError::Request`] when the request is unreadable, not signed by its own key, or its key is
     /// not one of P-256, P-384 and Ed25519; with [`CertError::Validity`] when no time is left.
     pub fn issue_user(&self, csr_pem: &str, name: &Name, validity: Validity) -> Result<Issued, CertError> {
-        let key = request::public_key(csr_pem)?;
-        self.issue(Leaf::user(&self.trust_domain, name)?, &key, validity)
+        self.issue_client(csr_pem, name, None, validity)
+    }
+
+    /// The same for a certificate that renews another. `origin` is the fingerprint of the first certificate in the row
+    /// of renewals, which the new one names: see [`origin`](crate::origin).
+    ///
+    /// # Errors
+    /// As those of [`issue_user`](Self::issue_user).
+    pub fn renew_user(
+        &self,
+        csr_pem: &str,
+        name: &Name,
+        origin: &Digest,
+        validity: Validity,
+    ) -> Result<Issued, CertError> {
+        self.issue_client(csr_pem, name, Some(origin), validity)
     }
 
     /// Makes a P-256 key for the server and signs its certificate.
@@ -161,6 +175,17 @@ impl Authority {
         let certificate_pem = certificate_to_pem(&certificate);
         let validity = validity(&certificate)?;
         Ok(Self { trust_domain, certificate, certificate_pem, validity, key, key_pem })
+    }
+
+    fn issue_client(
+        &self,
+        csr_pem: &str,
+        name: &Name,
+        origin: Option<&Digest>,
+        validity: Validity,
+    ) -> Result<Issued, CertError> {
+        let key = request::public_key(csr_pem)?;
+        self.issue(Leaf::user(&self.trust_domain, name, origin)?, &key, validity)
     }
 
     fn issue(&self, leaf: Leaf, key: &impl PublicKeyData, wanted: Validity) -> Result<Issued, CertError> {

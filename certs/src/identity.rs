@@ -7,6 +7,7 @@ use rustls_pki_types::CertificateDer;
 use sealift_protocol::{Digest, Name};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
+use x509_parser::oid_registry::OID_X509_SERIALNUMBER;
 
 use crate::{IdentityError, TrustDomain};
 
@@ -74,6 +75,25 @@ impl FromStr for Identity {
 /// `openssl x509 -fingerprint -sha256` prints with colons.
 pub fn fingerprint(der: &CertificateDer<'_>) -> Digest {
     Digest::of(der)
+}
+
+/// The origin of a certificate, if it names one: the fingerprint of the first certificate that its machine got, by a
+/// token, which this one renews, directly or over others.
+///
+/// A first certificate names none: it is its own origin. Like the identity, this says only what the certificate is
+/// *about*.
+///
+/// # Errors
+/// Fails when the certificate is unreadable, or names something else as its origin.
+pub fn origin(der: &CertificateDer<'_>) -> Result<Option<Digest>, IdentityError> {
+    let certificate = parse_certificate(der)?;
+    let mut named = certificate.subject().iter_by_oid(&OID_X509_SERIALNUMBER);
+    let Some(origin) = named.next() else { return Ok(None) };
+    if named.next().is_some() {
+        return Err(IdentityError::Unreadable);
+    }
+    let origin = origin.as_str().map_err(|_| IdentityError::Unreadable)?;
+    origin.parse().map(Some).map_err(|_| IdentityError::Unreadable)
 }
 
 /// The one URI among a certificate's subject alternative names.

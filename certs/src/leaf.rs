@@ -6,24 +6,37 @@
 use std::net::IpAddr;
 
 use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyUsagePurpose,
+    CertificateParams, DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyUsagePurpose,
     PublicKeyData, SanType, SerialNumber, SigningKey,
 };
 use rustls_pki_types::{CertificateDer, DnsName};
-use sealift_protocol::Name;
+use sealift_protocol::{Digest, Name};
 
 use crate::validity::to_date;
 use crate::{CertError, Identity, Role, TrustDomain, Validity};
+
+/// The attribute of the subject that names the origin: the serial number of a device (X.520, section 6.2.9), of up to 64
+/// characters.
+const ORIGIN: [u64; 4] = [2, 5, 4, 5];
 
 /// A leaf certificate before it is signed.
 pub(crate) struct Leaf(CertificateParams);
 
 impl Leaf {
-    /// A client's: one URI, for client authentication alone.
-    pub(crate) fn user(trust_domain: &TrustDomain, name: &Name) -> Result<Self, CertError> {
+    /// A client's: one URI, for client authentication alone. One that renews another names the origin of both.
+    pub(crate) fn user(
+        trust_domain: &TrustDomain,
+        name: &Name,
+        origin: Option<&Digest>,
+    ) -> Result<Self, CertError> {
         let identity = Identity { trust_domain: trust_domain.clone(), role: Role::User(name.clone()) };
         let names = vec![uri(&identity.to_string())?];
-        Ok(Self::new(name.as_str(), names, ExtendedKeyUsagePurpose::ClientAuth))
+        let mut leaf = Self::new(name.as_str(), names, ExtendedKeyUsagePurpose::ClientAuth);
+        if let Some(origin) = origin {
+            let origin = DnValue::PrintableString(origin.to_string().try_into()?);
+            leaf.0.distinguished_name.push(DnType::CustomDnType(ORIGIN.to_vec()), origin);
+        }
+        Ok(leaf)
     }
 
     /// The server's: its URI, the trust domain as a host name, and the hosts; for server authentication alone.

@@ -25,7 +25,7 @@ pub mod validity;
 pub use addresses::{Addresses, AddressesError};
 pub use authority::{Authority, Issued};
 pub use error::{CertError, Date, IdentityError, RequestError};
-pub use identity::{Identity, Role, fingerprint};
+pub use identity::{Identity, Role, fingerprint, origin};
 pub use pem::{KeyPem, certificate_from_pem, certificate_to_pem};
 pub use request::{KeyAndRequest, new_key_and_request};
 pub use secret::Secret;

@@ -136,7 +136,8 @@ impl From<WireError> for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let failure = Self::new(error.kind().into(), code(&error), error.to_string());
+        let exit = if lacks_room(&error) { Exit::NoSpace } else { error.kind().into() };
+        let failure = Self::new(exit, code(&error), error.to_string());
         if let Error::Local { source, .. } = &error
             && let Some(command) = CommandError::behind(source)
         {
@@ -168,6 +169,9 @@ impl From<Error> for Failure {
                 ProfileError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                     "restore the file, or remove the profile and join again with a new token"
                 }
+                ProfileError::Io { .. } | ProfileError::Unrenewable { .. } if exit == Exit::NoSpace => {
+                    "free some space on this computer; a token that was not used yet stays good"
+                }
                 ProfileError::Damaged { .. }
                 | ProfileError::Io { .. }
                 | ProfileError::SetAside { .. }
@@ -188,6 +192,14 @@ impl From<Error> for Failure {
         };
         failure.hint(hint)
     }
+}
+
+/// Whether a profile cannot be written because a disk of this computer is full.
+fn lacks_room(error: &Error) -> bool {
+    let Error::Profile(ProfileError::Io { source, .. } | ProfileError::Unrenewable { source, .. }) = error else {
+        return false;
+    };
+    matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// What failed, for programs.

@@ -53,11 +53,12 @@ pub fn command_line() -> clap::Command {
 
 fn run(verb: Verb, settings: Settings, printer: &mut Printer) -> Result<Exit, Failure> {
     let runtime = runtime()?;
+    let advice = command::after_interruption(&verb);
     let result = runtime.block_on(async {
         let signals = signal::Signals::new();
         tokio::select! {
             result = converse(verb, settings, printer) => result,
-            signal = signals.received() => Err(signal),
+            signal = signals.received() => Err(signal.hint(advice)),
         }
     });
     sealift_transfer::download::finish_commits();

@@ -72,5 +72,4 @@ impl Signals {
 
 fn stopped(exit: Exit) -> Failure {
     Failure::new(exit, "interrupted", "interrupted")
-        .hint("run the same command again: it goes on where this one stopped")
 }

@@ -60,7 +60,7 @@ complete -c sealift -n "__fish_sealift_using_subcommand put" -l exclude -d 'Leav
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l include -d 'Bring back what matches, although an --exclude leaves it out; may be repeated' -r
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l exclude-from -d 'Leave out what the patterns in a file say, one on each line' -r -F
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l connections -d 'Share many files, or a large one, among up to so many connections [default: 2 if it helps]' -r
-complete -c sealift -n "__fish_sealift_using_subcommand put" -l limit-rate -d 'Move at most so many bytes in a second, such as 500K or 2M' -r
+complete -c sealift -n "__fish_sealift_using_subcommand put" -l limit-rate -d 'Move at most so many bytes in a second, such as 500K or 2M; 1K at least' -r
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l retries -d 'After a lost connection, try so often in vain before giving up [default: 6]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l profile -d 'Which saved profile to use [env: SEALIFT_PROFILE]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l server -d 'Reach the profile\'s server by this address instead; the port may be left out [env: SEALIFT_SERVER]' -r
@@ -68,7 +68,7 @@ complete -c sealift -n "__fish_sealift_using_subcommand put" -l allow-empty -d '
 complete -c sealift -n "__fish_sealift_using_subcommand put" -s u -l update -d 'Leave files alone that are newer where they would be replaced'
 complete -c sealift -n "__fish_sealift_using_subcommand put" -s n -l dry-run -d 'Say what would be done, and change nothing'
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l allow-changing -d 'Store files that are being written to as they are read, up to the length that they had'
-complete -c sealift -n "__fish_sealift_using_subcommand put" -l links -d 'Transfer symbolic links as links, instead of skipping them'
+complete -c sealift -n "__fish_sealift_using_subcommand put" -l links -d 'Transfer symbolic links in directories as links, instead of skipping them; one that is named is followed'
 complete -c sealift -n "__fish_sealift_using_subcommand put" -l json -d 'Print JSON, one object on each line [env: SEALIFT_JSON]'
 complete -c sealift -n "__fish_sealift_using_subcommand put" -s q -l quiet -d 'Print no progress and no summaries [env: SEALIFT_QUIET]'
 complete -c sealift -n "__fish_sealift_using_subcommand put" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -77,7 +77,7 @@ complete -c sealift -n "__fish_sealift_using_subcommand upload" -l exclude -d 'L
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l include -d 'Bring back what matches, although an --exclude leaves it out; may be repeated' -r
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l exclude-from -d 'Leave out what the patterns in a file say, one on each line' -r -F
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l connections -d 'Share many files, or a large one, among up to so many connections [default: 2 if it helps]' -r
-complete -c sealift -n "__fish_sealift_using_subcommand upload" -l limit-rate -d 'Move at most so many bytes in a second, such as 500K or 2M' -r
+complete -c sealift -n "__fish_sealift_using_subcommand upload" -l limit-rate -d 'Move at most so many bytes in a second, such as 500K or 2M; 1K at least' -r
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l retries -d 'After a lost connection, try so often in vain before giving up [default: 6]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l profile -d 'Which saved profile to use [env: SEALIFT_PROFILE]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l server -d 'Reach the profile\'s server by this address instead; the port may be left out [env: SEALIFT_SERVER]' -r
@@ -85,7 +85,7 @@ complete -c sealift -n "__fish_sealift_using_subcommand upload" -l allow-empty -
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -s u -l update -d 'Leave files alone that are newer where they would be replaced'
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -s n -l dry-run -d 'Say what would be done, and change nothing'
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l allow-changing -d 'Store files that are being written to as they are read, up to the length that they had'
-complete -c sealift -n "__fish_sealift_using_subcommand upload" -l links -d 'Transfer symbolic links as links, instead of skipping them'
+complete -c sealift -n "__fish_sealift_using_subcommand upload" -l links -d 'Transfer symbolic links in directories as links, instead of skipping them; one that is named is followed'
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -l json -d 'Print JSON, one object on each line [env: SEALIFT_JSON]'
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -s q -l quiet -d 'Print no progress and no summaries [env: SEALIFT_QUIET]'
 complete -c sealift -n "__fish_sealift_using_subcommand upload" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -93,13 +93,13 @@ complete -c sealift -n "__fish_sealift_using_subcommand get" -l exclude -d 'Leav
 complete -c sealift -n "__fish_sealift_using_subcommand get" -l include -d 'Bring back what matches, although an --exclude leaves it out; may be repeated' -r
 complete -c sealift -n "__fish_sealift_using_subcommand get" -l exclude-from -d 'Leave out what the patterns in a file say, one on each line' -r -F
 complete -c sealift -n "__fish_sealift_using_subcommand get" -l connections -d 'Share many files, or a large one, among up to so many connections [default: 2 if it helps]' -r
-complete -c sealift -n "__fish_sealift_using_subcommand get" -l limit-rate -d 'Move at most so many bytes in a second, such as 500K or 2M' -r
+complete -c sealift -n "__fish_sealift_using_subcommand get" -l limit-rate -d 'Move at most so many bytes in a second, such as 500K or 2M; 1K at least' -r
 complete -c sealift -n "__fish_sealift_using_subcommand get" -l retries -d 'After a lost connection, try so often in vain before giving up [default: 6]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand get" -l profile -d 'Which saved profile to use [env: SEALIFT_PROFILE]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand get" -l server -d 'Reach the profile\'s server by this address instead; the port may be left out [env: SEALIFT_SERVER]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand get" -s u -l update -d 'Leave files alone that are newer where they would be replaced'
 complete -c sealift -n "__fish_sealift_using_subcommand get" -s n -l dry-run -d 'Say what would be done, and change nothing'
-complete -c sealift -n "__fish_sealift_using_subcommand get" -l links -d 'Transfer symbolic links as links, instead of skipping them'
+complete -c sealift -n "__fish_sealift_using_subcommand get" -l links -d 'Transfer symbolic links in directories as links, instead of skipping them; one that is named is followed'
 complete -c sealift -n "__fish_sealift_using_subcommand get" -l json -d 'Print JSON, one object on each line [env: SEALIFT_JSON]'
 complete -c sealift -n "__fish_sealift_using_subcommand get" -s q -l quiet -d 'Print no progress and no summaries [env: SEALIFT_QUIET]'
 complete -c sealift -n "__fish_sealift_using_subcommand get" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -107,13 +107,13 @@ complete -c sealift -n "__fish_sealift_using_subcommand download" -l exclude -d 
 complete -c sealift -n "__fish_sealift_using_subcommand download" -l include -d 'Bring back what matches, although an --exclude leaves it out; may be repeated' -r
 complete -c sealift -n "__fish_sealift_using_subcommand download" -l exclude-from -d 'Leave out what the patterns in a file say, one on each line' -r -F
 complete -c sealift -n "__fish_sealift_using_subcommand download" -l connections -d 'Share many files, or a large one, among up to so many connections [default: 2 if it helps]' -r
-complete -c sealift -n "__fish_sealift_using_subcommand download" -l limit-rate -d 'Move at most so many bytes in a second, such as 500K or 2M' -r
+complete -c sealift -n "__fish_sealift_using_subcommand download" -l limit-rate -d 'Move at most so many bytes in a second, such as 500K or 2M; 1K at least' -r
 complete -c sealift -n "__fish_sealift_using_subcommand download" -l retries -d 'After a lost connection, try so often in vain before giving up [default: 6]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand download" -l profile -d 'Which saved profile to use [env: SEALIFT_PROFILE]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand download" -l server -d 'Reach the profile\'s server by this address instead; the port may be left out [env: SEALIFT_SERVER]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand download" -s u -l update -d 'Leave files alone that are newer where they would be replaced'
 complete -c sealift -n "__fish_sealift_using_subcommand download" -s n -l dry-run -d 'Say what would be done, and change nothing'
-complete -c sealift -n "__fish_sealift_using_subcommand download" -l links -d 'Transfer symbolic links as links, instead of skipping them'
+complete -c sealift -n "__fish_sealift_using_subcommand download" -l links -d 'Transfer symbolic links in directories as links, instead of skipping them; one that is named is followed'
 complete -c sealift -n "__fish_sealift_using_subcommand download" -l json -d 'Print JSON, one object on each line [env: SEALIFT_JSON]'
 complete -c sealift -n "__fish_sealift_using_subcommand download" -s q -l quiet -d 'Print no progress and no summaries [env: SEALIFT_QUIET]'
 complete -c sealift -n "__fish_sealift_using_subcommand download" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -121,7 +121,7 @@ complete -c sealift -n "__fish_sealift_using_subcommand sync" -l exclude -d 'Lea
 complete -c sealift -n "__fish_sealift_using_subcommand sync" -l include -d 'Bring back what matches, although an --exclude leaves it out; may be repeated' -r
 complete -c sealift -n "__fish_sealift_using_subcommand sync" -l exclude-from -d 'Leave out what the patterns in a file say, one on each line' -r -F
 complete -c sealift -n "__fish_sealift_using_subcommand sync" -l connections -d 'Share many files, or a large one, among up to so many connections [default: 2 if it helps]' -r
-complete -c sealift -n "__fish_sealift_using_subcommand sync" -l limit-rate -d 'Move at most so many bytes in a second, such as 500K or 2M' -r
+complete -c sealift -n "__fish_sealift_using_subcommand sync" -l limit-rate -d 'Move at most so many bytes in a second, such as 500K or 2M; 1K at least' -r
 complete -c sealift -n "__fish_sealift_using_subcommand sync" -l retries -d 'After a lost connection, try so often in vain before giving up [default: 6]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand sync" -l profile -d 'Which saved profile to use [env: SEALIFT_PROFILE]' -r
 complete -c sealift -n "__fish_sealift_using_subcommand sync" -l server -d 'Reach the profile\'s server by this address instead; the port may be left out [env: SEALIFT_SERVER]' -r
@@ -130,7 +130,7 @@ complete -c sealift -n "__fish_sealift_using_subcommand sync" -l delete-anyway -
 complete -c sealift -n "__fish_sealift_using_subcommand sync" -s c -l checksum -d 'Compare contents, not times of modification'
 complete -c sealift -n "__fish_sealift_using_subcommand sync" -l allow-changing -d 'Store files that are being written to as they are read, up to the length that they had'
 complete -c sealift -n "__fish_sealift_using_subcommand sync" -s n -l dry-run -d 'Say what would be done, and change nothing'
-complete -c sealift -n "__fish_sealift_using_subcommand sync" -l links -d 'Transfer symbolic links as links, instead of skipping them'
+complete -c sealift -n "__fish_sealift_using_subcommand sync" -l links -d 'Transfer symbolic links in directories as links, instead of skipping them; one that is named is followed'
 complete -c sealift -n "__fish_sealift_using_subcommand sync" -l json -d 'Print JSON, one object on each line [env: SEALIFT_JSON]'
 complete -c sealift -n "__fish_sealift_using_subcommand sync" -s q -l quiet -d 'Print no progress and no summaries [env: SEALIFT_QUIET]'
 complete -c sealift -n "__fish_sealift_using_subcommand sync" -s h -l help -d 'Print help (see more with \'--help\')'

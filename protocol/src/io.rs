@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use crate::frame::HEADER;
 use crate::message::{MessageError, encode};
@@ -19,9 +19,12 @@ use crate::{FrameError, FrameKind, Header};
 /// Buffers of control messages that grew beyond this are given back, so that an idle connection stays small.
 const KEEP: usize = 2 * 1024;
 
-/// The fewest bytes of a frame that may come in a second, beyond the time for a stall: a peer that sends now and then a
-/// byte is of no more use than one that sends nothing.
+/// The fewest bytes of a frame, or of an answer, that may come in a second, beyond the time for a stall: a peer that sends
+/// now and then a byte is of no more use than one that sends nothing.
 const SLOWEST: u64 = 256;
+
+/// How many stalls an answer can be worth that has come fast so far.
+const SAVED: u32 = 10;
 
 /// Why a conversation cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +38,9 @@ pub enum StreamError {
     /// No byte moved for this long.
     #[error("nothing moved for {} seconds", .0.as_secs())]
     Stalled(Duration),
-    /// A frame did not come whole in this time.
-    #[error("a message had not come whole after {} seconds", .0.as_secs())]
-    Trickled(Duration),
+    /// A frame or an answer came too slowly, although never stalled.
+    #[error("what the other end sends comes more slowly than {SLOWEST} bytes a second")]
+    Trickled,
     /// The other end does not keep to the protocol.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -61,6 +64,22 @@ pub struct FrameReader<R> {
     unread: usize,
     bytes: u64,
     cut: bool,
+    answer: Option<Answer>,
+}
+
+/// Frames that answer one request together.
+#[derive(Debug)]
+struct Answer {
+    /// How long may still be waited for them. It shrinks with each wait and grows with each byte.
+    patience: Duration,
+    most: Duration,
+}
+
+impl Answer {
+    fn came(&mut self, bytes: usize) {
+        self.patience += Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX) / SLOWEST as u32;
+        self.patience = self.patience.min(self.most);
+    }
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
@@ -75,7 +94,19 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             unread: 0,
             bytes: 0,
             cut: false,
+            answer: None,
         }
+    }
+
+    /// What comes from here on is one answer, until [`end_answer`](Self::end_answer): its frames may not take longer, all
+    /// together, than one stall and a time for each of their bytes. Without, there is such a bound for each frame only.
+    pub fn begin_answer(&mut self) {
+        self.answer = Some(Answer { patience: self.stall, most: self.stall * SAVED });
+    }
+
+    /// What comes from here on is no part of an answer.
+    pub fn end_answer(&mut self) {
+        self.answer = None;
     }
 
     /// What is read from.
@@ -106,9 +137,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.skip_payload(self.unread).await?;
         while self.have < HEADER {
             let patience = if self.have == 0 { idle } else { self.stall };
-            let read = timeout(patience, self.stream.read(&mut self.header[self.have..]))
-                .await
-                .map_err(|_| StreamError::Stalled(patience))?;
+            let reading = self.stream.read(&mut self.header[self.have..]);
+            let read = wait(patience, self.answer.as_mut(), reading).await?;
             match read {
                 Ok(0) if self.have == 0 => return Ok(None),
                 Ok(0) => return Err(StreamError::Closed),
@@ -137,7 +167,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             self.control = Vec::new();
         }
         self.control.resize(header.length(), 0);
-        fill(&mut self.stream, &mut self.control, &mut self.unread, self.stall).await?;
+        fill(&mut self.stream, &mut self.control, &mut self.unread, self.stall, self.answer.as_mut()).await?;
         Ok(&self.control)
     }
 
@@ -152,7 +182,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 
     /// Reads a part of a payload.
     pub(crate) async fn payload(&mut self, buffer: &mut [u8]) -> Result<(), StreamError> {
-        fill(&mut self.stream, buffer, &mut self.unread, self.stall).await
+        fill(&mut self.stream, buffer, &mut self.unread, self.stall, self.answer.as_mut()).await
     }
 
     /// Reads and drops whatever comes, frames or not, until the other end closes or is silent for `patience`.
@@ -172,7 +202,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let mut scratch = vec![0; left.min(8 * 1024)];
         while left > 0 {
             let piece = left.min(scratch.len());
-            fill(&mut self.stream, &mut scratch[..piece], &mut self.unread, self.stall).await?;
+            fill(&mut self.stream, &mut scratch[..piece], &mut self.unread, self.stall, self.answer.as_mut()).await?;
             left -= piece;
         }
         Ok(())
@@ -191,25 +221,43 @@ async fn fill<R: AsyncRead + Unpin>(
     mut buffer: &mut [u8],
     unread: &mut usize,
     stall: Duration,
+    mut answer: Option<&mut Answer>,
 ) -> Result<(), StreamError> {
     if buffer.len() > *unread {
         // What lies behind the payload is the next frame.
         return Err(io::Error::from(io::ErrorKind::InvalidInput).into());
     }
-    let whole = stall + Duration::from_secs(buffer.len() as u64 / SLOWEST);
-    let end = Instant::now() + whole;
+    let end = Instant::now() + stall + Duration::from_secs(buffer.len() as u64 / SLOWEST);
     while !buffer.is_empty() {
-        let next = Instant::now() + stall;
-        let read = timeout_at(next.min(end), stream.read(buffer)).await;
-        let late = |_| if next < end { StreamError::Stalled(stall) } else { StreamError::Trickled(whole) };
-        let count = read.map_err(late)?.map_err(closed)?;
+        let left = end.saturating_duration_since(Instant::now());
+        let count = wait(stall.min(left), answer.as_deref_mut(), stream.read(buffer)).await;
+        let count = count.map_err(|error| if left < stall { StreamError::Trickled } else { error })?.map_err(closed)?;
         if count == 0 {
             return Err(StreamError::Closed);
+        }
+        if let Some(answer) = &mut answer {
+            answer.came(count);
         }
         *unread -= count;
         buffer = &mut buffer[count..];
     }
     Ok(())
+}
+
+/// Waits for bytes for as long as `patience` says, and what is left of the time for the answer that they belong to.
+async fn wait<T>(
+    patience: Duration,
+    answer: Option<&mut Answer>,
+    reading: impl Future<Output = T>,
+) -> Result<T, StreamError> {
+    let Some(answer) = answer else {
+        return timeout(patience, reading).await.map_err(|_| StreamError::Stalled(patience));
+    };
+    let begun = Instant::now();
+    let read = timeout(patience.min(answer.patience), reading).await;
+    let is_spent = answer.patience < patience;
+    answer.patience = answer.patience.saturating_sub(begun.elapsed());
+    read.map_err(|_| if is_spent { StreamError::Trickled } else { StreamError::Stalled(patience) })
 }
 
 /// Counts the bytes that move below a stream that gathers them, such as TLS. Clones share the count.
@@ -444,7 +492,7 @@ mod tests {
         let mut reader = FrameReader::new(far, LATER);
         let header = reader.header(LATER).await.unwrap().unwrap();
         let begun = Instant::now();
-        assert!(matches!(reader.control(header).await, Err(StreamError::Trickled(_))));
+        assert!(matches!(reader.control(header).await, Err(StreamError::Trickled)));
         assert!(begun.elapsed() <= LATER + Duration::from_secs(10_000 / SLOWEST));
         drop(reader);
         trickling.await.unwrap();

@@ -73,7 +73,7 @@ impl Error {
                 ErrorCode::Busy,
                 "the server has as many files open as the system allows, and nothing was changed: try again in a moment",
             ),
-            Self::Stream(StreamError::Stalled(_) | StreamError::Trickled(_)) => {
+            Self::Stream(StreamError::Stalled(_) | StreamError::Trickled) => {
                 WireError::new(ErrorCode::Timeout, format!("{self}: the server closes the connection"))
             }
             Self::Stream(error) => WireError::new(ErrorCode::BadRequest, error.to_string()),

@@ -473,13 +473,16 @@ async fn adopt(state: &Arc<State>, certificate: &CertificateDer<'_>, identity: &
         return Ok(false);
     }
     let validity = sealift_certs::validity(certificate).map_err(sealift_certs::CertError::from)?;
+    let origin = sealift_certs::origin(certificate).map_err(sealift_certs::CertError::from)?;
     let print = fingerprint(certificate);
     let list = state.pki.revocations()?;
     let taken_in = name.clone();
     let adopted = state
         .catalog
         .within(Line::Server)
-        .write(move |connection| certificates::adopt(connection, &print, &taken_in, validity, &list))
+        .write(move |connection| {
+            certificates::adopt(connection, &print, origin.as_ref(), &taken_in, validity, &list)
+        })
         .await?;
     if adopted {
         info!(target: "audit", action = "adopt-certificate", identity = %name, certificate = %print, "audit");

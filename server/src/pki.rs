@@ -9,7 +9,7 @@ use rustls::ServerConfig;
 use sealift_certs::files::write_private;
 use sealift_certs::tls::{self, CurrentCertificate, ServerIdentity};
 use sealift_certs::{Authority, CertError, Issued, Validity};
-use sealift_protocol::Name;
+use sealift_protocol::{Digest, Name};
 use tracing::{error, info};
 
 use crate::data::revocations::{self, Revocation};
@@ -96,7 +96,7 @@ impl Pki {
         revocations::read(&self.data)
     }
 
-    /// Issues a client certificate.
+    /// Issues a client's first certificate.
     pub fn issue_user(
         &self,
         csr: &str,
@@ -105,6 +105,18 @@ impl Pki {
         now: SystemTime,
     ) -> Result<Issued, CertError> {
         self.authority.issue_user(csr, name, Validity::starting(now, lifetime))
+    }
+
+    /// Issues a client's next certificate. The origin is its first one's fingerprint.
+    pub fn renew_user(
+        &self,
+        csr: &str,
+        name: &Name,
+        origin: &Digest,
+        lifetime: Duration,
+        now: SystemTime,
+    ) -> Result<Issued, CertError> {
+        self.authority.renew_user(csr, name, origin, Validity::starting(now, lifetime))
     }
 
     /// Returns true if clients accept the server's certificate at `now`. Cheap: every handshake asks.

@@ -154,7 +154,8 @@ impl Client {
     }
 
     pub(crate) fn connections(&self) -> usize {
-        self.options.connections
+        let most = self.options.limit.as_ref().map_or(usize::MAX, Limit::most_connections);
+        self.options.connections.min(most)
     }
 
     pub(crate) fn eager(&self) -> bool {

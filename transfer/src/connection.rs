@@ -125,6 +125,16 @@ impl Connection {
         answer.ok_or_else(|| Error::Protocol("no answer came".into()))
     }
 
+    /// The same for a request that the server may work on for long, such as a copy of a large tree.
+    pub(crate) async fn ask_for_work(&mut self, request: &Request) -> Result<Reply, Error> {
+        self.enter();
+        self.push(request)?;
+        self.flush().await?;
+        let reply = self.replies.next_with_signs().await?;
+        self.leave();
+        Ok(reply)
+    }
+
     /// Sends requests of one answer each, many ahead, and hands on the answers in the same order.
     ///
     /// An error of `each` ends it and leaves the connection spent, unless it came last.
@@ -257,21 +267,43 @@ impl Replies {
 
     /// The same for an answer that takes the server `work` to prepare, beyond the usual.
     pub(crate) async fn next_after(&mut self, work: Duration) -> Result<Reply, Error> {
-        let patience = self.stall + work;
+        self.reader.end_answer();
         let before = self.reader.bytes();
         self.greeting_after(work).await?;
+        let reply = self.reply(self.stall + work).await?;
+        if matches!(reply, Reply::Working { .. }) {
+            return Err(Error::Protocol("it works for long on what is done at once".into()));
+        }
+        self.last = self.reader.bytes() - before;
+        // What it announces comes behind it.
+        self.reader.begin_answer();
+        Ok(reply)
+    }
+
+    /// The same for an answer that the server may work on for long, with signs that it does.
+    async fn next_with_signs(&mut self) -> Result<Reply, Error> {
+        self.reader.end_answer();
+        self.greeting().await?;
         let mut signs = Signs::new();
         loop {
-            match self.message::<Reply>(patience).await? {
-                Reply::Error(error) if ends_connection(error.code) => return Err(error.into()),
-                Reply::Welcome(_) => return Err(Error::Protocol("it greets twice".into())),
+            match self.reply(self.stall).await? {
                 // The answer is still to come, and each sign is waited for as long as an answer is.
                 Reply::Working { entries } => signs.take(entries)?,
-                reply => {
-                    self.last = self.reader.bytes() - before;
-                    return Ok(reply);
-                }
+                reply => return Ok(reply),
             }
+        }
+    }
+
+    /// The next of several replies to one request: for the first there is [`next`](Self::next).
+    pub(crate) async fn more(&mut self) -> Result<Reply, Error> {
+        self.reply(self.stall).await
+    }
+
+    async fn reply(&mut self, patience: Duration) -> Result<Reply, Error> {
+        match self.message::<Reply>(patience).await? {
+            Reply::Error(error) if ends_connection(error.code) => Err(error.into()),
+            Reply::Welcome(_) => Err(Error::Protocol("it greets twice".into())),
+            reply => Ok(reply),
         }
     }
 
@@ -309,6 +341,7 @@ impl Replies {
 
     /// Waits, for as long as it takes, until something arrives behind the [`greeting`](Self::greeting). Can be cancelled.
     pub(crate) async fn arrival(&mut self) -> Result<(), Error> {
+        self.reader.end_answer();
         self.header(Duration::MAX).await.map(|header| self.arrived = Some(header))
     }
 
@@ -425,7 +458,7 @@ fn explain(error: StreamError, address: &Address) -> Error {
             Some(HandshakeError::Other(_)) | None => Error::Lost(StreamError::Io(source)),
             Some(cause) => Error::Handshake { address: address.clone(), cause },
         },
-        StreamError::Closed | StreamError::Stalled(_) | StreamError::Trickled(_) => Error::Lost(error),
+        StreamError::Closed | StreamError::Stalled(_) | StreamError::Trickled => Error::Lost(error),
         StreamError::Frame(_) | StreamError::Message(_) | StreamError::Unexpected(_) => {
             Error::Protocol(error.to_string())
         }

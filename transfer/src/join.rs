@@ -72,7 +72,7 @@ where
     W: tokio::io::AsyncWrite + Unpin,
 {
     let lost = |error| match error {
-        StreamError::Io(_) | StreamError::Closed | StreamError::Stalled(_) | StreamError::Trickled(_) => {
+        StreamError::Io(_) | StreamError::Closed | StreamError::Stalled(_) | StreamError::Trickled => {
             Error::Lost(error)
         }
         other => Error::Protocol(other.to_string()),

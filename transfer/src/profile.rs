@@ -35,6 +35,8 @@ const REACHED: &str = "reached";
 const RESERVATION: &str = "reservation";
 /// Size of the reservation in bytes: several times that of a usual profile.
 const RESERVED: usize = 16 * 1024;
+/// How many names with numbers are tried for a profile whose name is taken.
+const TRIED: usize = 1000;
 /// What a profile is called that is out of sight.
 const ASIDE: &str = "old";
 
@@ -52,6 +54,8 @@ pub struct Profiles {
 /// What an enrolled machine keeps of a server.
 #[derive(Debug, Clone)]
 pub struct Profile {
+    /// What it is called on this machine.
+    pub name: Name,
     /// Who this machine is there.
     pub identity: Name,
     /// The server's trust domain.
@@ -165,15 +169,18 @@ impl Profiles {
         for entry in entries {
             let entry = entry.map_err(at(&self.directory))?;
             let name = entry.file_name().to_str().and_then(|name| name.parse().ok());
-            names.extend(name.filter(|_| entry.path().join(DESCRIPTION).is_file()));
+            names.extend(name.filter(|name| self.contains(name)));
         }
         names.sort();
         Ok(names)
     }
 
-    /// Whether there is a profile of this name.
+    /// Whether there is a profile of this name. One that cannot be looked into is one, too.
     pub fn contains(&self, name: &Name) -> bool {
-        self.directory.join(name.as_str()).join(DESCRIPTION).is_file()
+        match fs::metadata(self.directory.join(name.as_str()).join(DESCRIPTION)) {
+            Ok(description) => description.is_file(),
+            Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        }
     }
 
     /// Reads a profile.
@@ -200,6 +207,7 @@ impl Profiles {
             return Err(damaged("it has no address".into()));
         }
         Ok(Profile {
+            name: name.clone(),
             identity: description.identity,
             trust_domain: trust_domain
                 .map_err(|error: sealift_certs::trust_domain::TrustDomainError| damaged(error.to_string()))?,
@@ -262,8 +270,7 @@ impl Profiles {
         let draft = private_draft(&self.directory)?;
         let reservation = draft.path().join(RESERVATION);
         files::write_private(&reservation, &[0; RESERVED]).map_err(at(&reservation))?;
-        let target = self.directory.join(name.as_str());
-        Ok(NewProfile { draft, name: name.clone(), target, again: true })
+        Ok(NewProfile { draft, directory: self.directory.clone(), name: Some(name.clone()), again: true })
     }
 
     /// Removes a profile with its key, which nobody can bring back.
@@ -301,8 +308,10 @@ impl Profiles {
 #[derive(Debug)]
 pub struct NewProfile {
     draft: TempDir,
-    name: Name,
-    target: PathBuf,
+    /// Where all profiles are.
+    directory: PathBuf,
+    /// What it is to be called; `None` for a name like its identity's.
+    name: Option<Name>,
     /// Whether it may take the place of another.
     again: bool,
 }
@@ -329,10 +338,19 @@ pub struct Enrolment {
 }
 
 impl NewProfile {
+    /// The same place for a profile that gets a free name, like that of its identity, and takes the place of no other.
+    #[must_use]
+    pub fn beside(self) -> Self {
+        Self { name: None, again: false, ..self }
+    }
+
     /// Saves a profile, whole or not at all. It is durable when this returns, and one whose place it takes is gone.
     ///
+    /// A token was spent on it. So if another process has taken the name meanwhile, this one gets a free name, like that of
+    /// its identity.
+    ///
     /// # Errors
-    /// Fails when the files cannot be written, or another profile has taken the name meanwhile.
+    /// Fails when the files cannot be written.
     pub fn save(self, enrolment: &Enrolment) -> Result<Profile, ProfileError> {
         let description = Description {
             identity: enrolment.identity.clone(),
@@ -340,7 +358,7 @@ impl NewProfile {
             addresses: enrolment.addresses.iter().map(Address::to_string).collect(),
         };
         let description = toml::to_string(&description).map_err(|error| ProfileError::Damaged {
-            path: self.target.join(DESCRIPTION),
+            path: self.draft.path().join(DESCRIPTION),
             reason: error.to_string(),
         })?;
         let credentials = credentials(&enrolment.certificate_pem, &enrolment.key_pem);
@@ -354,17 +372,58 @@ impl NewProfile {
             let path = self.draft.path().join(file);
             files::write_private(&path, contents.as_bytes()).map_err(at(&path))?;
         }
-        let old = if self.again { set_aside(&self.target)? } else { None };
-        put_in_place(self.draft.path(), &self.name, &self.target, old)?;
-        sync_directory(self.target.parent().unwrap_or(&self.target));
+        let name = self.put_in_place(&enrolment.identity)?;
+        sync_directory(&self.directory);
         Ok(Profile {
+            directory: self.directory.join(name.as_str()),
+            name,
             identity: enrolment.identity.clone(),
             trust_domain: enrolment.trust_domain.clone(),
             addresses: enrolment.addresses.clone(),
             authority_pem: enrolment.authority_pem.clone(),
             credentials,
-            directory: self.target,
         })
+    }
+
+    /// Gives the profile its name.
+    ///
+    /// A rename never replaces a directory that has something in it, so no profile is lost to a race.
+    fn put_in_place(&self, identity: &Name) -> Result<Name, ProfileError> {
+        if let Some(name) = self.name.as_ref().filter(|_| self.again) {
+            self.replace(name)?;
+            return Ok(name.clone());
+        }
+        let numbered = (2..).filter_map(|number: u32| format!("{identity}-{number}").parse().ok());
+        for name in self.name.clone().into_iter().chain([identity.clone()]).chain(numbered.take(TRIED)) {
+            let target = self.directory.join(name.as_str());
+            match fs::rename(self.draft.path(), &target) {
+                Ok(()) => return Ok(name),
+                Err(error) if is_taken(&error) => {}
+                Err(error) => return Err(at(&target)(error)),
+            }
+        }
+        let name = identity.clone();
+        Err(ProfileError::Exists { directory: self.directory.join(name.as_str()), name })
+    }
+
+    /// Takes the place of the profile of this name. That one gets it back should this fail, and is never lost.
+    fn replace(&self, name: &Name) -> Result<(), ProfileError> {
+        let target = self.directory.join(name.as_str());
+        loop {
+            let old = set_aside(&target)?;
+            let Err(source) = fs::rename(self.draft.path(), &target) else { return Ok(()) };
+            // Somebody else has just taken it, and the last one counts.
+            if is_taken(&source) {
+                continue;
+            }
+            if let Some(old) = old
+                && fs::rename(old.path().join(ASIDE), &target).is_err()
+            {
+                let old = old.keep().join(ASIDE);
+                return Err(ProfileError::SetAside { directory: target, old, source });
+            }
+            return Err(at(&target)(source));
+        }
     }
 }
 
@@ -461,22 +520,10 @@ fn set_aside(profile: &Path) -> Result<Option<TempDir>, ProfileError> {
     Ok(Some(aside))
 }
 
-/// Gives a profile its name. The old one, if there is one, gets it back should that fail, and is never lost.
-fn put_in_place(draft: &Path, name: &Name, target: &Path, old: Option<TempDir>) -> Result<(), ProfileError> {
-    // A rename never replaces a directory that has something in it, so no profile is lost to a race.
-    let Err(source) = fs::rename(draft, target) else { return Ok(()) };
-    if let Some(old) = old
-        && fs::rename(old.path().join(ASIDE), target).is_err()
-    {
-        let old = old.keep().join(ASIDE);
-        return Err(ProfileError::SetAside { directory: target.to_owned(), old, source });
-    }
-    Err(match source.kind() {
-        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
-            ProfileError::Exists { name: name.clone(), directory: target.to_owned() }
-        }
-        _ => ProfileError::Io { path: target.to_owned(), source },
-    })
+/// Whether a directory could not be renamed because something has the name already.
+fn is_taken(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotADirectory};
+    matches!(error.kind(), AlreadyExists | DirectoryNotEmpty | NotADirectory)
 }
 
 fn read(path: &Path) -> Result<String, ProfileError> {

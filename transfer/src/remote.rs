@@ -51,7 +51,8 @@ impl Listing<'_> {
         if !self.more {
             return Ok(None);
         }
-        let reply = self.connection.replies.next().await?;
+        let replies = &mut self.connection.replies;
+        let reply = if self.entries == 0 { replies.next().await? } else { replies.more().await? };
         self.more = matches!(reply, Reply::Entries { more: true, .. });
         if let Reply::Entries { entries, more, .. } = &reply {
             check_page(entries.len(), *more)?;
@@ -183,7 +184,7 @@ pub async fn make_new_directory(connection: &mut Connection, path: RemotePath) -
 /// Fails when the server refuses or is too old for the conditions, and when the connection breaks.
 pub async fn rename(connection: &mut Connection, paths: Transplant) -> Result<RemotePath, Error> {
     check_conditions(connection, &paths).await?;
-    placed(connection.ask(&Request::Move(paths)).await?)
+    placed(connection.ask_for_work(&Request::Move(paths)).await?)
 }
 
 /// Copies a file, a link or a directory; no content is moved. Returns the copy's whole path.
@@ -192,7 +193,7 @@ pub async fn rename(connection: &mut Connection, paths: Transplant) -> Result<Re
 /// Fails when the server refuses or is too old for the conditions, and when the connection breaks.
 pub async fn copy(connection: &mut Connection, paths: Transplant) -> Result<RemotePath, Error> {
     check_conditions(connection, &paths).await?;
-    placed(connection.ask(&Request::Copy(paths)).await?)
+    placed(connection.ask_for_work(&Request::Copy(paths)).await?)
 }
 
 /// A server that does not know a condition ignores it, and replaces what is there.
@@ -276,7 +277,8 @@ impl Log<'_> {
     /// Fails when the server refuses, and when the connection breaks.
     pub async fn page(&mut self) -> Result<Option<Vec<Transfer>>, Error> {
         loop {
-            if !self.more {
+            let is_first = !self.more;
+            if is_first {
                 let left = self.filter.limit.unwrap_or(u64::MAX);
                 self.expected = u32::try_from(left).unwrap_or(u32::MAX).min(LOG_QUERY);
                 if self.end || self.expected == 0 {
@@ -293,7 +295,8 @@ impl Log<'_> {
                 }))?;
                 self.connection.flush().await?;
             }
-            let reply = self.connection.replies.next().await?;
+            let replies = &mut self.connection.replies;
+            let reply = if is_first { replies.next().await? } else { replies.more().await? };
             self.more = matches!(reply, Reply::Log { more: true, .. });
             if !self.more {
                 self.connection.leave();

@@ -15,19 +15,24 @@ const FIRST: Duration = Duration::from_millis(500);
 /// The longest wait.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Counts attempts that got nowhere.
+/// After so many attempts it is over, though each achieved a little: a server that serves a byte and hangs up would be tried for
+/// ever.
+const MOST: u32 = 1000;
+
+/// Counts attempts, and those that got nowhere.
 #[derive(Debug)]
 pub(crate) struct Retry {
     allowed: u32,
     failed: u32,
+    all: u32,
     /// What was achieved when the last attempt ended.
     achieved: u64,
 }
 
 impl Retry {
-    /// Gives up after `allowed` attempts in a row that achieved nothing.
+    /// Gives up after `allowed` attempts in a row that achieved nothing, and after [`MOST`] or `allowed` attempts in all.
     pub(crate) fn new(allowed: u32) -> Self {
-        Self { allowed, failed: 0, achieved: 0 }
+        Self { allowed, failed: 0, all: 0, achieved: 0 }
     }
 
     /// Waits after `error`, and tells of it. `achieved` grows with whatever is worth another attempt.
@@ -50,11 +55,13 @@ impl Retry {
         if achieved > self.achieved {
             (self.achieved, self.failed) = (achieved, 0);
         }
-        if !error.retry_can_help() || self.failed >= self.allowed {
+        let is_spent = self.failed >= self.allowed || self.all >= self.allowed.max(MOST);
+        if !error.retry_can_help() || is_spent {
             return Err(error);
         }
         let wait = FIRST.saturating_mul(1 << self.failed.min(16)).min(LONGEST);
         self.failed += 1;
+        self.all += 1;
         // Clients that lost the same server must not all come back at the same moment.
         Ok((error, wait.mul_f64(0.5 + fastrand::f64() / 2.0)))
     }
@@ -147,5 +154,14 @@ mod tests {
         assert!(retry.after(lost(), 0).is_err());
         assert!(retry.after(lost(), 1).unwrap().1 <= FIRST);
         assert!(retry.after(Error::Protocol("x".into()), 2).is_err());
+    }
+
+    #[test]
+    fn attempts_that_achieve_little_have_an_end() {
+        for (allowed, most) in [(5, u64::from(MOST)), (MOST + 7, u64::from(MOST) + 7)] {
+            let mut retry = Retry::new(allowed);
+            let granted = (1..2 * most).take_while(|done| retry.after(Error::Lost(StreamError::Closed), *done).is_ok());
+            assert_eq!(granted.count() as u64, most);
+        }
     }
 }

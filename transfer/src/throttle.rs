@@ -7,10 +7,17 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpSocket;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How much may cross at once after a pause.
 const BURST: Duration = Duration::from_millis(50);
+
+/// The bytes of a TLS record at most.
+const TLS_RECORD: u64 = 16 * 1024;
+
+/// Bytes in a second that empty any socket's buffer soon enough.
+const WIDE: u64 = 1024 * 1024;
 
 /// A rate that is not exceeded, in each direction.
 #[derive(Debug, Clone)]
@@ -28,6 +35,21 @@ impl Limit {
     /// At most `rate` bytes in a second each way, TLS included.
     pub fn new(rate: u64) -> Self {
         Self(Arc::new(Limits { rate: rate.max(1), up: Mutex::default(), down: Mutex::default() }))
+    }
+
+    /// How many connections may share the limit without one of them seeming to stall: TLS passes on no byte of a record
+    /// before it is whole.
+    pub(crate) fn most_connections(&self) -> usize {
+        usize::try_from(self.0.rate / TLS_RECORD).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// Has a socket that is about to connect hold no more than a second's worth of what comes. The system holds megabytes
+    /// otherwise, and lets the other end send again only when a good part of them was read: the other end takes that for a stall.
+    pub(crate) fn narrow(&self, socket: &TcpSocket) {
+        if self.0.rate < WIDE {
+            // If the system forbids it, the transfer may fail, and says so.
+            let _ = socket.set_recv_buffer_size(u32::try_from(self.0.rate).unwrap_or(u32::MAX).max(4096));
+        }
     }
 
     /// The most bytes to move in one go, so that the rate is even.

@@ -7,7 +7,7 @@ use rcgen::{
 use rustls_pki_types::CertificateDer;
 use sealift_certs::{
     Authority, CertError, Identity, IdentityError, RequestError, Role, TrustDomain, USER_VALIDITY, Validity,
-    certificate_from_pem, certificate_to_pem, fingerprint, new_key_and_request, validity,
+    certificate_from_pem, certificate_to_pem, fingerprint, new_key_and_request, origin, validity,
 };
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -105,11 +105,26 @@ fn a_user_certificate_is_for_that_user_alone() {
 }
 
 #[test]
+fn a_renewed_certificate_names_its_origin_and_is_otherwise_like_the_first() {
+    let world = World::new();
+    let (first, _) = world.user("alice", world.current());
+    assert_eq!(origin(&first.der), Ok(None));
+    let request = new_key_and_request().unwrap().csr_pem;
+    let name = "alice".parse().unwrap();
+    let renewed = world.authority.renew_user(&request, &name, &first.fingerprint, world.current()).unwrap();
+    assert_eq!(origin(&renewed.der), Ok(Some(first.fingerprint)));
+    assert_user_leaf(&parse(&renewed.der), &Identity::of_certificate(&first.der).unwrap());
+    assert_eq!(origin(&CertificateDer::from(vec![0x30])), Err(IdentityError::Unreadable));
+}
+
+#[test]
 fn a_greedy_request_gets_nothing_that_it_asks_for() {
     let world = World::new();
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "root");
+    let another = fingerprint(&world.user("bob", world.current()).0.der).to_string();
+    params.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 5]), another);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::Any];
@@ -126,6 +141,7 @@ fn a_greedy_request_gets_nothing_that_it_asks_for() {
     let identity = Identity::of_certificate(&issued.der).unwrap();
     assert_eq!(identity.role, Role::User("alice".parse().unwrap()));
     assert_user_leaf(&parse(&issued.der), &identity);
+    assert_eq!(origin(&issued.der), Ok(None));
 }
 
 #[test]
@@ -229,7 +245,8 @@ fn uris<'a>(certificate: &'a X509Certificate<'_>) -> Vec<&'a str> {
 fn assert_user_leaf(certificate: &X509Certificate<'_>, identity: &Identity) {
     let names = certificate.subject_alternative_name().unwrap().unwrap();
     assert_eq!(names.value.general_names, [GeneralName::URI(&identity.to_string())]);
-    assert_eq!(certificate.subject().to_string(), format!("CN={}", identity.user().unwrap()));
+    let common_names: Vec<_> = certificate.subject().iter_common_name().map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(common_names, [identity.user().unwrap().as_str()]);
 
     let usage = certificate.extended_key_usage().unwrap().unwrap().value;
     assert!(usage.client_auth && !usage.server_auth && !usage.any && usage.other.is_empty());

@@ -46,6 +46,13 @@ pub(crate) struct Get {
     lines: Lines,
 }
 
+impl Get {
+    /// Whether a second run can go on where an interrupted one stopped: what went into a pipe is not kept.
+    pub(crate) fn can_go_on(&self) -> bool {
+        self.paths.last().is_none_or(|path| path != "-")
+    }
+}
+
 pub(crate) async fn run(
     arguments: Get,
     session: &mut Session,

@@ -5,7 +5,6 @@ use std::io::{self, Read};
 use clap::Args;
 use sealift_certs::JoinToken;
 use sealift_protocol::Name;
-use sealift_transfer::Profiles;
 use sealift_transfer::join::join;
 use sealift_transfer::profile::ProfileError;
 use serde_json::json;
@@ -19,7 +18,8 @@ use crate::text;
 ///
 /// Makes a private key, which never leaves this computer, obtains a certificate for it, and saves both as a profile:
 /// `default`, or the one that --profile names. A token works once. The certificate renews by itself.
-/// If there is such a profile of the same server, it gets the new identity in its place.
+/// If that is a profile of the same server and of the identity that the token is for, the new one takes its place. A
+/// profile of another identity stays, and the new one gets its identity's name.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  sealift join sealift-join:AbCd...\n  \
     sealift join --profile work sealift-join:AbCd...\n  ssh server sealiftd invite alice | sealift join -")]
@@ -46,17 +46,13 @@ pub(crate) async fn run(
     };
     let place = place.map_err(|error| occupied(error, &name))?;
     let enrolment = join(&token, &session.options()).await?;
-    let (name, place) = match before.filter(|before| again && *before != enrolment.identity) {
-        // The token was for somebody else than the profile is, who stays.
-        Some(_) => {
-            let other = free_name(profiles, &enrolment.identity);
-            let place = profiles.reserve(&other)?;
-            (other, place)
-        }
-        None => (name, place),
+    // The token may be for somebody else than the profile is, who stays then.
+    let place = match before {
+        Some(before) if again && before != enrolment.identity => place.beside(),
+        _ => place,
     };
     let profile = place.save(&enrolment)?;
-    let naming = session.settings.naming(&name);
+    let naming = session.settings.naming(&profile.name);
 
     let expires = text::nanoseconds(profile.validity()?.not_after);
     if printer.wants_json() {
@@ -64,13 +60,13 @@ pub(crate) async fn run(
             "type": "joined",
             "identity": profile.identity,
             "trust_domain": profile.trust_domain.as_str(),
-            "profile": name,
+            "profile": profile.name,
             "server": profile.addresses.first().map(ToString::to_string),
             "expires": text::utc(expires),
         }))?;
     } else {
         let server = profile.addresses.first().map(ToString::to_string).unwrap_or_default();
-        printer.note(&format!("joined {server} as {}, saved as the profile {name}", profile.identity));
+        printer.note(&format!("joined {server} as {}, saved as the profile {}", profile.identity, profile.name));
         printer.note(&format!("try it: sealift put FILE{naming}, then sealift ls -l{naming}"));
     }
     Ok(Exit::Done)
@@ -87,13 +83,6 @@ fn occupied(error: ProfileError, name: &Name) -> Failure {
         "it is of another server, and the token is not used yet: `sealift join TOKEN --profile NAME` saves it beside, \
          `sealift profile remove {name}` removes the old one"
     ))
-}
-
-/// A name that no profile has: the identity's, or with a number behind it.
-fn free_name(profiles: &Profiles, identity: &Name) -> Name {
-    let numbered = (2..).filter_map(|number| format!("{identity}-{number}").parse::<Name>().ok());
-    let mut free = std::iter::once(identity.clone()).chain(numbered).filter(|name| !profiles.contains(name));
-    free.next().unwrap_or_else(|| identity.clone())
 }
 
 fn read(argument: String) -> Result<String, Failure> {

@@ -22,6 +22,24 @@ use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
 use crate::session::Session;
 
+/// What to do after a verb was interrupted.
+pub(crate) fn after_interruption(verb: &Verb) -> &'static str {
+    let goes_on = match verb {
+        Verb::Put(arguments) => arguments.can_go_on(),
+        Verb::Get(arguments) => arguments.can_go_on(),
+        Verb::Sync(_) => true,
+        Verb::Join(_) => {
+            return "run the same command again; if the token is used up by then, ask the server's administrator for another";
+        }
+        _ => return "run the same command again",
+    };
+    if goes_on {
+        "run the same command again: it goes on where this one stopped"
+    } else {
+        "run the same command again: it starts from the beginning"
+    }
+}
+
 /// Does what a verb says.
 pub(crate) async fn run(verb: Verb, session: &mut Session, printer: &mut Printer) -> Result<Exit, Failure> {
     match verb {

@@ -73,6 +73,13 @@ pub(crate) struct Put {
     lines: Lines,
 }
 
+impl Put {
+    /// Whether a second run can go on where an interrupted one stopped: what came by a pipe is gone.
+    pub(crate) fn can_go_on(&self) -> bool {
+        self.stdin_from_command.is_none() && self.paths.first().is_none_or(|path| path != "-")
+    }
+}
+
 pub(crate) async fn run(
     arguments: Put,
     session: &mut Session,

@@ -24,7 +24,7 @@ pub(crate) struct Trees {
     /// Leave out what the patterns in a file say, one on each line
     #[arg(long, value_name = "FILE")]
     exclude_from: Vec<PathBuf>,
-    /// Transfer symbolic links as links, instead of skipping them
+    /// Transfer symbolic links in directories as links, instead of skipping them; one that is named is followed
     #[arg(long)]
     links: bool,
 }
@@ -90,7 +90,7 @@ pub(crate) struct Lines {
     /// Share many files, or a large one, among up to so many connections [default: 2 if it helps]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=16))]
     connections: Option<u8>,
-    /// Move at most so many bytes in a second, such as 500K or 2M
+    /// Move at most so many bytes in a second, such as 500K or 2M; 1K at least
     #[arg(long, value_name = "RATE", value_parser = rate)]
     limit_rate: Option<u64>,
     /// After a lost connection, try so often in vain before giving up [default: 6]
@@ -110,7 +110,7 @@ impl Lines {
 
 /// Reads a number of bytes with an optional unit of 1024, 1024², ...
 fn rate(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is no rate: write bytes in a second, such as 500K, 2M or 1.5G");
+    let wrong = || format!("{text:?} is no rate: write bytes in a second, 1K at least, such as 500K, 2M or 1.5G");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '/');
     let factor = match text[digits.len()..].trim_end_matches("/s").to_ascii_lowercase().as_str() {
         "" | "b" => 1.0,

@@ -52,21 +52,18 @@ async fn try_to_join(shared: &Shared, token: &str, name: &str, again: Option<Nam
     let again = again.filter(|name| shared.profiles.is_of_server(name, &token));
     let again = again.or_else(|| expired(shared, &token).filter(|_| name.is_empty()));
     // First of all, so that no token is spent on a certificate that cannot be kept.
-    let (name, place) = match (again, name) {
-        (Some(name), _) => (name.clone(), shared.profiles.reserve_again(&name)),
-        (None, "") => {
-            let name = free_name(&shared.profiles);
-            (name.clone(), shared.profiles.reserve(&name))
-        }
+    let place = match (again, name) {
+        (Some(name), _) => shared.profiles.reserve_again(&name),
+        (None, "") => shared.profiles.reserve(&free_name(&shared.profiles)),
         (None, name) => {
             let name = name.parse::<Name>().map_err(|error| Trouble::of_person(error.to_string()))?;
-            (name.clone(), shared.profiles.reserve(&name))
+            shared.profiles.reserve(&name)
         }
     };
     let place = place.map_err(|error| failed(error.into()))?;
     let enrolment = sealift_transfer::join::join(&token, &options()).await.map_err(failed)?;
-    place.save(&enrolment).map_err(|error| failed(error.into()))?;
-    Ok(name)
+    let profile = place.save(&enrolment).map_err(|error| failed(error.into()))?;
+    Ok(profile.name)
 }
 
 /// An expired profile of the token's server.

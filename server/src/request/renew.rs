@@ -20,12 +20,13 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, renew: Renew) -> Result<
         caller.verify(connection)?;
         caller.refuse_changes()?;
         let now = SystemTime::now();
-        let issued = here.pki.issue_user(&renew.csr, &caller.name, lifetime, now)?;
+        let machine = certificates::machine(connection, &caller.fingerprint)?;
+        let issued = here.pki.renew_user(&renew.csr, &caller.name, &machine.origin, lifetime, now)?;
         let new = NewCertificate {
             fingerprint: &issued.fingerprint,
             issued_at: clock::nanoseconds(now),
             expires_at: clock::nanoseconds(issued.validity.not_after),
-            origin: Origin::Renewal(&caller.fingerprint),
+            origin: Origin::Renewal(&machine),
         };
         certificates::add(connection, caller.identity, new)?;
         Ok(issued.pem)

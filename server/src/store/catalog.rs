@@ -9,7 +9,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use sealift_protocol::Digest;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -18,6 +17,7 @@ use tracing::{error, info, warn};
 pub use self::turns::Line;
 use self::turns::Turns;
 use super::Blobs;
+use super::objects::Small;
 use super::packs::{Pack, Placement};
 use super::schema::{self, OpenError};
 use super::turnstile::Turnstile;
@@ -98,7 +98,7 @@ pub trait Held: Send + 'static {
     }
 
     /// A small content that it brings, which may be stored together with others.
-    fn content(&self) -> Option<(&Digest, &[u8])> {
+    fn content(&self) -> Option<Small<'_>> {
         None
     }
 
@@ -581,10 +581,7 @@ fn commit(writing: &mut Writing, blobs: &Blobs, group: &mut [Box<dyn Change>]) -
 /// Stores the small contents of a group together, if that is worth it.
 fn pack(connection: &Connection, blobs: &Blobs, group: &mut [Box<dyn Change>]) -> Result<Option<Pack>> {
     let held: Vec<&dyn Held> = group.iter_mut().map(|change| &*change.held()).collect();
-    let contents = held.iter().enumerate().filter_map(|(number, held)| {
-        let (digest, data) = held.content()?;
-        Some((number, digest, data))
-    });
+    let contents = held.iter().enumerate().filter_map(|(number, held)| Some((number, held.content()?)));
     let pack = Pack::make(connection, blobs, contents)?;
     for (number, place) in pack.iter().flat_map(Pack::places) {
         group[*number].held().packed(*place);

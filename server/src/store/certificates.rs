@@ -44,8 +44,17 @@ pub struct NewCertificate<'a> {
 pub enum Origin<'a> {
     /// A token, on a machine that calls itself so.
     Token(Option<&'a str>),
-    /// Another certificate, which it renews.
-    Renewal(&'a Digest),
+    /// A machine that has one already, which it renews.
+    Renewal(&'a Machine),
+}
+
+/// The machine that a certificate belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// What it calls itself.
+    pub name: Option<String>,
+    /// The fingerprint of its first certificate, as its later ones name it.
+    pub origin: Digest,
 }
 
 /// A certificate as the administrator sees it.
@@ -84,14 +93,7 @@ pub struct RevokedMachine {
 pub fn add(connection: &Connection, identity: i64, new: NewCertificate<'_>) -> Result<()> {
     let (machine, origin) = match new.origin {
         Origin::Token(machine) => (machine.and_then(printable), *new.fingerprint),
-        Origin::Renewal(renewed) => {
-            let mut statement = connection.prepare_cached(
-                "SELECT machine, coalesce(origin, fingerprint) FROM certificates WHERE fingerprint = ?1",
-            )?;
-            let known = statement
-                .query_row([renewed.as_bytes()], |row| Ok((row.get(0)?, Digest::from_bytes(row.get(1)?))));
-            known.optional()?.unwrap_or((None, *new.fingerprint))
-        }
+        Origin::Renewal(Machine { name, origin }) => (name.clone(), *origin),
     };
     connection
         .prepare_cached(
@@ -107,6 +109,15 @@ pub fn add(connection: &Connection, identity: i64, new: NewCertificate<'_>) -> R
             origin.as_bytes()
         ])?;
     Ok(())
+}
+
+/// The machine that a certificate belongs to.
+pub fn machine(connection: &Connection, fingerprint: &Digest) -> Result<Machine> {
+    let mut statement = connection
+        .prepare_cached("SELECT machine, coalesce(origin, fingerprint) FROM certificates WHERE fingerprint = ?1")?;
+    Ok(statement.query_row([fingerprint.as_bytes()], |row| {
+        Ok(Machine { name: row.get(0)?, origin: Digest::from_bytes(row.get(1)?) })
+    })?)
 }
 
 /// A machine's name as far as a terminal shows it; `None` if that is nothing.
@@ -173,21 +184,18 @@ fn certificate(row: &Row<'_>) -> rusqlite::Result<CertificateRow> {
 pub fn revoke_machine(connection: &Connection, digits: &str, now: Nanoseconds) -> Result<RevokedMachine> {
     let fingerprint = by_digits(connection, "certificates", "fingerprint", digits, "certificate")?;
     let mut statement = connection.prepare(
-        "SELECT name, machine, coalesce(origin, fingerprint) FROM certificates
-         JOIN identities ON identities.id = identity WHERE fingerprint = ?1",
+        "SELECT name FROM certificates JOIN identities ON identities.id = identity WHERE fingerprint = ?1",
     )?;
-    let (identity, machine, origin): (_, _, [u8; 32]) = statement
-        .query_row([fingerprint.as_bytes()], |row| {
-            Ok((identities::name_of(row, 0)?, row.get(1)?, row.get(2)?))
-        })?;
+    let identity = statement.query_row([fingerprint.as_bytes()], |row| identities::name_of(row, 0))?;
+    let machine = machine(connection, &fingerprint)?;
     let mut statement = connection.prepare(
         "UPDATE certificates SET revoked_at = ?2
          WHERE coalesce(origin, fingerprint) = ?1 AND revoked_at IS NULL AND expires_at > ?2
          RETURNING fingerprint",
     )?;
-    let revoked = statement.query_map(params![origin, now], |row| row.get(0).map(Digest::from_bytes))?;
+    let revoked = statement.query_map(params![machine.origin.as_bytes(), now], |row| row.get(0).map(Digest::from_bytes))?;
     let certificates = revoked.collect::<rusqlite::Result<_>>()?;
-    Ok(RevokedMachine { identity, machine, certificates })
+    Ok(RevokedMachine { identity, machine: machine.name, certificates })
 }
 
 /// The one row of a table whose digest begins with these digits.
@@ -283,11 +291,13 @@ pub fn catch_up(connection: &Connection, list: &[Revocation], now: Nanoseconds) 
 /// Takes in a certificate of this server's authority that a restored catalog does not know, since it was issued between
 /// the backup and the restoring. Returns whether it did.
 ///
-/// The caller has verified that the authority signed it. It is taken in only for an identity that the catalog has, that is
-/// not revoked, and that was not revoked later than the certificate was issued.
+/// The caller has verified that the authority signed it, and names the origin that it carries. It is taken in only for an
+/// identity that the catalog has, that is not revoked, and that was not revoked later than the certificate was issued; and
+/// not for a machine that has lost its certificates.
 pub fn adopt(
     connection: &Connection,
     fingerprint: &Digest,
+    origin: Option<&Digest>,
     name: &Name,
     validity: Validity,
     list: &[Revocation],
@@ -305,7 +315,7 @@ pub fn adopt(
         return Ok(false);
     }
     let is_revoked = list.iter().any(|Revocation { subject, at }| match subject {
-        Subject::Certificate(revoked) => revoked == fingerprint,
+        Subject::Certificate(revoked) => revoked == fingerprint || Some(revoked) == origin,
         Subject::Identity(revoked) => revoked == name && *at >= issued_at,
     });
     let identity: Option<i64> = connection
@@ -316,9 +326,19 @@ pub fn adopt(
     if is_known(connection, fingerprint)? {
         return Ok(false);
     }
+    // Certificates from before they named their origin name none, though they renew another.
+    let origin = origin.unwrap_or(fingerprint);
+    let (machine, is_lost): (Option<String>, bool) = connection
+        .prepare_cached(
+            "SELECT max(machine), count(revoked_at) > 0 FROM certificates WHERE coalesce(origin, fingerprint) = ?1",
+        )?
+        .query_row([origin.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if is_lost {
+        return Ok(false);
+    }
     let expires_at = clock::nanoseconds(validity.not_after);
-    let new = NewCertificate { fingerprint, issued_at, expires_at, origin: Origin::Token(None) };
-    add(connection, identity, new)?;
+    let machine = Machine { name: machine, origin: *origin };
+    add(connection, identity, NewCertificate { fingerprint, issued_at, expires_at, origin: Origin::Renewal(&machine) })?;
     Ok(true)
 }
 

@@ -55,19 +55,37 @@ const READABLE: &str = "WITH readable (space) AS (
     SELECT id FROM spaces WHERE owner = ?1
     UNION SELECT space FROM grants WHERE identity IN (0, ?1) AND rights & 1)";
 
-/// Keeps a small content in the catalog, unless a good copy of it is there. A copy that is missing or damaged is replaced.
-pub fn keep_inline(connection: &Connection, blobs: &Blobs, digest: &Digest, data: &[u8]) -> Result<ObjectId> {
-    let object = match insert_new(connection, digest, data.len() as u64)? {
+/// A small content, and who brings it.
+#[derive(Debug, Clone, Copy)]
+pub struct Small<'a> {
+    /// The row of the identity.
+    pub by: i64,
+    /// The digest of the bytes.
+    pub digest: &'a Digest,
+    /// The bytes.
+    pub data: &'a [u8],
+}
+
+/// Keeps a small content in the catalog, unless a good copy of it is there that the identity can read. Any other copy is
+/// replaced.
+///
+/// A copy of others is good enough, but whoever uploads it must not see from the time that this takes that it is there.
+pub fn keep_inline(connection: &Connection, blobs: &Blobs, small: Small<'_>) -> Result<ObjectId> {
+    let Small { by, digest, data } = small;
+    let size = data.len() as u64;
+    let object = match insert_new(connection, digest, size)? {
         Some(object) => object,
         None => {
-            let object = existing(connection, digest)?;
-            if is_copy_of(connection, blobs, object, data)? {
-                confirm(connection, digest)?;
-                return Ok(object);
+            if let Some(object) = within_reach(connection, by, digest, size)? {
+                if is_copy_of(connection, blobs, object, data)? {
+                    confirm(connection, digest)?;
+                    return Ok(object);
+                }
+                warn!(%digest, "the stored copy of a content was damaged: it is replaced by what has just come");
             }
-            warn!(%digest, "the stored copy of a content was damaged: it is replaced by what has just come");
+            let object = existing(connection, digest)?;
             drop_bytes(connection, object)?;
-            set_verified(connection, digest)?;
+            rewrite(connection, object, digest)?;
             object
         }
     };
@@ -109,7 +127,7 @@ fn renewed(connection: &Connection, digest: &Digest, size: u64) -> Result<Object
     }
     let object = existing(connection, digest)?;
     drop_bytes(connection, object)?;
-    set_verified(connection, digest)?;
+    rewrite(connection, object, digest)?;
     Ok(object)
 }
 
@@ -282,6 +300,14 @@ fn existing(connection: &Connection, digest: &Digest) -> Result<ObjectId> {
 /// has to be looked at again, so the note is never left out.
 pub fn set_verified(connection: &Connection, digest: &Digest) -> Result<()> {
     verified_before(connection, digest, i64::MAX)
+}
+
+/// The same with as much written as for a new row, also in the index, so that the time tells nothing.
+fn rewrite(connection: &Connection, object: ObjectId, digest: &Digest) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE objects SET digest = ?2, suspect = 0, verified_at = ?3 WHERE id = ?1")?
+        .execute(params![object.0, digest.as_bytes(), clock::now()])?;
+    Ok(())
 }
 
 /// The same for a content of which somebody has just brought another copy, which many may do: not more often than is of use.

@@ -17,7 +17,7 @@ use tracing::{debug, warn};
 
 use super::blobs::Guard;
 use super::holds::Hold;
-use super::objects::{self, BlobId, Extent, ObjectId};
+use super::objects::{self, BlobId, Extent, ObjectId, Small};
 use super::{Blobs, Catalog};
 use crate::error::{Error, Result};
 
@@ -62,10 +62,10 @@ impl Pack {
     pub(super) fn make<'a>(
         connection: &Connection,
         blobs: &Blobs,
-        contents: impl Iterator<Item = (usize, &'a Digest, &'a [u8])> + Clone,
+        contents: impl Iterator<Item = (usize, Small<'a>)> + Clone,
     ) -> Result<Option<Self>> {
-        let contents = contents.filter(|(_, _, data)| data.len() >= SMALLEST);
-        if contents.clone().map(|(_, _, data)| data.len()).sum::<usize>() < LEAST {
+        let contents = contents.filter(|(_, small)| small.data.len() >= SMALLEST);
+        if contents.clone().map(|(_, small)| small.data.len()).sum::<usize>() < LEAST {
             return Ok(None);
         }
         // A file needs an inode, rows need none.
@@ -74,8 +74,13 @@ impl Pack {
         }
         let guard = blobs.guard();
         let (mut bytes, mut runs, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
-        for (number, digest, data) in contents {
-            if bytes.len() < MOST && seen.insert(digest) && objects::find(connection, digest)?.is_none() {
+        for (number, Small { by, digest, data }) in contents {
+            // What only others have is stored again, as by objects::keep_inline.
+            let is_wanted = || Ok::<_, Error>(match objects::find(connection, digest)? {
+                None => true,
+                Some(_) => objects::within_reach(connection, by, digest, data.len() as u64)?.is_none(),
+            });
+            if bytes.len() < MOST && seen.insert(digest) && is_wanted()? {
                 runs.push((number, bytes.len() as u64, data.len() as u64));
                 bytes.extend_from_slice(data);
             }

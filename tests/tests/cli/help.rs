@@ -132,14 +132,15 @@ async fn of_put() {
               Leave out what the patterns in a file say, one on each line
 
           --links
-              Transfer symbolic links as links, instead of skipping them
+              Transfer symbolic links in directories as links, instead of skipping them; one that is
+              named is followed
 
     Connections:
           --connections <NUMBER>
               Share many files, or a large one, among up to so many connections [default: 2 if it helps]
 
           --limit-rate <RATE>
-              Move at most so many bytes in a second, such as 500K or 2M
+              Move at most so many bytes in a second, such as 500K or 2M; 1K at least
 
           --retries <NUMBER>
               After a lost connection, try so often in vain before giving up [default: 6]
@@ -237,14 +238,15 @@ async fn of_sync() {
               Leave out what the patterns in a file say, one on each line
 
           --links
-              Transfer symbolic links as links, instead of skipping them
+              Transfer symbolic links in directories as links, instead of skipping them; one that is
+              named is followed
 
     Connections:
           --connections <NUMBER>
               Share many files, or a large one, among up to so many connections [default: 2 if it helps]
 
           --limit-rate <RATE>
-              Move at most so many bytes in a second, such as 500K or 2M
+              Move at most so many bytes in a second, such as 500K or 2M; 1K at least
 
           --retries <NUMBER>
               After a lost connection, try so often in vain before giving up [default: 6]

@@ -116,19 +116,33 @@ async fn an_upload_from_a_pipe_that_stays_open() {
     world.store().settled().await;
 }
 
+/// What is advised is what helps: a transfer goes on only where something was kept.
 #[tokio::test]
 async fn a_connection_that_nobody_answers() {
-    let (_world, alice) = alice().await;
+    let (world, alice) = alice().await;
+    let token = world.invite("alice").to_string();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let running = alice.call(["--json", "ls", "--server", &address]).start();
-    let (mut silent, _) = listener.accept().await.unwrap();
-    silent.read_exact(&mut [0; 5]).await.unwrap();
-    running.interrupt();
-    assert_snapshot!(running.ended().await.shown(), @r#"
-    {"code":"interrupted","exit":130,"hint":"run the same command again: it goes on where this one stopped","message":"interrupted","type":"error"}
-    exit 130
-    "#);
+    for (arguments, hint) in [
+        (&["ls"][..], "run the same command again"),
+        (&["get", "a"], "run the same command again: it goes on where this one stopped"),
+        (&["get", "a", "-"], "run the same command again: it starts from the beginning"),
+        (&["put", "-", "a"], "run the same command again: it starts from the beginning"),
+        (
+            &["join", &token],
+            "run the same command again; if the token is used up by then, ask the server's administrator for another",
+        ),
+    ] {
+        let common = ["--json", "--server", &address];
+        let running = alice.call(common.iter().chain(arguments)).input("x").start();
+        let (mut silent, _) = listener.accept().await.unwrap();
+        silent.read_exact(&mut [0; 5]).await.unwrap();
+        running.interrupt();
+        let told = format!(
+            r#"{{"code":"interrupted","exit":130,"hint":"{hint}","message":"interrupted","type":"error"}}"#
+        );
+        assert_eq!(running.ended().await.shown(), format!("{told}\nexit 130"));
+    }
 }
 
 /// From the first byte on the wire on, whoever is interrupted cleans up and says so.

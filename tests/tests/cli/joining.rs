@@ -172,6 +172,26 @@ async fn a_token_is_not_spent_by_a_join_that_cannot_succeed() {
     alice.run(["join", &token.to_string(), "--profile", "x"]).await.ok();
 }
 
+/// Each token brings a profile, also where all of them want the same name.
+#[tokio::test]
+async fn joins_at_once_all_keep_what_their_tokens_brought() {
+    let world = World::start().await;
+    let computer = Computer::new(SEALIFT);
+    let tokens: Vec<_> = (0..6).map(|_| world.invite("alice").to_string()).collect();
+    let joining: Vec<_> = tokens.iter().map(|token| computer.call(["--json", "join", token]).start()).collect();
+    let mut names = Vec::new();
+    for joining in joining {
+        let joined = joining.ended().await.ok().object("joined");
+        names.push(joined["profile"].as_str().unwrap().to_owned());
+    }
+    names.sort();
+    assert_eq!(names, ["alice", "alice-2", "alice-3", "alice-4", "alice-5", "default"]);
+    for name in names {
+        let account = computer.run(["--json", "--profile", &name, "whoami"]).await.ok().object("account");
+        assert_eq!(account["identity"], "alice");
+    }
+}
+
 /// Whatever made the server or the client say "join again", joining again is all that it takes.
 #[tokio::test]
 async fn joining_again_replaces_the_identity_in_its_place() {

@@ -314,6 +314,8 @@ async fn a_rate_needs_a_unit_that_exists() {
     alice.run(["put", "--limit-rate", "100M", "d"]).await.ok();
     alice.run(["get", "--limit-rate", "100M", "d", "back/"]).await.ok();
     assert!(alice.read("back/d/a") == Pattern::new(1, 300 * KIB).whole());
-    let ran = alice.run(["put", "--limit-rate", "fast", "d"]).await.exited(2);
-    assert!(ran.stderr.contains("write bytes in a second, such as 500K"), "{ran:?}");
+    for wrong in ["fast", "1000", "0.5K", "5X"] {
+        let ran = alice.run(["put", "--limit-rate", wrong, "d"]).await.exited(2);
+        assert!(ran.stderr.contains("write bytes in a second, 1K at least, such as 500K"), "{ran:?}");
+    }
 }

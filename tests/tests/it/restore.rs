@@ -39,6 +39,7 @@ struct Past {
     /// Of alice, both from before the backup: one lost afterwards, one renewed afterwards.
     lost: Machine,
     lost_renewed: Machine,
+    kept: Machine,
     kept_renewed: Machine,
     /// Revoked as a whole after the backup, and renewed just before that.
     bob: Machine,
@@ -87,7 +88,7 @@ async fn past(is_reachable: bool) -> Past {
         machine.connect().await;
     }
     server.kill();
-    Past { launcher, copy, lost, lost_renewed, kept_renewed, bob, bob_renewed, bob_again, used, open, carol }
+    Past { launcher, copy, lost, lost_renewed, kept, kept_renewed, bob, bob_renewed, bob_again, used, open, carol }
 }
 
 impl Past {
@@ -163,4 +164,24 @@ async fn without_the_list_a_restored_server_knows_what_the_backup_knew() {
     let back = server.enrol("bob").await;
     back.connect().await;
     assert_refused(&past.bob_renewed.at(server.address), "revoked before bob was invited again").await;
+}
+
+/// The machine that a restored catalog knows is the one that has renewed since, whether it has come back or not.
+#[tokio::test]
+async fn a_machine_that_renewed_since_the_backup_can_be_revoked_by_what_the_backup_knows() {
+    let past = past(false).await;
+    let launcher = past.launcher.clone().on(&past.copy);
+    let server = launcher.start().await;
+    past.kept_renewed.at(server.address).connect().await;
+    // Its second certificate since then, which the restored server issues.
+    let latest = renewed(&past.kept_renewed.at(server.address)).await;
+    latest.connect().await;
+    for machine in [&past.kept, &past.lost] {
+        ok(launcher.run("revoke", &["--certificate", &short(machine)]).await);
+    }
+    for machine in [&past.kept, &past.kept_renewed, &latest, &past.lost_renewed] {
+        assert_refused(&machine.at(server.address), "of a machine that was revoked").await;
+    }
+    let good = ok(launcher.run("identities", &["--certificates"]).await);
+    assert!(!good.contains("alice"), "{good}");
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::peer::{Peer, STALL, pair, pair_with_stall};
-use sealift_protocol::message::Whoami;
-use sealift_protocol::{ErrorCode, WireError};
+use sealift_protocol::message::{Content, Entry, EntryKind, Get, List, Transplant, Whoami};
+use sealift_protocol::{Digest, ErrorCode, WireError};
 use tokio::io::AsyncWriteExt;
 
 fn whoami() -> Request {
@@ -133,12 +133,43 @@ fn requests_are_sent_in_groups() {
     assert_eq!(fill(&mut ahead, 2 * WINDOW_BYTES), 1);
 }
 
-/// A server that only ever says that it is working, and how many entries it has done by then.
-async fn working_for_ever(entries: impl Fn(u64) -> u64) -> (Error, Duration) {
+/// A server that gives this answer, every five seconds a piece, for ever.
+async fn for_ever(
+    request: Request,
+    mut piece: impl FnMut(&mut Peer, u64),
+) -> (Error, Duration) {
     let (mut connection, mut peer) = pair();
     let began = tokio::time::Instant::now();
     let asking = async {
-        let error = connection.ask(&whoami()).await.unwrap_err();
+        let error = match request {
+            Request::Copy(paths) => crate::remote::copy(&mut connection, paths).await.unwrap_err(),
+            Request::List(list) => {
+                let mut listing = crate::remote::list(&mut connection, list).await.unwrap();
+                loop {
+                    match listing.page().await {
+                        Ok(page) => assert!(page.is_some()),
+                        Err(error) => break error,
+                    }
+                }
+            }
+            Request::Get(_) => {
+                connection.enter();
+                connection.push(&request).unwrap();
+                connection.flush().await.unwrap();
+                assert!(matches!(connection.replies.next().await.unwrap(), Reply::Content(_)));
+                loop {
+                    let read = match connection.replies.piece().await {
+                        Ok(Piece::Data(header)) => connection.replies.skip(header).await,
+                        Ok(Piece::End(_)) => panic!("no trailer was sent"),
+                        Err(error) => Err(error),
+                    };
+                    if let Err(error) = read {
+                        break error;
+                    }
+                }
+            }
+            other => connection.ask(&other).await.unwrap_err(),
+        };
         assert!(!connection.is_in_step());
         drop(connection);
         error
@@ -146,7 +177,7 @@ async fn working_for_ever(entries: impl Fn(u64) -> u64) -> (Error, Duration) {
     let serving = async {
         peer.request().await.unwrap();
         for number in 0.. {
-            peer.writer.push(&Reply::Working { entries: entries(number) }).unwrap();
+            piece(&mut peer, number);
             if peer.writer.flush().await.is_err() {
                 break;
             }
@@ -155,6 +186,12 @@ async fn working_for_ever(entries: impl Fn(u64) -> u64) -> (Error, Duration) {
     };
     let (error, ()) = tokio::join!(asking, serving);
     (error, began.elapsed())
+}
+
+/// How a server that only ever says that it is working is given up.
+async fn working_for_ever(entries: impl Fn(u64) -> u64) -> (Error, Duration) {
+    let copy = Request::Copy(Transplant::new("a".parse().unwrap(), "b".parse().unwrap()));
+    for_ever(copy, |peer, number| peer.writer.push(&Reply::Working { entries: entries(number) }).unwrap()).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -170,4 +207,48 @@ async fn work_without_progress_or_without_end_is_not_waited_for() {
     let (error, waited) = working_for_ever(|number| number).await;
     assert!(matches!(error, Error::Lost(StreamError::Stalled(_))), "{error:?}");
     assert!(close(waited, Signs::LONGEST), "{waited:?}");
+    // What is done at once needs no work.
+    let (error, waited) = for_ever(whoami(), |peer, number| {
+        peer.writer.push(&Reply::Working { entries: number }).unwrap();
+    })
+    .await;
+    assert!(matches!(error, Error::Protocol(_)) && waited < STALL, "{error:?} {waited:?}");
+}
+
+/// Each frame comes in time, and all of them together never do.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_drips_is_given_up() {
+    let list = || Request::List(List::of("/alice".parse().unwrap()));
+    let entries = |peer: &mut Peer, number: u64| {
+        let entry = Entry {
+            name: format!("{number:020}"),
+            kind: EntryKind::Directory,
+            size: 0,
+            mtime: 0,
+            executable: false,
+            sha256: None,
+            target: None,
+            by: None,
+            etag: None,
+        };
+        let page = Reply::Entries { entries: vec![entry], more: true, state: None, changed: false };
+        peer.writer.push(&page).unwrap();
+    };
+    let (error, waited) = for_ever(list(), entries).await;
+    assert!(matches!(error, Error::Lost(StreamError::Trickled)), "{error:?}");
+    assert!(waited < 10 * STALL, "{waited:?}");
+    for size in [0, 1, 500] {
+        let get = Request::Get(Get::whole("/alice/a".parse().unwrap()));
+        let (error, waited) = for_ever(get, |peer, number| match number {
+            0 => {
+                let sha256 = Digest::of(b"x");
+                let content = Content { size: 1 << 40, sha256, mtime: 0, executable: false, offset: 0 };
+                peer.writer.push(&Reply::Content(content)).unwrap();
+            }
+            _ => peer.writer.push_data(&vec![0; size]).unwrap(),
+        })
+        .await;
+        assert!(matches!(error, Error::Lost(StreamError::Trickled)), "{error:?}");
+        assert!(waited < 10 * STALL, "{waited:?}");
+    }
 }

@@ -53,9 +53,33 @@ fn two_joins_at_once_cannot_replace_each_other() {
     let name: Name = "work".parse().unwrap();
     let (one, other) = (profiles.reserve(&name).unwrap(), profiles.reserve(&name).unwrap());
     let (_, enrolment) = enrolment();
-    one.save(&enrolment).unwrap();
-    assert!(matches!(other.save(&enrolment), Err(ProfileError::Exists { .. })));
-    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "the draft is gone");
+    assert_eq!(one.save(&enrolment).unwrap().name, name);
+    // Nor does the second lose what its token was spent on.
+    let second = other.save(&enrolment).unwrap();
+    assert_eq!(second.name, enrolment.identity);
+    let third = profiles.reserve(&"third".parse().unwrap()).unwrap().beside().save(&enrolment).unwrap();
+    assert_eq!(third.name.as_str(), format!("{}-2", enrolment.identity));
+    let mut names = vec![name, second.name, third.name];
+    names.sort();
+    assert_eq!(profiles.names().unwrap(), names);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 3, "the drafts are gone");
+}
+
+#[test]
+fn of_many_who_take_the_place_of_one_the_last_has_it_and_none_fails() {
+    let directory = tempfile::tempdir().unwrap();
+    let profiles = Profiles::new(directory.path().to_owned());
+    let name: Name = "work".parse().unwrap();
+    let (_, enrolment) = enrolment();
+    profiles.reserve(&name).unwrap().save(&enrolment).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            let place = profiles.reserve_again(&name).unwrap();
+            scope.spawn(|| assert_eq!(place.save(&enrolment).unwrap().name.as_str(), "work"));
+        }
+    });
+    assert_eq!(profiles.load(&name).unwrap().identity, enrolment.identity);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 }
 
 #[test]
@@ -203,32 +227,17 @@ fn damage_is_named() {
     }
 }
 
-/// Somebody else takes the name in the moment in which the old profile is out of sight.
+/// The new one has gone in the moment in which the old one is out of sight.
 #[test]
-fn a_profile_whose_place_is_taken_survives() {
+fn a_profile_that_cannot_be_replaced_comes_back() {
     let directory = tempfile::tempdir().unwrap();
     let profiles = Profiles::new(directory.path().to_owned());
     let name: Name = "work".parse().unwrap();
     let (_, enrolment) = enrolment();
     profiles.reserve(&name).unwrap().save(&enrolment).unwrap();
-    let target = directory.path().join("work");
-    let draft = private_draft(directory.path()).unwrap();
-    for taken in [true, false] {
-        let old = set_aside(&target).unwrap();
-        if taken {
-            fs::create_dir(&target).unwrap();
-            fs::write(target.join("x"), "x").unwrap();
-        }
-        // Otherwise the new one has gone, and the old one comes back.
-        let new = if taken { draft.path().to_owned() } else { directory.path().join("none") };
-        let error = put_in_place(&new, &name, &target, old).unwrap_err();
-        if let ProfileError::SetAside { old, .. } = &error {
-            assert!(taken && error.to_string().contains("move it back"), "{error}");
-            fs::remove_dir_all(&target).unwrap();
-            fs::rename(old, &target).unwrap();
-        } else {
-            assert!(!taken, "{error}");
-        }
-        profiles.load(&name).unwrap().tls().unwrap();
-    }
+    let place = profiles.reserve_again(&name).unwrap();
+    fs::remove_dir_all(place.draft.path()).unwrap();
+    let error = place.replace(&name).unwrap_err();
+    assert!(matches!(error, ProfileError::Io { .. }), "{error}");
+    profiles.load(&name).unwrap().tls().unwrap();
 }

@@ -23,7 +23,7 @@ use crate::store::copies;
 use crate::store::disk::Granted;
 use crate::store::entries::{NewFile, Slot};
 use crate::store::holds::Hold;
-use crate::store::objects::{self, ObjectId};
+use crate::store::objects::{self, ObjectId, Small};
 use crate::store::packs::Placement;
 use crate::store::parts::{self, Target};
 use crate::ticket::Ticket;
@@ -53,6 +53,7 @@ pub(crate) struct Room {
 #[derive(Debug)]
 struct Held {
     brought: Option<Brought>,
+    identity: i64,
     sha256: Digest,
     blobs: Blobs,
     ticket: Ticket,
@@ -80,9 +81,9 @@ impl catalog::Held for Held {
         true
     }
 
-    fn content(&self) -> Option<(&Digest, &[u8])> {
+    fn content(&self) -> Option<Small<'_>> {
         match &self.brought {
-            Some(Brought::Inline(data, _)) => Some((&self.sha256, data)),
+            Some(Brought::Inline(data, _)) => Some(Small { by: self.identity, digest: &self.sha256, data }),
             _ => None,
         }
     }
@@ -137,7 +138,7 @@ pub(crate) async fn commit(
     // A large content was read before its claim was queued, a small one is read by the commit.
     let trust = if size > MAX_INLINE { trust.max(QUEUED) } else { trust };
     let (weight, wake) = (put.path.depth(), Wake::of(state));
-    let held = Held { brought, sha256, blobs: blobs.clone(), ticket, weight, wake };
+    let held = Held { brought, identity, sha256, blobs: blobs.clone(), ticket, weight, wake };
     let work = {
         let blobs = blobs.clone();
         move |connection: &Connection, held: &Held| {
@@ -156,7 +157,8 @@ pub(crate) async fn commit(
             let object = match &held.brought {
                 None => claimed(connection, &caller, &blobs, &stored, trust)?,
                 Some(Brought::Inline(data, _)) => {
-                    objects::keep_inline(connection, &blobs, &stored.sha256, data)?
+                    let small = Small { by: caller.identity, digest: &stored.sha256, data };
+                    objects::keep_inline(connection, &blobs, small)?
                 }
                 Some(Brought::Packed(place, _)) => objects::keep_packed(connection, &stored.sha256, place)?,
                 Some(Brought::Blob(..)) => objects::keep_blob(connection, &stored.sha256, stored.size)?,

@@ -8,6 +8,7 @@ use super::unlinked::Building;
 use super::*;
 use crate::error::Error;
 use crate::policy::Access;
+use crate::store::objects::Small;
 use crate::store::{Blobs, identities, objects, schema, spaces};
 
 struct Tree {
@@ -47,8 +48,7 @@ impl Tree {
         let object = objects::keep_inline(
             &self.connection,
             &self.blobs,
-            &Digest::of(content.as_bytes()),
-            content.as_bytes(),
+            Small { by: self.identity, digest: &Digest::of(content.as_bytes()), data: content.as_bytes() },
         )?;
         let file = NewFile { mtime: 7, executable: false, by: self.identity, now: self.now };
         let permit = self.permit("alice");

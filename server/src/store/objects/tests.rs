@@ -23,7 +23,7 @@ fn store(connection: &Connection, space: i64, content: &str, names: u32) -> Dige
     let data = std::path::Path::new(connection.path().unwrap()).parent().unwrap();
     std::fs::create_dir_all(data.join("incoming")).unwrap();
     let blobs = Blobs::open(data).unwrap();
-    let object = keep_inline(connection, &blobs, &digest, content.as_bytes()).unwrap();
+    let object = keep_inline(connection, &blobs, Small { by: space, digest: &digest, data: content.as_bytes() }).unwrap();
     for number in 0..names {
         connection
             .execute(
@@ -46,6 +46,36 @@ fn ask(connection: &Connection, digest: &Digest, size: u64) -> (Vec<i32>, bool) 
     let found = within_reach(connection, 1, digest, size).unwrap().is_some();
     let steps = |sql: &String| connection.prepare_cached(sql).unwrap().get_status(StatementStatus::VmStep);
     (statements.iter().map(steps).collect(), found)
+}
+
+/// An upload of bytes must not tell whether others have them: as much is written for these as for any others.
+#[test]
+fn an_upload_writes_as_much_for_what_others_have_as_for_what_is_new() {
+    let (dir, connection) = catalog();
+    connection.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+    let wal = dir.path().join("catalog.db-wal");
+    // So that the trees of the catalog do not grow by a level meanwhile.
+    for number in 0..2000 {
+        store(&connection, 2, &format!("filler {number}"), 1);
+    }
+    for size in [10, 1000, 5000, 60_000] {
+        let content = |what: &str, number: usize| format!("{number} {what} {}", "x".repeat(size));
+        for number in 0..20 {
+            store(&connection, 2, &content("theirs", number), 1);
+        }
+        let pages = |what: &str| -> u64 {
+            let before = std::fs::metadata(&wal).unwrap().len();
+            for number in 0..20 {
+                // In one transaction, as the writer has it.
+                connection.execute_batch("BEGIN").unwrap();
+                store(&connection, 1, &content(what, number), 1);
+                connection.execute_batch("COMMIT").unwrap();
+            }
+            (std::fs::metadata(&wal).unwrap().len() - before) / 4096
+        };
+        let (unknown, theirs) = (pages("new"), pages("theirs"));
+        assert!(theirs.abs_diff(unknown) <= unknown / 15, "{size} bytes: {theirs} pages, {unknown} for new ones");
+    }
 }
 
 /// A claim must not tell whether others have a content: not by its answer, and not by how long it takes.

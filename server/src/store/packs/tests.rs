@@ -14,20 +14,20 @@ use crate::store::objects::Bytes;
 const SIZE: usize = 40_000;
 
 /// A small content on its way into the catalog.
-struct Small {
+struct Brought {
     digest: Digest,
     data: Vec<u8>,
     blobs: Blobs,
     place: Option<Placement>,
 }
 
-impl Held for Small {
+impl Held for Brought {
     fn checks_first(&self) -> bool {
         true
     }
 
-    fn content(&self) -> Option<(&Digest, &[u8])> {
-        Some((&self.digest, &self.data))
+    fn content(&self) -> Option<Small<'_>> {
+        Some(Small { by: 1, digest: &self.digest, data: &self.data })
     }
 
     fn packed(&mut self, place: Placement) {
@@ -56,12 +56,15 @@ impl Fixture {
 
     /// Submits a content; `name` is the entry that it gets, and without one it is refused.
     async fn submit(&self, data: Vec<u8>, name: Option<&'static str>) -> Pending<()> {
-        let small = Small { digest: Digest::of(&data), data, blobs: self.blobs.clone(), place: None };
-        let work = move |connection: &Connection, small: &Small| {
+        let small = Brought { digest: Digest::of(&data), data, blobs: self.blobs.clone(), place: None };
+        let work = move |connection: &Connection, small: &Brought| {
             let Some(name) = name else { return Err(Error::refused(ErrorCode::NotAllowed, "no")) };
             let object = match &small.place {
                 Some(place) => objects::keep_packed(connection, &small.digest, place)?,
-                None => objects::keep_inline(connection, &small.blobs, &small.digest, &small.data)?,
+                None => {
+                    let brought = Small { by: 1, digest: &small.digest, data: &small.data };
+                    objects::keep_inline(connection, &small.blobs, brought)?
+                }
             };
             connection.execute(
                 "INSERT INTO entries
