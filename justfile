@@ -47,6 +47,10 @@ test-power-loss *ARGS:
 test-full-disk *ARGS:
     cd tests/reliability && python3 full_disk.py {{ARGS}}
 
+# How much the time of an upload tells about what others have stored
+test-timing *ARGS:
+    cd tests/reliability && python3 timing.py {{ARGS}}
+
 # An hour of mixed load: memory, descriptors, threads and files reach a plateau
 test-soak *ARGS:
     cd tests/reliability && python3 soak.py {{ARGS}}

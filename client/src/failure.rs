@@ -196,7 +196,8 @@ impl From<Error> for Failure {
 
 /// Whether a profile cannot be written because a disk of this computer is full.
 fn lacks_room(error: &Error) -> bool {
-    let Error::Profile(ProfileError::Io { source, .. } | ProfileError::Unrenewable { source, .. }) = error else {
+    let Error::Profile(ProfileError::Io { source, .. } | ProfileError::Unrenewable { source, .. }) = error
+    else {
         return false;
     };
     matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)

@@ -72,13 +72,14 @@ pub struct FrameReader<R> {
 struct Answer {
     /// How long may still be waited for them. It shrinks with each wait and grows with each byte.
     patience: Duration,
+    /// What it never grows beyond.
     most: Duration,
 }
 
 impl Answer {
     fn came(&mut self, bytes: usize) {
-        self.patience += Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX) / SLOWEST as u32;
-        self.patience = self.patience.min(self.most);
+        let earned = Duration::from_nanos(bytes as u64 * (1_000_000_000 / SLOWEST));
+        self.patience = self.most.min(self.patience + earned);
     }
 }
 
@@ -202,7 +203,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let mut scratch = vec![0; left.min(8 * 1024)];
         while left > 0 {
             let piece = left.min(scratch.len());
-            fill(&mut self.stream, &mut scratch[..piece], &mut self.unread, self.stall, self.answer.as_mut()).await?;
+            fill(&mut self.stream, &mut scratch[..piece], &mut self.unread, self.stall, self.answer.as_mut())
+                .await?;
             left -= piece;
         }
         Ok(())
@@ -231,7 +233,9 @@ async fn fill<R: AsyncRead + Unpin>(
     while !buffer.is_empty() {
         let left = end.saturating_duration_since(Instant::now());
         let count = wait(stall.min(left), answer.as_deref_mut(), stream.read(buffer)).await;
-        let count = count.map_err(|error| if left < stall { StreamError::Trickled } else { error })?.map_err(closed)?;
+        let count = count
+            .map_err(|error| if left < stall { StreamError::Trickled } else { error })?
+            .map_err(closed)?;
         if count == 0 {
             return Err(StreamError::Closed);
         }

@@ -16,10 +16,11 @@ use sealift_server::policy::{Permit, Rights};
 use sealift_server::store::catalog::Held;
 use sealift_server::store::certificates::{self, NewCertificate, Origin};
 use sealift_server::store::entries::{self, NewFile, Page, Slot};
+use sealift_server::store::objects::{self, Small};
 use sealift_server::store::packs::Placement;
 use sealift_server::store::parts::{self, Target};
 use sealift_server::store::transfers::{self, Record};
-use sealift_server::store::{Blobs, Catalog, identities, objects, spaces};
+use sealift_server::store::{Blobs, Catalog, identities, spaces};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -38,8 +39,8 @@ struct Store {
 }
 
 /// An upload that was received.
-#[derive(Clone)]
 struct Upload {
+    identity: i64,
     names: Vec<String>,
     data: Vec<u8>,
     digest: Digest,
@@ -47,13 +48,19 @@ struct Upload {
     place: Option<Placement>,
 }
 
+impl Upload {
+    fn small(&self) -> Small<'_> {
+        Small { by: self.identity, digest: &self.digest, data: &self.data }
+    }
+}
+
 impl Held for Upload {
     fn checks_first(&self) -> bool {
         true
     }
 
-    fn content(&self) -> Option<(&Digest, &[u8])> {
-        Some((&self.digest, &self.data))
+    fn content(&self) -> Option<Small<'_>> {
+        Some(self.small())
     }
 
     fn packed(&mut self, place: Placement) {
@@ -103,7 +110,11 @@ impl Store {
         let (identity, blobs) = (store.identity, store.blobs.clone());
         let fill = move |connection: &Connection| {
             let permit = permit(connection, identity)?;
-            let object = objects::keep_inline(connection, &blobs, &Digest::of(b"x"), b"x")?;
+            let object = objects::keep_inline(
+                connection,
+                &blobs,
+                Small { by: identity, digest: &Digest::of(b"x"), data: b"x" },
+            )?;
             for number in 0..100 {
                 let file = names(&format!("000/000/{number:03}"));
                 Slot::find(connection, &permit, &file)?.store(connection, object, &new_file(identity))?;
@@ -148,7 +159,7 @@ fn store(connection: &Connection, identity: i64, blobs: &Blobs, upload: &Upload)
     let slot = Slot::find(connection, &permit, &upload.names)?;
     let object = match &upload.place {
         Some(place) => objects::keep_packed(connection, &upload.digest, place)?,
-        None => objects::keep_inline(connection, blobs, &upload.digest, &upload.data)?,
+        None => objects::keep_inline(connection, blobs, upload.small())?,
     };
     slot.store(connection, object, &new_file(identity))?;
     parts::supersede(connection, blobs, &Target::new(identity, &permit, &upload.names), None)?;
@@ -168,11 +179,12 @@ fn store(connection: &Connection, identity: i64, blobs: &Blobs, upload: &Upload)
     transfers::insert(connection, &record)
 }
 
-fn uploads() -> Vec<Upload> {
+fn uploads(identity: i64) -> Vec<Upload> {
     let upload = |number: usize| {
         let mut data = vec![7; SMALL];
         data[..8].copy_from_slice(&number.to_le_bytes());
         Upload {
+            identity,
             names: names(&format!("{:03}/{number:06}", number / 100)),
             digest: Digest::of(&data),
             data,
@@ -183,11 +195,14 @@ fn uploads() -> Vec<Upload> {
 }
 
 fn group(criterion: &mut Criterion, runtime: &Runtime) {
-    let uploads = uploads();
     let mut group = criterion.benchmark_group("commit");
     group.throughput(Throughput::Elements(GROUP as u64)).sample_size(20);
     group.bench_function("512 uploads of 4 KiB", |bencher| {
-        let fresh = || (Store::new(runtime), uploads.clone());
+        let fresh = || {
+            let store = Store::new(runtime);
+            let uploads = uploads(store.identity);
+            (store, uploads)
+        };
         let commit = |(store, uploads): (Store, Vec<Upload>)| {
             runtime.block_on(store.commit(uploads));
             store.dir

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Tells how much the time of an upload says about what others have stored.
 
-One identity stores contents. Another uploads these and as many new ones, one at a time in random order, and tries to
-tell from the time of each answer whether the server had the content. Prints for each size the median and the tenth
-percentile of both kinds, and how often a guess from the times of one of each is right: 50 % is no knowledge.
+One identity stores contents. Another uploads these and as many new ones, in random order, and tries to tell from the time
+until the answers whether the server had the contents: one content at a time, or many in one burst. Prints for each size
+the median and the tenth percentile of both kinds, and how often a guess from the times of one of each is right: 50 % is
+no knowledge.
 """
 
 import argparse
@@ -15,30 +16,43 @@ from pathlib import Path
 from lab.server import Server
 from lab.wire import put
 
-SIZES = {"100 B": 100, "4 KiB": 4096, "64 KiB": 64 * 1024, "1 MiB": 1024 * 1024}
+KIB = 1024
+# The size of a content, how many are uploaded in one burst, and in how many fewer bursts than asked for.
+KINDS = {
+    "100 B": (100, 1, 1),
+    "4 KiB": (4 * KIB, 1, 1),
+    "64 KiB": (64 * KIB, 1, 1),
+    "1 MiB": (KIB * KIB, 1, 2),
+    "64 of 100 B": (100, 64, 4),
+    "128 of 4 KiB": (4 * KIB, 128, 4),
+}
 
 
-def measure(server, size, count, rng):
-    theirs = [rng.randbytes(size) for _ in range(count)]
+def measure(server, name, size, together, count, rng):
+    def bursts():
+        return [[rng.randbytes(size) for _ in range(together)] for _ in range(count)]
+
+    theirs = bursts()
     owner, guesser = server.connect("owner"), server.connect("guesser")
-    for number, content in enumerate(theirs):
-        store(owner, f"/owner/{size}/{number}", content)
-    uploads = [(True, content) for content in theirs] + [(False, rng.randbytes(size)) for _ in range(count)]
+    for number, contents in enumerate(theirs):
+        store(owner, f"/owner/{name}/{number}", contents)
+    uploads = [(True, contents) for contents in theirs] + [(False, contents) for contents in bursts()]
     rng.shuffle(uploads)
     times = {True: [], False: []}
-    for number, (is_known, content) in enumerate(uploads):
-        done = store(guesser, f"/guesser/{size}/{number}", content)
-        times[is_known].append((done.answered - done.sent) / 1e6)
+    for number, (is_known, contents) in enumerate(uploads):
+        times[is_known].append(store(guesser, f"/guesser/{name}/{number}", contents) / 1e6)
     owner.close()
     guesser.close()
     return times
 
 
-def store(connection, path, content):
-    done = connection.one(put(path, content))
-    if done.code != "stored":
-        raise RuntimeError(f"{path}: {done.reply}")
-    return done
+def store(connection, path, contents):
+    """Uploads contents at once. Returns the nanoseconds until the last answer."""
+    done = connection.exchange([put(f"{path}/{number}", content) for number, content in enumerate(contents)])
+    for one in done:
+        if one.code != "stored":
+            raise RuntimeError(f"{path}: {one.reply}")
+    return done[-1].answered - done[0].sent
 
 
 def right(known, new):
@@ -49,7 +63,7 @@ def right(known, new):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--uploads", type=int, default=1000, help="uploads of each kind and size [default: 1000]")
+    parser.add_argument("--uploads", type=int, default=1000, help="uploads or bursts of each kind [default: 1000]")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}")
@@ -59,8 +73,8 @@ def main():
         try:
             for name in ("owner", "guesser"):
                 server.join(name)
-            for name, size in SIZES.items():
-                times = measure(server, size, arguments.uploads, rng)
+            for name, (size, together, fewer) in KINDS.items():
+                times = measure(server, name, size, together, arguments.uploads // fewer, rng)
                 shown = {
                     kind: f"{statistics.median(row):.3f} ms ({statistics.quantiles(row, n=10)[0]:.3f})"
                     for kind, row in times.items()

@@ -78,7 +78,7 @@ async fn attempt(
     limit: Option<Limit>,
 ) -> Result<(TlsConnection, Address), Failure> {
     let made = async {
-        let tcp = dial(&address, patience, limit.as_ref()).await.map_err(Cause::Unreachable)?;
+        let tcp = dial(&address, patience).await.map_err(Cause::Unreachable)?;
         let stream = Throttled::new(tcp, limit);
         let handshake = timeout(patience, shake_hands(stream, config, &trust_domain, protocol));
         handshake.await.unwrap_or(Err(Cause::Unreachable(ConnectError::TimedOut)))
@@ -112,27 +112,19 @@ async fn shake_hands(
 }
 
 /// A TCP connection to the first socket address behind `address` that accepts one.
-async fn dial(
-    address: &Address,
-    patience: Duration,
-    limit: Option<&Limit>,
-) -> Result<TcpStream, ConnectError> {
+async fn dial(address: &Address, patience: Duration) -> Result<TcpStream, ConnectError> {
     let candidates = match timeout(patience, address.resolve()).await {
         Ok(Ok(candidates)) => candidates,
         Ok(Err(error)) => return Err(ConnectError::UnknownHost(error)),
         Err(_) => return Err(ConnectError::TimedOut),
     };
-    let attempts = alternate(candidates).into_iter().map(|candidate| knock(candidate, patience, limit));
+    let attempts = alternate(candidates).into_iter().map(|candidate| knock(candidate, patience));
     let attempts: Vec<_> = attempts.collect();
     race(attempts).await.map_err(|mut failures| failures.pop().unwrap_or(ConnectError::TimedOut))
 }
 
-async fn knock(
-    candidate: SocketAddr,
-    patience: Duration,
-    limit: Option<&Limit>,
-) -> Result<TcpStream, ConnectError> {
-    match timeout(patience, open(candidate, limit)).await {
+async fn knock(candidate: SocketAddr, patience: Duration) -> Result<TcpStream, ConnectError> {
+    match timeout(patience, open(candidate)).await {
         Ok(Ok(tcp)) => {
             // Small requests must not wait for the acknowledgement of those before them.
             tcp.set_nodelay(true)?;
@@ -167,12 +159,9 @@ fn unreachable(error: io::Error) -> ConnectError {
     }
 }
 
-async fn open(address: SocketAddr, limit: Option<&Limit>) -> io::Result<TcpStream> {
+async fn open(address: SocketAddr) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket::prefer_reno_on_loopback(&socket, address);
-    if let Some(limit) = limit {
-        limit.narrow(&socket);
-    }
     socket.connect(address).await
 }
 

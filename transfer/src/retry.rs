@@ -160,7 +160,8 @@ mod tests {
     fn attempts_that_achieve_little_have_an_end() {
         for (allowed, most) in [(5, u64::from(MOST)), (MOST + 7, u64::from(MOST) + 7)] {
             let mut retry = Retry::new(allowed);
-            let granted = (1..2 * most).take_while(|done| retry.after(Error::Lost(StreamError::Closed), *done).is_ok());
+            let granted =
+                (1..2 * most).take_while(|done| retry.after(Error::Lost(StreamError::Closed), *done).is_ok());
             assert_eq!(granted.count() as u64, most);
         }
     }

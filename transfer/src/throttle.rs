@@ -7,7 +7,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpSocket;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How much may cross at once after a pause.
@@ -15,9 +14,6 @@ const BURST: Duration = Duration::from_millis(50);
 
 /// The bytes of a TLS record at most.
 const TLS_RECORD: u64 = 16 * 1024;
-
-/// Bytes in a second that empty any socket's buffer soon enough.
-const WIDE: u64 = 1024 * 1024;
 
 /// A rate that is not exceeded, in each direction.
 #[derive(Debug, Clone)]
@@ -41,15 +37,6 @@ impl Limit {
     /// before it is whole.
     pub(crate) fn most_connections(&self) -> usize {
         usize::try_from(self.0.rate / TLS_RECORD).unwrap_or(usize::MAX).max(1)
-    }
-
-    /// Has a socket that is about to connect hold no more than a second's worth of what comes. The system holds megabytes
-    /// otherwise, and lets the other end send again only when a good part of them was read: the other end takes that for a stall.
-    pub(crate) fn narrow(&self, socket: &TcpSocket) {
-        if self.0.rate < WIDE {
-            // If the system forbids it, the transfer may fail, and says so.
-            let _ = socket.set_recv_buffer_size(u32::try_from(self.0.rate).unwrap_or(u32::MAX).max(4096));
-        }
     }
 
     /// The most bytes to move in one go, so that the rate is even.
@@ -161,6 +148,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Throttled<S> {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    #[test]
+    fn a_slow_limit_is_shared_by_few_connections() {
+        let most = |rate| Limit::new(rate).most_connections();
+        assert_eq!([1024, 16 * 1024, 40 * 1024, 1024 * 1024].map(most), [1, 1, 2, 64]);
+    }
 
     /// Time stands still but for the sleeps, so this takes none.
     #[tokio::test(start_paused = true)]

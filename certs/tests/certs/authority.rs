@@ -245,7 +245,8 @@ fn uris<'a>(certificate: &'a X509Certificate<'_>) -> Vec<&'a str> {
 fn assert_user_leaf(certificate: &X509Certificate<'_>, identity: &Identity) {
     let names = certificate.subject_alternative_name().unwrap().unwrap();
     assert_eq!(names.value.general_names, [GeneralName::URI(&identity.to_string())]);
-    let common_names: Vec<_> = certificate.subject().iter_common_name().map(|name| name.as_str().unwrap()).collect();
+    let common_names: Vec<_> =
+        certificate.subject().iter_common_name().map(|name| name.as_str().unwrap()).collect();
     assert_eq!(common_names, [identity.user().unwrap().as_str()]);
 
     let usage = certificate.extended_key_usage().unwrap().unwrap().value;

@@ -66,7 +66,8 @@ pub(crate) async fn run(
         }))?;
     } else {
         let server = profile.addresses.first().map(ToString::to_string).unwrap_or_default();
-        printer.note(&format!("joined {server} as {}, saved as the profile {}", profile.identity, profile.name));
+        printer
+            .note(&format!("joined {server} as {}, saved as the profile {}", profile.identity, profile.name));
         printer.note(&format!("try it: sealift put FILE{naming}, then sealift ls -l{naming}"));
     }
     Ok(Exit::Done)

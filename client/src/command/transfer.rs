@@ -110,7 +110,8 @@ impl Lines {
 
 /// Reads a number of bytes with an optional unit of 1024, 1024², ...
 fn rate(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is no rate: write bytes in a second, 1K at least, such as 500K, 2M or 1.5G");
+    let wrong =
+        || format!("{text:?} is no rate: write bytes in a second, 1K at least, such as 500K, 2M or 1.5G");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '/');
     let factor = match text[digits.len()..].trim_end_matches("/s").to_ascii_lowercase().as_str() {
         "" | "b" => 1.0,

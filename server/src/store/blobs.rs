@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use sealift_protocol::Digest;
@@ -33,6 +33,8 @@ pub struct Blobs {
     abandoned: Arc<Mutex<BTreeSet<Digest>>>,
     /// The directories below `blobs/` whose names are known to be durable.
     durable: Arc<Mutex<BTreeSet<PathBuf>>>,
+    /// Files that uploads have replaced, until the collector comes by.
+    replaced: Arc<Mutex<Vec<File>>>,
     coming: Arc<Mutex<Option<Digest>>>,
     gate: Gate,
     lock: Arc<File>,
@@ -54,6 +56,9 @@ impl Default for Meter {
         Self { syncs: Histogram::of_durations(), removed: Counter::default() }
     }
 }
+
+/// How many files that were replaced are held open at most.
+const HELD: usize = 64;
 
 /// What an upload left in `incoming/`, or has there so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +151,7 @@ impl Blobs {
             holds: Holds::starting_at(next),
             abandoned: Arc::default(),
             durable: Arc::default(),
+            replaced: Arc::default(),
             coming: Arc::default(),
             gate: Gate::default(),
             meter: Arc::default(),
@@ -272,10 +278,28 @@ impl Blobs {
         let target = self.path(digest);
         let directory = target.parent().unwrap_or(&self.blobs);
         self.make_durable(directory)?;
+        // The file that is replaced is held open, so that the disk gives its space back later: whoever uploads must not see
+        // from the time that this takes that there was one.
+        let replaced = File::open(&target).ok();
         let hold = incoming.place(&target)?;
+        let mut held = self.replaced();
+        if held.len() < HELD {
+            held.extend(replaced);
+        }
+        drop(held);
         // A file whose name may be lost again is nobody's, unless the content was there before.
         self.timed(|| sync_directory(directory)).inspect_err(|_| self.abandon(*digest))?;
         Ok(hold)
+    }
+
+    /// Gives up the files that uploads have replaced.
+    pub(super) fn give_up_replaced(&self) {
+        let replaced = std::mem::take(&mut *self.replaced());
+        drop(replaced);
+    }
+
+    fn replaced(&self) -> MutexGuard<'_, Vec<File>> {
+        self.replaced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a directory below `blobs/`, unless it is there, and its name durable. That it is there says nothing: somebody else
@@ -397,7 +421,7 @@ impl Blobs {
         self.coming().as_ref() == Some(digest)
     }
 
-    fn coming(&self) -> std::sync::MutexGuard<'_, Option<Digest>> {
+    fn coming(&self) -> MutexGuard<'_, Option<Digest>> {
         self.coming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -113,8 +113,9 @@ pub fn add(connection: &Connection, identity: i64, new: NewCertificate<'_>) -> R
 
 /// The machine that a certificate belongs to.
 pub fn machine(connection: &Connection, fingerprint: &Digest) -> Result<Machine> {
-    let mut statement = connection
-        .prepare_cached("SELECT machine, coalesce(origin, fingerprint) FROM certificates WHERE fingerprint = ?1")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT machine, coalesce(origin, fingerprint) FROM certificates WHERE fingerprint = ?1",
+    )?;
     Ok(statement.query_row([fingerprint.as_bytes()], |row| {
         Ok(Machine { name: row.get(0)?, origin: Digest::from_bytes(row.get(1)?) })
     })?)
@@ -193,7 +194,8 @@ pub fn revoke_machine(connection: &Connection, digits: &str, now: Nanoseconds) -
          WHERE coalesce(origin, fingerprint) = ?1 AND revoked_at IS NULL AND expires_at > ?2
          RETURNING fingerprint",
     )?;
-    let revoked = statement.query_map(params![machine.origin.as_bytes(), now], |row| row.get(0).map(Digest::from_bytes))?;
+    let revoked = statement
+        .query_map(params![machine.origin.as_bytes(), now], |row| row.get(0).map(Digest::from_bytes))?;
     let certificates = revoked.collect::<rusqlite::Result<_>>()?;
     Ok(RevokedMachine { identity, machine: machine.name, certificates })
 }
@@ -338,7 +340,11 @@ pub fn adopt(
     }
     let expires_at = clock::nanoseconds(validity.not_after);
     let machine = Machine { name: machine, origin: *origin };
-    add(connection, identity, NewCertificate { fingerprint, issued_at, expires_at, origin: Origin::Renewal(&machine) })?;
+    add(
+        connection,
+        identity,
+        NewCertificate { fingerprint, issued_at, expires_at, origin: Origin::Renewal(&machine) },
+    )?;
     Ok(true)
 }
 

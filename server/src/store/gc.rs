@@ -81,6 +81,9 @@ pub async fn run(catalog: Catalog, blobs: Blobs, wake: Arc<Notify>, settings: Li
         let next = Instant::now() + PAUSE;
         let keep = settings.now().uploads.keep();
         let asked = catalog.read(asked).await.ok().flatten();
+        let here = blobs.clone();
+        // An error means that the server ends, and with it the files are given up.
+        let _ = tokio::task::spawn_blocking(move || here.give_up_replaced()).await;
         let outcome = everything(&catalog, &blobs, keep, orphans || asked.is_some()).await;
         // Orphans are marked once, and stay marked while a backup keeps their files.
         orphans &= matches!(outcome, Outcome::Failed(_));

@@ -69,27 +69,27 @@ pub struct Small<'a> {
 /// Keeps a small content in the catalog, unless a good copy of it is there that the identity can read. Any other copy is
 /// replaced.
 ///
-/// A copy of others is good enough, but whoever uploads it must not see from the time that this takes that it is there.
+/// A copy of others would do, but whoever uploads it must not see from the time that this takes that it is there: the work
+/// is the same as for a content that is new.
 pub fn keep_inline(connection: &Connection, blobs: &Blobs, small: Small<'_>) -> Result<ObjectId> {
     let Small { by, digest, data } = small;
     let size = data.len() as u64;
-    let object = match insert_new(connection, digest, size)? {
-        Some(object) => object,
-        None => {
-            if let Some(object) = within_reach(connection, by, digest, size)? {
-                if is_copy_of(connection, blobs, object, data)? {
-                    confirm(connection, digest)?;
-                    return Ok(object);
-                }
-                warn!(%digest, "the stored copy of a content was damaged: it is replaced by what has just come");
-            }
-            let object = existing(connection, digest)?;
-            drop_bytes(connection, object)?;
-            rewrite(connection, object, digest)?;
-            object
+    let found = look_up(connection, by, digest, size)?;
+    if let Some(object) = found.within_reach {
+        if is_copy_of(connection, blobs, object, data)? {
+            confirm(connection, digest)?;
+            return Ok(object);
         }
+        warn!(%digest, "the stored copy of a content was damaged: it is replaced by what has just come");
+    }
+    let Some(object) = found.object else {
+        let object = insert_object(connection, digest, size)?;
+        insert_row(connection, object, data)?;
+        return Ok(object);
     };
-    insert_row(connection, object, data)?;
+    rewrite(connection, object)?;
+    drop_extents(connection, object)?;
+    replace_row(connection, object, data)?;
     Ok(object)
 }
 
@@ -105,8 +105,13 @@ pub fn keep_blob(connection: &Connection, digest: &Digest, size: u64) -> Result<
     if let Some(object) = find(connection, digest)?
         && matches!(bytes(connection, object)?, Bytes::Extents(extents) if is_whole_file(&extents, digest))
     {
-        // What was put in place has taken the place of the file that the content has had all along.
-        set_verified(connection, digest)?;
+        // What was put in place has taken the place of the file that the content has had all along. The rows are written
+        // again, since a content that is new has to be written, too.
+        rewrite(connection, object)?;
+        connection
+            .prepare_cached("UPDATE blobs SET digest = digest WHERE digest = ?1")?
+            .execute([digest.as_bytes()])?;
+        connection.prepare_cached("UPDATE extents SET blob = blob WHERE object = ?1")?.execute([object.0])?;
         return Ok(object);
     }
     let object = renewed(connection, digest, size)?;
@@ -127,7 +132,7 @@ fn renewed(connection: &Connection, digest: &Digest, size: u64) -> Result<Object
     }
     let object = existing(connection, digest)?;
     drop_bytes(connection, object)?;
-    rewrite(connection, object, digest)?;
+    rewrite(connection, object)?;
     Ok(object)
 }
 
@@ -158,43 +163,57 @@ pub fn discard(connection: &Connection, digest: &Digest) -> Result<()> {
     Ok(())
 }
 
+/// A content that somebody asks about.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    /// The content, whoever may know of it.
+    object: Option<ObjectId>,
+    /// The same if whoever asks can read it under some name anyway, and it is not known to be damaged.
+    within_reach: Option<ObjectId>,
+}
+
 /// The content, if the identity can read it under some name anyway: only then may it learn that it is here.
-///
-/// The work is the same whether a content is unknown or belongs to others, however many names it has there: the catalog
-/// is asked for the first digest that is not smaller, which there is in either case, and then for each of the caller's
-/// spaces by itself.
 pub fn within_reach(
     connection: &Connection,
     identity: i64,
     digest: &Digest,
     size: u64,
 ) -> Result<Option<ObjectId>> {
-    let nearest = connection
-        .prepare_cached(NEAREST)?
-        .query_row([digest.as_bytes()], |row| {
-            let is_good = !row.get::<_, bool>(3)? && row.get::<_, i64>(2)? == size.cast_signed();
-            Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)? == *digest.as_bytes() && is_good))
-        })
-        .optional()?;
-    // Behind the last digest there is none; the spaces are asked all the same.
-    let (id, is_wanted) = nearest.unwrap_or((0, false));
-    let is_readable = connection
-        .prepare_cached(&reachable())?
-        .query_row([identity, id], |row| Ok(row.get::<_, Option<bool>>(0)?.unwrap_or(false)))?;
-    Ok((is_wanted && is_readable).then_some(ObjectId(id)))
+    Ok(look_up(connection, identity, digest, size)?.within_reach)
 }
 
-/// The content with the first digest that is not smaller.
-const NEAREST: &str =
-    "SELECT id, digest, size, suspect FROM objects WHERE digest >= ?1 ORDER BY digest LIMIT 1";
-
-/// Whether a content has a name in any space that an identity may read. No space is left out once there is one.
-fn reachable() -> String {
-    format!(
-        "{READABLE} SELECT max(EXISTS (
-             SELECT 1 FROM entries WHERE entries.object = ?2 AND entries.space = readable.space)) FROM readable"
-    )
+/// Looks for a content.
+fn look_up(connection: &Connection, identity: i64, digest: &Digest, size: u64) -> Result<Found> {
+    let found = connection.prepare_cached(LOOK_UP)?.query_row(params![digest.as_bytes(), identity], |row| {
+        let is_it = row.get::<_, Option<[u8; 32]>>(0)?.is_some_and(|found| found == *digest.as_bytes());
+        let object = if is_it { row.get(1)? } else { None };
+        let is_good = row.get::<_, Option<i64>>(2)? == Some(size.cast_signed());
+        let is_readable = row.get::<_, Option<bool>>(3)?.unwrap_or(false);
+        let object = object.map(ObjectId);
+        Ok(Found { object, within_reach: object.filter(|_| is_good && is_readable) })
+    });
+    Ok(found?)
 }
+
+/// The content with the first digest that is not smaller: its digest, its row, its size unless it is suspect, and whether it has
+/// a name in any space that an identity may read.
+///
+/// The work is the same whether a content is unknown or belongs to others, however many names it has there: the catalog
+/// is asked for the first digest that is not smaller, which there is in either case but behind the last one, and then for each of
+/// the identity's spaces by itself. No space is left out once there is a name in another.
+const LOOK_UP: &str = "
+    SELECT digest, id, iif(suspect, NULL, size), (
+        SELECT max(has) FROM (
+            SELECT EXISTS (SELECT 1 FROM entries WHERE object = nearest.id AND entries.space = spaces.id) AS has
+            FROM spaces WHERE owner = ?2
+            UNION ALL
+            SELECT EXISTS (SELECT 1 FROM entries WHERE object = nearest.id AND entries.space = grants.space)
+            FROM grants WHERE identity = ?2 AND rights & 1
+            UNION ALL
+            SELECT EXISTS (SELECT 1 FROM entries WHERE object = nearest.id AND entries.space = grants.space)
+            FROM grants WHERE identity = 0 AND rights & 1))
+    FROM (SELECT 1) LEFT JOIN (
+        SELECT id, digest, size, suspect FROM objects WHERE digest >= ?1 ORDER BY digest LIMIT 1) AS nearest";
 
 /// Whether a content of this size is within the identity's reach, so that hashing first can save the transfer.
 pub fn size_within_reach(connection: &Connection, identity: i64, size: u64) -> Result<bool> {
@@ -257,12 +276,17 @@ pub fn release(connection: &Connection, object: ObjectId) -> Result<()> {
 
 /// Drops what holds a content's bytes.
 fn drop_bytes(connection: &Connection, object: ObjectId) -> Result<()> {
-    let mut statement = connection.prepare_cached("SELECT DISTINCT blob FROM extents WHERE object = ?1")?;
+    drop_extents(connection, object)?;
+    connection.prepare_cached("DELETE FROM contents WHERE object = ?1")?.execute([object.0])?;
+    Ok(())
+}
+
+/// Drops a content's bytes as far as they are in files.
+fn drop_extents(connection: &Connection, object: ObjectId) -> Result<()> {
+    let mut statement = connection.prepare_cached("DELETE FROM extents WHERE object = ?1 RETURNING blob")?;
     let blobs = statement.query_map([object.0], |row| row.get(0).map(BlobId))?;
-    let blobs = blobs.collect::<rusqlite::Result<Vec<_>>>()?;
-    for table in ["extents", "contents"] {
-        connection.prepare_cached(&format!("DELETE FROM {table} WHERE object = ?1"))?.execute([object.0])?;
-    }
+    let mut blobs = blobs.collect::<rusqlite::Result<Vec<_>>>()?;
+    blobs.dedup();
     blobs.into_iter().try_for_each(|blob| review(connection, blob))
 }
 
@@ -302,11 +326,13 @@ pub fn set_verified(connection: &Connection, digest: &Digest) -> Result<()> {
     verified_before(connection, digest, i64::MAX)
 }
 
-/// The same with as much written as for a new row, also in the index, so that the time tells nothing.
-fn rewrite(connection: &Connection, object: ObjectId, digest: &Digest) -> Result<()> {
+/// The same with as much written as for a new row, also in its indexes, so that the time tells nothing.
+fn rewrite(connection: &Connection, object: ObjectId) -> Result<()> {
     connection
-        .prepare_cached("UPDATE objects SET digest = ?2, suspect = 0, verified_at = ?3 WHERE id = ?1")?
-        .execute(params![object.0, digest.as_bytes(), clock::now()])?;
+        .prepare_cached(
+            "UPDATE objects SET digest = digest, size = size, suspect = 0, verified_at = ?2 WHERE id = ?1",
+        )?
+        .execute(params![object.0, clock::now()])?;
     Ok(())
 }
 
@@ -340,6 +366,23 @@ pub(super) fn insert_row(connection: &Connection, object: ObjectId, data: &[u8])
     Ok(())
 }
 
+/// Puts a content's bytes into the catalog, in the place of others that may be there.
+///
+/// The same bytes would not be written again, and those that are deleted first leave free pages behind that have to be
+/// written. So the row is emptied in between.
+fn replace_row(connection: &Connection, object: ObjectId, data: &[u8]) -> Result<()> {
+    let emptied = connection
+        .prepare_cached("UPDATE contents SET data = zeroblob(?2) WHERE object = ?1")?
+        .execute(params![object.0, i64::try_from(data.len()).unwrap_or(i64::MAX)])?;
+    if emptied == 0 {
+        return insert_row(connection, object, data);
+    }
+    connection
+        .prepare_cached("UPDATE contents SET data = ?2 WHERE object = ?1")?
+        .execute(params![object.0, data])?;
+    Ok(())
+}
+
 /// Makes a content's bytes one run of a file below `blobs/`, given by its digest and size, that is durable before the
 /// transaction commits.
 ///
@@ -369,6 +412,14 @@ fn insert_extent(
         }
     }
     Ok(())
+}
+
+/// Makes a row for a content that has none.
+fn insert_object(connection: &Connection, digest: &Digest, size: u64) -> Result<ObjectId> {
+    connection
+        .prepare_cached("INSERT INTO objects (digest, size, verified_at) VALUES (?1, ?2, ?3)")?
+        .execute(params![digest.as_bytes(), size.cast_signed(), clock::now()])?;
+    Ok(ObjectId(connection.last_insert_rowid()))
 }
 
 /// Makes a row for a content, unless there is one.

@@ -76,10 +76,9 @@ impl Pack {
         let (mut bytes, mut runs, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         for (number, Small { by, digest, data }) in contents {
             // What only others have is stored again, as by objects::keep_inline.
-            let is_wanted = || Ok::<_, Error>(match objects::find(connection, digest)? {
-                None => true,
-                Some(_) => objects::within_reach(connection, by, digest, data.len() as u64)?.is_none(),
-            });
+            let is_wanted = || {
+                Ok::<_, Error>(objects::within_reach(connection, by, digest, data.len() as u64)?.is_none())
+            };
             if bytes.len() < MOST && seen.insert(digest) && is_wanted()? {
                 runs.push((number, bytes.len() as u64, data.len() as u64));
                 bytes.extend_from_slice(data);

@@ -30,8 +30,9 @@ pub struct SpaceRow {
 pub fn access(connection: &Connection, identity: i64, name: &Name) -> Result<Access> {
     let mut statement = connection.prepare_cached(
         "SELECT id, owner IS ?2,
-                (SELECT max(rights & 1) + max(rights & 2) + max(rights & 4) + max(rights & 8)
-                 FROM grants WHERE space = id AND identity IN (0, ?2))
+                CASE WHEN owner IS NOT ?2 THEN
+                    (SELECT max(rights & 1) + max(rights & 2) + max(rights & 4) + max(rights & 8)
+                     FROM grants WHERE space = id AND identity IN (0, ?2)) END
          FROM spaces WHERE name = ?1",
     )?;
     let found = statement

