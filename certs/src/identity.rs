@@ -84,16 +84,11 @@ pub fn fingerprint(der: &CertificateDer<'_>) -> Digest {
 /// *about*.
 ///
 /// # Errors
-/// Fails when the certificate is unreadable, or names something else as its origin.
+/// Fails when the certificate is unreadable.
 pub fn origin(der: &CertificateDer<'_>) -> Result<Option<Digest>, IdentityError> {
     let certificate = parse_certificate(der)?;
     let mut named = certificate.subject().iter_by_oid(&OID_X509_SERIALNUMBER);
-    let Some(origin) = named.next() else { return Ok(None) };
-    if named.next().is_some() {
-        return Err(IdentityError::Unreadable);
-    }
-    let origin = origin.as_str().map_err(|_| IdentityError::Unreadable)?;
-    origin.parse().map(Some).map_err(|_| IdentityError::Unreadable)
+    Ok(named.find_map(|origin| origin.as_str().ok()?.parse().ok()))
 }
 
 /// The one URI among a certificate's subject alternative names.

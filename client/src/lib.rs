@@ -53,15 +53,20 @@ pub fn command_line() -> clap::Command {
 
 fn run(verb: Verb, settings: Settings, printer: &mut Printer) -> Result<Exit, Failure> {
     let runtime = runtime()?;
-    let advice = command::after_interruption(&verb);
+    let (advice, grace) = (command::after_interruption(&verb), command::grace(&verb));
     let result = runtime.block_on(async {
         let signals = signal::Signals::new();
-        tokio::select! {
-            result = converse(verb, settings, printer) => result,
-            signal = signals.received() => Err(signal.hint(advice)),
+        let mut conversing = std::pin::pin!(converse(verb, settings, printer));
+        let signal = tokio::select! {
+            result = &mut conversing => return result,
+            signal = signals.received() => signal,
+        };
+        match grace {
+            Some(grace) => tokio::time::timeout(grace, conversing).await.unwrap_or(Err(signal.hint(advice))),
+            None => Err(signal.hint(advice)),
         }
     });
-    sealift_transfer::download::finish_commits();
+    sealift_transfer::download::finish_writing();
     // A thread may wait for standard input for ever; nobody waits for it.
     runtime.shutdown_background();
     result

@@ -274,7 +274,8 @@ impl Movement {
         self.0.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    fn so_far(&self) -> u64 {
+    /// How many have moved so far.
+    pub fn so_far(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }

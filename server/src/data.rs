@@ -62,6 +62,13 @@ pub enum DataError {
     /// Another server uses it.
     #[error("another sealiftd uses {}: stop it first, or name another directory", .0.display())]
     InUse(PathBuf),
+    /// A server serves it without changing it.
+    #[error(
+        "a sealiftd serves {} with --read-only, and nothing in there changes meanwhile: stop it first, or run the command \
+         on the directory of which this is a copy",
+        .0.display()
+    )]
+    Drill(PathBuf),
     /// It, or a part of it, belongs to another user.
     #[error(
         "{} belongs to user {owner} and this sealiftd runs as user {user}: run it as that user, or give the whole \
@@ -205,6 +212,30 @@ impl DataDirectory {
                 Err(fs::TryLockError::WouldBlock) => return Err(DataError::InUse(self.0.clone())),
                 Err(fs::TryLockError::Error(source)) => return Err(file(&path)(source)),
             }
+        }
+    }
+
+    /// Refuses a directory that a server serves without changing it.
+    pub fn refuse_drill(&self) -> Result<(), DataError> {
+        let path = self.0.join("lock");
+        let lock = match File::open(&path) {
+            Ok(lock) => lock,
+            // Nobody serves it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(file(&path)(error)),
+        };
+        let begun = Instant::now();
+        loop {
+            // Drills share the lock, a server that changes something has it for itself.
+            if lock.try_lock().is_ok() || lock.try_lock_shared().is_err() {
+                return Ok(());
+            }
+            // Another command may be looking, too.
+            if begun.elapsed() > LOCK_PATIENCE {
+                return Err(DataError::Drill(self.0.clone()));
+            }
+            lock.unlock().map_err(file(&path))?;
+            std::thread::sleep(LOCK_PATIENCE / 20);
         }
     }
 

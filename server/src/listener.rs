@@ -29,8 +29,12 @@ use crate::pki::{self, Pki};
 use crate::session::{self, Caller, Signals, TlsConnection};
 use crate::state::{Session, State};
 use crate::store::catalog::Line;
-use crate::store::{Blobs, Catalog, certificates, facts, gc, identities, parts, schema};
+use crate::store::certificates::{self, Adoption};
+use crate::store::{Blobs, Catalog, facts, gc, identities, parts, schema};
 use crate::{audit, clock, join, socket};
+
+/// How often a server that changes nothing looks whether the list of revocations has grown.
+const LIST: Duration = Duration::from_secs(1);
 
 /// How often the catalog is asked whether another process has changed it.
 const WATCH: Duration = Duration::from_millis(100);
@@ -214,6 +218,9 @@ fn in_background(state: &Arc<State>, address: SocketAddr, stop: &CancellationTok
     tasks.spawn(stop.clone().run_until_cancelled_owned(trees));
     tasks.spawn(stop.clone().run_until_cancelled_owned(budget::trim()));
     tasks.spawn(stop.clone().run_until_cancelled_owned(watch_revocations(watched)));
+    if state.config().read_only {
+        tasks.spawn(stop.clone().run_until_cancelled_owned(follow_list(state.clone())));
+    }
     tasks.spawn(stop.clone().run_until_cancelled_owned(async move { renewed.pki.keep_current().await }));
     tasks.close();
     tasks
@@ -446,8 +453,12 @@ async fn identify(state: &Arc<State>, certificate: &CertificateDer<'_>, peer: So
         Ok((known, adoptable, noteworthy))
     };
     let (mut known, adoptable, mut noteworthy) = state.catalog.read(look).await?;
-    if adoptable && adopt(state, certificate, &identity).await? {
-        (known, _, noteworthy) = state.catalog.read(look).await?;
+    if adoptable {
+        match adopt(state, certificate, &identity).await? {
+            Adoption::Adopted => (known, _, noteworthy) = state.catalog.read(look).await?,
+            Adoption::Revoked => return Err(identities::revoked()),
+            Adoption::Unknown => {}
+        }
     }
     let (row, name, expires) = known?;
     if noteworthy {
@@ -467,10 +478,14 @@ async fn identify(state: &Arc<State>, certificate: &CertificateDer<'_>, peer: So
 }
 
 /// Takes in a certificate that a restored catalog does not know, if it may.
-async fn adopt(state: &Arc<State>, certificate: &CertificateDer<'_>, identity: &Identity) -> Result<bool> {
-    let Some(name) = identity.user().cloned() else { return Ok(false) };
+async fn adopt(
+    state: &Arc<State>,
+    certificate: &CertificateDer<'_>,
+    identity: &Identity,
+) -> Result<Adoption> {
+    let Some(name) = identity.user().cloned() else { return Ok(Adoption::Unknown) };
     if identity.trust_domain != *state.pki.authority().trust_domain() {
-        return Ok(false);
+        return Ok(Adoption::Unknown);
     }
     let validity = sealift_certs::validity(certificate).map_err(sealift_certs::CertError::from)?;
     let origin = sealift_certs::origin(certificate).map_err(sealift_certs::CertError::from)?;
@@ -484,10 +499,35 @@ async fn adopt(state: &Arc<State>, certificate: &CertificateDer<'_>, identity: &
             certificates::adopt(connection, &print, origin.as_ref(), &taken_in, validity, &list)
         })
         .await?;
-    if adopted {
+    if adopted == Adoption::Adopted {
         info!(target: "audit", action = "adopt-certificate", identity = %name, certificate = %print, "audit");
     }
     Ok(adopted)
+}
+
+/// Takes notice of what the server of which this is a copy revokes: it writes that beside the copy's authority.
+async fn follow_list(state: Arc<State>) {
+    let mut known = None;
+    loop {
+        tokio::time::sleep(LIST).await;
+        let read = state.pki.revocations().map_err(Error::from);
+        let followed = async {
+            let list = read?;
+            if known.as_ref() != Some(&list) {
+                let applied = list.clone();
+                state
+                    .catalog
+                    .within(Line::Server)
+                    .write(move |connection| certificates::apply(connection, &applied, true))
+                    .await?;
+                known = Some(list);
+            }
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = followed.await {
+            error!(%error, "the list of revocations could not be followed");
+        }
+    }
 }
 
 /// Ends the connections of certificates that another process revokes.

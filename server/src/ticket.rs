@@ -147,7 +147,10 @@ impl Ticket {
         let (bytes, wire_bytes) = self.transfer.crossed();
         Record {
             started: self.started,
-            duration_us: u64::try_from(self.transfer.elapsed().as_micros()).unwrap_or(u64::MAX),
+            // In whole milliseconds: finer, it would tell what the catalog did.
+            duration_us: u64::try_from(self.transfer.elapsed().as_millis() + 1)
+                .unwrap_or(u64::MAX)
+                .saturating_mul(1000),
             identity: self.identity,
             address: self.transfer.address().to_owned(),
             direction: self.direction,

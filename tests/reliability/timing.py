@@ -2,9 +2,9 @@
 """Tells how much the time of an upload says about what others have stored.
 
 One identity stores contents. Another uploads these and as many new ones, in random order, and tries to tell from the time
-until the answers whether the server had the contents: one content at a time, or many in one burst. Prints for each size
-the median and the tenth percentile of both kinds, and how often a guess from the times of one of each is right: 50 % is
-no knowledge.
+until the answers whether the server had the contents: one content at a time, or many in one burst. Then it removes its
+copies, and tries to tell from those times. Prints for each size the median and the tenth percentile of both kinds, and how
+often a guess from the times of one of each is right: 50 % is no knowledge.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from lab.server import Server
-from lab.wire import put
+from lab.wire import ask, put
 
 KIB = 1024
 # The size of a content, how many are uploaded in one burst, and in how many fewer bursts than asked for.
@@ -38,21 +38,28 @@ def measure(server, name, size, together, count, rng):
         store(owner, f"/owner/{name}/{number}", contents)
     uploads = [(True, contents) for contents in theirs] + [(False, contents) for contents in bursts()]
     rng.shuffle(uploads)
-    times = {True: [], False: []}
+    stored, removed = {True: [], False: []}, {True: [], False: []}
     for number, (is_known, contents) in enumerate(uploads):
-        times[is_known].append(store(guesser, f"/guesser/{name}/{number}", contents) / 1e6)
+        stored[is_known].append(store(guesser, f"/guesser/{name}/{number}", contents))
+    for number, (is_known, contents) in enumerate(uploads):
+        paths = [f"/guesser/{name}/{number}/{one}" for one in range(len(contents))]
+        removed[is_known].append(timed(guesser, [ask("remove", path=path) for path in paths], "done"))
     owner.close()
     guesser.close()
-    return times
+    return {"stored": stored, "removed": removed}
 
 
 def store(connection, path, contents):
-    """Uploads contents at once. Returns the nanoseconds until the last answer."""
-    done = connection.exchange([put(f"{path}/{number}", content) for number, content in enumerate(contents)])
+    return timed(connection, [put(f"{path}/{number}", content) for number, content in enumerate(contents)], "stored")
+
+
+def timed(connection, requests, expected):
+    """Sends requests at once. Returns the milliseconds until the last answer."""
+    done = connection.exchange(requests)
     for one in done:
-        if one.code != "stored":
-            raise RuntimeError(f"{path}: {one.reply}")
-    return done[-1].answered - done[0].sent
+        if one.code != expected:
+            raise RuntimeError(f"{one.request}: {one.reply}")
+    return (done[-1].answered - done[0].sent) / 1e6
 
 
 def right(known, new):
@@ -74,16 +81,17 @@ def main():
             for name in ("owner", "guesser"):
                 server.join(name)
             for name, (size, together, fewer) in KINDS.items():
-                times = measure(server, name, size, together, arguments.uploads // fewer, rng)
-                shown = {
-                    kind: f"{statistics.median(row):.3f} ms ({statistics.quantiles(row, n=10)[0]:.3f})"
-                    for kind, row in times.items()
-                }
-                print(
-                    f"{name}: known {shown[True]}, new {shown[False]}, "
-                    f"guessed {right(times[True], times[False]):.1%}",
-                    flush=True,
-                )
+                measured = measure(server, name, size, together, arguments.uploads // fewer, rng)
+                for what, times in measured.items():
+                    shown = {
+                        kind: f"{statistics.median(row):.3f} ms ({statistics.quantiles(row, n=10)[0]:.3f})"
+                        for kind, row in times.items()
+                    }
+                    print(
+                        f"{name} {what}: known {shown[True]}, new {shown[False]}, "
+                        f"guessed {right(times[True], times[False]):.1%}",
+                        flush=True,
+                    )
         finally:
             server.kill()
 

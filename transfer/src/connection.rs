@@ -61,13 +61,15 @@ impl Connection {
         let hello = Hello { versions: vec![VERSION], agent: agent.to_owned(), features };
         requests.push(&Request::Hello(hello)).map_err(|error| explain(error, &address))?;
         let reader = FrameReader::new(read, stall);
-        let replies = Replies { reader, address, stall, welcome: None, arrived: None, last: 0 };
+        let written = Movement::default();
+        let replies = Replies { reader, address, stall, welcome: None, written, arrived: None, last: 0 };
         Ok(Self { requests, replies, in_step: true })
     }
 
-    /// Waits longer for the server to take something as long as bytes move below TLS.
+    /// Waits longer for the server to take something, and to answer it, as long as bytes move below TLS.
     pub(crate) fn watching(self, written: Movement) -> Self {
-        Self { requests: self.requests.watching(written), ..self }
+        let replies = Replies { written: written.clone(), ..self.replies };
+        Self { requests: self.requests.watching(written), replies, ..self }
     }
 
     /// What the server said about itself, once anything was answered.
@@ -209,6 +211,8 @@ pub(crate) struct Replies {
     address: Address,
     stall: Duration,
     welcome: Option<Welcome>,
+    /// What is sent below TLS, where that is known.
+    written: Movement,
     /// A header that was waited for and is not consumed yet.
     arrived: Option<Header>,
     /// Bytes of the last reply.
@@ -270,7 +274,8 @@ impl Replies {
         self.reader.end_answer();
         let before = self.reader.bytes();
         self.greeting_after(work).await?;
-        let reply = self.reply(self.stall + work).await?;
+        self.begin(self.stall + work).await?;
+        let reply = self.reply(self.stall).await?;
         if matches!(reply, Reply::Working { .. }) {
             return Err(Error::Protocol("it works for long on what is done at once".into()));
         }
@@ -316,7 +321,8 @@ impl Replies {
         if self.welcome.is_some() {
             return Ok(());
         }
-        match self.message::<Reply>(self.stall + work).await? {
+        self.begin(self.stall + work).await?;
+        match self.message::<Reply>(self.stall).await? {
             Reply::Welcome(welcome) if welcome.version == VERSION => {
                 self.welcome = Some(welcome);
                 Ok(())
@@ -327,6 +333,11 @@ impl Replies {
             Reply::Error(error) => Err(error.into()),
             _ => Err(Error::Protocol("it answers without a greeting".into())),
         }
+    }
+
+    /// Whether the welcome was taken.
+    pub(crate) fn is_greeted(&self) -> bool {
+        self.welcome.is_some()
     }
 
     /// Bytes of the frames of the last reply.
@@ -348,14 +359,27 @@ impl Replies {
     /// Waits until an answer arrives, as [`arrival`](Self::arrival) does, but no longer than an answer may take behind the
     /// last moment at which `moved` grew. Can be cancelled.
     pub(crate) async fn arrival_while(&mut self, moved: impl Fn() -> u64) -> Result<(), Error> {
-        let (stall, mut before) = (self.stall, moved());
+        self.arrival_within(self.stall, moved).await
+    }
+
+    /// Waits for an answer to begin as long as the request may be on its way, and for `patience` behind that.
+    async fn begin(&mut self, patience: Duration) -> Result<(), Error> {
+        if self.arrived.is_some() {
+            return Ok(());
+        }
+        let written = self.written.clone();
+        self.arrival_within(patience, || written.so_far()).await
+    }
+
+    async fn arrival_within(&mut self, patience: Duration, moved: impl Fn() -> u64) -> Result<(), Error> {
+        let mut before = moved();
         loop {
-            if let Ok(arrived) = tokio::time::timeout(stall, self.arrival()).await {
+            if let Ok(arrived) = tokio::time::timeout(patience, self.arrival()).await {
                 return arrived;
             }
             let now = moved();
             if now == before {
-                return Err(Error::Lost(StreamError::Stalled(stall)));
+                return Err(Error::Lost(StreamError::Stalled(patience)));
             }
             before = now;
         }

@@ -154,12 +154,12 @@ pub async fn download(
     drain(client, &Queue::new(downloads, walking, manner, sharing, events), events).await
 }
 
-/// Waits, for a while, until files have their names that were about to get them when their download was dropped: to be
-/// called before the process ends. Blocks.
-pub fn finish_commits() {
+/// Waits, for a while, until files have their names that were about to get them when their download was dropped, and what had come
+/// of others is written: to be called before the process ends. Blocks.
+pub fn finish_writing() {
     /// A disk that takes longer is left to itself.
     const PATIENCE: Duration = Duration::from_secs(10);
-    local::finish_commits(PATIENCE);
+    local::finish_writing(PATIENCE);
 }
 
 /// Downloads what somebody else finds, as it comes.
@@ -493,9 +493,12 @@ async fn page(
     queue: &Queue,
     events: Events<'_>,
 ) -> Result<bool, Error> {
-    let mut entries = 0;
+    let (mut entries, mut is_first) = (0, true);
     loop {
-        match connection.replies.next().await? {
+        let replies = &mut connection.replies;
+        let reply =
+            if std::mem::take(&mut is_first) { replies.next().await? } else { replies.more().await? };
+        match reply {
             Reply::Entries { entries: page, more, state, changed } => {
                 remote::check_page(page.len(), more)?;
                 entries += page.len() as u64;

@@ -25,7 +25,7 @@ use crate::error::{Error, Unfit};
 pub(crate) use abilities::{Abilities, FoldedNames, device, fold};
 pub use beneath::Root;
 pub(crate) use beneath::Seen;
-pub(crate) use commit::{CommitUnderWay, Landing, commit, finish_commits};
+pub(crate) use commit::{Landing, WritingUnderWay, commit, finish_writing};
 pub(crate) use directory::Directory;
 pub(crate) use disks::{Disks, Operation};
 pub(crate) use dress::{set_times, with_executable};

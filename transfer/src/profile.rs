@@ -15,8 +15,8 @@ use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use sealift_certs::{
-    CertError, JoinToken, KeyPem, TrustDomain, Validity, certificate_from_pem, files, fingerprint, tls,
-    validity,
+    CertError, Identity, JoinToken, KeyPem, TrustDomain, Validity, certificate_from_pem, files, fingerprint,
+    tls, validity,
 };
 use sealift_protocol::Name;
 use serde::{Deserialize, Serialize};
@@ -31,10 +31,10 @@ const AUTHORITY: &str = "authority.pem";
 const IDENTITY: &str = "identity.pem";
 /// The address that led to the server last.
 const REACHED: &str = "reached";
-/// A file that takes up disk space for a profile until the profile is saved.
-const RESERVATION: &str = "reservation";
-/// Size of the reservation in bytes: several times that of a usual profile.
-const RESERVED: usize = 16 * 1024;
+/// Files that take up disk space and inodes for those of a profile until the profile is saved.
+const RESERVATIONS: [&str; 3] = ["reservation-1", "reservation-2", "reservation-3"];
+/// Size of each in bytes: several times that of a usual file of a profile.
+const RESERVED: usize = 8 * 1024;
 /// How many names with numbers are tried for a profile whose name is taken.
 const TRIED: usize = 1000;
 /// What a profile is called that is out of sight.
@@ -218,6 +218,25 @@ impl Profiles {
         })
     }
 
+    /// Whose profile it is, by its description or else by its certificate; `None` if there is neither.
+    ///
+    /// # Errors
+    /// Fails when the profile cannot be read, so that it may be anybody's.
+    pub fn identity(&self, name: &Name) -> Result<Option<Name>, ProfileError> {
+        if let Ok(profile) = self.load(name) {
+            return Ok(Some(profile.identity));
+        }
+        let path = self.directory.join(name.as_str()).join(IDENTITY);
+        let pem = match fs::read(&path) {
+            Ok(pem) => pem,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(at(&path)(error)),
+        };
+        let certificate = CertificateDer::from_pem_slice(&pem).ok();
+        let identity = certificate.and_then(|certificate| Identity::of_certificate(&certificate).ok());
+        Ok(identity.and_then(|identity| identity.user().cloned()))
+    }
+
     /// Whether a token is for the server of this profile, by its authority or by one of its addresses. A profile that
     /// is gone, or too damaged to tell, may be any server's.
     pub fn is_of_server(&self, name: &Name, token: &JoinToken) -> bool {
@@ -243,10 +262,8 @@ impl Profiles {
     /// replace a profile that is good.
     pub fn may_be_replaced(&self, name: &Name, token: &JoinToken) -> bool {
         let authority = read(&self.directory.join(name.as_str()).join(AUTHORITY)).ok();
-        match authority.and_then(|pem| certificate_from_pem(&pem).ok()) {
-            Some(certificate) => fingerprint(&certificate) == token.fingerprint,
-            None => self.load(name).is_err(),
-        }
+        let authority = authority.and_then(|pem| certificate_from_pem(&pem).ok());
+        authority.is_none_or(|certificate| fingerprint(&certificate) == token.fingerprint)
     }
 
     /// Makes room for a new profile, before anything is spent on obtaining one.
@@ -268,8 +285,10 @@ impl Profiles {
     pub fn reserve_again(&self, name: &Name) -> Result<NewProfile, ProfileError> {
         files::create_private_dir(&self.directory).map_err(at(&self.directory))?;
         let draft = private_draft(&self.directory)?;
-        let reservation = draft.path().join(RESERVATION);
-        files::write_private(&reservation, &[0; RESERVED]).map_err(at(&reservation))?;
+        for name in RESERVATIONS {
+            let path = draft.path().join(name);
+            files::write_private(&path, &[0; RESERVED]).map_err(at(&path))?;
+        }
         Ok(NewProfile { draft, directory: self.directory.clone(), name: Some(name.clone()), again: true })
     }
 
@@ -362,13 +381,14 @@ impl NewProfile {
             reason: error.to_string(),
         })?;
         let credentials = credentials(&enrolment.certificate_pem, &enrolment.key_pem);
-        let reservation = self.draft.path().join(RESERVATION);
-        fs::remove_file(&reservation).map_err(at(&reservation))?;
-        for (file, contents) in [
+        let contents = [
             (AUTHORITY, enrolment.authority_pem.as_str()),
             (IDENTITY, credentials.0.as_str()),
             (DESCRIPTION, description.as_str()),
-        ] {
+        ];
+        for (reservation, (file, contents)) in RESERVATIONS.into_iter().zip(contents) {
+            let reservation = self.draft.path().join(reservation);
+            fs::remove_file(&reservation).map_err(at(&reservation))?;
             let path = self.draft.path().join(file);
             files::write_private(&path, contents.as_bytes()).map_err(at(&path))?;
         }
@@ -390,8 +410,12 @@ impl NewProfile {
     /// A rename never replaces a directory that has something in it, so no profile is lost to a race.
     fn put_in_place(&self, identity: &Name) -> Result<Name, ProfileError> {
         if let Some(name) = self.name.as_ref().filter(|_| self.again) {
-            self.replace(name)?;
-            return Ok(name.clone());
+            match self.replace(name) {
+                Ok(()) => return Ok(name.clone()),
+                Err(error @ ProfileError::SetAside { .. }) => return Err(error),
+                // One that may not be moved stays.
+                Err(_) => {}
+            }
         }
         let numbered = (2..).filter_map(|number: u32| format!("{identity}-{number}").parse().ok());
         for name in self.name.clone().into_iter().chain([identity.clone()]).chain(numbered.take(TRIED)) {
@@ -512,7 +536,7 @@ fn private_draft(directory: &Path) -> Result<TempDir, ProfileError> {
 
 /// Moves a profile out of sight, if there is one: it is gone when what is returned is dropped.
 fn set_aside(profile: &Path) -> Result<Option<TempDir>, ProfileError> {
-    if !profile.exists() {
+    if profile.symlink_metadata().is_err() {
         return Ok(None);
     }
     let aside = private_draft(profile.parent().unwrap_or(profile))?;

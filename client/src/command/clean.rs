@@ -15,7 +15,8 @@ use crate::text;
 ///
 /// An interrupted download leaves what has come of it beside its target, in a file whose name begins with a dot and ends
 /// in .sealift-part. The same command goes on with it, and removes it when it is of no use any more. What nobody will go
-/// on with stays, until this command removes it. Downloads under way are left alone.
+/// on with stays, until this command removes it. Downloads under way are left alone, and so are small files of the last
+/// hour, which may belong to one.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  sealift clean                           in the current directory and below\n  \

@@ -37,7 +37,7 @@ pub(crate) async fn run(
     let name = session.settings.new_profile();
     // First of all, so that no token is spent on a certificate that cannot be kept.
     let profiles = &session.settings.profiles;
-    let before = profiles.load(&name).ok().map(|profile| profile.identity);
+    let before = profiles.identity(&name);
     let (place, again) = match profiles.reserve(&name) {
         Err(ProfileError::Exists { .. }) if profiles.may_be_replaced(&name, &token) => {
             (profiles.reserve_again(&name), true)
@@ -46,11 +46,9 @@ pub(crate) async fn run(
     };
     let place = place.map_err(|error| occupied(error, &name))?;
     let enrolment = join(&token, &session.options()).await?;
-    // The token may be for somebody else than the profile is, who stays then.
-    let place = match before {
-        Some(before) if again && before != enrolment.identity => place.beside(),
-        _ => place,
-    };
+    // The token may be for somebody else than the profile is, who stays then. So does a profile that cannot be read.
+    let stays = before.map_or(true, |before| before.is_some_and(|before| before != enrolment.identity));
+    let place = if again && stays { place.beside() } else { place };
     let profile = place.save(&enrolment)?;
     let naming = session.settings.naming(&profile.name);
 

@@ -17,6 +17,8 @@ pub(crate) mod sync;
 pub(crate) mod transfer;
 pub(crate) mod whoami;
 
+use std::time::Duration;
+
 use crate::arguments::Verb;
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
@@ -38,6 +40,11 @@ pub(crate) fn after_interruption(verb: &Verb) -> &'static str {
     } else {
         "run the same command again: it starts from the beginning"
     }
+}
+
+/// How long an interrupted verb may go on: what it has used up may be about to come to something.
+pub(crate) fn grace(verb: &Verb) -> Option<Duration> {
+    matches!(verb, Verb::Join(_)).then_some(Duration::from_secs(1))
 }
 
 /// Does what a verb says.

@@ -31,7 +31,7 @@ pub(super) struct Gc {
 
 impl Gc {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let (config, data, mut connection) = self.common.open()?;
+        let (config, data, mut connection) = self.common.open_to_change()?;
         match collect(&config, &data, &mut connection)? {
             Outcome::Done(gone) if gone.files == 0 => {
                 writeln!(std::io::stdout(), "there is nothing to collect")?;

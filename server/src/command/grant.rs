@@ -32,7 +32,7 @@ pub(super) struct Grant {
 
 impl Grant {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let (_, _, mut connection) = self.common.open()?;
+        let (_, _, mut connection) = self.common.open_to_change()?;
         let who = (self.who.as_str() != "everyone").then_some(&self.who);
         let names = self.rights.names().join(",");
         transact(&mut connection, |connection| {

@@ -42,7 +42,7 @@ pub(super) struct Invite {
 
 impl Invite {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let (config, data, mut connection) = self.common.open()?;
+        let (config, data, mut connection) = self.common.open_to_change()?;
         let listening = facts::read(&connection, facts::LISTENING)?;
         let listening = listening.and_then(|address| address.parse().ok()).unwrap_or(config.listen);
         let addresses = self.addresses(&config, &connection, listening)?;

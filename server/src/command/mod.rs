@@ -96,6 +96,15 @@ impl Common {
         Ok((config, data, connection))
     }
 
+    /// The same for a command that changes something.
+    fn open_to_change(&self) -> anyhow::Result<(Config, DataDirectory, Connection)> {
+        let config = self.settings()?;
+        let data = DataDirectory::open(&config.data)?;
+        data.refuse_drill()?;
+        let connection = schema::open(&data.catalog())?;
+        Ok((config, data, connection))
+    }
+
     /// The same for a command that changes nothing, or can do without: it works on read-only media, too.
     fn open_to_read(&self) -> anyhow::Result<(Config, DataDirectory, Connection)> {
         let config = self.settings()?;

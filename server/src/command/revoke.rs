@@ -1,5 +1,6 @@
 //! `sealiftd revoke`
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use anyhow::Context;
@@ -11,7 +12,8 @@ use super::{Common, transact};
 use crate::data::backup;
 use crate::data::revocations::{Revocation, RevocationList, Subject};
 use crate::error::Error;
-use crate::store::{certificates, identities, invitations};
+use crate::store::certificates::{self, Machine};
+use crate::store::{identities, invitations};
 use crate::{audit, clock};
 
 /// Shuts an identity out: its certificates and open tokens are void at once, and its open connections end.
@@ -47,13 +49,13 @@ pub(super) struct Revoke {
 /// What the command reports.
 struct Revoked {
     identity: Name,
-    machine: Option<String>,
+    machine: Option<Machine>,
     certificates: Vec<Digest>,
 }
 
 impl Revoke {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let (_, data, mut connection) = self.common.open()?;
+        let (_, data, mut connection) = self.common.open_to_change()?;
         let mut out = std::io::stdout();
         if let Some(digits) = &self.invitation {
             let name = transact(&mut connection, |connection| {
@@ -76,7 +78,10 @@ impl Revoke {
             if let Some(name) = &self.name {
                 noted.push(Revocation { subject: Subject::Identity(name.clone()), at: now });
             }
-            let certificates = revoked.certificates.iter().copied().map(Subject::Certificate);
+            // Also the machine's first one, which what it has renewed names, known to this catalog or not.
+            let origin = revoked.machine.iter().map(|machine| &machine.origin);
+            let certificates: BTreeSet<_> = origin.chain(&revoked.certificates).copied().collect();
+            let certificates = certificates.into_iter().map(Subject::Certificate);
             noted.extend(certificates.map(|subject| Revocation { subject, at: now }));
             // On disk before the catalog has it: a restored catalog must never know less than was said.
             list.append(&noted).map_err(Error::file(&data.pki("revocations")))?;
@@ -94,6 +99,7 @@ impl Revoke {
                  server's next start: repeat the command",
             ),
         })?;
+        let machine = machine.and_then(|machine| machine.name);
         let unreached = backup::spread(&data, &connection, &noted, now).with_context(|| {
             format!("{identity} is shut out, but it is unknown whether every backup knows of it: repeat the command")
         })?;
@@ -135,7 +141,7 @@ impl Revoke {
                 let lost = certificates::revoke_machine(connection, digits, now)?;
                 Ok(Revoked {
                     identity: lost.identity,
-                    machine: lost.machine,
+                    machine: Some(lost.machine),
                     certificates: lost.certificates,
                 })
             }

@@ -43,7 +43,7 @@ impl Space {
         let mut out = std::io::stdout().lock();
         match self.action {
             Action::Add { name, common } => {
-                let (_, _, mut connection) = common.open()?;
+                let (_, _, mut connection) = common.open_to_change()?;
                 let made = transact(&mut connection, |connection| {
                     let made = spaces::add_shared(connection, &name, clock::now())?;
                     if made {

@@ -32,10 +32,8 @@ pub(crate) fn open(path: &Path) -> Result<(DataDirectory, Lock), DataError> {
     }
     link(&original.0.join("blobs"), &data.0.join("blobs"))?;
     for name in ["ca.pem", "ca.key", super::revocations::FILE] {
-        let original = original.pki(name);
-        if original.exists() {
-            link(&original, &data.pki(name))?;
-        }
+        // The list of revocations may come into being later.
+        link(&original.pki(name), &data.pki(name))?;
     }
     let lock = data.lock()?;
     Ok((data, Lock { scratch: Some(scratch), shared, ..lock }))

@@ -11,7 +11,8 @@
 //! identity alice 1764345600000000000
 //! ```
 //!
-//! A line for an identity voids what its authority had issued to it before that moment, known to the catalog or not.
+//! A line for an identity voids what its authority had issued to it before that moment, known to the catalog or not. One for
+//! a certificate voids all that was renewed from it, too.
 
 use std::fmt;
 use std::fs::File;
@@ -103,10 +104,10 @@ impl fmt::Display for Revocation {
 pub fn parse(text: &str) -> Result<Vec<Revocation>, usize> {
     let mut revocations = Vec::new();
     for (number, line) in text.split_inclusive('\n').enumerate() {
-        // A line without an end was cut off by a crash, before anybody was told of the revocation.
-        let Some(line) = line.strip_suffix('\n') else { break };
-        if !line.is_empty() {
-            revocations.push(revocation(line).ok_or(number + 1)?);
+        match line.strip_suffix('\n') {
+            Some("") => {}
+            Some(line) => revocations.push(revocation(line).ok_or(number + 1)?),
+            None => revocations.extend(unended(line)),
         }
     }
     Ok(revocations)
@@ -127,12 +128,16 @@ fn open(path: &Path) -> io::Result<File> {
 fn append(file: &mut File, revocations: &[Revocation]) -> io::Result<()> {
     let mut before = String::new();
     file.read_to_string(&mut before)?;
-    if !before.is_empty() && !before.ends_with('\n') {
+    let whole = before.rfind('\n').map_or(0, |end| end + 1);
+    let mut lines = String::new();
+    if unended(&before[whole..]).is_some() {
+        lines.push('\n');
+    } else {
         // What a crash cut off is to stay without meaning.
-        let whole = before.rfind('\n').map_or(0, |end| end + 1);
         file.set_len(whole as u64)?;
     }
-    let lines: String = revocations.iter().map(Revocation::to_string).collect();
+    let added: String = revocations.iter().map(Revocation::to_string).collect();
+    lines.push_str(&added);
     file.write_all(lines.as_bytes())?;
     file.sync_all()
 }
@@ -149,6 +154,13 @@ fn revocation(line: &str) -> Option<Revocation> {
     Some(Revocation { subject, at: at.parse().ok()? })
 }
 
+/// What a last line says that lacks its end. An editor may have left it out, or a crash have cut the line off, before anybody was
+/// told of the revocation: such a line says nothing, and is known by a moment with fewer digits than those since 2001 have.
+fn unended(line: &str) -> Option<Revocation> {
+    const DIGITS: Nanoseconds = 1_000_000_000_000_000_000;
+    revocation(line).filter(|said| said.at >= DIGITS && said.to_string().strip_suffix('\n') == Some(line))
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -162,16 +174,20 @@ mod tests {
         let (data, _) =
             DataDirectory::open_or_initialise(&folder.path().join("data"), SystemTime::now()).unwrap();
         assert_eq!(read(&data).unwrap(), []);
-        let certificate = Revocation { subject: Subject::Certificate(Digest::of(b"one")), at: 5 };
+        let at = 1_764_345_600_000_000_000;
+        let certificate = Revocation { subject: Subject::Certificate(Digest::of(b"one")), at };
         let identity = Revocation { subject: Subject::Identity("alice".parse().unwrap()), at: -6 };
         append_to(&data, std::slice::from_ref(&certificate)).unwrap();
         let path = data.pki(FILE);
         let whole = fs::read_to_string(&path).unwrap();
         for cut in 1..whole.len() {
             fs::write(&path, format!("{whole}{}", &whole[..cut])).unwrap();
-            assert_eq!(read(&data).unwrap(), std::slice::from_ref(&certificate), "cut after {cut} bytes");
+            // An editor that leaves out the end of the last line has not cut it off.
+            let mut expected = vec![certificate.clone(); if cut == whole.len() - 1 { 2 } else { 1 }];
+            assert_eq!(read(&data).unwrap(), expected, "cut after {cut} bytes");
             append_to(&data, std::slice::from_ref(&identity)).unwrap();
-            assert_eq!(read(&data).unwrap(), [certificate.clone(), identity.clone()], "after {cut} bytes");
+            expected.push(identity.clone());
+            assert_eq!(read(&data).unwrap(), expected, "after {cut} bytes");
         }
         for wrong in ["certificate x 1\n", "identity alice\n", "machine alice 1\n", "identity alice now\n"] {
             fs::write(&path, format!("{whole}{wrong}")).unwrap();

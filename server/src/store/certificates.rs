@@ -83,8 +83,8 @@ pub struct CertificateRow {
 pub struct RevokedMachine {
     /// Whose it was.
     pub identity: Name,
-    /// What it calls itself.
-    pub machine: Option<String>,
+    /// The machine.
+    pub machine: Machine,
     /// Its certificates that were good.
     pub certificates: Vec<Digest>,
 }
@@ -197,7 +197,7 @@ pub fn revoke_machine(connection: &Connection, digits: &str, now: Nanoseconds) -
     let revoked = statement
         .query_map(params![machine.origin.as_bytes(), now], |row| row.get(0).map(Digest::from_bytes))?;
     let certificates = revoked.collect::<rusqlite::Result<_>>()?;
-    Ok(RevokedMachine { identity, machine: machine.name, certificates })
+    Ok(RevokedMachine { identity, machine, certificates })
 }
 
 /// The one row of a table whose digest begins with these digits.
@@ -250,31 +250,12 @@ pub fn longest_life(connection: &Connection) -> Result<Nanoseconds> {
 ///
 /// Applying the list again changes nothing. A catalog that comes from a backup says so, once.
 pub fn catch_up(connection: &Connection, list: &[Revocation], now: Nanoseconds) -> Result<Option<Restored>> {
-    for Revocation { subject, at } in list {
-        if let Subject::Certificate(fingerprint) = subject {
-            connection
-                .prepare_cached(
-                    "UPDATE certificates SET revoked_at = ?2 WHERE fingerprint = ?1 AND revoked_at IS NULL",
-                )?
-                .execute(params![fingerprint.as_bytes(), at])?;
-        }
-    }
-    for Revocation { subject, at } in list {
-        if let Subject::Identity(name) = subject {
-            // Not one that was invited again: it has certificates which are not in the list.
-            connection
-                .prepare_cached(
-                    "UPDATE identities SET revoked_at = ?2
-                     WHERE name = ?1 AND revoked_at IS NULL AND NOT EXISTS (
-                         SELECT 1 FROM certificates WHERE identity = id AND certificates.revoked_at IS NULL)",
-                )?
-                .execute(params![name.as_str(), at])?;
-        }
-    }
     let moment = |key| -> Result<Option<Nanoseconds>> {
         Ok(facts::read(connection, key)?.and_then(|moment| moment.parse().ok()))
     };
-    let Some(taken_at) = moment(facts::BACKUP_TAKEN)? else { return Ok(None) };
+    let taken_at = moment(facts::BACKUP_TAKEN)?;
+    apply(connection, list, taken_at.is_some())?;
+    let Some(taken_at) = taken_at else { return Ok(None) };
     // An older backup has not been told of every revocation.
     let adopts = taken_at > now.saturating_sub(longest_life(connection)?);
     if adopts {
@@ -290,8 +271,57 @@ pub fn catch_up(connection: &Connection, list: &[Revocation], now: Nanoseconds) 
     Ok(Some(Restored { taken_at, withdrawn, adopts }))
 }
 
+/// Brings a catalog up to a list of revocations. One that was restored may know certificates that the catalog did not know in
+/// which they were revoked: by their identity, or by another one of their machine.
+pub fn apply(connection: &Connection, list: &[Revocation], is_restored: bool) -> Result<()> {
+    for Revocation { subject, at } in list {
+        match subject {
+            Subject::Certificate(fingerprint) => {
+                let which = if is_restored { "?1 IN (fingerprint, origin)" } else { "fingerprint = ?1" };
+                let sql =
+                    format!("UPDATE certificates SET revoked_at = ?2 WHERE {which} AND revoked_at IS NULL");
+                connection.prepare_cached(&sql)?.execute(params![fingerprint.as_bytes(), at])?;
+            }
+            Subject::Identity(name) if is_restored => {
+                connection
+                    .prepare_cached(
+                        "UPDATE certificates SET revoked_at = ?2
+                         WHERE identity = (SELECT id FROM identities WHERE name = ?1)
+                             AND issued_at <= ?2 AND revoked_at IS NULL",
+                    )?
+                    .execute(params![name.as_str(), at])?;
+            }
+            Subject::Identity(_) => {}
+        }
+    }
+    for Revocation { subject, at } in list {
+        if let Subject::Identity(name) = subject {
+            // Not one that was invited again: it has certificates which are not in the list.
+            connection
+                .prepare_cached(
+                    "UPDATE identities SET revoked_at = ?2
+                     WHERE name = ?1 AND revoked_at IS NULL AND NOT EXISTS (
+                         SELECT 1 FROM certificates WHERE identity = id AND certificates.revoked_at IS NULL)",
+                )?
+                .execute(params![name.as_str(), at])?;
+        }
+    }
+    Ok(())
+}
+
+/// What a restored catalog says to a certificate that it does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adoption {
+    /// It is one of its own from now on.
+    Adopted,
+    /// It is revoked, or its machine or identity is.
+    Revoked,
+    /// It may be anybody's.
+    Unknown,
+}
+
 /// Takes in a certificate of this server's authority that a restored catalog does not know, since it was issued between
-/// the backup and the restoring. Returns whether it did.
+/// the backup and the restoring.
 ///
 /// The caller has verified that the authority signed it, and names the origin that it carries. It is taken in only for an
 /// identity that the catalog has, that is not revoked, and that was not revoked later than the certificate was issued; and
@@ -303,18 +333,18 @@ pub fn adopt(
     name: &Name,
     validity: Validity,
     list: &[Revocation],
-) -> Result<bool> {
+) -> Result<Adoption> {
     let moment = |key| -> Result<Option<Nanoseconds>> {
         Ok(facts::read(connection, key)?.and_then(|moment| moment.parse().ok()))
     };
     let (Some(since), Some(until)) = (moment(facts::UNKNOWN_SINCE)?, moment(facts::UNKNOWN_UNTIL)?) else {
-        return Ok(false);
+        return Ok(Adoption::Unknown);
     };
     // In whole seconds, rounded down: one that was issued just after the backup may seem to be just before it.
     let issued_at = clock::nanoseconds(validity.issued());
     let second = 1_000_000_000;
     if !(since.saturating_sub(second)..=until).contains(&issued_at) {
-        return Ok(false);
+        return Ok(Adoption::Unknown);
     }
     let is_revoked = list.iter().any(|Revocation { subject, at }| match subject {
         Subject::Certificate(revoked) => revoked == fingerprint || Some(revoked) == origin,
@@ -324,9 +354,12 @@ pub fn adopt(
         .prepare_cached("SELECT id FROM identities WHERE name = ?1 AND revoked_at IS NULL")?
         .query_row([name.as_str()], |row| row.get(0))
         .optional()?;
-    let Some(identity) = identity.filter(|_| !is_revoked) else { return Ok(false) };
+    if is_revoked {
+        return Ok(Adoption::Revoked);
+    }
+    let Some(identity) = identity else { return Ok(Adoption::Unknown) };
     if is_known(connection, fingerprint)? {
-        return Ok(false);
+        return Ok(Adoption::Unknown);
     }
     // Certificates from before they named their origin name none, though they renew another.
     let origin = origin.unwrap_or(fingerprint);
@@ -336,7 +369,7 @@ pub fn adopt(
         )?
         .query_row([origin.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
     if is_lost {
-        return Ok(false);
+        return Ok(Adoption::Revoked);
     }
     let expires_at = clock::nanoseconds(validity.not_after);
     let machine = Machine { name: machine, origin: *origin };
@@ -345,7 +378,7 @@ pub fn adopt(
         identity,
         NewCertificate { fingerprint, issued_at, expires_at, origin: Origin::Renewal(&machine) },
     )?;
-    Ok(true)
+    Ok(Adoption::Adopted)
 }
 
 /// Whether the catalog was restored, and does not know a certificate.

@@ -382,6 +382,10 @@ fn place(row: &Row<'_>) -> Result<Place> {
 /// Rows of a table, for tests that look behind the curtain.
 #[cfg(test)]
 fn count(connection: &Connection, table: &str) -> i64 {
+    // As the collector does.
+    while super::objects::are_released(connection).unwrap() {
+        super::objects::drop_released(connection).unwrap();
+    }
     connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
 }
 

@@ -127,6 +127,9 @@ pub async fn everything(catalog: &Catalog, blobs: &Blobs, keep: Duration, orphan
         if orphans {
             adopt_orphans(catalog, blobs).await?;
         }
+        while catalog.read(objects::are_released).await? {
+            catalog.write(objects::drop_released).await?;
+        }
         packs::dissolve(catalog, blobs).await?;
         collect(catalog, blobs).await
     };

@@ -52,14 +52,20 @@ pub fn of_certificate(
             "the server does not know this certificate, perhaps because it was restored from an older backup: \
              ask its administrator for a new token and run `sealift join TOKEN`",
         ),
-        Some((_, _, _, true)) => refused(
-            "this certificate is revoked: ask the server's administrator for a new token and run `sealift join TOKEN`",
-        ),
+        Some((_, _, _, true)) => Err(revoked()),
         Some((_, _, expires_at, _)) if expires_at <= now => refused(
             "this certificate has expired: ask the server's administrator for a new token and run `sealift join TOKEN`",
         ),
         Some((id, name, expires_at, false)) => Ok((id, name, expires_at)),
     }
+}
+
+/// The refusal of a certificate that is revoked.
+pub fn revoked() -> Error {
+    Error::refused(
+        ErrorCode::CertificateRefused,
+        "this certificate is revoked: ask the server's administrator for a new token and run `sealift join TOKEN`",
+    )
 }
 
 /// How many certificates were ever revoked: it only grows.

@@ -82,12 +82,13 @@ pub fn keep_inline(connection: &Connection, blobs: &Blobs, small: Small<'_>) -> 
         }
         warn!(%digest, "the stored copy of a content was damaged: it is replaced by what has just come");
     }
-    let Some(object) = found.object else {
-        let object = insert_object(connection, digest, size)?;
-        insert_row(connection, object, data)?;
-        return Ok(object);
+    let object = match found.object {
+        Some(object) => {
+            rewrite(connection, object)?;
+            object
+        }
+        None => insert_object(connection, digest, size)?,
     };
-    rewrite(connection, object)?;
     drop_extents(connection, object)?;
     replace_row(connection, object, data)?;
     Ok(object)
@@ -262,10 +263,35 @@ pub fn bytes(connection: &Connection, object: ObjectId) -> Result<Bytes> {
     Ok(Bytes::Extents(extents))
 }
 
-/// Drops a content that no entry names any more, and marks the blobs that nothing refers to for removal.
+/// Notes that a content has lost a name. Whether it has another is for the collector to find out: whoever took the name away
+/// must not see from the time that this takes whether others have the content.
 ///
-/// To be called in the transaction that took a name away.
+/// To be called in the transaction that took the name away.
 pub fn release(connection: &Connection, object: ObjectId) -> Result<()> {
+    connection.prepare_cached("INSERT OR IGNORE INTO released (object) VALUES (?1)")?.execute([object.0])?;
+    Ok(())
+}
+
+/// Whether contents have lost names that nobody has looked at since.
+pub fn are_released(connection: &Connection) -> Result<bool> {
+    Ok(connection.prepare_cached("SELECT 1 FROM released LIMIT 1")?.exists([])?)
+}
+
+/// Drops those of the contents that have lost names which have none any more, up to a turn's worth.
+pub fn drop_released(connection: &Connection) -> Result<()> {
+    /// So few that the catalog's log has room for them where the disk is full.
+    const TURN: i64 = 32;
+    let mut statement = connection.prepare_cached("SELECT object FROM released LIMIT ?1")?;
+    let released = statement.query_map([TURN], |row| row.get(0).map(ObjectId))?;
+    for object in released.collect::<rusqlite::Result<Vec<_>>>()? {
+        drop_unnamed(connection, object)?;
+        connection.prepare_cached("DELETE FROM released WHERE object = ?1")?.execute([object.0])?;
+    }
+    Ok(())
+}
+
+/// Drops a content if no entry names it, and marks the blobs that nothing refers to then for removal.
+pub fn drop_unnamed(connection: &Connection, object: ObjectId) -> Result<()> {
     if connection.prepare_cached("SELECT 1 FROM entries WHERE object = ?1 LIMIT 1")?.exists([object.0])? {
         return Ok(());
     }

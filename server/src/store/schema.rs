@@ -9,7 +9,8 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 const APPLICATION: i32 = 0x534c_4654;
 
 /// Each step brings the schema from the version of its index to the next. Steps that were released never change.
-const STEPS: &[&str] = &[include_str!("schema/v1.sql"), include_str!("schema/v2.sql")];
+const STEPS: &[&str] =
+    &[include_str!("schema/v1.sql"), include_str!("schema/v2.sql"), include_str!("schema/v3.sql")];
 
 /// SQLite's number for giving free pages back when it is told to.
 const INCREMENTAL: i64 = 2;

@@ -201,7 +201,8 @@ async fn joining_again_replaces_the_identity_in_its_place() {
     alice.run(["put", "a"]).await.ok();
     let profile = alice.profile("default");
     let spoil = |file: &str| fs::write(profile.join(file), "rubbish").unwrap();
-    let spoilers: [(&str, &dyn Fn()); 5] = [
+    let spoilers: [(&str, &dyn Fn()); 6] = [
+        ("without an authority", &|| spoil("authority.pem")),
         ("revoked", &|| assert!(world.revoke("alice") > 0)),
         ("expired", &|| drop(install(&world, &alice, "alice", expired()))),
         ("damaged", &|| spoil("profile.toml")),
@@ -219,7 +220,13 @@ async fn joining_again_replaces_the_identity_in_its_place() {
             "{name}: nothing is left over"
         );
     }
-    // A token for somebody else replaces nobody.
+    // A token for somebody else replaces nobody, also where only the certificate still tells whose the profile is.
+    let whole = fs::read(profile.join("profile.toml")).unwrap();
+    spoil("profile.toml");
+    let joined =
+        alice.run(["--json", "join", &world.invite("carol").to_string()]).await.ok().object("joined");
+    assert_eq!(joined["profile"], "carol");
+    fs::write(profile.join("profile.toml"), whole).unwrap();
     let joined = alice.run(["--json", "join", &world.invite("bob").to_string()]).await.ok().object("joined");
     assert_eq!((&joined["profile"], &joined["identity"]), (&"bob".into(), &"bob".into()));
     for (profile, identity) in [("default", "alice"), ("bob", "bob")] {

@@ -198,3 +198,57 @@ async fn a_machine_that_renewed_since_the_backup_can_be_revoked_by_what_the_back
     let good = ok(launcher.run("identities", &["--certificates"]).await);
     assert!(!good.contains("alice"), "{good}");
 }
+
+/// A list that comes from a server whose catalog knew less than the backup that is restored next.
+#[tokio::test]
+async fn what_was_revoked_on_one_restored_server_is_so_on_the_next() {
+    let launcher = Launcher::new(SEALIFTD);
+    let server = launcher.start().await;
+    let bob = server.enrol("bob").await;
+    let [old, new] = ["old", "new"].map(|name| launcher.folder().join(name));
+    ok(launcher.run("backup", &[&old.display().to_string()]).await);
+    // Unknown to the old backup: a machine of bob's, and one that has renewed its certificate.
+    let second_of_bob = server.enrol("bob").await;
+    let lost = server.enrol("bob").await;
+    ok(launcher.run("backup", &[&new.display().to_string()]).await);
+    let lost_renewed = renewed(&lost).await;
+    server.kill();
+    // What is revoked on a copy is written into the backups that it knows of.
+    let pristine = launcher.folder().join("pristine");
+    copy_tree(&old, &pristine);
+
+    for whole in [false, true] {
+        let first = launcher.clone().on(&launcher.folder().join(format!("first-{whole}")));
+        copy_tree(&pristine, &first.data());
+        let server = first.start().await;
+        lost_renewed.at(server.address).connect().await;
+        match whole {
+            false => ok(first.run("revoke", &["--certificate", &short(&lost_renewed)]).await),
+            true => ok(first.run("revoke", &["bob"]).await),
+        };
+        server.kill();
+        for from in [&old, &new] {
+            let next = launcher.clone().on(&launcher.folder().join(format!("next-{whole}")));
+            copy_tree(from, &next.data());
+            std::fs::copy(first.data().join("pki/revocations"), next.data().join("pki/revocations")).unwrap();
+            let server = next.start().await;
+            for machine in [&lost, &lost_renewed] {
+                assert_refused(&machine.at(server.address), "its machine is revoked").await;
+            }
+            for machine in [&bob, &second_of_bob] {
+                let machine = machine.at(server.address);
+                match whole {
+                    false => drop(machine.connect().await),
+                    true => assert_refused(&machine, "its identity is revoked").await,
+                }
+            }
+            server.kill();
+            std::fs::remove_dir_all(next.data()).unwrap();
+        }
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    let copied = std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+    assert!(copied.success());
+}

@@ -243,6 +243,7 @@ async fn a_backup_is_a_server_with_everything_and_only_what_is_new_is_added() {
     client.remove("docs/large").await.unwrap();
     let new = Pattern::new(77, 900_000).whole();
     client.put_stream("new", &new).await.unwrap();
+    server.store().settled().await;
     let packed =
         blobs_below(&copy).into_iter().find(|path| path.metadata().unwrap().len() < 1_000_000).unwrap();
     fs::remove_file(&packed).unwrap();
@@ -367,6 +368,19 @@ async fn a_drill_reads_the_backup_and_changes_nothing_in_it() {
         // Neither a server nor a backup comes in between.
         let second = launcher.run("backup", &[&destination]).await;
         assert!(second.code == Some(2) && second.stderr.contains("another sealiftd uses"), "{second:?}");
+        // Nor does a command that would wait for the server to answer, or whose change the server would never see.
+        for (verb, arguments) in [
+            ("revoke", &["alice"][..]),
+            ("invite", &["carol", "--address", "h:1"]),
+            ("space", &["add", "team"]),
+            ("gc", &[]),
+        ] {
+            let refused = launcher.clone().on(&copy).run(verb, arguments).await;
+            assert!(
+                refused.code == Some(2) && refused.stderr.contains("with --read-only"),
+                "{verb}: {refused:?}"
+            );
+        }
         all_arrive(&mut client, &files).await;
         drill.terminate();
         assert_eq!(drill.exit_code().await, Some(0));
@@ -374,6 +388,25 @@ async fn a_drill_reads_the_backup_and_changes_nothing_in_it() {
     assert!(everything(&copy) == before);
     // The backup goes on.
     launcher.run("backup", &[&destination]).await.ok();
+    server.kill();
+}
+
+/// Whoever is revoked by the server is so by a drill on its backup, which goes on meanwhile.
+#[tokio::test]
+async fn a_drill_takes_notice_of_revocations() {
+    let launcher = Launcher::new(SEALIFTD);
+    let (server, alice, _) = filled(&launcher).await;
+    let bob = server.enrol("bob").await;
+    let copy = launcher.folder().join("copy");
+    launcher.run("backup", &[&copy.display().to_string()]).await.ok();
+    let drill = launcher.clone().on(&copy).flag("--read-only").start().await;
+    bob.at(drill.address).connect().await;
+    launcher.run("revoke", &["bob"]).await.ok();
+    while bob.at(drill.address).try_connect().await.is_ok() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    alice.at(drill.address).connect().await;
+    drill.kill();
     server.kill();
 }
 

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::Error;
 use crate::event::{Done, Event, Events};
-use crate::local::{CommitUnderWay, Disks, Landing, Operation, commit};
+use crate::local::{Disks, Landing, Operation, WritingUnderWay, commit};
 
 /// A group takes so many files, ...
 const MOST_FILES: usize = 4096;
@@ -83,7 +83,7 @@ impl Commits {
                 told.push((id, done));
                 landings.push(landing);
             }
-            let under_way = CommitUnderWay::begin();
+            let under_way = WritingUnderWay::begin();
             let committing = spawn_blocking(move || {
                 let _under_way = under_way;
                 commit(landings)

@@ -15,7 +15,7 @@ use super::{Fetch, Goal};
 use crate::connection::{Connection, Piece, Replies, Requests};
 use crate::error::Error;
 use crate::event::{Event, Events};
-use crate::local::{self, Site, Target, make_directories};
+use crate::local::{self, Site, Target, WritingUnderWay, make_directories};
 use crate::remote::unexpected;
 
 /// How much of a content that nobody can take is received for the sake of the connection.
@@ -357,9 +357,13 @@ fn open(
             prepare_directory(path, *make_directory)?;
             let (target, file) = Target::open(&site(path)?, content)?;
             let mut sink = Sink::new(file, content.size);
+            let writing = WritingUnderWay::begin();
             let drain = move |drainer: Drainer| {
                 let mut hasher = Hasher::new();
+                // Nobody waits for what is read.
+                let writing = (offset == 0).then_some(writing);
                 let hashed = sink.hash_part(&mut hasher, offset);
+                let _writing = writing.unwrap_or_else(WritingUnderWay::begin);
                 let outcome = hashed.and_then(|()| drainer.run_beside(&mut sink, hasher));
                 (Some(sink), outcome)
             };

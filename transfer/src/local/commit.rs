@@ -71,14 +71,14 @@ impl Landing {
     }
 }
 
-/// The commits of this process that are not over.
+/// What this process writes and has not written yet.
 static UNDER_WAY: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 
-/// A commit that is not over, until this is dropped.
+/// Something that is written to disk, until this is dropped: files that get their names, or what came of a download.
 #[derive(Debug)]
-pub(crate) struct CommitUnderWay(());
+pub(crate) struct WritingUnderWay(());
 
-impl CommitUnderWay {
+impl WritingUnderWay {
     /// Counts one more.
     pub(crate) fn begin() -> Self {
         *UNDER_WAY.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
@@ -86,16 +86,16 @@ impl CommitUnderWay {
     }
 }
 
-impl Drop for CommitUnderWay {
+impl Drop for WritingUnderWay {
     fn drop(&mut self) {
         *UNDER_WAY.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
         UNDER_WAY.1.notify_all();
     }
 }
 
-/// Waits until all commits are over, for a while: a process that ends in the middle of one leaves files without a name.
-/// Blocks.
-pub(crate) fn finish_commits(patience: Duration) {
+/// Waits until all of that is written, for a while: a process that ends before leaves files without a name, or downloads without
+/// what had come of them. Blocks.
+pub(crate) fn finish_writing(patience: Duration) {
     let count = UNDER_WAY.0.lock().unwrap_or_else(PoisonError::into_inner);
     // Should it take longer, what is left is found by its names.
     let _ = UNDER_WAY.1.wait_timeout_while(count, patience, |count| *count > 0);

@@ -110,16 +110,20 @@ async fn streamed(
     replies: &mut Replies,
     mut watched: oneshot::Receiver<Result<Sent, Error>>,
 ) -> Result<(Reply, Option<Result<Sent, Error>>), Error> {
-    // The welcome is no answer.
-    replies.greeting().await?;
     // While the content is being sent, an answer can only be a refusal, and none is no reason for impatience: that
     // something moves is the sender's business.
-    let sent = tokio::select! {
-        biased;
-        sent = &mut watched => sent.ok(),
-        arrived = replies.arrival() => {
-            arrived?;
-            None
+    let sent = loop {
+        tokio::select! {
+            biased;
+            sent = &mut watched => break sent.ok(),
+            arrived = replies.arrival() => {
+                arrived?;
+                if replies.is_greeted() {
+                    break None;
+                }
+                // The welcome is no answer.
+                replies.greeting().await?;
+            }
         }
     };
     let size = sent.as_ref().and_then(|sent| sent.as_ref().ok()).map_or(0, |sent| sent.size);
@@ -150,5 +154,36 @@ fn refused(job: &Job, error: WireError, board: &Board<'_>) -> Next {
             board.failed(job.id, error.into());
             Next::Nothing
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sealift_protocol::message::{Stored, Welcome};
+    use sealift_protocol::{Digest, VERSION};
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::peer::pair_with_stall;
+
+    /// A server may say nothing before it has the content, and a slow line needs longer for that than a stall.
+    #[tokio::test(start_paused = true)]
+    async fn a_welcome_may_be_as_late_as_the_content() {
+        let stall = Duration::from_secs(1);
+        let (mut connection, mut peer) = pair_with_stall(stall);
+        let (tell, watched) = oneshot::channel();
+        let (size, sha256) = (3, Digest::of(b"abc"));
+        let serving = async {
+            sleep(10 * stall).await;
+            let (identity, server) = ("alice".parse().unwrap(), "test".to_owned());
+            peer.send(&Reply::Welcome(Welcome { version: VERSION, server, identity, features: vec![] }))
+                .await;
+            sleep(10 * stall).await;
+            tell.send(Ok(Sent { size, sha256, wire_bytes: 9 })).unwrap();
+            peer.send(&Reply::Stored(Stored { size, sha256 })).await;
+        };
+        let (received, ()) = tokio::join!(streamed(&mut connection.replies, watched), serving);
+        let (reply, sent) = received.unwrap();
+        assert!(matches!(reply, Reply::Stored(_)) && matches!(sent, Some(Ok(_))), "{reply:?}");
     }
 }

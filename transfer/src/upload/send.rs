@@ -452,6 +452,10 @@ impl<'a> Sender<'a> {
                         self.board.progress(id, share.sent(payload(frame)));
                     }
                     share.recycle(frames);
+                    if key.is_some() {
+                        // What comes next may wait for others, and these for the server, which waits for the end of this.
+                        self.requests.flush().await?;
+                    }
                     if offer.is_none() && share.wants_others() {
                         offer = Some(self.offers.offer(&share));
                     }

@@ -45,7 +45,7 @@ pub fn remove(connection: &Connection, permit: &Permit, names: &[String], recurs
         Place::Root => Err(is_a_space(permit, names, "deleted", "name what to delete in it")),
         Place::Directory(node) if recursive => {
             if measure_few(connection, node.id)?.is_some() {
-                delete_tree(connection, node.id, &mut Slice::of(FEW + 1)).map(drop)
+                delete_tree(connection, node.id, &mut Slice::of(FEW + 1), objects::release).map(drop)
             } else {
                 unlink(connection, node.id)
             }

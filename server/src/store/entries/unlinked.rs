@@ -78,15 +78,22 @@ pub fn doomed(connection: &Connection, building: &Building) -> Result<Option<i64
 /// Deletes entries of trees that are to be reclaimed until the slice is over. Returns true if nothing is left to do.
 pub fn reclaim(connection: &Connection, building: &Building, slice: &mut Slice) -> Result<bool> {
     while let Some(root) = doomed(connection, building)? {
-        if slice.is_over() || !delete_tree(connection, root, slice)? {
+        // Nobody waits for this, so contents can be dropped at once.
+        if slice.is_over() || !delete_tree(connection, root, slice, objects::drop_unnamed)? {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-/// Deletes what is in a directory, from the bottom up, and then the directory. Returns false if the slice was over before.
-pub(super) fn delete_tree(connection: &Connection, root: i64, slice: &mut Slice) -> Result<bool> {
+/// Deletes what is in a directory, from the bottom up, and then the directory. `lost` is told of the contents that have lost a
+/// name. Returns false if the slice was over before.
+pub(super) fn delete_tree(
+    connection: &Connection,
+    root: i64,
+    slice: &mut Slice,
+    lost: impl Fn(&Connection, ObjectId) -> Result<()>,
+) -> Result<bool> {
     const PAGE: i64 = 64;
     let mut children = connection.prepare_cached(
         "SELECT id, object, object IS NULL AND target IS NULL FROM entries WHERE parent = ?1 LIMIT ?2",
@@ -115,7 +122,7 @@ pub(super) fn delete_tree(connection: &Connection, root: i64, slice: &mut Slice)
             }
             slice.take();
             delete_row(connection, id)?;
-            object.map_or(Ok(()), |object| objects::release(connection, ObjectId(object)))?;
+            object.map_or(Ok(()), |object| lost(connection, ObjectId(object)))?;
         }
     }
     Ok(true)

@@ -18,7 +18,8 @@ use crate::store::spaces;
 
 /// Queries that must find nothing.
 const NEVER: &[(&str, &str)] = &[
-    ("a content without a name", "SELECT count(*) FROM objects WHERE id NOT IN (SELECT object FROM entries WHERE object IS NOT NULL)"),
+    ("a content without a name", "SELECT count(*) FROM objects WHERE id NOT IN (SELECT object FROM entries WHERE object IS NOT NULL)
+             AND id NOT IN (SELECT object FROM released)"),
     (
         "a content whose bytes are not in one place",
         "SELECT count(*) FROM objects WHERE size <> coalesce((SELECT length(data) FROM contents WHERE object = id), 0)
@@ -258,9 +259,9 @@ pub(super) fn nothing_is_left(real: &Real) -> Result<(), String> {
         let sql = format!("SELECT count(*) FROM {table}");
         real.state().catalog.read_here(|connection| Ok(count(connection, &sql))).map_err(text)?
     };
-    let (garbage, thinned, parts) = (rows("garbage")?, rows("thinned")?, rows("parts")?);
+    let (marks, parts) = (rows("released")? + rows("garbage")? + rows("thinned")?, rows("parts")?);
     let left = real.state().blobs.leftovers().map_err(text)?.len();
-    demand((garbage, thinned, usize::try_from(parts).map_err(text)?) == (0, 0, left), || {
+    demand((marks, usize::try_from(parts).map_err(text)?) == (0, left), || {
         "marks are left, or parts without rows or files".to_owned()
     })
 }

@@ -94,7 +94,7 @@ impl Fixture {
         let delete = move |connection: &Connection| {
             let sql = "DELETE FROM entries WHERE name = ?1 RETURNING object";
             let object = connection.query_row(sql, [name], |row| row.get(0).map(ObjectId))?;
-            objects::release(connection, object)
+            objects::drop_unnamed(connection, object)
         };
         self.catalog.write(delete).await.unwrap();
     }
@@ -281,7 +281,7 @@ async fn a_content_can_be_what_a_pack_is() {
     }
     store.collect().await;
     assert_eq!(store.stored().len(), 1);
-    store.catalog.write(move |connection| objects::release(connection, object)).await.unwrap();
+    store.catalog.write(move |connection| objects::drop_unnamed(connection, object)).await.unwrap();
     store.collect().await;
     assert!(store.stored().is_empty());
 }
