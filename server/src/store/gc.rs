@@ -1,6 +1,7 @@
 //! Garbage collection: removes the files of blobs that nothing refers to.
 //!
-//! The transaction that drops the last reference marks the blob as garbage. The collector takes marked files away
+//! A transaction that takes a name away notes which content has lost one. The collector drops those contents that have no
+//! other name, and with the last reference to a blob marks that as garbage. It takes marked files away
 //! when everybody is gone who was about to open a file by then, and leaves alone what somebody is placing, see
 //! `gate.rs`. A download that has the file open reads on. The collector waits for others, others not for it. Files that no row knows are what a crash left between placing and commit; they are looked for after each
 //! start, and when an administrator asks. What uploads left in `incoming/` is collected beside it, see [`parts`], and packs of which little
