@@ -15,9 +15,10 @@
 //! a certificate voids all that was renewed from it, too.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use sealift_certs::files::sync_directory;
 use sealift_protocol::message::Nanoseconds;
@@ -65,7 +66,8 @@ impl RevocationList {
     /// Opens the file, which comes into being with the first revocation, and keeps others from writing it.
     pub fn open(data: &DataDirectory) -> Result<Self, DataError> {
         let path = data.pki(FILE);
-        open(&path).map(Self).map_err(file(&path))
+        let opened = open(&path).and_then(|list| list.lock().map(|()| Self(list)));
+        opened.map_err(file(&path))
     }
 
     /// Adds revocations. They are on disk when this returns.
@@ -74,9 +76,25 @@ impl RevocationList {
     }
 }
 
-/// Adds revocations to the list of another data directory, such as a backup.
+/// Adds revocations to the list of another data directory, such as a backup. Fails if somebody else holds that list for long.
 pub fn append_to(data: &DataDirectory, revocations: &[Revocation]) -> Result<(), DataError> {
-    RevocationList::open(data)?.append(revocations).map_err(file(&data.pki(FILE)))
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let path = data.pki(FILE);
+    let append = || {
+        let mut list = open(&path)?;
+        let begun = Instant::now();
+        loop {
+            match list.try_lock() {
+                Ok(()) => return append(&mut list, revocations),
+                Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => {
+                    std::thread::sleep(PATIENCE / 100);
+                }
+                Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::TimedOut.into()),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+    };
+    append().map_err(file(&path))
 }
 
 /// Reads what was revoked; nothing if there is no file.
@@ -121,7 +139,6 @@ fn open(path: &Path) -> io::Result<File> {
     let file = options.open(path)?;
     inherit_owner(path)?;
     sync_directory(path.parent().unwrap_or(path))?;
-    file.lock()?;
     Ok(file)
 }
 

@@ -410,6 +410,24 @@ async fn a_drill_takes_notice_of_revocations() {
     server.kill();
 }
 
+/// A backup is one of those that its catalog knows of, and somebody may hold the list of another one for long.
+#[tokio::test]
+async fn revocations_wait_neither_for_themselves_nor_for_ever() {
+    let launcher = Launcher::new(SEALIFTD);
+    let (server, _, _) = filled(&launcher).await;
+    let (_bob, _carol) = (server.enrol("bob").await, server.enrol("carol").await);
+    let copy = launcher.folder().join("copy");
+    launcher.run("backup", &[&copy.display().to_string()]).await.ok();
+    launcher.clone().on(&copy).run("revoke", &["bob"]).await.ok();
+    let list = fs::File::open(copy.join("pki/revocations")).unwrap();
+    list.lock().unwrap();
+    let revoked = launcher.run("revoke", &["carol"]).await;
+    assert!(revoked.code == Some(0) && revoked.stderr.contains("cannot be reached"), "{revoked:?}");
+    drop(list);
+    assert_eq!(launcher.run("revoke", &["alice"]).await.code, Some(0));
+    server.kill();
+}
+
 /// A directory that is mounted once more, for reading only, until this is dropped.
 struct ReadOnlyMount(std::path::PathBuf);
 

@@ -49,8 +49,13 @@ pub fn spread(
     now: Nanoseconds,
 ) -> std::result::Result<Vec<PathBuf>, BackupError> {
     let mark = mark(source)?;
+    let here = source.path().canonicalize().ok();
     let mut unreached = Vec::new();
     for KnownBackup { path, .. } in known(connection, now)? {
+        // A backup knows of itself, and its own list is held already.
+        if here.is_some() && path.canonicalize().ok() == here {
+            continue;
+        }
         let backup = DataDirectory(path);
         let written = match std::fs::read_to_string(backup.backup_mark()) {
             Ok(found) if found == mark => revocations::append_to(&backup, revocations).is_ok(),
