@@ -35,8 +35,8 @@ const REACHED: &str = "reached";
 const RESERVATIONS: [&str; 3] = ["reservation-1", "reservation-2", "reservation-3"];
 /// Size of each in bytes: several times that of a usual file of a profile.
 const RESERVED: usize = 8 * 1024;
-/// How many names with numbers are tried for a profile whose name is taken.
-const TRIED: usize = 1000;
+/// The highest number that is tried behind the name of a profile whose name is taken.
+const TRIED: u32 = 1000;
 /// What a profile is called that is out of sight.
 const ASIDE: &str = "old";
 
@@ -417,8 +417,9 @@ impl NewProfile {
                 Err(_) => {}
             }
         }
-        let numbered = (2..).filter_map(|number: u32| format!("{identity}-{number}").parse().ok());
-        for name in self.name.clone().into_iter().chain([identity.clone()]).chain(numbered.take(TRIED)) {
+        // A long identity leaves no room for a number.
+        let numbered = (2..=TRIED).filter_map(|number| format!("{identity}-{number}").parse().ok());
+        for name in self.name.clone().into_iter().chain([identity.clone()]).chain(numbered) {
             let target = self.directory.join(name.as_str());
             match fs::rename(self.draft.path(), &target) {
                 Ok(()) => return Ok(name),
