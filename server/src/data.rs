@@ -5,7 +5,7 @@ pub mod backup;
 pub(crate) mod drill;
 pub mod revocations;
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -135,6 +135,22 @@ pub enum DataError {
     },
 }
 
+/// Takes a lock that somebody else may hold for a while.
+fn lock_within(
+    patience: Duration,
+    attempt: impl Fn() -> Result<(), TryLockError>,
+) -> Result<(), TryLockError> {
+    let begun = Instant::now();
+    loop {
+        match attempt() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < patience => {
+                std::thread::sleep(LOCK_PATIENCE / 20);
+            }
+            taken => return taken,
+        }
+    }
+}
+
 impl DataDirectory {
     /// The directory at `path`, which must have been initialised; for what works beside a server. Whether it can be used
     /// is looked at, and nothing is changed.
@@ -200,18 +216,12 @@ impl DataDirectory {
         let lock =
             File::options().create(true).truncate(false).write(true).open(&path).map_err(file(&path))?;
         inherit_owner(&path).map_err(file(&path))?;
-        let begun = Instant::now();
-        loop {
-            match lock.try_lock() {
-                Ok(()) => return Ok(Lock { file: lock, shared: None, scratch: None }),
-                // It may be about to be let go: by a server that is ending, or by a child of this very process, which
-                // has every open file until it becomes another program.
-                Err(fs::TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => {
-                    std::thread::sleep(LOCK_PATIENCE / 20);
-                }
-                Err(fs::TryLockError::WouldBlock) => return Err(DataError::InUse(self.0.clone())),
-                Err(fs::TryLockError::Error(source)) => return Err(file(&path)(source)),
-            }
+        // It may be about to be let go: by a server that is ending, or by a child of this very process, which has every open
+        // file until it becomes another program.
+        match lock_within(LOCK_PATIENCE, || lock.try_lock()) {
+            Ok(()) => Ok(Lock { file: lock, shared: None, scratch: None }),
+            Err(TryLockError::WouldBlock) => Err(DataError::InUse(self.0.clone())),
+            Err(TryLockError::Error(source)) => Err(file(&path)(source)),
         }
     }
 

@@ -5,14 +5,13 @@
 //! directory that it serves. The lock on that directory is shared: drills can run beside each other, but no server and no
 //! backup changes the files meanwhile.
 
-use std::fs::{self, File};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
-use std::time::Instant;
 
 use sealift_certs::files::create_private_dir;
 
-use super::{DataDirectory, DataError, LOCK_PATIENCE, Lock, file};
+use super::{DataDirectory, DataError, LOCK_PATIENCE, Lock, file, lock_within};
 
 /// Opens the data directory at `path` for a server that changes nothing in it.
 pub(crate) fn open(path: &Path) -> Result<(DataDirectory, Lock), DataError> {
@@ -47,16 +46,10 @@ fn share(original: &DataDirectory) -> Result<Option<File>, DataError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(file(&path)(error)),
     };
-    let begun = Instant::now();
-    loop {
-        match lock.try_lock_shared() {
-            Ok(()) => return Ok(Some(lock)),
-            Err(fs::TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => {
-                std::thread::sleep(LOCK_PATIENCE / 20);
-            }
-            Err(fs::TryLockError::WouldBlock) => return Err(DataError::InUse(original.0.clone())),
-            Err(fs::TryLockError::Error(source)) => return Err(file(&path)(source)),
-        }
+    match lock_within(LOCK_PATIENCE, || lock.try_lock_shared()) {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Err(DataError::InUse(original.0.clone())),
+        Err(TryLockError::Error(source)) => Err(file(&path)(source)),
     }
 }
 

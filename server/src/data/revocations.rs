@@ -15,16 +15,16 @@
 //! a certificate voids all that was renewed from it, too.
 
 use std::fmt;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sealift_certs::files::sync_directory;
 use sealift_protocol::message::Nanoseconds;
 use sealift_protocol::{Digest, Name};
 
-use super::{DataDirectory, DataError, file, inherit_owner};
+use super::{DataDirectory, DataError, file, inherit_owner, lock_within};
 
 /// The file's name, among those of the authority.
 pub(super) const FILE: &str = "revocations";
@@ -82,17 +82,8 @@ pub fn append_to(data: &DataDirectory, revocations: &[Revocation]) -> Result<(),
     let path = data.pki(FILE);
     let append = || {
         let mut list = open(&path)?;
-        let begun = Instant::now();
-        loop {
-            match list.try_lock() {
-                Ok(()) => return append(&mut list, revocations),
-                Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => {
-                    std::thread::sleep(PATIENCE / 100);
-                }
-                Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::TimedOut.into()),
-                Err(TryLockError::Error(error)) => return Err(error),
-            }
-        }
+        lock_within(PATIENCE, || list.try_lock())?;
+        append(&mut list, revocations)
     };
     append().map_err(file(&path))
 }
