@@ -293,9 +293,12 @@ impl std::str::FromStr for LogFilter {
             let word = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphabetic());
             !word || LEVELS.iter().any(|level| part.eq_ignore_ascii_case(level))
         };
-        let sensible = !text.trim().is_empty() && text.split(',').map(str::trim).all(known);
-        match sensible && EnvFilter::builder().parse(text).is_ok() {
-            true => Ok(Self(text.to_owned())),
+        let parts: Vec<_> = text.split(',').map(str::trim).collect();
+        let sensible = !text.trim().is_empty() && parts.iter().all(|part| known(part));
+        // Without the white space: behind it, tracing cuts a directive at wrong places, or panics.
+        let text = parts.join(",");
+        match sensible && EnvFilter::builder().parse(&text).is_ok() {
+            true => Ok(Self(text)),
             false => Err(format!(
                 "write one of {}, or directives as in \"info,sealift_server=debug\"",
                 LEVELS.join(", ")
@@ -319,4 +322,21 @@ impl LogFilter {
 
 pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// tracing 0.3.23 would read the second directive as one of the target `sealift_serve`, and panic at the last one.
+    #[test]
+    fn white_space_around_log_directives_means_nothing() {
+        let read = |text: &str| text.parse::<LogFilter>().map(|filter| filter.filter().to_string());
+        let plain = read("warn,sealift_server=debug").unwrap();
+        assert!(plain.contains("sealift_server=debug"), "{plain}");
+        for text in [" warn , sealift_server=debug", "warn,\u{a0}\tsealift_server=debug\n"] {
+            assert_eq!(read(text).unwrap(), plain);
+        }
+        assert_eq!(read("\r2\u{664}fie= 1"), read("2\u{664}fie= 1"));
+    }
 }

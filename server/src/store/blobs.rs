@@ -36,6 +36,7 @@ pub struct Blobs {
     /// Files that uploads have replaced, until the collector comes by.
     replaced: Arc<Mutex<Vec<File>>>,
     coming: Arc<Mutex<Option<Digest>>>,
+    compared: Arc<Mutex<ComparedFile>>,
     gate: Gate,
     lock: Arc<File>,
     meter: Arc<Meter>,
@@ -85,6 +86,24 @@ pub(super) struct Coming<'a>(&'a Blobs);
 impl Drop for Coming<'_> {
     fn drop(&mut self) {
         *self.0.coming() = None;
+    }
+}
+
+/// The file that contents were last compared with.
+#[derive(Debug, Default)]
+struct ComparedFile {
+    /// Whether it stays open for the next content.
+    stays_open: bool,
+    last: Option<(Digest, File)>,
+}
+
+/// Keeps the file open that contents are compared with, one after the other.
+#[derive(Debug)]
+pub(super) struct Comparing<'a>(&'a Blobs);
+
+impl Drop for Comparing<'_> {
+    fn drop(&mut self) {
+        *self.0.compared() = ComparedFile::default();
     }
 }
 
@@ -153,6 +172,7 @@ impl Blobs {
             durable: Arc::default(),
             replaced: Arc::default(),
             coming: Arc::default(),
+            compared: Arc::default(),
             gate: Gate::default(),
             meter: Arc::default(),
             reserve: Reserve::new(data),
@@ -389,15 +409,35 @@ impl Blobs {
             let length = usize::try_from(extent.length).unwrap_or(usize::MAX);
             let Some((run, left)) = rest.split_at_checked(length) else { return false };
             rest = left;
-            let read = || -> io::Result<bool> {
-                let mut file = File::open(self.path(&extent.blob))?;
-                file.seek(SeekFrom::Start(extent.offset))?;
-                let mut stored = vec![0; length];
-                file.read_exact(&mut stored)?;
-                Ok(stored == run)
-            };
-            self.is_coming(&extent.blob) || read().unwrap_or(false)
+            self.is_coming(&extent.blob) || self.is_copy(extent, run).unwrap_or(false)
         }) && rest.is_empty()
+    }
+
+    /// True if the file has `run` at the extent's place.
+    fn is_copy(&self, extent: &Extent, run: &[u8]) -> io::Result<bool> {
+        let mut compared = self.compared();
+        let (blob, mut file) = match compared.last.take() {
+            Some((blob, file)) if blob == extent.blob => (blob, file),
+            _ => (extent.blob, File::open(self.path(&extent.blob))?),
+        };
+        file.seek(SeekFrom::Start(extent.offset))?;
+        let mut stored = vec![0; run.len()];
+        file.read_exact(&mut stored)?;
+        if compared.stays_open {
+            compared.last = Some((blob, file));
+        }
+        Ok(stored == run)
+    }
+
+    /// Keeps the file open that contents were last compared with, until the result is dropped: those that are uploaded together
+    /// again lie together. To be held no longer than a transaction, so that a file that somebody mends is soon looked at anew.
+    pub(super) fn compare_many(&self) -> Comparing<'_> {
+        self.compared().stays_open = true;
+        Comparing(self)
+    }
+
+    fn compared(&self) -> MutexGuard<'_, ComparedFile> {
+        self.compared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// True if the files that hold the extents are there, long enough, and were not written to after `time`.
@@ -638,6 +678,24 @@ mod tests {
         let mut reader = blobs.read(&extents, 0, &blobs.guard()).unwrap();
         let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[tokio::test]
+    async fn a_file_stays_open_only_while_many_contents_are_compared() {
+        let (_dir, blobs) = blobs();
+        let (blob, other) = (place(&blobs, b"abcdef").await, place(&blobs, b"xyz").await);
+        let at = |blob, offset| [Extent { blob, offset, length: 2 }];
+        let comparing = blobs.compare_many();
+        assert!(blobs.holds_copy(&at(blob, 0), b"ab"));
+        fs::remove_file(blobs.path(&blob)).unwrap();
+        assert!(blobs.holds_copy(&at(blob, 4), b"ef"));
+        assert!(!blobs.holds_copy(&at(blob, 3), b"ef"));
+        assert!(!blobs.holds_copy(&at(blob, 5), b"fg"), "the file ends before");
+        assert!(blobs.holds_copy(&at(other, 1), b"yz"));
+        drop(comparing);
+        assert!(blobs.holds_copy(&at(other, 0), b"xy"));
+        fs::remove_file(blobs.path(&other)).unwrap();
+        assert!(!blobs.holds_copy(&at(other, 0), b"xy"));
     }
 
     /// A damaged catalog may place a content anywhere: that is an error, and takes no memory.

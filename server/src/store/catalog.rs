@@ -551,6 +551,7 @@ fn commit(writing: &mut Writing, blobs: &Blobs, group: &mut [Box<dyn Change>]) -
         connection.execute_batch("ROLLBACK")?;
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let _comparing = blobs.compare_many();
     let end = |transaction: Transaction<'_>| {
         committing.store(true, Ordering::Relaxed);
         let committed = transaction.commit();

@@ -165,7 +165,7 @@ pub fn discard(connection: &Connection, digest: &Digest) -> Result<()> {
 }
 
 /// A content that somebody asks about.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Found {
     /// The content, whoever may know of it.
     object: Option<ObjectId>,
@@ -186,35 +186,34 @@ pub fn within_reach(
 /// Looks for a content.
 fn look_up(connection: &Connection, identity: i64, digest: &Digest, size: u64) -> Result<Found> {
     let found = connection.prepare_cached(LOOK_UP)?.query_row(params![digest.as_bytes(), identity], |row| {
-        let is_it = row.get::<_, Option<[u8; 32]>>(0)?.is_some_and(|found| found == *digest.as_bytes());
-        let object = if is_it { row.get(1)? } else { None };
+        if row.get::<_, [u8; 32]>(0)? != *digest.as_bytes() {
+            return Ok(Found::default());
+        }
+        let object = ObjectId(row.get(1)?);
         let is_good = row.get::<_, Option<i64>>(2)? == Some(size.cast_signed());
-        let is_readable = row.get::<_, Option<bool>>(3)?.unwrap_or(false);
-        let object = object.map(ObjectId);
-        Ok(Found { object, within_reach: object.filter(|_| is_good && is_readable) })
+        let named_in = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<bool>>(column)? == Some(true));
+        // Asked without a short cut, as the catalog is.
+        let is_readable = named_in(3)? | named_in(4)? | named_in(5)?;
+        Ok(Found { object: Some(object), within_reach: (is_good && is_readable).then_some(object) })
     });
-    Ok(found?)
+    Ok(found.optional()?.unwrap_or_default())
 }
 
 /// The content with the first digest that is not smaller: its digest, its row, its size unless it is suspect, and whether it has
-/// a name in any space that an identity may read.
+/// a name in a space of the identity's, in one that was granted to it, and in one that everyone may read.
 ///
 /// The work is the same whether a content is unknown or belongs to others, however many names it has there: the catalog
 /// is asked for the first digest that is not smaller, which there is in either case but behind the last one, and then for each of
 /// the identity's spaces by itself. No space is left out once there is a name in another.
 const LOOK_UP: &str = "
-    SELECT digest, id, iif(suspect, NULL, size), (
-        SELECT max(has) FROM (
-            SELECT EXISTS (SELECT 1 FROM entries WHERE object = nearest.id AND entries.space = spaces.id) AS has
-            FROM spaces WHERE owner = ?2
-            UNION ALL
-            SELECT EXISTS (SELECT 1 FROM entries WHERE object = nearest.id AND entries.space = grants.space)
-            FROM grants WHERE identity = ?2 AND rights & 1
-            UNION ALL
-            SELECT EXISTS (SELECT 1 FROM entries WHERE object = nearest.id AND entries.space = grants.space)
-            FROM grants WHERE identity = 0 AND rights & 1))
-    FROM (SELECT 1) LEFT JOIN (
-        SELECT id, digest, size, suspect FROM objects WHERE digest >= ?1 ORDER BY digest LIMIT 1) AS nearest";
+    SELECT digest, nearest.id, iif(suspect, NULL, nearest.size),
+        (SELECT max(EXISTS (SELECT 1 FROM entries WHERE object = nearest.id AND entries.space = spaces.id))
+         FROM spaces WHERE owner = ?2),
+        (SELECT max(EXISTS (SELECT 1 FROM entries WHERE object = nearest.id AND entries.space = grants.space))
+         FROM grants WHERE identity = ?2 AND rights & 1),
+        (SELECT max(EXISTS (SELECT 1 FROM entries WHERE object = nearest.id AND entries.space = grants.space))
+         FROM grants WHERE identity = 0 AND rights & 1)
+    FROM objects AS nearest WHERE digest >= ?1 ORDER BY digest LIMIT 1";
 
 /// Whether a content of this size is within the identity's reach, so that hashing first can save the transfer.
 pub fn size_within_reach(connection: &Connection, identity: i64, size: u64) -> Result<bool> {
