@@ -21,7 +21,7 @@ def bulk(arguments):
     peers = chosen(work, arguments.peers, (Scp, Curl), others=(Sftp, RsyncSsh, RsyncDaemon, Rclone))
     gib = size / (1 << 30)
     alone = []
-    subprocess.run(["cargo", "build", "--release", "--quiet", "-p", "sealift-certs", "--example", "limit"], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "build", "--release", "--quiet", "-p", "sealift-pipeline", "--example", "limit"], cwd=ROOT, check=True)
 
     def once(peer, run):
         if run and peer is peers[0]:

@@ -5,14 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData};
 use rustls_pki_types::CertificateDer;
-use sealift_protocol::{Digest, Name};
+use sealift_types::{Digest, Name};
 use x509_parser::certificate::X509Certificate;
 use zeroize::Zeroizing;
 
-use crate::identity::parse_certificate;
+use crate::certificate::parse_certificate;
+use crate::date::to_date;
 use crate::leaf::{Leaf, common_name_only, serial_number, uri};
 use crate::pem::{KeyPem, certificate_to_pem, one_certificate, private_key};
-use crate::validity::to_date;
 use crate::{CertError, IdentityError, TrustDomain, Validity, fingerprint, request, validity};
 
 /// How long an authority is valid: ten years.
@@ -233,8 +233,8 @@ fn authority_params(trust_domain: &TrustDomain, validity: Validity) -> Result<Ce
     let mut params = CertificateParams::default();
     params.serial_number = Some(serial_number());
     params.distinguished_name = common_name_only(&common_name);
-    params.not_before = to_date(validity.not_before)?;
-    params.not_after = to_date(validity.not_after)?;
+    params.not_before = to_date(validity.not_before).ok_or(CertError::Validity)?;
+    params.not_after = to_date(validity.not_after).ok_or(CertError::Validity)?;
     params.subject_alt_names = vec![uri(&format!("spiffe://{trust_domain}"))?];
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

@@ -1,7 +1,6 @@
 //! Why a key, a certificate or a request is not usable, by cause.
 
-use std::fmt;
-use std::time::SystemTime;
+use crate::date::Date;
 
 /// Why something of the PKI failed.
 ///
@@ -77,24 +76,6 @@ pub enum CertError {
     Tls(#[from] rustls::Error),
 }
 
-/// A day in an error, in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Date(time::Date);
-
-impl From<SystemTime> for Date {
-    fn from(moment: SystemTime) -> Self {
-        // Beyond the years that the calendar can write, any day says that the clock is wrong.
-        let written = crate::validity::to_date(moment);
-        Self(written.map_or(time::Date::MIN, time::OffsetDateTime::date))
-    }
-}
-
-impl fmt::Display for Date {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// Why a peer's certificate request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
@@ -102,8 +83,11 @@ pub enum RequestError {
     #[error("the certificate request is not a readable PKCS #10 request in PEM")]
     Unreadable,
     /// It is longer than any request with an accepted key.
-    #[error("the certificate request is longer than {} bytes", crate::request::MAX_REQUEST)]
-    TooLong,
+    #[error("the certificate request is longer than {limit} bytes")]
+    TooLong {
+        /// The most bytes that a request may have.
+        limit: usize,
+    },
     /// Whoever sent it does not hold its key.
     #[error("the certificate request is not signed by its own key")]
     Signature,

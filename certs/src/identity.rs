@@ -4,11 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use rustls_pki_types::CertificateDer;
-use sealift_protocol::{Digest, Name};
-use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::GeneralName;
+use sealift_types::{Digest, Name};
 use x509_parser::oid_registry::OID_X509_SERIALNUMBER;
 
+use crate::certificate::{parse_certificate, uri_of};
 use crate::{IdentityError, TrustDomain};
 
 /// What the holder of a certificate is.
@@ -89,33 +88,6 @@ pub fn origin(der: &CertificateDer<'_>) -> Result<Option<Digest>, IdentityError>
     let certificate = parse_certificate(der)?;
     let mut named = certificate.subject().iter_by_oid(&OID_X509_SERIALNUMBER);
     Ok(named.find_map(|origin| origin.as_str().ok()?.parse().ok()))
-}
-
-/// The one URI among a certificate's subject alternative names.
-pub(crate) fn uri_of(der: &CertificateDer<'_>) -> Result<String, IdentityError> {
-    let certificate = parse_certificate(der)?;
-    let names = certificate.subject_alternative_name().map_err(|_| IdentityError::Unreadable)?;
-    let mut found = None;
-    for name in names.iter().flat_map(|extension| &extension.value.general_names) {
-        match name {
-            GeneralName::URI(_) if found.is_some() => return Err(IdentityError::Several),
-            GeneralName::URI(uri) => found = Some((*uri).to_owned()),
-            // It may be a second URI that another parser understands.
-            GeneralName::Invalid(..) => return Err(IdentityError::Unreadable),
-            _ => {}
-        }
-    }
-    found.ok_or(IdentityError::Missing)
-}
-
-/// Parses a certificate that must fill its bytes.
-pub(crate) fn parse_certificate<'a>(
-    der: &'a CertificateDer<'_>,
-) -> Result<X509Certificate<'a>, IdentityError> {
-    match x509_parser::parse_x509_certificate(der) {
-        Ok(([], certificate)) => Ok(certificate),
-        _ => Err(IdentityError::Unreadable),
-    }
 }
 
 fn parse(text: &str) -> Option<Identity> {

@@ -10,9 +10,9 @@ use rcgen::{
     KeyUsagePurpose, PublicKeyData, SanType, SerialNumber, SigningKey,
 };
 use rustls_pki_types::{CertificateDer, DnsName};
-use sealift_protocol::{Digest, Name};
+use sealift_types::{Digest, Name};
 
-use crate::validity::to_date;
+use crate::date::to_date;
 use crate::{CertError, Identity, Role, TrustDomain, Validity};
 
 /// The attribute of the subject that names the origin: the serial number of a device (X.520, section 6.2.9), of up to 64
@@ -59,8 +59,8 @@ impl Leaf {
         validity: Validity,
         issuer: &Issuer<'_, impl SigningKey>,
     ) -> Result<CertificateDer<'static>, CertError> {
-        self.0.not_before = to_date(validity.not_before)?;
-        self.0.not_after = to_date(validity.not_after)?;
+        self.0.not_before = to_date(validity.not_before).ok_or(CertError::Validity)?;
+        self.0.not_after = to_date(validity.not_after).ok_or(CertError::Validity)?;
         Ok(self.0.signed_by(key, issuer)?.into())
     }
 

@@ -10,6 +10,8 @@
 
 pub mod addresses;
 pub mod authority;
+mod certificate;
+mod date;
 pub mod error;
 pub mod files;
 pub mod identity;
@@ -24,7 +26,8 @@ pub mod validity;
 
 pub use addresses::{Addresses, AddressesError};
 pub use authority::{Authority, Issued};
-pub use error::{CertError, Date, IdentityError, RequestError};
+pub use date::Date;
+pub use error::{CertError, IdentityError, RequestError};
 pub use identity::{Identity, Role, fingerprint, origin};
 pub use pem::{KeyPem, certificate_from_pem, certificate_to_pem};
 pub use request::{KeyAndRequest, new_key_and_request};

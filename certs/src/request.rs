@@ -50,7 +50,7 @@ pub(crate) fn key_pem(key: &KeyPair) -> KeyPem {
 /// CA:TRUE, and takes the kind of the key from the signature's algorithm, which the peer chooses.
 pub(crate) fn public_key(csr_pem: &str) -> Result<SubjectPublicKeyInfo, RequestError> {
     if csr_pem.len() > MAX_REQUEST {
-        return Err(RequestError::TooLong);
+        return Err(RequestError::TooLong { limit: MAX_REQUEST });
     }
     let der = CertificateSigningRequestDer::from_pem_slice(csr_pem.as_bytes());
     let der = der.map_err(|_| RequestError::Unreadable)?;
@@ -118,7 +118,10 @@ mod tests {
         assert_eq!(public_key(""), Err(RequestError::Unreadable));
         assert_eq!(public_key(&to_pem(&[0x30, 0x03, 0x02])), Err(RequestError::Unreadable));
         assert_eq!(public_key(&good.replace(" REQUEST", "")), Err(RequestError::Unreadable));
-        assert_eq!(public_key(&format!("{good}{}", " ".repeat(MAX_REQUEST))), Err(RequestError::TooLong));
+        assert_eq!(
+            public_key(&format!("{good}{}", " ".repeat(MAX_REQUEST))),
+            Err(RequestError::TooLong { limit: MAX_REQUEST })
+        );
 
         let mut trailing = CertificateSigningRequestDer::from_pem_slice(good.as_bytes()).unwrap().to_vec();
         trailing.push(0);

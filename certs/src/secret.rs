@@ -4,7 +4,7 @@ use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use data_encoding::HEXLOWER;
-use sealift_protocol::Digest;
+use sealift_types::Digest;
 use zeroize::Zeroize;
 
 /// 128 random bits that let one machine join, once.

@@ -18,7 +18,8 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, We
 use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, ClientConfig, RootCertStore, ServerConfig, version};
 use rustls_pki_types::{CertificateDer, ServerName};
-use sealift_protocol::{ALPN, Digest, JOIN_ALPN};
+use sealift_protocol::{ALPN, JOIN_ALPN};
+use sealift_types::Digest;
 
 pub use failure::{is_wrong_authority, tls_error};
 pub use join::WrongAuthority;

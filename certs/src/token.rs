@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use data_encoding::BASE64URL_NOPAD;
-use sealift_protocol::Digest;
+use sealift_types::Digest;
 
 use crate::{Addresses, AddressesError, Secret, TrustDomain};
 
@@ -90,7 +90,7 @@ impl FromStr for JoinToken {
             return Err(TokenError::Damaged);
         }
         match content.split_first() {
-            Some((&VERSION, rest)) => Reader(rest).token(),
+            Some((&VERSION, rest)) => FieldReader(rest).token(),
             Some((&version, _)) => Err(TokenError::Version(version)),
             None => Err(TokenError::Damaged),
         }
@@ -98,9 +98,9 @@ impl FromStr for JoinToken {
 }
 
 /// Takes a token's fields off the front, never more than there is.
-struct Reader<'a>(&'a [u8]);
+struct FieldReader<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl FieldReader<'_> {
     fn token(mut self) -> Result<JoinToken, TokenError> {
         let fingerprint = Digest::from_bytes(self.array()?);
         let secret = Secret::from_bytes(self.array()?);

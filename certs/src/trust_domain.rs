@@ -7,7 +7,7 @@ use data_encoding::HEXLOWER;
 use rustls_pki_types::{CertificateDer, DnsName};
 
 use crate::IdentityError;
-use crate::identity::uri_of;
+use crate::certificate::uri_of;
 
 /// The name of one authority and of everybody it vouches for.
 ///

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls_pki_types::CertificateDer;
 
-use crate::identity::parse_certificate;
+use crate::certificate::parse_certificate;
+use crate::date::LAST_SECOND;
 use crate::{CertError, IdentityError};
 
 /// How long a client's certificate is valid unless the server's settings say otherwise. It renews by itself long before.
@@ -15,9 +16,6 @@ pub const SERVER_VALIDITY: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// How far a peer's clock may be behind.
 const CLOCK_SKEW: u64 = 3600;
-
-/// 9999-12-31 23:59:59 UTC, the last second that X.509 can write (RFC 5280, section 4.1.2.5).
-const LAST_SECOND: u64 = 253_402_300_799;
 
 /// From when to when a certificate is valid, both ends included.
 ///
@@ -89,19 +87,6 @@ pub fn validity(der: &CertificateDer<'_>) -> Result<Validity, IdentityError> {
     both.map(|(not_before, not_after)| Validity { not_before, not_after }).ok_or(IdentityError::Unreadable)
 }
 
-/// A moment in the type that rcgen writes.
-///
-/// # Errors
-/// Fails outside of 1970 to 9999.
-pub(crate) fn to_date(time: SystemTime) -> Result<time::OffsetDateTime, CertError> {
-    let seconds = time.duration_since(UNIX_EPOCH).map_err(|_| CertError::Validity)?.as_secs();
-    if seconds > LAST_SECOND {
-        return Err(CertError::Validity);
-    }
-    let seconds = i64::try_from(seconds).map_err(|_| CertError::Validity)?;
-    time::OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| CertError::Validity)
-}
-
 /// Seconds since 1970, zero before.
 fn whole_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
@@ -110,6 +95,7 @@ fn whole_seconds(time: SystemTime) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::date::to_date;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -139,9 +125,9 @@ mod tests {
     fn stays_within_what_x509_can_write() {
         let forever = Validity::starting(at(0), Duration::MAX);
         assert_eq!(forever, Validity { not_before: at(0), not_after: at(LAST_SECOND) });
-        assert!(to_date(forever.not_after).is_ok());
-        assert!(to_date(forever.not_after + Duration::from_secs(1)).is_err());
-        assert!(to_date(UNIX_EPOCH - Duration::from_secs(1)).is_err());
+        assert!(to_date(forever.not_after).is_some());
+        assert!(to_date(forever.not_after + Duration::from_secs(1)).is_none());
+        assert!(to_date(UNIX_EPOCH - Duration::from_secs(1)).is_none());
         assert_eq!(Validity::starting(UNIX_EPOCH - HOUR, HOUR).not_before, UNIX_EPOCH);
     }
 

@@ -1,13 +1,11 @@
 //! What can be written on the command line.
 
+use clap::Parser;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, Parser, Subcommand};
-use sealift_protocol::path::PathError;
-use sealift_protocol::{Name, RemotePath};
-use sealift_transfer::Address;
 
-use crate::command;
+use crate::command::Verb;
+use crate::flags::Flags;
 
 /// Move files to and from a Sealift server.
 ///
@@ -31,73 +29,6 @@ pub(crate) struct Arguments {
     pub(crate) flags: Flags,
     #[command(subcommand)]
     pub(crate) verb: Verb,
-}
-
-/// Flags of every verb, before it or behind it.
-#[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Options of every command")]
-pub(crate) struct Flags {
-    /// Which saved profile to use [env: SEALIFT_PROFILE]
-    #[arg(long, global = true, value_name = "NAME")]
-    pub(crate) profile: Option<Name>,
-    /// Reach the profile's server by this address instead; the port may be left out [env: SEALIFT_SERVER]
-    #[arg(long, global = true, value_name = "ADDR:PORT")]
-    pub(crate) server: Option<Address>,
-    /// Print JSON, one object on each line [env: SEALIFT_JSON]
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    /// Print no progress and no summaries [env: SEALIFT_QUIET]
-    #[arg(long, short, global = true)]
-    pub(crate) quiet: bool,
-}
-
-/// What to do.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
-    Join(command::join::Join),
-    #[command(visible_alias = "upload")]
-    Put(command::put::Put),
-    #[command(visible_alias = "download")]
-    Get(command::get::Get),
-    Sync(command::sync::Sync),
-    #[command(visible_alias = "list")]
-    Ls(command::ls::Ls),
-    #[command(visible_alias = "stat")]
-    Info(command::info::Info),
-    #[command(visible_alias = "delete")]
-    Rm(command::rm::Rm),
-    Mv(command::mv::Mv),
-    Cp(command::cp::Cp),
-    Log(command::log::Log),
-    Whoami(command::whoami::Whoami),
-    Renew(command::renew::Renew),
-    Profile(command::profile::Profile),
-    Clean(command::clean::Clean),
-}
-
-/// Reads a path on the server. A leading colon marks one, for every verb; where only one can be meant, it may be left
-/// out. A leading `./` is what a shell's completion and habit add: the own space is meant.
-pub(crate) fn remote_path(text: &str) -> Result<RemotePath, String> {
-    let marked = text.strip_prefix(':');
-    if text.is_empty() {
-        return Err("a path is empty, as when a variable is not set: your own space is .".to_owned());
-    }
-    if text == "-" {
-        return Err(
-            "- is standard input or output, and a path on the server is needed: write :- for one called -, \
-                    `sealift put - DEST` stores standard input, and `sealift get SRC -` prints a file"
-                .to_owned(),
-        );
-    }
-    let text = marked.unwrap_or(text);
-    let path = match text.strip_prefix("./") {
-        // What is left would be absolute, and in another space.
-        Some(rest) if rest.starts_with('/') => Err(PathError::EmptyName(text.to_owned())),
-        Some(rest) => rest.parse(),
-        None if text == "." => "".parse(),
-        None => text.parse(),
-    };
-    path.map_err(|error| error.to_string())
 }
 
 /// Says what to do where clap guesses something that does not help: `cp -r` and `scp -r` are habits.
@@ -177,31 +108,5 @@ mod tests {
             assert!(error.contains("leave it out") && !error.contains("-- -r"), "{error}");
         }
         assert!(Arguments::try_parse_from(["sealift", "rm", "-r", "d"]).is_ok());
-    }
-
-    #[test]
-    fn a_leading_dot_means_the_own_space() {
-        for (text, path) in [
-            (".", ""),
-            ("./", ""),
-            ("./a/b", "a/b"),
-            ("a/", "a/"),
-            ("/bob/a", "/bob/a"),
-            (":", ""),
-            (":docs/", "docs/"),
-            (":/bob/a", "/bob/a"),
-            (":./a", "a"),
-            // What is called so is named in these ways.
-            ("./:a", ":a"),
-            ("::a", ":a"),
-            (":-", "-"),
-            ("./-", "-"),
-            ("-a", "-a"),
-        ] {
-            assert_eq!(remote_path(text).unwrap(), path.parse().unwrap());
-        }
-        for bad in ["", "-", ":..", "..", "././", ".//", ".//team/x"] {
-            assert!(remote_path(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -5,15 +5,16 @@ use std::io;
 
 use sealift_certs::CertError;
 use sealift_certs::token::TokenError;
-use sealift_protocol::path::PathError;
-use sealift_protocol::{ErrorCode, WireError};
+use sealift_protocol::WireError;
 use sealift_transfer::configuration::ConfigurationError;
-use sealift_transfer::error::{Attempt, ConnectError, HandshakeError};
+use sealift_transfer::error::{ConnectAttempt, ConnectError, HandshakeError};
 use sealift_transfer::plan::{DownloadPlanError, PlanError};
 use sealift_transfer::profile::ProfileError;
-use sealift_transfer::{Error, Kind};
+use sealift_transfer::{FailureKind, TransferError};
+use sealift_types::ErrorCode;
+use sealift_types::path::PathError;
 
-use crate::command::put::input::CommandError;
+use crate::command_error::CommandError;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,13 +81,16 @@ impl Failure {
     }
 
     /// The failure without the file, if it is not about the file: the same would happen to any other.
-    pub(crate) fn common(error: &Error) -> Option<Self> {
+    pub(crate) fn common(error: &TransferError) -> Option<Self> {
         let kind = error.kind();
-        if !matches!(kind, Kind::ServerFull | Kind::Quota | Kind::DiskFull | Kind::NotAllowed) {
+        if !matches!(
+            kind,
+            FailureKind::ServerFull | FailureKind::Quota | FailureKind::DiskFull | FailureKind::NotAllowed
+        ) {
             return None;
         }
         let message = match error {
-            Error::Local { action, source, .. } => {
+            TransferError::Local { action, source, .. } => {
                 format!("cannot {action} them: {}", sealift_transfer::error::plain(source))
             }
             other => other.to_string(),
@@ -104,15 +108,21 @@ impl Failure {
 }
 
 /// The command-line contract.
-impl From<Kind> for Exit {
-    fn from(kind: Kind) -> Self {
+impl From<FailureKind> for Exit {
+    fn from(kind: FailureKind) -> Self {
         match kind {
-            Kind::NotFound => Self::NotFound,
-            Kind::NotAllowed | Kind::CertificateRefused | Kind::ServerRefused => Self::NotAllowed,
-            Kind::Integrity => Self::Integrity,
-            Kind::ServerFull | Kind::Quota | Kind::DiskFull => Self::NoSpace,
-            Kind::Connection => Self::Connection,
-            Kind::Place | Kind::Version | Kind::Profile | Kind::Passing | Kind::Other => Self::Other,
+            FailureKind::NotFound => Self::NotFound,
+            FailureKind::NotAllowed | FailureKind::CertificateRefused | FailureKind::ServerRefused => {
+                Self::NotAllowed
+            }
+            FailureKind::Integrity => Self::Integrity,
+            FailureKind::ServerFull | FailureKind::Quota | FailureKind::DiskFull => Self::NoSpace,
+            FailureKind::Connection => Self::Connection,
+            FailureKind::Place
+            | FailureKind::Version
+            | FailureKind::Profile
+            | FailureKind::Passing
+            | FailureKind::Other => Self::Other,
         }
     }
 }
@@ -123,46 +133,47 @@ impl From<io::Error> for Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::new(Exit::Done, "broken-pipe", "");
         }
-        let error = Error::Local { action: "write to", path: "standard output".into(), source: error };
+        let error =
+            TransferError::Local { action: "write to", path: "standard output".into(), source: error };
         Self::from(error).hint("check where the output goes")
     }
 }
 
 impl From<WireError> for Failure {
     fn from(error: WireError) -> Self {
-        Error::from(error).into()
+        TransferError::from(error).into()
     }
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
+impl From<TransferError> for Failure {
+    fn from(error: TransferError) -> Self {
         let exit = if lacks_room(&error) { Exit::NoSpace } else { error.kind().into() };
         let failure = Self::new(exit, code(&error), error.to_string());
-        if let Error::Local { source, .. } = &error
+        if let TransferError::Local { source, .. } = &error
             && let Some(command) = CommandError::behind(source)
         {
             return Self { message: command.to_string(), ..failure }.hint(command.hint());
         }
         let hint = match &error {
             // `get - | head`: the reader has what it wanted, but the transfer is not complete.
-            Error::Local { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
+            TransferError::Local { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
                 return Self { message: String::new(), ..failure };
             }
-            Error::Refused(error) if error.retry && !error.message.contains("try again") => {
+            TransferError::Refused(error) if error.retry && !error.message.contains("try again") => {
                 "try again in a moment"
             }
-            Error::Connect(attempts) => connect_hint(attempts),
-            Error::Handshake { cause: HandshakeError::Other(_), .. } => {
+            TransferError::Connect(attempts) => connect_hint(attempts),
+            TransferError::Handshake { cause: HandshakeError::Other(_), .. } => {
                 "check the address; the server's log may say more"
             }
-            Error::Lost(_) => "run the same command again",
-            Error::Protocol(_) => "update the older of client and server",
-            Error::Integrity { .. } => {
+            TransferError::Lost(_) => "run the same command again",
+            TransferError::Protocol(_) => "update the older of client and server",
+            TransferError::Integrity { .. } => {
                 "try again; if it stays, put the file again, or ask the server's administrator to restore it from a \
                  backup"
             }
-            Error::Local { action, source, .. } => local_hint(action, source.kind()),
-            Error::Profile(error) => match error {
+            TransferError::Local { action, source, .. } => local_hint(action, source.kind()),
+            TransferError::Profile(error) => match error {
                 ProfileError::Exists { .. } => "`sealift profile list` shows all of them",
                 ProfileError::Credentials { .. } => "if the profile is damaged, join again with a new token",
                 ProfileError::Missing(_) => "`sealift join TOKEN --profile NAME` makes a profile",
@@ -177,26 +188,27 @@ impl From<Error> for Failure {
                 | ProfileError::SetAside { .. }
                 | ProfileError::Unrenewable { .. } => return failure,
             },
-            Error::Certificate(_) => "if the profile is damaged, join again with a new token",
-            Error::Renamed { .. } => {
+            TransferError::Certificate(_) => "if the profile is damaged, join again with a new token",
+            TransferError::Renamed { .. } => {
                 "fetch it again into an empty directory, or use `sealift sync --delete`, which deletes them"
             }
-            Error::Refused(_)
-            | Error::Handshake { .. }
-            | Error::SourceChanged { .. }
-            | Error::Unfit { .. }
-            | Error::Meanwhile { .. }
-            | Error::Restless { .. }
-            | Error::TooOld(_)
-            | Error::Path(_) => return failure,
+            TransferError::Refused(_)
+            | TransferError::Handshake { .. }
+            | TransferError::SourceChanged { .. }
+            | TransferError::Unfit { .. }
+            | TransferError::Meanwhile { .. }
+            | TransferError::Restless { .. }
+            | TransferError::TooOld(_)
+            | TransferError::Path(_) => return failure,
         };
         failure.hint(hint)
     }
 }
 
 /// Whether a profile cannot be written because a disk of this computer is full.
-fn lacks_room(error: &Error) -> bool {
-    let Error::Profile(ProfileError::Io { source, .. } | ProfileError::Unrenewable { source, .. }) = error
+fn lacks_room(error: &TransferError) -> bool {
+    let TransferError::Profile(ProfileError::Io { source, .. } | ProfileError::Unrenewable { source, .. }) =
+        error
     else {
         return false;
     };
@@ -204,43 +216,45 @@ fn lacks_room(error: &Error) -> bool {
 }
 
 /// What failed, for programs.
-fn code(error: &Error) -> Cow<'static, str> {
+fn code(error: &TransferError) -> Cow<'static, str> {
     match error {
-        Error::Refused(error) => code_text(error.code).into(),
-        Error::Connect(_) => "connect".into(),
-        Error::Handshake { .. } if error.kind() == Kind::Connection => "connect".into(),
-        Error::Handshake { .. } => code_text(ErrorCode::CertificateRefused).into(),
-        Error::Lost(_) => "lost".into(),
-        Error::Protocol(_) => "protocol".into(),
-        Error::Integrity { .. } => "integrity".into(),
-        Error::Local { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => "broken-pipe".into(),
-        Error::Local { .. } => "local".into(),
-        Error::SourceChanged { .. } => "source-failed".into(),
-        Error::Unfit { .. } => "unfit".into(),
-        Error::Meanwhile { .. } | Error::Restless { .. } | Error::Renamed { .. } => {
+        TransferError::Refused(error) => code_text(error.code).into(),
+        TransferError::Connect(_) => "connect".into(),
+        TransferError::Handshake { .. } if error.kind() == FailureKind::Connection => "connect".into(),
+        TransferError::Handshake { .. } => code_text(ErrorCode::CertificateRefused).into(),
+        TransferError::Lost(_) => "lost".into(),
+        TransferError::Protocol(_) => "protocol".into(),
+        TransferError::Integrity { .. } => "integrity".into(),
+        TransferError::Local { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
+            "broken-pipe".into()
+        }
+        TransferError::Local { .. } => "local".into(),
+        TransferError::SourceChanged { .. } => "source-failed".into(),
+        TransferError::Unfit { .. } => "unfit".into(),
+        TransferError::Meanwhile { .. } | TransferError::Restless { .. } | TransferError::Renamed { .. } => {
             code_text(ErrorCode::Changed).into()
         }
-        Error::TooOld(_) => code_text(ErrorCode::UnsupportedVersion).into(),
-        Error::Path(_) => code_text(ErrorCode::NameNotAllowed).into(),
-        Error::Profile(_) | Error::Certificate(_) => "profile".into(),
+        TransferError::TooOld(_) => code_text(ErrorCode::UnsupportedVersion).into(),
+        TransferError::Path(_) => code_text(ErrorCode::NameNotAllowed).into(),
+        TransferError::Profile(_) | TransferError::Certificate(_) => "profile".into(),
     }
 }
 
 impl From<PathError> for Failure {
     fn from(error: PathError) -> Self {
-        Error::from(error).into()
+        TransferError::from(error).into()
     }
 }
 
 impl From<ProfileError> for Failure {
     fn from(error: ProfileError) -> Self {
-        Error::from(error).into()
+        TransferError::from(error).into()
     }
 }
 
 impl From<CertError> for Failure {
     fn from(error: CertError) -> Self {
-        Error::from(error).into()
+        TransferError::from(error).into()
     }
 }
 
@@ -283,7 +297,7 @@ fn local_hint(action: &str, cause: io::ErrorKind) -> &'static str {
     }
 }
 
-fn connect_hint(attempts: &[Attempt]) -> &'static str {
+fn connect_hint(attempts: &[ConnectAttempt]) -> &'static str {
     let all = |is: fn(&ConnectError) -> bool| attempts.iter().all(|attempt| is(&attempt.cause));
     if all(|cause| matches!(cause, ConnectError::UnknownHost(_))) {
         "check the host's name and this computer's network, or reach the server another way: --server ADDR:PORT"
@@ -310,20 +324,20 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    fn refused(code: ErrorCode) -> Error {
+    fn refused(code: ErrorCode) -> TransferError {
         WireError::new(code, "no").into()
     }
 
-    fn attempt(cause: ConnectError) -> Error {
-        Error::Connect(vec![Attempt { address: "h:1".parse().unwrap(), cause }])
+    fn attempt(cause: ConnectError) -> TransferError {
+        TransferError::Connect(vec![ConnectAttempt { address: "h:1".parse().unwrap(), cause }])
     }
 
-    fn hands(cause: HandshakeError) -> Error {
-        Error::Handshake { address: "h:1".parse().unwrap(), cause }
+    fn hands(cause: HandshakeError) -> TransferError {
+        TransferError::Handshake { address: "h:1".parse().unwrap(), cause }
     }
 
-    fn on_disk(action: &'static str, kind: io::ErrorKind) -> Error {
-        Error::local(action, Path::new("x"))(kind.into())
+    fn on_disk(action: &'static str, kind: io::ErrorKind) -> TransferError {
+        TransferError::local(action, Path::new("x"))(kind.into())
     }
 
     /// The command-line contract: changing a line here breaks scripts.
@@ -340,7 +354,7 @@ mod tests {
             (hands(HandshakeError::WrongAuthority), 4),
             (hands(HandshakeError::UnknownServer), 4),
             (refused(ErrorCode::Integrity), 5),
-            (Error::Integrity { path: "x".parse().unwrap(), reason: String::new() }, 5),
+            (TransferError::Integrity { path: "x".parse().unwrap(), reason: String::new() }, 5),
             (refused(ErrorCode::NoSpace), 6),
             (refused(ErrorCode::Quota), 6),
             (on_disk("write", io::ErrorKind::StorageFull), 6),
@@ -354,9 +368,9 @@ mod tests {
             (refused(ErrorCode::ShuttingDown), 7),
             (refused(ErrorCode::IsADirectory), 1),
             (refused(ErrorCode::Internal), 1),
-            (Error::Protocol(String::new()), 1),
+            (TransferError::Protocol(String::new()), 1),
             (on_disk("write", io::ErrorKind::PermissionDenied), 1),
-            (Error::SourceChanged { path: "x".into(), change: String::new() }, 1),
+            (TransferError::SourceChanged { path: "x".into(), change: String::new() }, 1),
         ];
         for (error, exit) in table {
             let shown = format!("{error:?}");

@@ -4,11 +4,14 @@
 
 mod arguments;
 mod command;
+mod command_error;
 mod failure;
+mod flags;
 mod misuse;
 mod outcome;
 mod printer;
 mod progress;
+mod remote_path;
 mod session;
 mod settings;
 mod signal;
@@ -19,10 +22,11 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::arguments::{Arguments, Verb};
+use crate::arguments::Arguments;
+use crate::command::Verb;
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
-use crate::session::Session;
+use crate::session::ClientSession;
 use crate::settings::Settings;
 
 /// The whole program: reads the command line, does what it says, and returns the exit code.
@@ -55,7 +59,7 @@ fn run(verb: Verb, settings: Settings, printer: &mut Printer) -> Result<Exit, Fa
     let runtime = runtime()?;
     let (advice, grace) = (command::after_interruption(&verb), command::grace(&verb));
     let result = runtime.block_on(async {
-        let signals = signal::Signals::new();
+        let signals = signal::EndSignals::new();
         let mut conversing = std::pin::pin!(converse(verb, settings, printer));
         let signal = tokio::select! {
             result = &mut conversing => return result,
@@ -82,7 +86,7 @@ fn runtime() -> Result<Runtime, Failure> {
 }
 
 async fn converse(verb: Verb, settings: Settings, printer: &mut Printer) -> Result<Exit, Failure> {
-    let mut session = Session::new(settings);
+    let mut session = ClientSession::new(settings);
     let result = command::run(verb, &mut session, printer).await.map_err(|failure| session.advise(failure));
     // Also after a failure: a run that fails every night must not let its certificate expire.
     let is_shut_out =

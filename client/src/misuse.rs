@@ -7,8 +7,8 @@ use clap::builder::StyledStr;
 use clap::error::{ContextValue, ErrorKind};
 use sealift_protocol::harmless::{harmless_lines, is_harmful};
 
-use crate::arguments::Flags;
 use crate::failure::{Exit, Failure};
+use crate::flags::Flags;
 use crate::printer::Printer;
 use crate::settings::Settings;
 

@@ -20,12 +20,12 @@ pub(crate) struct Bar {
     /// From the start, so that its estimates are right when it is first seen.
     bar: Option<ProgressBar>,
     seen: bool,
-    kind: Kind,
+    kind: BarKind,
 }
 
 /// What a bar knows, and so shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Kind {
+struct BarKind {
     /// How much there is in all.
     length: bool,
     /// How many files are left.
@@ -35,7 +35,7 @@ struct Kind {
 impl Bar {
     /// A bar that shows nothing unless it is `wanted`.
     pub(crate) fn new(wanted: bool) -> Self {
-        let kind = Kind::default();
+        let kind = BarKind::default();
         let bar =
             || ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()).with_style(style(kind));
         Self { began: Instant::now(), bar: wanted.then(bar), seen: false, kind }
@@ -43,7 +43,7 @@ impl Bar {
 
     /// Sets how much there is in all, where that is known.
     pub(crate) fn set_length(&mut self, length: Option<u64>) {
-        self.become_kind(Kind { length: length.is_some(), ..self.kind });
+        self.become_kind(BarKind { length: length.is_some(), ..self.kind });
         if let Some(bar) = &self.bar {
             match length {
                 Some(length) => bar.set_length(length),
@@ -54,13 +54,13 @@ impl Bar {
 
     /// Sets what is written of the files that are left; there are several.
     pub(crate) fn set_count(&mut self, count: impl FnOnce() -> String) {
-        self.become_kind(Kind { count: true, ..self.kind });
+        self.become_kind(BarKind { count: true, ..self.kind });
         if let Some(bar) = &self.bar {
             bar.set_prefix(count());
         }
     }
 
-    fn become_kind(&mut self, kind: Kind) {
+    fn become_kind(&mut self, kind: BarKind) {
         if let Some(bar) = self.bar.as_ref().filter(|_| self.kind != kind) {
             bar.set_style(style(kind));
         }
@@ -115,7 +115,7 @@ impl Drop for Bar {
     }
 }
 
-fn style(kind: Kind) -> ProgressStyle {
+fn style(kind: BarKind) -> ProgressStyle {
     // Where names alternate, they come last and get what room there is: the figures keep their places, and fit into
     // 80 columns.
     let template = match (kind.length, kind.count) {

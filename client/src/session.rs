@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use sealift_transfer::throttle::Limit;
-use sealift_transfer::{Client, Options};
+use sealift_transfer::{Client, ClientOptions};
 
 use crate::failure::Failure;
 use crate::printer::Printer;
@@ -11,30 +11,30 @@ use crate::settings::Settings;
 
 /// The settings and the client of one run.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct ClientSession {
     pub(crate) settings: Settings,
     client: Option<Client>,
     /// What the verb wants of its connections.
-    wishes: Wishes,
+    wishes: ConnectionWishes,
 }
 
 /// How transfers use connections; what is `None` is left to the engine.
 #[derive(Debug, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct ConnectionWishes {
     pub(crate) connections: Option<usize>,
     pub(crate) retries: Option<u32>,
     pub(crate) limit: Option<Limit>,
 }
 
-impl Session {
+impl ClientSession {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, client: None, wishes: Wishes::default() }
+        Self { settings, client: None, wishes: ConnectionWishes::default() }
     }
 
     /// How this program behaves on the wire.
-    pub(crate) fn options(&self) -> Options {
-        let usual = Options::default();
-        Options {
+    pub(crate) fn options(&self) -> ClientOptions {
+        let usual = ClientOptions::default();
+        ClientOptions {
             addresses: self.settings.server.iter().cloned().collect(),
             agent: concat!("sealift/", env!("CARGO_PKG_VERSION")).to_owned(),
             connections: self.wishes.connections.unwrap_or(usual.connections),
@@ -47,7 +47,7 @@ impl Session {
     }
 
     /// Says how the connections are to be used that are made from now on.
-    pub(crate) fn wish(&mut self, wishes: Wishes) {
+    pub(crate) fn wish(&mut self, wishes: ConnectionWishes) {
         self.wishes = wishes;
     }
 

@@ -3,13 +3,13 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use sealift_protocol::Name;
 use sealift_transfer::configuration::Platform;
 use sealift_transfer::profile::default_name;
 use sealift_transfer::{Address, Configuration, Profile, Profiles};
+use sealift_types::Name;
 
-use crate::arguments::Flags;
 use crate::failure::{Exit, Failure};
+use crate::flags::Flags;
 
 /// What the user wants, in force for the whole run.
 #[derive(Debug)]

@@ -8,10 +8,10 @@ use crate::failure::{Exit, Failure};
 /// The signals that end the program in order. Those that whoever started it has it ignore, as `nohup` does, stay ignored.
 #[cfg(unix)]
 #[derive(Debug)]
-pub(crate) struct Signals(Vec<(tokio::signal::unix::Signal, Exit)>);
+pub(crate) struct EndSignals(Vec<(tokio::signal::unix::Signal, Exit)>);
 
 #[cfg(unix)]
-impl Signals {
+impl EndSignals {
     /// Takes the signals over; from here on they are not lost. Belongs into a runtime.
     pub(crate) fn new() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
@@ -52,10 +52,10 @@ fn ignored() -> u64 {
 /// Ctrl-C, which is all there is here.
 #[cfg(not(unix))]
 #[derive(Debug)]
-pub(crate) struct Signals;
+pub(crate) struct EndSignals;
 
 #[cfg(not(unix))]
-impl Signals {
+impl EndSignals {
     /// Belongs into a runtime.
     pub(crate) fn new() -> Self {
         Self

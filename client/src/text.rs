@@ -9,8 +9,8 @@ use jiff::tz::TimeZone;
 pub(crate) use sealift_protocol::harmless::harmless;
 use sealift_protocol::harmless::is_harmful;
 use sealift_protocol::message::Nanoseconds;
-use sealift_protocol::{Name, RemotePath};
 pub(crate) use sealift_transfer::figures::{duration, guess, rate, size};
+use sealift_types::{EntryPath, Name};
 
 /// JSON that a terminal shows as it is, and that says the same: what it must not show becomes `\uXXXX`.
 pub(crate) fn harmless_json(json: &str) -> Cow<'_, str> {
@@ -59,7 +59,7 @@ pub(crate) fn nanoseconds(time: SystemTime) -> Nanoseconds {
 }
 
 /// A path with its space, for a caller whose own space is `own`.
-pub(crate) fn absolute(path: &RemotePath, own: &Name) -> String {
+pub(crate) fn absolute(path: &EntryPath, own: &Name) -> String {
     match path.as_str() {
         "" => format!("/{own}"),
         text if text.starts_with('/') => text.to_owned(),

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use sealift_protocol::message::{List, MAX_INLINE, Transplant, encode};
-use sealift_protocol::{FrameKind, Header, RemotePath};
-use sealift_transfer::{Connection, Error, remote};
+use sealift_protocol::{FrameKind, Header};
+use sealift_transfer::{Connection, TransferError, remote};
+use sealift_types::EntryPath;
 use serde_json::{Value, json};
 
 use crate::memory::within;
@@ -71,7 +72,7 @@ pub fn check(bytes: &[u8]) {
 }
 
 async fn ask(connection: &mut Connection, question: Question, most: usize) {
-    let path: RemotePath = "/alice/a".parse().expect("it is a path");
+    let path: EntryPath = "/alice/a".parse().expect("it is a path");
     let answered = match question {
         Question::List => list(connection, path, most).await,
         Question::Info | Question::Remove => {
@@ -88,16 +89,16 @@ async fn ask(connection: &mut Connection, question: Question, most: usize) {
             assert!(connection.is_in_step(), "a connection whose questions are answered can be used again")
         }
         // A connection that broke is not used again.
-        Err(Error::Lost(_) | Error::Handshake { .. }) => assert!(!connection.is_in_step()),
+        Err(TransferError::Lost(_) | TransferError::Handshake { .. }) => assert!(!connection.is_in_step()),
         Err(_) => {}
     }
 }
 
-fn onto(path: RemotePath) -> Transplant {
+fn onto(path: EntryPath) -> Transplant {
     Transplant { from: path.clone(), to: path, if_absent: false, exact: false }
 }
 
-async fn list(connection: &mut Connection, path: RemotePath, most: usize) -> Result<(), Error> {
+async fn list(connection: &mut Connection, path: EntryPath, most: usize) -> Result<(), TransferError> {
     let mut listing = remote::list(connection, List::of(path)).await?;
     let mut pages = 0;
     while listing.page().await?.is_some() {
@@ -108,7 +109,7 @@ async fn list(connection: &mut Connection, path: RemotePath, most: usize) -> Res
     Ok(())
 }
 
-async fn several(connection: &mut Connection, path: RemotePath, describe: bool) -> Result<(), Error> {
+async fn several(connection: &mut Connection, path: EntryPath, describe: bool) -> Result<(), TransferError> {
     let paths = vec![path; 3];
     let mut told = Vec::new();
     let answered = if describe {
@@ -121,7 +122,7 @@ async fn several(connection: &mut Connection, path: RemotePath, describe: bool) 
     answered
 }
 
-async fn log(connection: &mut Connection, limit: Option<u64>) -> Result<(), Error> {
+async fn log(connection: &mut Connection, limit: Option<u64>) -> Result<(), TransferError> {
     let filter = remote::LogFilter { limit, ..remote::LogFilter::default() };
     let mut log = remote::log(connection, filter);
     let (mut count, mut last) = (0, None);

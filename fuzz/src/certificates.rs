@@ -5,7 +5,7 @@ use sealift_certs::tls::{ServerIdentity, client_config};
 use sealift_certs::{
     Authority, Identity, TrustDomain, certificate_from_pem, certificate_to_pem, fingerprint, validity,
 };
-use sealift_protocol::{Digest, Name};
+use sealift_types::{Digest, Name};
 
 use crate::memory::within;
 use crate::pki::{Pki, hour, pki};

@@ -5,10 +5,10 @@ use std::fs;
 use std::io::Read;
 
 use arbitrary::{Arbitrary, Unstructured};
-use sealift_protocol::Digest;
 use sealift_protocol::message::MAX_INLINE;
 use sealift_server::store::Blobs;
-use sealift_server::store::objects::Extent;
+use sealift_server::store::extent::Extent;
+use sealift_types::Digest;
 use tempfile::TempDir;
 
 use crate::memory::within;

@@ -1,7 +1,7 @@
 //! Names and paths: what is accepted leads nowhere else, and says the same when it is written and read again.
 
-use sealift_protocol::path::{Location, MAX_COMPONENT, MAX_PATH, RemotePath, check_name, name_key};
-use sealift_protocol::{Digest, Name};
+use sealift_types::path::{EntryPath, Location, MAX_COMPONENT, MAX_PATH, check_name, name_key};
+use sealift_types::{Digest, Name};
 
 /// Takes a path and, behind a line feed, which no path may hold, a name.
 pub fn check(bytes: &[u8]) {
@@ -10,12 +10,12 @@ pub fn check(bytes: &[u8]) {
     words(text);
     one_name(text);
     let own: Name = "own".parse().expect("it is a name");
-    let Ok(path) = text.parse::<RemotePath>() else { return };
+    let Ok(path) = text.parse::<EntryPath>() else { return };
     assert!(text.len() <= MAX_PATH);
     assert_eq!(path.to_string(), text, "a path is written as it was read");
-    assert_eq!(path.as_str().parse::<RemotePath>().expect("it was accepted").as_str(), path.as_str());
+    assert_eq!(path.as_str().parse::<EntryPath>().expect("it was accepted").as_str(), path.as_str());
     let json = serde_json::to_vec(&path).expect("a path is text");
-    assert_eq!(serde_json::from_slice::<RemotePath>(&json).expect("a path was written"), path);
+    assert_eq!(serde_json::from_slice::<EntryPath>(&json).expect("a path was written"), path);
     let location = path.locate(&own);
     if let Ok(location) = &location {
         locate(location, &own);
@@ -47,7 +47,7 @@ fn locate(location: &Location, own: &Name) {
     let Location::In { space, names } = location else { return };
     assert!(names.iter().all(|name| check_name(name).is_ok()), "{names:?}");
     let absolute = format!("/{space}/{}", names.join("/"));
-    let path: RemotePath = absolute.parse().expect("a location can be written");
+    let path: EntryPath = absolute.parse().expect("a location can be written");
     for caller in [own.clone(), "other".parse().expect("it is a name")] {
         assert_eq!(&path.locate(&caller).expect("it was located before"), location);
     }
@@ -73,6 +73,6 @@ fn one_name(text: &str) {
             !key.contains(['/', '\0']) && key != "." && key != "..",
             "keys are put together with NUL and slash"
         );
-        assert_eq!(text.parse::<RemotePath>().map(|path| path.to_string()).as_deref(), Ok(text));
+        assert_eq!(text.parse::<EntryPath>().map(|path| path.to_string()).as_deref(), Ok(text));
     }
 }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use sealift_protocol::path::check_name;
 use sealift_transfer::tree::Filter;
+use sealift_types::path::check_name;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::memory::within;

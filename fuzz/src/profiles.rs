@@ -6,10 +6,10 @@ use std::path::Path;
 
 use arbitrary::{Arbitrary, Unstructured};
 use sealift_certs::new_key_and_request;
-use sealift_protocol::Name;
 use sealift_transfer::configuration::select_profile;
 use sealift_transfer::profile::{Enrolment, Profiles};
 use sealift_transfer::{Address, Configuration};
+use sealift_types::Name;
 use tempfile::TempDir;
 
 use crate::pki::{hour, pki};

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use arbitrary::{Arbitrary, Unstructured};
 use sealift_protocol::message::Direction;
-use sealift_transfer::Mend;
+use sealift_transfer::Remedy;
 
 use crate::desktop::saved_queue::{SavedQueue, Spec, State, Trouble, write};
 use crate::memory::within;
@@ -66,7 +66,7 @@ fn make(made: &Made<'_>) -> Option<(Spec, State)> {
         MadeState::Running => State::Running,
         MadeState::Paused => State::Paused,
         MadeState::Failed(message, mend) => {
-            let mends = [Mend::TryAgain, Mend::OtherPlace, Mend::JoinAgain, Mend::Person];
+            let mends = [Remedy::TryAgain, Remedy::OtherPlace, Remedy::JoinAgain, Remedy::Person];
             let mend = mends[usize::from(mend) % mends.len()];
             State::Failed(Box::new(Trouble { message: message.to_owned(), mend }))
         }

@@ -10,7 +10,7 @@ use rcgen::{
 };
 use sealift_certs::request::MAX_REQUEST;
 use sealift_certs::{Authority, Identity};
-use sealift_protocol::Name;
+use sealift_types::Name;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::memory::within;

@@ -2,7 +2,7 @@
 //! name the line.
 
 use sealift_server::config::keys::KEYS;
-use sealift_server::config::{Config, Sources};
+use sealift_server::config::{ServerConfig, Sources};
 
 /// Takes a configuration file, or behind a zero byte the number of a setting and its value as a variable has it.
 pub fn check(bytes: &[u8]) {
@@ -20,7 +20,7 @@ pub fn check(bytes: &[u8]) {
 }
 
 fn file(text: &str) {
-    match Config::from_toml(text) {
+    match ServerConfig::from_toml(text) {
         Ok(config) => again(&config),
         Err(problems) => {
             assert!(!problems.all().is_empty());
@@ -42,7 +42,7 @@ fn variable(number: usize, value: &str) {
     let key = &KEYS[number];
     // A list is written with commas in a variable, and with brackets in the file.
     let line = format!("{} = {}", key.name, toml::Value::String(value.to_owned()));
-    let (in_file, in_variable) = (Config::from_toml(&line), resolve(&key.variable(), value));
+    let (in_file, in_variable) = (ServerConfig::from_toml(&line), resolve(&key.variable(), value));
     assert_eq!(in_file.is_ok(), in_variable.is_some(), "{line}");
     if let (Ok(in_file), Some(in_variable)) = (in_file, in_variable) {
         assert_eq!(in_file, in_variable);
@@ -50,16 +50,16 @@ fn variable(number: usize, value: &str) {
     }
 }
 
-fn resolve(name: &str, value: &str) -> Option<Config> {
+fn resolve(name: &str, value: &str) -> Option<ServerConfig> {
     // The file is empty, and not the one of this machine.
     let sources = Sources::with_environment(Some("/dev/null".into()), [(name.into(), value.into())]);
     sources.resolve().ok().map(|resolved| resolved.config)
 }
 
 /// What `sealiftd config show` prints is a configuration file that says the same.
-fn again(config: &Config) {
+fn again(config: &ServerConfig) {
     let written: String = KEYS.iter().map(|key| format!("{} = {}\n", key.name, key.value(config))).collect();
-    let read = Config::from_toml(&written)
+    let read = ServerConfig::from_toml(&written)
         .unwrap_or_else(|problems| panic!("{problems:?} in what was written: {written}"));
     assert_eq!(&read, config, "{written}");
 }

@@ -2,8 +2,8 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use sealift_certs::{Identity, JoinToken, Secret, TrustDomain, token};
-use sealift_protocol::Digest;
 use sealift_transfer::Address;
+use sealift_types::Digest;
 
 /// The longest text that is a token.
 const LONGEST: usize = 8192;

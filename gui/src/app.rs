@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use eframe::egui::{Context, Theme, ThemePreference, Ui};
-use sealift_protocol::Name;
 use sealift_transfer::Profiles;
+use sealift_types::Name;
 
-use crate::engine::{Command, Engine, Opening, infos};
+use crate::engine::{Engine, EngineCommand, Opening, infos};
 use crate::model::Model;
-use crate::model::queue::{Queue, Trouble};
+use crate::model::queue::{TransferQueue, Trouble};
 use crate::store::{Look, Scheme, Store};
 use crate::texts;
-use crate::view::{self, Shown};
+use crate::view::{self, ViewState};
 
 /// Where the window finds and keeps things.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub struct App {
     pub model: Model,
     /// How it looks.
     pub look: Look,
-    shown: Shown,
+    shown: ViewState,
     engine: Engine,
     store: Option<Store>,
     kept: Look,
@@ -53,7 +53,7 @@ impl App {
     pub fn new(places: &Places, token: Option<String>) -> std::io::Result<Self> {
         let store = Store::open(places.state.clone());
         let look = store.as_ref().map_or_else(|_| Look::default(), Store::look);
-        let mut queue = Queue::new(look.parallel);
+        let mut queue = TransferQueue::new(look.parallel);
         let file = store.as_ref().ok().and_then(Store::queue_file);
         let is_elsewhere = file.is_none();
         let (file, damaged) = file.map_or((None, None), |file| file.load(&mut queue));
@@ -89,12 +89,12 @@ impl App {
             model.join.token = token;
             model.submit_join();
         }
-        engine.send(Command::Stir);
+        engine.send(EngineCommand::Stir);
         Ok(Self {
             model,
             kept: look.clone(),
             look,
-            shown: Shown::default(),
+            shown: ViewState::default(),
             engine,
             store: store.ok(),
             colours: None,

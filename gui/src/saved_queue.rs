@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use sealift_protocol::message::Direction;
-use sealift_protocol::{Name, RemotePath};
-use sealift_transfer::{Error, Mend};
+use sealift_transfer::{Remedy, TransferError};
+use sealift_types::{EntryPath, Name};
 use serde::{Deserialize, Serialize};
 
 /// What is to be transferred. It does not change, so that a saved queue shares it with the one that is shown.
@@ -21,7 +21,7 @@ pub struct Spec {
     #[serde(with = "super::any_path")]
     pub local: PathBuf,
     /// The same on the server.
-    pub remote: RemotePath,
+    pub remote: EntryPath,
     /// Whether it is a directory with all that is in it.
     pub tree: bool,
     /// A file's size, where it is known.
@@ -42,18 +42,18 @@ pub struct Trouble {
     /// A sentence for a person.
     pub message: String,
     /// What a button can do about it.
-    pub mend: Mend,
+    pub mend: Remedy,
 }
 
 impl Trouble {
     /// What a person has to mend, as the message says.
     pub fn of_person(message: impl Into<String>) -> Self {
-        Self { message: message.into(), mend: Mend::Person }
+        Self { message: message.into(), mend: Remedy::Person }
     }
 }
 
-impl From<&Error> for Trouble {
-    fn from(error: &Error) -> Self {
+impl From<&TransferError> for Trouble {
+    fn from(error: &TransferError) -> Self {
         Self { message: error.to_string(), mend: error.kind().mend() }
     }
 }
@@ -103,7 +103,7 @@ struct Line<S> {
     failed: Option<String>,
     /// What helps against that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    mend: Option<Mend>,
+    mend: Option<Remedy>,
 }
 
 impl SavedQueue {
@@ -113,7 +113,7 @@ impl SavedQueue {
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             match serde_json::from_slice::<Line<Spec>>(line) {
                 Ok(Line { spec, paused, failed, mend }) => {
-                    let mend = mend.unwrap_or(Mend::TryAgain);
+                    let mend = mend.unwrap_or(Remedy::TryAgain);
                     let state = match failed {
                         Some(message) => State::Failed(Box::new(Trouble { message, mend })),
                         None if paused => State::Paused,

@@ -5,10 +5,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sealift_protocol::Name;
+use sealift_types::Name;
 use serde::{Deserialize, Serialize};
 
-use crate::model::queue::{Queue, Spec, State};
+use crate::model::queue::{Spec, State, TransferQueue};
 use crate::saved_queue::{self, SavedQueue};
 
 /// Where the window keeps things, and the lock that says that it is the only one to do so.
@@ -132,7 +132,7 @@ impl QueueFile {
     /// Reads the saved queue into `queue`. A file that is damaged is set aside, and what can be read of it is taken all the
     /// same. Returns the file, unless saving would destroy what could be neither read nor set aside, and a sentence that
     /// says what is wrong.
-    pub fn load(self, queue: &mut Queue) -> (Option<Self>, Option<String>) {
+    pub fn load(self, queue: &mut TransferQueue) -> (Option<Self>, Option<String>) {
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return (Some(self), None),
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
     use crate::model::queue::Trouble;
     use sealift_protocol::message::Direction;
-    use sealift_transfer::Mend;
+    use sealift_transfer::Remedy;
 
     fn spec(name: &str) -> Spec {
         Spec {
@@ -196,7 +196,7 @@ mod tests {
         }
     }
 
-    fn shown(queue: &Queue) -> Vec<(String, State)> {
+    fn shown(queue: &TransferQueue) -> Vec<(String, State)> {
         let row = |row| queue.row(row).unwrap().1;
         let tell = |item: &crate::model::queue::Item| (item.spec.name().to_owned(), item.state.clone());
         (0..queue.len()).map(|at| tell(row(at))).collect()
@@ -206,13 +206,13 @@ mod tests {
     fn a_queue_comes_back_as_it_was() {
         let directory = tempfile::tempdir().unwrap();
         let file = Store::open(directory.path().into()).unwrap().queue_file().unwrap();
-        let mut queue = Queue::new(1);
+        let mut queue = TransferQueue::new(1);
         let ids = queue.add(["a", "b", "c"].map(spec));
         queue.pause(ids[1]);
         let job = queue.take_job(0).unwrap();
-        queue.job_ended(&job, Some((Trouble { message: "no".into(), mend: Mend::OtherPlace }, false)));
+        queue.job_ended(&job, Some((Trouble { message: "no".into(), mend: Remedy::OtherPlace }, false)));
         file.save(&queue.saved()).unwrap();
-        let mut again = Queue::new(1);
+        let mut again = TransferQueue::new(1);
         assert_eq!(file.load(&mut again).1, None);
         assert_eq!(shown(&again), shown(&queue));
     }
@@ -221,14 +221,14 @@ mod tests {
     fn a_damaged_file_is_set_aside_and_what_is_good_of_it_is_used() {
         let directory = tempfile::tempdir().unwrap();
         let file = Store::open(directory.path().into()).unwrap().queue_file().unwrap();
-        let mut queue = Queue::new(1);
+        let mut queue = TransferQueue::new(1);
         queue.add(["a", "b"].map(spec));
         file.save(&queue.saved()).unwrap();
         let good = fs::read(file.path()).unwrap();
         for bad in [&b"\xff\xfe\x00 nonsense"[..], b"{\"local\":", b"[]\n{}\n", b"null"] {
             let bytes = [&good, bad].concat();
             fs::write(file.path(), &bytes).unwrap();
-            let mut again = Queue::new(1);
+            let mut again = TransferQueue::new(1);
             let (writable, message) = file.clone().load(&mut again);
             assert!(writable.is_some() && message.unwrap().contains("queue.damaged"));
             assert_eq!(again.len(), 2);
@@ -241,21 +241,21 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path().into()).unwrap();
         let file = store.queue_file().unwrap();
-        let mut queue = Queue::new(1);
+        let mut queue = TransferQueue::new(1);
         queue.add([spec("a")]);
         file.save(&queue.saved()).unwrap();
         let bytes = [&fs::read(file.path()).unwrap()[..], b"nonsense"].concat();
         fs::write(file.path(), &bytes).unwrap();
         // Nothing can be written in the place of a directory.
         fs::create_dir(directory.path().join("queue.damaged")).unwrap();
-        let mut again = Queue::new(1);
+        let mut again = TransferQueue::new(1);
         let (writable, message) = file.clone().load(&mut again);
         assert!(writable.is_none() && message.unwrap().contains("not saved"));
         assert_eq!(again.len(), 1);
 
         fs::remove_file(file.path()).unwrap();
         fs::create_dir(file.path()).unwrap();
-        let (writable, message) = file.load(&mut Queue::new(1));
+        let (writable, message) = file.load(&mut TransferQueue::new(1));
         assert!(writable.is_none() && message.unwrap().contains("not saved"));
     }
 
@@ -267,10 +267,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path().into()).unwrap();
         let file = store.queue_file().unwrap();
-        let mut queue = Queue::new(1);
+        let mut queue = TransferQueue::new(1);
         queue.add([Spec { local: odd.clone(), ..spec("a") }, spec("b")]);
         file.save(&queue.saved()).unwrap();
-        let mut again = Queue::new(1);
+        let mut again = TransferQueue::new(1);
         assert_eq!(file.load(&mut again).1, None);
         let local = |row| again.row(row).unwrap().1.spec.local.clone();
         assert_eq!((local(0), local(1)), (odd.clone(), PathBuf::from("/home/b")));

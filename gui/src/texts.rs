@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use sealift_protocol::RemotePath;
 use sealift_protocol::message::Nanoseconds;
+use sealift_types::EntryPath;
 
 use crate::model::conflict::Conflict;
 use crate::model::queue::{Facts, Totals};
@@ -344,7 +344,7 @@ pub(crate) fn rename_title(name: &str) -> String {
     format!("{DO_RENAME} \u{201c}{name}\u{201d}")
 }
 
-pub(crate) fn delete_title(paths: &[RemotePath]) -> String {
+pub(crate) fn delete_title(paths: &[EntryPath]) -> String {
     match paths {
         [one] => format!("Delete \u{201c}{}\u{201d}?", one.file_name().unwrap_or_default()),
         several => format!("Delete {}?", items(several.len())),

@@ -10,7 +10,8 @@ use sealift_protocol::io::{FrameReader, FrameWriter};
 use sealift_protocol::message::{
     Body, Entry, EntryKind, Plan, PlannedFile, Put, decode, decode_request, encode,
 };
-use sealift_protocol::{Digest, Reply, Request};
+use sealift_protocol::{Reply, Request};
+use sealift_types::Digest;
 use tokio::runtime::Builder;
 
 /// Files of the trees that `bench/bench.py` sends are as large.

@@ -182,7 +182,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 
     /// Reads a part of a payload.
-    pub(crate) async fn payload(&mut self, buffer: &mut [u8]) -> Result<(), StreamError> {
+    pub async fn payload(&mut self, buffer: &mut [u8]) -> Result<(), StreamError> {
         fill(&mut self.stream, buffer, &mut self.unread, self.stall, self.answer.as_mut()).await
     }
 
@@ -198,7 +198,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 
     /// Reads and drops a part of a payload.
-    pub(crate) async fn skip_payload(&mut self, mut left: usize) -> Result<(), StreamError> {
+    pub async fn skip_payload(&mut self, mut left: usize) -> Result<(), StreamError> {
         // On the heap: an array would be part of every connection's future, idle ones included.
         let mut scratch = vec![0; left.min(8 * 1024)];
         while left > 0 {

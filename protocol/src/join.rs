@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Name, WireError};
+use crate::WireError;
+use sealift_types::Name;
 
 /// What a machine that joins sends, in one control frame.
 #[derive(Clone, Serialize, Deserialize)]

@@ -3,23 +3,16 @@
 //! This crate parses, prints and pumps; it opens no socket and knows no TLS. `docs/protocol.md` describes the same thing
 //! for people who write another client.
 
-pub mod content;
-pub mod digest;
 pub mod error;
 pub mod frame;
 pub mod harmless;
 pub mod io;
 pub mod join;
 pub mod message;
-pub mod name;
-pub mod path;
 
-pub use digest::{Digest, Hasher};
-pub use error::{ErrorCode, WireError};
+pub use error::WireError;
 pub use frame::{FrameError, FrameKind, Header};
 pub use message::{Reply, Request};
-pub use name::Name;
-pub use path::{Location, RemotePath};
 
 /// The application protocol that transfers speak, offered and required in ALPN.
 pub const ALPN: &[u8] = b"sealift/1";

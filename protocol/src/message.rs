@@ -1,7 +1,7 @@
 //! Control messages: the JSON objects that control frames carry.
 //!
 //! Unknown fields are ignored, so that a later version can add some. A request whose `type` is unknown gets the error
-//! [`UnknownRequest`](crate::ErrorCode::UnknownRequest) and the conversation goes on. Times are whole nanoseconds
+//! [`UnknownRequest`](sealift_types::ErrorCode::UnknownRequest) and the conversation goes on. Times are whole nanoseconds
 //! since 1970-01-01 00:00 UTC, sizes are bytes.
 
 mod reply;
@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::HEADER;
-use crate::{Digest, FrameError, FrameKind, Header, WireError};
+use crate::{FrameError, FrameKind, Header, WireError};
+use sealift_types::Digest;
 
 pub use reply::*;
 pub use request::*;
@@ -44,7 +45,7 @@ pub const ABSENCE: &str = "absence";
 pub const FEATURES: [&str; 4] = [SLICES, WORKING, CONDITIONS, ABSENCE];
 
 /// Bytes of a slice of an upload, but for the last of a content.
-pub const SLICE: u64 = crate::content::BLOCK as u64;
+pub const SLICE: u64 = 1024 * 1024;
 
 /// How many slices of an upload may come ahead of one that is missing. Who sends more has to wait.
 pub const SLICES_AHEAD: usize = 16;

@@ -8,19 +8,21 @@ use std::time::SystemTime;
 use criterion::{BatchSize, Criterion, Throughput};
 use rusqlite::Connection;
 use sealift_protocol::message::Direction;
-use sealift_protocol::{Digest, Name};
 use sealift_server::clock;
 use sealift_server::data::DataDirectory;
 use sealift_server::error::Result;
-use sealift_server::policy::{Permit, Rights};
-use sealift_server::store::catalog::Held;
-use sealift_server::store::certificates::{self, NewCertificate, Origin};
-use sealift_server::store::entries::{self, NewFile, Page, Slot};
-use sealift_server::store::objects::{self, Small};
-use sealift_server::store::packs::Placement;
-use sealift_server::store::parts::{self, Target};
-use sealift_server::store::transfers::{self, Record};
+use sealift_server::policy::Permit;
+use sealift_server::store::catalog::ChangeHeld;
+use sealift_server::store::certificates::{self, CertificateOrigin, NewCertificate};
+use sealift_server::store::entries::{self, EntryPage, EntrySlot, NewEntry};
+use sealift_server::store::extent::PackPlacement;
+use sealift_server::store::extent::SmallContent;
+use sealift_server::store::objects;
+use sealift_server::store::partial_uploads::{self, UploadPath};
+use sealift_server::store::transfers::{self, TransferRow};
 use sealift_server::store::{Blobs, Catalog, identities, spaces};
+use sealift_types::Rights;
+use sealift_types::{Digest, Name};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -45,25 +47,25 @@ struct Upload {
     data: Vec<u8>,
     digest: Digest,
     /// Where the catalog's writer has put it, together with others.
-    place: Option<Placement>,
+    place: Option<PackPlacement>,
 }
 
 impl Upload {
-    fn small(&self) -> Small<'_> {
-        Small { by: self.identity, digest: &self.digest, data: &self.data }
+    fn small(&self) -> SmallContent<'_> {
+        SmallContent { by: self.identity, digest: &self.digest, data: &self.data }
     }
 }
 
-impl Held for Upload {
+impl ChangeHeld for Upload {
     fn checks_first(&self) -> bool {
         true
     }
 
-    fn content(&self) -> Option<Small<'_>> {
+    fn content(&self) -> Option<SmallContent<'_>> {
         Some(self.small())
     }
 
-    fn packed(&mut self, place: Placement) {
+    fn packed(&mut self, place: PackPlacement) {
         self.place = Some(place);
     }
 }
@@ -76,8 +78,8 @@ fn permit(connection: &Connection, identity: i64) -> Result<Permit> {
     Ok(spaces::access(connection, identity, &alice())?.permit(Rights::ALL)?)
 }
 
-fn new_file(identity: i64) -> NewFile {
-    NewFile { mtime: 7, executable: false, by: identity, now: clock::now() }
+fn new_file(identity: i64) -> NewEntry {
+    NewEntry { mtime: 7, executable: false, by: identity, now: clock::now() }
 }
 
 fn names(path: &str) -> Vec<String> {
@@ -94,7 +96,7 @@ impl Store {
             let identity = identities::ensure(connection, &alice(), 1)?;
             let expires = clock::now() + 3_600_000_000_000;
             let fingerprint = &Digest::of(b"certificate");
-            let origin = Origin::Token(None);
+            let origin = CertificateOrigin::Token(None);
             let new = NewCertificate { fingerprint, issued_at: 1, expires_at: expires, origin };
             certificates::add(connection, identity, new)?;
             spaces::add(connection, &alice(), Some(identity), 1)?;
@@ -113,11 +115,15 @@ impl Store {
             let object = objects::keep_inline(
                 connection,
                 &blobs,
-                Small { by: identity, digest: &Digest::of(b"x"), data: b"x" },
+                SmallContent { by: identity, digest: &Digest::of(b"x"), data: b"x" },
             )?;
             for number in 0..100 {
                 let file = names(&format!("000/000/{number:03}"));
-                Slot::find(connection, &permit, &file)?.store(connection, object, &new_file(identity))?;
+                EntrySlot::find(connection, &permit, &file)?.store(
+                    connection,
+                    object,
+                    &new_file(identity),
+                )?;
             }
             let copies = |from: &str, to: &str, count| {
                 (1..count).try_for_each(|number| {
@@ -156,14 +162,14 @@ impl Store {
 fn store(connection: &Connection, identity: i64, blobs: &Blobs, upload: &Upload) -> Result<()> {
     identities::of_certificate(connection, &Digest::of(b"certificate"), clock::now())?;
     let permit = permit(connection, identity)?;
-    let slot = Slot::find(connection, &permit, &upload.names)?;
+    let slot = EntrySlot::find(connection, &permit, &upload.names)?;
     let object = match &upload.place {
         Some(place) => objects::keep_packed(connection, &upload.digest, place)?,
         None => objects::keep_inline(connection, blobs, upload.small())?,
     };
     slot.store(connection, object, &new_file(identity))?;
-    parts::supersede(connection, blobs, &Target::new(identity, &permit, &upload.names), None)?;
-    let record = Record {
+    partial_uploads::supersede(connection, blobs, &UploadPath::new(identity, &permit, &upload.names), None)?;
+    let record = TransferRow {
         started: clock::now(),
         duration_us: 1000,
         identity,
@@ -231,7 +237,7 @@ fn reading(criterion: &mut Criterion, runtime: &Runtime) {
         bencher.iter(|| {
             let list = |connection: &Connection| {
                 let permit = permit(connection, store.identity)?;
-                let (root, mut page) = (entries::find(connection, &permit, &[])?, Page::new(u64::MAX));
+                let (root, mut page) = (entries::find(connection, &permit, &[])?, EntryPage::new(u64::MAX));
                 entries::list(connection, &permit, &root, true, "005/050/050", &mut page)?;
                 Ok(page.finish())
             };

@@ -7,8 +7,8 @@
 use std::fmt::Display;
 
 use rusqlite::{Connection, params};
-use sealift_protocol::Name;
 use sealift_protocol::message::{Nanoseconds, Request};
+use sealift_types::Name;
 use tracing::info;
 
 use crate::error::Result;

@@ -7,7 +7,7 @@ use std::io;
 
 use tokio::sync::oneshot;
 
-use crate::error::{Error, Result};
+use crate::error::{Result, ServerError};
 
 /// The result of work on a thread of its own.
 #[derive(Debug)]
@@ -30,6 +30,13 @@ pub fn background<T: Send + 'static>(
 impl<T> Background<T> {
     /// Waits for the result; there is none after a panic.
     pub async fn wait(self) -> Result<T> {
-        self.0.await.map_err(|_| Error::Stopped)
+        self.0.await.map_err(|_| ServerError::Stopped)
     }
+}
+
+/// Runs work that blocks, on the runtime's threads for that.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| ServerError::Stopped)?
 }

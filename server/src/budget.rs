@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sealift_protocol::ErrorCode;
-use sealift_protocol::content::{self, Lender, Lent};
+use sealift_pipeline::{MemoryLender, MemoryLoan};
+use sealift_types::ErrorCode;
 use tokio::sync::oneshot;
 
-use crate::config::Live;
-use crate::error::{Error, Result};
+use crate::config::LiveConfig;
+use crate::error::{Result, ServerError};
 use crate::monitor::meter::Counter;
 
 /// How often the memory of blocks that nobody has needed is given back.
@@ -34,13 +34,13 @@ const LITTLE: u64 = 128;
 pub async fn trim() {
     loop {
         tokio::time::sleep(TRIM).await;
-        content::trim();
+        sealift_pipeline::trim();
     }
 }
 
 /// What memory is taken for, which decides how much of it there is. The most urgent need is first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Need {
+pub enum MemoryNeed {
     /// To serve a request at all: an identity may hold as much as it leaves to others.
     Work,
     /// To be faster: half of that.
@@ -51,62 +51,62 @@ pub enum Need {
 
 /// The budget. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Budget(Arc<Inner>);
+pub struct MemoryBudget(Arc<BudgetState>);
 
 #[derive(Debug)]
-struct Inner {
-    settings: Live,
-    accounts: Mutex<Accounts>,
+struct BudgetState {
+    settings: LiveConfig,
+    accounts: Mutex<BudgetAccounts>,
     most: AtomicU64,
     waits: Counter,
     refused: Counter,
 }
 
 #[derive(Debug, Default)]
-struct Accounts {
+struct BudgetAccounts {
     used: u64,
     /// Those that hold or want memory.
-    identities: HashMap<i64, Account>,
+    identities: HashMap<i64, IdentityAccount>,
     /// The number of the next waiter.
     next: u64,
 }
 
 #[derive(Debug, Default)]
-struct Account {
+struct IdentityAccount {
     used: u64,
     /// The most urgent need is served first, and of one need the waiter that has waited for longest.
-    waiting: BTreeMap<(Need, u64), Waiter>,
+    waiting: BTreeMap<(MemoryNeed, u64), Waiter>,
 }
 
 #[derive(Debug)]
 struct Waiter {
     bytes: u64,
-    ready: oneshot::Sender<Loan>,
+    ready: oneshot::Sender<BudgetLoan>,
 }
 
 /// A waiter's place in the queue of its identity. The waiter leaves the queue when this is dropped.
 struct WaitingLoan<'a> {
-    budget: &'a Budget,
+    budget: &'a MemoryBudget,
     identity: i64,
-    place: (Need, u64),
+    place: (MemoryNeed, u64),
 }
 
 /// Memory that an identity holds until this is dropped.
 #[derive(Debug)]
-pub struct Loan {
-    budget: Budget,
+pub struct BudgetLoan {
+    budget: MemoryBudget,
     identity: i64,
     bytes: u64,
 }
 
 /// What an identity may take to be faster.
 #[derive(Debug)]
-pub struct Speed {
-    budget: Budget,
+pub struct SpeedLender {
+    budget: MemoryBudget,
     identity: i64,
 }
 
-impl Need {
+impl MemoryNeed {
     /// How many times an identity's memory must fit into what is left.
     fn times(self) -> u64 {
         match self {
@@ -117,12 +117,12 @@ impl Need {
     }
 }
 
-impl Budget {
+impl MemoryBudget {
     /// As large as the settings say at any time.
-    pub fn new(settings: Live) -> Self {
+    pub fn new(settings: LiveConfig) -> Self {
         let (accounts, most) = (Mutex::default(), AtomicU64::new(0));
         let (waits, refused) = (Counter::default(), Counter::default());
-        Self(Arc::new(Inner { settings, accounts, most, waits, refused }))
+        Self(Arc::new(BudgetState { settings, accounts, most, waits, refused }))
     }
 
     /// How large it is, in bytes.
@@ -141,7 +141,7 @@ impl Budget {
     }
 
     /// Takes memory if there is some, and no waiter of the identity has a need that is as urgent.
-    pub fn try_take(&self, identity: i64, bytes: u64, need: Need) -> Option<Loan> {
+    pub fn try_take(&self, identity: i64, bytes: u64, need: MemoryNeed) -> Option<BudgetLoan> {
         let size = self.size();
         let mut accounts = self.lock();
         let first = accounts.identities.get(&identity).and_then(|account| account.waiting.first_key_value());
@@ -151,11 +151,11 @@ impl Budget {
         }
         accounts.add(identity, bytes);
         self.0.most.fetch_max(accounts.used, Ordering::Relaxed);
-        Some(Loan { budget: self.clone(), identity, bytes })
+        Some(BudgetLoan { budget: self.clone(), identity, bytes })
     }
 
     /// Takes memory as soon as there is some. A waiter holds up only those of its identity whose need is not more urgent.
-    pub async fn take(&self, identity: i64, bytes: u64, need: Need) -> Result<Loan> {
+    pub async fn take(&self, identity: i64, bytes: u64, need: MemoryNeed) -> Result<BudgetLoan> {
         if let Some(loan) = self.try_take(identity, bytes, need) {
             return Ok(loan);
         }
@@ -165,10 +165,10 @@ impl Budget {
         let _waiting = self.enqueue(identity, need, Waiter { bytes, ready });
         // Some may have come back between the two looks.
         self.serve_waiting();
-        (&mut loan).await.map_err(|_| Error::Stopped)
+        (&mut loan).await.map_err(|_| ServerError::Stopped)
     }
 
-    fn enqueue(&self, identity: i64, need: Need, waiter: Waiter) -> WaitingLoan<'_> {
+    fn enqueue(&self, identity: i64, need: MemoryNeed, waiter: Waiter) -> WaitingLoan<'_> {
         let mut accounts = self.lock();
         let place = (need, accounts.next);
         accounts.next += 1;
@@ -182,8 +182,8 @@ impl Budget {
         patience: Duration,
         identity: i64,
         bytes: u64,
-        need: Need,
-    ) -> Result<Loan> {
+        need: MemoryNeed,
+    ) -> Result<BudgetLoan> {
         match tokio::time::timeout(patience, self.take(identity, bytes, need)).await {
             Ok(taken) => taken,
             Err(_) => {
@@ -193,7 +193,7 @@ impl Budget {
                         true => "your other transfers hold all memory of the server that one identity may",
                         false => "the transfers of others hold all memory of the server",
                     };
-                Err(Error::refused(
+                Err(ServerError::refused(
                     ErrorCode::Busy,
                     format!(
                         "{whose}: try again when some have ended, or ask the administrator for more than `memory.budget` = \
@@ -206,15 +206,15 @@ impl Budget {
     }
 
     /// Whoever lends an identity what makes its transfers faster.
-    pub fn speed(&self, identity: i64) -> Arc<Speed> {
-        Arc::new(Speed { budget: self.clone(), identity })
+    pub fn speed(&self, identity: i64) -> Arc<SpeedLender> {
+        Arc::new(SpeedLender { budget: self.clone(), identity })
     }
 
     /// Bytes that an identity may still take to be faster.
     pub fn left_for_speed(&self, identity: i64) -> u64 {
         let size = self.size();
         let accounts = self.lock();
-        let times = Need::Speed.times();
+        let times = MemoryNeed::Speed.times();
         let mine = accounts.identities.get(&identity).map_or(0, |account| account.used);
         let left = size.saturating_sub(accounts.used);
         // So many more that `times` of what it holds then is what is left.
@@ -236,7 +236,7 @@ impl Budget {
             accounts.add(identity, waiter.bytes);
             self.0.most.fetch_max(accounts.used, Ordering::Relaxed);
             drop(accounts);
-            let loan = Loan { budget: self.clone(), identity, bytes: waiter.bytes };
+            let loan = BudgetLoan { budget: self.clone(), identity, bytes: waiter.bytes };
             if let Err(mut unsent) = waiter.ready.send(loan) {
                 // The waiter has just given up. Its loan is emptied here, because dropping a full one calls this function
                 // again, and thousands of them would need too much stack.
@@ -246,14 +246,14 @@ impl Budget {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Accounts> {
+    fn lock(&self) -> MutexGuard<'_, BudgetAccounts> {
         self.0.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Accounts {
+impl BudgetAccounts {
     /// Whether an identity may take so much more.
-    fn fits(&self, size: u64, identity: i64, bytes: u64, need: Need) -> bool {
+    fn fits(&self, size: u64, identity: i64, bytes: u64, need: MemoryNeed) -> bool {
         let mine = self.identities.get(&identity).map_or(0, |account| account.used);
         // Were it not for this, a request that is larger than the budget would wait for ever.
         if self.used == 0 {
@@ -262,7 +262,8 @@ impl Accounts {
         let Some(left) = size.checked_sub(self.used + bytes) else { return false };
         // The first of an identity finds what the others leave, however many they are.
         let is_fair = (mine + bytes) * need.times() <= left;
-        mine == 0 && need == Need::Work || is_fair && (mine + bytes <= size / LITTLE || left >= size / KEPT)
+        mine == 0 && need == MemoryNeed::Work
+            || is_fair && (mine + bytes <= size / LITTLE || left >= size / KEPT)
     }
 
     fn add(&mut self, identity: i64, bytes: u64) {
@@ -279,7 +280,7 @@ impl Accounts {
     }
 
     fn forget_if_idle(&mut self, identity: i64) {
-        let is_idle = |account: &Account| account.used == 0 && account.waiting.is_empty();
+        let is_idle = |account: &IdentityAccount| account.used == 0 && account.waiting.is_empty();
         if self.identities.get(&identity).is_some_and(is_idle) {
             self.identities.remove(&identity);
         }
@@ -304,14 +305,14 @@ impl Accounts {
     }
 }
 
-impl Lender for Speed {
-    fn lend(&self, bytes: usize) -> Option<Lent> {
-        let loan = self.budget.try_take(self.identity, bytes as u64, Need::Speed)?;
-        Some(Lent::new(loan))
+impl MemoryLender for SpeedLender {
+    fn lend(&self, bytes: usize) -> Option<MemoryLoan> {
+        let loan = self.budget.try_take(self.identity, bytes as u64, MemoryNeed::Speed)?;
+        Some(MemoryLoan::new(loan))
     }
 }
 
-impl Drop for Loan {
+impl Drop for BudgetLoan {
     fn drop(&mut self) {
         if self.bytes > 0 {
             self.budget.give_back(self.identity, self.bytes);
@@ -339,16 +340,16 @@ mod tests {
     use std::task::Poll;
 
     use super::*;
-    use crate::config::Config;
+    use crate::config::ServerConfig;
 
     const MIB: u64 = 1024 * 1024;
 
-    fn budget(size: &str) -> Budget {
-        Budget::new(Config::from_toml(&format!("memory.budget = '{size}'")).unwrap().into())
+    fn budget(size: &str) -> MemoryBudget {
+        MemoryBudget::new(ServerConfig::from_toml(&format!("memory.budget = '{size}'")).unwrap().into())
     }
 
     /// Takes a MiB after the other.
-    fn grab(budget: &Budget, identity: i64, need: Need) -> Vec<Loan> {
+    fn grab(budget: &MemoryBudget, identity: i64, need: MemoryNeed) -> Vec<BudgetLoan> {
         std::iter::from_fn(|| budget.try_take(identity, MIB, need)).collect()
     }
 
@@ -359,7 +360,7 @@ mod tests {
 
     #[test]
     fn an_identity_holds_no_more_than_it_leaves_to_others() {
-        for (need, alone) in [(Need::Work, 30), (Need::Speed, 20), (Need::Queue, 12)] {
+        for (need, alone) in [(MemoryNeed::Work, 30), (MemoryNeed::Speed, 20), (MemoryNeed::Queue, 12)] {
             let budget = budget("60MiB");
             let first = grab(&budget, 1, need);
             assert_eq!(first.len(), alone, "{need:?}");
@@ -375,7 +376,7 @@ mod tests {
     #[test]
     fn whoever_comes_next_finds_half_of_what_is_left() {
         let budget = budget("64MiB");
-        let held: Vec<_> = (0..6).map(|identity| grab(&budget, identity, Need::Work)).collect();
+        let held: Vec<_> = (0..6).map(|identity| grab(&budget, identity, MemoryNeed::Work)).collect();
         assert_eq!(held.iter().map(Vec::len).collect::<Vec<_>>(), [32, 16, 8, 1, 1, 1]);
     }
 
@@ -385,14 +386,14 @@ mod tests {
         let budget = budget("192MiB");
         let greedy: Vec<_> = (0..10)
             .map(|identity| {
-                let take = || budget.try_take(identity, MIB / 4, Need::Work);
+                let take = || budget.try_take(identity, MIB / 4, MemoryNeed::Work);
                 std::iter::from_fn(take).collect::<Vec<_>>()
             })
             .collect();
-        let honest = grab(&budget, 10, Need::Work);
+        let honest = grab(&budget, 10, MemoryNeed::Work);
         assert_eq!(honest.len(), 1);
         assert_eq!(budget.left_for_speed(10), MIB / 2);
-        assert!(budget.try_take(10, MIB / 2, Need::Speed).is_some());
+        assert!(budget.try_take(10, MIB / 2, MemoryNeed::Speed).is_some());
         drop((greedy, honest));
         assert_eq!(budget.left_for_speed(10), 64 * MIB);
     }
@@ -400,10 +401,10 @@ mod tests {
     #[test]
     fn what_is_needed_comes_before_what_is_faster() {
         let budget = budget("60MiB");
-        let fast = grab(&budget, 1, Need::Speed);
+        let fast = grab(&budget, 1, MemoryNeed::Speed);
         assert_eq!(budget.left_for_speed(1), 0);
-        assert!(budget.try_take(1, MIB, Need::Queue).is_none());
-        assert_eq!(grab(&budget, 1, Need::Work).len(), 10);
+        assert!(budget.try_take(1, MIB, MemoryNeed::Queue).is_none());
+        assert_eq!(grab(&budget, 1, MemoryNeed::Work).len(), 10);
         drop(fast);
         assert_eq!(budget.left_for_speed(1), 20 * MIB);
     }
@@ -411,15 +412,15 @@ mod tests {
     #[tokio::test]
     async fn those_who_wait_are_served_in_order_and_the_one_with_the_least_first() {
         let budget = budget("64MiB");
-        let mut held = grab(&budget, 1, Need::Work);
-        let others = grab(&budget, 2, Need::Work);
+        let mut held = grab(&budget, 1, MemoryNeed::Work);
+        let others = grab(&budget, 2, MemoryNeed::Work);
         let wait = |identity, bytes| {
             let budget = budget.clone();
-            tokio::spawn(async move { budget.take(identity, bytes, Need::Work).await.unwrap() })
+            tokio::spawn(async move { budget.take(identity, bytes, MemoryNeed::Work).await.unwrap() })
         };
         let (large, small) = (wait(1, 20 * MIB), wait(1, MIB));
         tokio::task::yield_now().await;
-        assert!(budget.try_take(1, 1, Need::Work).is_none(), "nobody overtakes");
+        assert!(budget.try_take(1, 1, MemoryNeed::Work).is_none(), "nobody overtakes");
         // A waiter that gives up leaves the queue.
         let given_up = wait(1, MIB);
         tokio::task::yield_now().await;
@@ -431,8 +432,12 @@ mod tests {
         drop((held, large, small));
         assert_eq!((budget.used().0, budget.counts().0.get()), (0, 3));
         let refused = {
-            let _all = budget.take(1, 100 * MIB, Need::Work).await.unwrap();
-            budget.take_within(Duration::from_millis(1), 2, MIB, Need::Work).await.unwrap_err().to_wire()
+            let _all = budget.take(1, 100 * MIB, MemoryNeed::Work).await.unwrap();
+            budget
+                .take_within(Duration::from_millis(1), 2, MIB, MemoryNeed::Work)
+                .await
+                .unwrap_err()
+                .to_wire()
         };
         assert_eq!((refused.code, budget.counts().1.get()), (ErrorCode::Busy, 1));
         assert!(refused.message.contains("`memory.budget` = 64 MiB"), "{refused}");
@@ -441,21 +446,24 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_may_wait_holds_up_nothing_more_urgent() {
         let budget = budget("60MiB");
-        let fast = grab(&budget, 1, Need::Speed);
+        let fast = grab(&budget, 1, MemoryNeed::Speed);
         let wait = |need| {
             let budget = budget.clone();
             tokio::spawn(async move { budget.take(1, 10 * MIB, need).await.unwrap() })
         };
-        let queued = wait(Need::Queue);
+        let queued = wait(MemoryNeed::Queue);
         while budget.counts().0.get() < 1 {
             tokio::task::yield_now().await;
         }
-        let now = budget.take_within(Duration::ZERO, 1, MIB, Need::Work).await.unwrap();
-        let working = wait(Need::Work);
+        let now = budget.take_within(Duration::ZERO, 1, MIB, MemoryNeed::Work).await.unwrap();
+        let working = wait(MemoryNeed::Work);
         while budget.counts().0.get() < 2 {
             tokio::task::yield_now().await;
         }
-        assert!(budget.try_take(1, 1, Need::Queue).is_none() && budget.try_take(1, 1, Need::Work).is_none());
+        assert!(
+            budget.try_take(1, 1, MemoryNeed::Queue).is_none()
+                && budget.try_take(1, 1, MemoryNeed::Work).is_none()
+        );
         drop(now);
         let working = working.await.unwrap();
         assert!(!queued.is_finished());
@@ -467,13 +475,13 @@ mod tests {
     #[tokio::test]
     async fn a_waiter_that_gives_up_leaves_nothing_and_lets_those_behind_it_go_on() {
         let budget = budget("60MiB");
-        let held = grab(&budget, 1, Need::Speed);
+        let held = grab(&budget, 1, MemoryNeed::Speed);
         for _ in 0..100 {
-            budget.take_within(Duration::ZERO, 1, 40 * MIB, Need::Work).await.unwrap_err();
+            budget.take_within(Duration::ZERO, 1, 40 * MIB, MemoryNeed::Work).await.unwrap_err();
         }
         assert!(budget.lock().identities[&1].waiting.is_empty());
-        let mut large = Box::pin(budget.take(1, 40 * MIB, Need::Work));
-        let mut small = Box::pin(budget.take(1, MIB, Need::Work));
+        let mut large = Box::pin(budget.take(1, 40 * MIB, MemoryNeed::Work));
+        let mut small = Box::pin(budget.take(1, MIB, MemoryNeed::Work));
         assert!(waits(&mut large).await && waits(&mut small).await);
         drop(large);
         small.await.unwrap();
@@ -485,12 +493,12 @@ mod tests {
     #[tokio::test]
     async fn thousands_of_waiters_that_gave_up_are_passed_over() {
         let budget = budget("60MiB");
-        let held = grab(&budget, 1, Need::Work);
+        let held = grab(&budget, 1, MemoryNeed::Work);
         for _ in 0..10_000 {
             let (ready, _) = oneshot::channel();
-            mem::forget(budget.enqueue(1, Need::Work, Waiter { bytes: MIB, ready }));
+            mem::forget(budget.enqueue(1, MemoryNeed::Work, Waiter { bytes: MIB, ready }));
         }
-        let mut live = Box::pin(budget.take(1, MIB, Need::Work));
+        let mut live = Box::pin(budget.take(1, MIB, MemoryNeed::Work));
         assert!(waits(&mut live).await);
         drop(held);
         drop(live.await.unwrap());

@@ -10,8 +10,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sealift_protocol::path::name_key;
-use sealift_protocol::{Location, Name, RemotePath};
+use sealift_types::path::name_key;
+use sealift_types::{EntryPath, Location, Name};
 
 /// Changes that are remembered, ...
 const CHANGES: usize = 8192;
@@ -58,7 +58,7 @@ impl Disturbing {
     }
 
     /// Tells, before the commit, that what was at a path is not there any more as it was.
-    pub fn tell(&self, caller: &Name, path: &RemotePath) {
+    pub fn tell(&self, caller: &Name, path: &EntryPath) {
         let disturbance = self.all.tell(caller, path);
         self.open.lock().unwrap_or_else(PoisonError::into_inner).push(disturbance);
     }
@@ -80,7 +80,7 @@ impl Default for Disturbances {
 
 impl Disturbances {
     /// Tells of a change to `path`, as `caller` writes it, before it is committed.
-    pub fn tell(&self, caller: &Name, path: &RemotePath) -> Disturbance {
+    pub fn tell(&self, caller: &Name, path: &EntryPath) -> Disturbance {
         let path = key(caller, path);
         let mut recent = self.lock();
         let number = recent.next;
@@ -105,7 +105,7 @@ impl Disturbances {
 
     /// Whether `path`, or something below or above it, was changed since a state, or may have been, as far as a
     /// snapshot shows that has ended.
-    pub fn since(&self, state: &str, caller: &Name, path: &RemotePath) -> bool {
+    pub fn since(&self, state: &str, caller: &Name, path: &EntryPath) -> bool {
         let path = key(caller, path);
         let recent = self.lock();
         let number = |text| u64::from_str_radix(text, 16).ok();
@@ -132,7 +132,7 @@ impl Drop for Disturbance {
 }
 
 /// The names from the space on, in the form in which they are compared, with NUL behind each.
-fn key(caller: &Name, path: &RemotePath) -> String {
+fn key(caller: &Name, path: &EntryPath) -> String {
     match path.locate(caller) {
         Ok(Location::In { space, names }) => {
             names.iter().fold(format!("{space}\0"), |key, name| key + &name_key(name) + "\0")
@@ -146,7 +146,7 @@ fn key(caller: &Name, path: &RemotePath) -> String {
 mod tests {
     use super::*;
 
-    fn path(text: &str) -> RemotePath {
+    fn path(text: &str) -> EntryPath {
         text.parse().unwrap()
     }
 

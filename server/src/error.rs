@@ -4,9 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sealift_certs::CertError;
+use sealift_protocol::WireError;
 use sealift_protocol::io::StreamError;
-use sealift_protocol::path::PathError;
-use sealift_protocol::{ErrorCode, WireError};
+use sealift_types::ErrorCode;
+use sealift_types::path::PathError;
 use tracing::error;
 
 use crate::log_limit::LogLimit;
@@ -15,7 +16,7 @@ use crate::data::DataError;
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum ServerError {
     /// The caller asked for what cannot be had; they are told so.
     #[error(transparent)]
     Refused(#[from] WireError),
@@ -47,7 +48,7 @@ pub enum Error {
     Stopped,
 }
 
-impl Error {
+impl ServerError {
     /// A refusal.
     pub fn refused(code: ErrorCode, message: impl Into<String>) -> Self {
         Self::Refused(WireError::new(code, message))
@@ -160,7 +161,7 @@ impl Error {
     }
 }
 
-impl From<CertError> for Error {
+impl From<CertError> for ServerError {
     fn from(error: CertError) -> Self {
         match error {
             CertError::Request(error) => Self::refused(ErrorCode::BadRequest, error.to_string()),
@@ -169,11 +170,11 @@ impl From<CertError> for Error {
     }
 }
 
-impl From<PathError> for Error {
+impl From<PathError> for ServerError {
     fn from(error: PathError) -> Self {
         Self::refused(ErrorCode::NameNotAllowed, error.to_string())
     }
 }
 
 /// The result of serving.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+pub type Result<T, E = ServerError> = std::result::Result<T, E>;

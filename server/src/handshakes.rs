@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Limits;
+use crate::config::ConnectionLimits;
 
 /// Silent connections for each handshake that may be under way.
 const SILENT: usize = 8;
@@ -20,7 +20,7 @@ const SILENT: usize = 8;
 /// An address whose connections share limits: one IPv4 address, or one IPv6 network of 64 bits, which is what one
 /// customer has at least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Origin(IpAddr);
+pub struct AddressGroup(IpAddr);
 
 /// How many handshakes may be under way. Both limits hold eight times as many silent connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct Handshakes(Arc<Mutex<Strangers>>);
 pub struct HandshakePlace {
     handshakes: Handshakes,
     number: u64,
-    origin: Origin,
+    origin: AddressGroup,
     stage: HandshakeStage,
     /// Cancelled when others need the place.
     pub displaced: CancellationToken,
@@ -75,20 +75,20 @@ struct Strangers {
 #[derive(Debug, Default)]
 struct Crowd {
     count: usize,
-    by_origin: HashMap<Origin, BTreeMap<u64, CancellationToken>>,
+    by_origin: HashMap<AddressGroup, BTreeMap<u64, CancellationToken>>,
     /// How many an address has, and its oldest: the next to make room is the last.
-    order: BTreeSet<(usize, Reverse<u64>, Origin)>,
+    order: BTreeSet<(usize, Reverse<u64>, AddressGroup)>,
 }
 
 impl HandshakeLimits {
     /// The settings, as far as so many sockets allow.
-    pub fn within(sockets: usize, limits: Limits) -> Self {
+    pub fn within(sockets: usize, limits: ConnectionLimits) -> Self {
         let total = limits.handshakes.get().min(sockets / (SILENT + 1)).max(1);
         Self { total, per_address: limits.handshakes_per_address.get().min(total) }
     }
 }
 
-impl Origin {
+impl AddressGroup {
     /// Where a connection from `address` counts.
     pub fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
@@ -98,7 +98,7 @@ impl Origin {
     }
 }
 
-impl std::fmt::Display for Origin {
+impl std::fmt::Display for AddressGroup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             IpAddr::V4(address) => address.fmt(f),
@@ -109,7 +109,7 @@ impl std::fmt::Display for Origin {
 
 impl Handshakes {
     /// A place for a connection that was just accepted.
-    pub fn begin(&self, origin: Origin, limits: HandshakeLimits) -> HandshakePlace {
+    pub fn begin(&self, origin: AddressGroup, limits: HandshakeLimits) -> HandshakePlace {
         let mut strangers = self.lock();
         let (number, displaced) = (strangers.next, CancellationToken::new());
         strangers.next += 1;
@@ -176,7 +176,7 @@ impl Drop for HandshakePlace {
 
 /// Keeps the limits after a connection from `origin` has entered one of these crowds, whose connections share the limits.
 /// The first crowd makes room before the next.
-fn make_room(crowds: &mut [&mut Crowd], origin: Origin, limits: HandshakeLimits) {
+fn make_room(crowds: &mut [&mut Crowd], origin: AddressGroup, limits: HandshakeLimits) {
     if crowds.iter().map(|crowd| crowd.count_from(origin)).sum::<usize>() > limits.per_address {
         if let Some(crowd) = crowds.iter_mut().find(|crowd| crowd.count_from(origin) > 0) {
             crowd.displace_oldest(origin);
@@ -190,23 +190,23 @@ fn make_room(crowds: &mut [&mut Crowd], origin: Origin, limits: HandshakeLimits)
 }
 
 impl Crowd {
-    fn enter(&mut self, origin: Origin, number: u64, displaced: CancellationToken) {
+    fn enter(&mut self, origin: AddressGroup, number: u64, displaced: CancellationToken) {
         self.change(origin, |members| drop(members.insert(number, displaced)));
         self.count += 1;
     }
 
-    fn count_from(&self, origin: Origin) -> usize {
+    fn count_from(&self, origin: AddressGroup) -> usize {
         self.by_origin.get(&origin).map_or(0, BTreeMap::len)
     }
 
     /// Removes a connection, unless it has made room already.
-    fn leave(&mut self, origin: Origin, number: u64) {
+    fn leave(&mut self, origin: AddressGroup, number: u64) {
         let mut removed = false;
         self.change(origin, |members| removed = members.remove(&number).is_some());
         self.count -= usize::from(removed);
     }
 
-    fn displace_oldest(&mut self, origin: Origin) {
+    fn displace_oldest(&mut self, origin: AddressGroup) {
         let mut oldest = None;
         self.change(origin, |members| oldest = members.pop_first());
         if let Some((_, displaced)) = oldest {
@@ -216,7 +216,7 @@ impl Crowd {
     }
 
     /// Changes an address's connections and keeps the order.
-    fn change(&mut self, origin: Origin, change: impl FnOnce(&mut BTreeMap<u64, CancellationToken>)) {
+    fn change(&mut self, origin: AddressGroup, change: impl FnOnce(&mut BTreeMap<u64, CancellationToken>)) {
         let members = self.by_origin.entry(origin).or_default();
         let rank = |members: &BTreeMap<u64, _>| {
             members.first_key_value().map(|(oldest, _)| (members.len(), Reverse(*oldest), origin))
@@ -240,13 +240,13 @@ mod tests {
 
     const LIMITS: HandshakeLimits = HandshakeLimits { total: 4, per_address: 3 };
 
-    fn origin(last: u8) -> Origin {
-        Origin::of(IpAddr::from([192, 0, 2, last]))
+    fn origin(last: u8) -> AddressGroup {
+        AddressGroup::of(IpAddr::from([192, 0, 2, last]))
     }
 
     #[test]
     fn an_ipv6_customer_is_one_address_and_a_mapped_ipv4_address_is_itself() {
-        let of = |text: &str| Origin::of(text.parse().unwrap());
+        let of = |text: &str| AddressGroup::of(text.parse().unwrap());
         assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
         assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
         assert_eq!(of("::ffff:192.0.2.7"), of("192.0.2.7"));

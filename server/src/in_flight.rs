@@ -8,25 +8,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use sealift_protocol::ErrorCode;
+use sealift_types::ErrorCode;
 use tokio::sync::Notify;
 
-use crate::error::{Error, Result};
+use crate::error::{Result, ServerError};
 use crate::monitor::meter::Counter;
 
 /// The requests in flight, by whose they are. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct InFlight(Arc<Inner>);
+pub struct RequestsInFlight(Arc<InFlightState>);
 
 #[derive(Debug, Default)]
-struct Inner {
-    identities: Mutex<HashMap<i64, Weak<Requests>>>,
+struct InFlightState {
+    identities: Mutex<HashMap<i64, Weak<ConnectionRequests>>>,
     waits: Counter,
     refused: Counter,
 }
 
 #[derive(Debug, Default)]
-struct Requests {
+struct ConnectionRequests {
     count: AtomicUsize,
     fewer: Notify,
 }
@@ -34,15 +34,15 @@ struct Requests {
 /// What the connections of one identity share.
 #[derive(Debug)]
 pub struct IdentityRequests {
-    in_flight: InFlight,
-    requests: Arc<Requests>,
+    in_flight: RequestsInFlight,
+    requests: Arc<ConnectionRequests>,
 }
 
 /// One request in flight, until this is dropped.
 #[derive(Debug)]
-pub struct RequestPlace(Arc<Requests>);
+pub struct RequestPlace(Arc<ConnectionRequests>);
 
-impl InFlight {
+impl RequestsInFlight {
     /// The requests of an identity, for a connection of it.
     pub fn of(&self, identity: i64) -> IdentityRequests {
         let mut identities = self.lock();
@@ -58,8 +58,9 @@ impl InFlight {
 
     /// How many there are, less the first one of each connection.
     pub fn count(&self) -> usize {
-        let live =
-            |requests: &Weak<Requests>| requests.upgrade().map(|all| all.count.load(Ordering::Relaxed));
+        let live = |requests: &Weak<ConnectionRequests>| {
+            requests.upgrade().map(|all| all.count.load(Ordering::Relaxed))
+        };
         self.lock().values().filter_map(live).sum()
     }
 
@@ -73,7 +74,7 @@ impl InFlight {
         &self.0.refused
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<i64, Weak<Requests>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<i64, Weak<ConnectionRequests>>> {
         self.0.identities.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -98,7 +99,7 @@ impl IdentityRequests {
         };
         tokio::time::timeout(patience, waiting).await.map_err(|_| {
             self.in_flight.0.refused.count();
-            Error::refused(
+            ServerError::refused(
                 ErrorCode::Busy,
                 format!(
                     "you have {most} requests under way, over all your connections, which is the most for one identity: try \
@@ -131,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_of_an_identity_share_its_places_and_those_who_wait_get_what_comes_back() {
-        let in_flight = InFlight::default();
+        let in_flight = RequestsInFlight::default();
         let (one, other, bob) = (in_flight.of(1), in_flight.of(1), in_flight.of(2));
         let first = one.take(2, SOON).await.unwrap();
         let second = other.take(2, SOON).await.unwrap();

@@ -4,24 +4,24 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use sealift_certs::Secret;
-use sealift_protocol::ErrorCode;
 use sealift_protocol::io::{FrameReader, FrameWriter, StreamError};
 use sealift_protocol::join::{JoinReply, JoinRequest, Joined};
 use sealift_protocol::message::{MessageError, decode};
+use sealift_types::ErrorCode;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
 use crate::clock;
-use crate::error::{Error, Result};
-use crate::state::State;
-use crate::store::catalog::Line;
-use crate::store::certificates::{self, NewCertificate, Origin};
+use crate::error::{Result, ServerError};
+use crate::state::ServerState;
+use crate::store::catalog::WriterLine;
+use crate::store::certificates::{self, CertificateOrigin, NewCertificate};
 use crate::store::identities;
 
 /// Serves one machine that joins. The caller bounds how long it may take.
 pub async fn serve(
-    state: &Arc<State>,
+    state: &Arc<ServerState>,
     read: impl AsyncRead + Unpin,
     write: impl AsyncWrite + Unpin + Send + 'static,
     connections: &TaskTracker,
@@ -39,13 +39,16 @@ pub async fn serve(
         writer.push(&reply)?;
         Ok(writer.close().await?)
     });
-    answering.await.map_err(|_| Error::Stopped)?
+    answering.await.map_err(|_| ServerError::Stopped)?
 }
 
-async fn answer(state: &Arc<State>, request: std::result::Result<JoinRequest, MessageError>) -> JoinReply {
+async fn answer(
+    state: &Arc<ServerState>,
+    request: std::result::Result<JoinRequest, MessageError>,
+) -> JoinReply {
     let joined = match request {
         Ok(request) => enrol(state, request).await,
-        Err(error) => Err(Error::refused(ErrorCode::BadRequest, error.to_string())),
+        Err(error) => Err(ServerError::refused(ErrorCode::BadRequest, error.to_string())),
     };
     match joined {
         Ok(joined) => {
@@ -64,15 +67,15 @@ async fn answer(state: &Arc<State>, request: std::result::Result<JoinRequest, Me
     }
 }
 
-async fn enrol(state: &Arc<State>, request: JoinRequest) -> Result<Joined> {
+async fn enrol(state: &Arc<ServerState>, request: JoinRequest) -> Result<Joined> {
     if state.config().read_only {
         let message = "this server only reads and takes in no machines: use the one that it is a copy of";
-        return Err(Error::refused(ErrorCode::NotAllowed, message));
+        return Err(ServerError::refused(ErrorCode::NotAllowed, message));
     }
     let secret = Secret::from_text(&request.secret)
-        .map_err(|error| Error::refused(ErrorCode::TokenRefused, error.to_string()))?;
+        .map_err(|error| ServerError::refused(ErrorCode::TokenRefused, error.to_string()))?;
     let lifetime = state.config().certificates.client_lifetime();
-    let (here, catalog) = (state.clone(), state.catalog.within(Line::Server));
+    let (here, catalog) = (state.clone(), state.catalog.within(WriterLine::Server));
     let enrolled = catalog.write(move |connection| {
         let now = SystemTime::now();
         let moment = clock::nanoseconds(now);
@@ -81,7 +84,7 @@ async fn enrol(state: &Arc<State>, request: JoinRequest) -> Result<Joined> {
         let issued = here.pki.issue_user(&request.csr, &name, lifetime, now)?;
         let expires = clock::nanoseconds(issued.validity.not_after);
         let (fingerprint, machine) = (&issued.fingerprint, request.machine.as_deref());
-        let origin = Origin::Token(machine);
+        let origin = CertificateOrigin::Token(machine);
         let new = NewCertificate { fingerprint, issued_at: moment, expires_at: expires, origin };
         certificates::add(connection, identity, new)?;
         Ok(Joined {

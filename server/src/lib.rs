@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod background;
 pub mod budget;
+pub mod caller;
 pub mod clock;
 pub mod command;
 pub mod config;
@@ -13,28 +14,29 @@ pub mod descriptors;
 pub mod disturbances;
 pub mod error;
 pub mod handshakes;
+pub mod host_port;
 pub mod in_flight;
 pub mod join;
 pub mod join_gate;
+pub mod joinable_uploads;
 pub mod listener;
+pub mod liveness;
 pub mod log_limit;
 pub mod monitor;
+pub mod offered_prefixes;
 pub mod pki;
 pub mod policy;
-pub mod prefixes;
-pub mod pulse;
 pub mod reload;
 pub mod request;
 pub mod session;
-pub mod shared;
 pub mod socket;
 pub mod state;
 pub mod store;
-pub mod ticket;
+pub mod transfer_guard;
 pub mod turns;
-pub mod unfinished;
+pub mod unfinished_uploads;
 
-pub use config::Config;
+pub use config::ServerConfig;
 pub use listener::serve;
 
 /// The server's name and version, as clients are told.

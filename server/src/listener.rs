@@ -11,7 +11,8 @@ use rusqlite::OptionalExtension;
 use rustls::pki_types::CertificateDer;
 use sealift_certs::tls::{self, Protocol, negotiated};
 use sealift_certs::{Authority, Identity, fingerprint};
-use sealift_protocol::{ErrorCode, JOIN_ALPN};
+use sealift_protocol::JOIN_ALPN;
+use sealift_types::ErrorCode;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -19,18 +20,20 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use crate::budget;
-use crate::config::{Config, Live};
+use crate::caller::Caller;
+use crate::config::{LiveConfig, ServerConfig};
 use crate::data::{DataDirectory, Lock, drill};
-use crate::error::{Error, Result};
-use crate::handshakes::{Greeting, HandshakePlace, Origin};
+use crate::error::{Result, ServerError};
+use crate::handshakes::{AddressGroup, Greeting, HandshakePlace};
+use crate::host_port::split_host;
 use crate::log_limit::LogLimit;
 use crate::monitor::{HandshakeFailure, LimitReached, control, http, service};
 use crate::pki::{self, Pki};
-use crate::session::{self, Caller, Signals, TlsConnection};
-use crate::state::{Session, State};
-use crate::store::catalog::Line;
+use crate::session::{self, ServerTlsStream, SessionSignals};
+use crate::state::{OpenSession, ServerState};
+use crate::store::catalog::WriterLine;
 use crate::store::certificates::{self, Adoption};
-use crate::store::{Blobs, Catalog, facts, gc, identities, parts, schema};
+use crate::store::{Blobs, Catalog, facts, gc, identities, partial_uploads, schema};
 use crate::{audit, clock, join, socket};
 
 /// How often a server that changes nothing looks whether the list of revocations has grown.
@@ -44,7 +47,7 @@ const WATCH: Duration = Duration::from_millis(100);
 /// The data directory that the settings name is initialised if it is empty. Requests under way when `shutdown` completes
 /// have `timeouts.drain()` of the settings to end.
 pub async fn serve(
-    settings: impl Into<Live>,
+    settings: impl Into<LiveConfig>,
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
@@ -55,7 +58,7 @@ pub async fn serve(
 /// A server whose data is open, before it listens: what can fail fails before any client is let in.
 #[derive(Debug)]
 pub struct Server {
-    state: Arc<State>,
+    state: Arc<ServerState>,
     writer: JoinHandle<()>,
     lock: Lock,
     metrics: Option<TcpListener>,
@@ -64,7 +67,7 @@ pub struct Server {
 
 impl Server {
     /// Opens the data directory, which is initialised if it is empty, for a server that will listen on `address`.
-    pub async fn open(settings: impl Into<Live>, address: SocketAddr) -> anyhow::Result<Self> {
+    pub async fn open(settings: impl Into<LiveConfig>, address: SocketAddr) -> anyhow::Result<Self> {
         let settings = settings.into();
         let config = settings.now();
         let metrics = match config.metrics.listen {
@@ -86,7 +89,7 @@ impl Server {
         let lifetime = config.certificates.server_lifetime();
         let pki =
             Pki::open(&data, authority, certificate_hosts(&config, address), lifetime, SystemTime::now())?;
-        parts::collect(&catalog, &blobs, SystemTime::now(), config.uploads.keep()).await?;
+        partial_uploads::collect(&catalog, &blobs, SystemTime::now(), config.uploads.keep()).await?;
         catch_up(&catalog, &pki).await?;
         // Before anybody can connect: whoever sees the port open may invite.
         let listening = address.to_string();
@@ -97,7 +100,7 @@ impl Server {
                 facts::set(connection, facts::ADDRESSES, &addresses)
             })
             .await?;
-        let state = Arc::new(State::new(settings, catalog, blobs, pki));
+        let state = Arc::new(ServerState::new(settings, catalog, blobs, pki));
         let _ = state.monitor.address.set(address);
         Ok(Self { state, writer, lock, metrics, control })
     }
@@ -157,7 +160,7 @@ impl Server {
 }
 
 /// Opens the data directory, which is initialised if it is empty, and keeps others away from it.
-fn open_data(config: &Config) -> anyhow::Result<(DataDirectory, Lock, Authority)> {
+fn open_data(config: &ServerConfig) -> anyhow::Result<(DataDirectory, Lock, Authority)> {
     if config.read_only {
         let (data, lock) = drill::open(&config.data)?;
         let authority = pki::authority(&data)?;
@@ -203,7 +206,7 @@ fn written(moment: i64) -> String {
 }
 
 /// Starts what runs beside the connections; all of it ends with `stop`.
-fn in_background(state: &Arc<State>, address: SocketAddr, stop: &CancellationToken) -> TaskTracker {
+fn in_background(state: &Arc<ServerState>, address: SocketAddr, stop: &CancellationToken) -> TaskTracker {
     let tasks = TaskTracker::new();
     let settings = state.settings.clone();
     let collect = gc::run(state.catalog.clone(), state.blobs.clone(), state.garbage.clone(), settings);
@@ -214,7 +217,7 @@ fn in_background(state: &Arc<State>, address: SocketAddr, stop: &CancellationTok
         tasks.spawn(stop.clone().run_until_cancelled_owned(state.blobs.reserve().clone().keep()));
         tasks.spawn(stop.clone().run_until_cancelled_owned(collect));
     }
-    let trees = state.trees.clone().run(state.catalog.within(Line::Server), state.garbage.clone());
+    let trees = state.trees.clone().run(state.catalog.within(WriterLine::Server), state.garbage.clone());
     tasks.spawn(stop.clone().run_until_cancelled_owned(trees));
     tasks.spawn(stop.clone().run_until_cancelled_owned(budget::trim()));
     tasks.spawn(stop.clone().run_until_cancelled_owned(watch_revocations(watched)));
@@ -227,7 +230,7 @@ fn in_background(state: &Arc<State>, address: SocketAddr, stop: &CancellationTok
 }
 
 /// Puts new settings in force where it is not enough that they are asked for at each use.
-async fn follow_settings(state: Arc<State>, address: SocketAddr) {
+async fn follow_settings(state: Arc<ServerState>, address: SocketAddr) {
     let mut settings = state.settings.clone();
     loop {
         settings.changed().await;
@@ -241,7 +244,7 @@ async fn follow_settings(state: Arc<State>, address: SocketAddr) {
 }
 
 async fn accept(
-    state: &Arc<State>,
+    state: &Arc<ServerState>,
     listener: &TcpListener,
     connections: &TaskTracker,
     stop: &CancellationToken,
@@ -262,7 +265,7 @@ async fn accept(
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         state.monitor.connections.count();
         let number = state.monitor.connections.get();
-        let place = state.handshakes.begin(Origin::of(peer.ip()), state.handshake_limits());
+        let place = state.handshakes.begin(AddressGroup::of(peer.ip()), state.handshake_limits());
         let (state, stop, tracker) = (state.clone(), stop.clone(), connections.clone());
         let connection = serve_connection(state, stream, peer, place, tracker, stop);
         connections.spawn(connection.instrument(info_span!("connection", id = number, %peer)));
@@ -271,7 +274,7 @@ async fn accept(
 
 /// From a connection's first byte to its last.
 async fn serve_connection(
-    state: Arc<State>,
+    state: Arc<ServerState>,
     stream: TcpStream,
     peer: SocketAddr,
     mut place: HandshakePlace,
@@ -306,7 +309,7 @@ async fn serve_connection(
     drop(place);
     match admitted {
         Ok(Ok(Some(Admitted { connection, caller, session }))) => {
-            let signals = Signals { shutdown: stop, revoked: session.revoked.clone() };
+            let signals = SessionSignals { shutdown: stop, revoked: session.revoked.clone() };
             let span = info_span!("session", identity = %caller.name);
             // Boxed: strangers need no room for it.
             Box::pin(session::run(state, connection, caller, signals).instrument(span)).await;
@@ -325,16 +328,16 @@ async fn serve_connection(
 
 /// A client that is let in.
 struct Admitted {
-    connection: TlsConnection,
+    connection: ServerTlsStream,
     caller: Caller,
     /// Its place among the open connections.
-    session: Session,
+    session: OpenSession,
 }
 
 /// Leads a connection to where its application protocol wants it. A client that joins, or is refused, is served right
 /// here, within the time and the place of a handshake.
 async fn handshake(
-    state: &Arc<State>,
+    state: &Arc<ServerState>,
     stream: TcpStream,
     peer: SocketAddr,
     place: &mut HandshakePlace,
@@ -363,7 +366,7 @@ async fn handshake(
         return Ok(None);
     };
     let accepting = tls::accept(begun, config);
-    let mut connection = state.turns.drive(greeting, Origin::of(peer.ip()), accepting).await??;
+    let mut connection = state.turns.drive(greeting, AddressGroup::of(peer.ip()), accepting).await??;
     match negotiated(connection.get_ref().1.alpn_protocol()) {
         Some(Protocol::Transfer) => {
             place.vouched();
@@ -391,17 +394,18 @@ async fn handshake(
 
 /// Lets a client in that has shown a certificate, if the catalog agrees and no limit is reached.
 async fn admit(
-    state: &Arc<State>,
-    connection: &TlsConnection,
+    state: &Arc<ServerState>,
+    connection: &ServerTlsStream,
     peer: SocketAddr,
-) -> Result<(Caller, Session)> {
+) -> Result<(Caller, OpenSession)> {
     let shown = connection.get_ref().1.peer_certificates().unwrap_or_default().first();
-    let certificate = shown
-        .ok_or_else(|| Error::refused(ErrorCode::CertificateRefused, "the client shows no certificate"))?;
-    let origin = Origin::of(peer.ip());
+    let certificate = shown.ok_or_else(|| {
+        ServerError::refused(ErrorCode::CertificateRefused, "the client shows no certificate")
+    })?;
+    let origin = AddressGroup::of(peer.ip());
     let busy = |limit: LimitReached, message: String| {
         state.monitor.limited(limit);
-        Error::refused(ErrorCode::Busy, message)
+        ServerError::refused(ErrorCode::Busy, message)
     };
     let mut session = state.sessions.enter(fingerprint(certificate), origin);
     let (limits, most) = (state.config().limits, state.most_connections());
@@ -441,8 +445,12 @@ async fn admit(
 }
 
 /// Who the certificate names, if the catalog agrees.
-async fn identify(state: &Arc<State>, certificate: &CertificateDer<'_>, peer: SocketAddr) -> Result<Caller> {
-    let refused = |message: String| Error::refused(ErrorCode::CertificateRefused, message);
+async fn identify(
+    state: &Arc<ServerState>,
+    certificate: &CertificateDer<'_>,
+    peer: SocketAddr,
+) -> Result<Caller> {
+    let refused = |message: String| ServerError::refused(ErrorCode::CertificateRefused, message);
     let identity = Identity::of_certificate(certificate).map_err(|error| refused(error.to_string()))?;
     let print = fingerprint(certificate);
     let look = move |connection: &rusqlite::Connection| {
@@ -465,7 +473,7 @@ async fn identify(state: &Arc<State>, certificate: &CertificateDer<'_>, peer: So
         let from = peer.ip().to_string();
         state
             .catalog
-            .within(Line::Server)
+            .within(WriterLine::Server)
             .note(move |connection| certificates::note_use(connection, &print, &from, clock::now()))
             .await;
     }
@@ -479,7 +487,7 @@ async fn identify(state: &Arc<State>, certificate: &CertificateDer<'_>, peer: So
 
 /// Takes in a certificate that a restored catalog does not know, if it may.
 async fn adopt(
-    state: &Arc<State>,
+    state: &Arc<ServerState>,
     certificate: &CertificateDer<'_>,
     identity: &Identity,
 ) -> Result<Adoption> {
@@ -494,7 +502,7 @@ async fn adopt(
     let taken_in = name.clone();
     let adopted = state
         .catalog
-        .within(Line::Server)
+        .within(WriterLine::Server)
         .write(move |connection| {
             certificates::adopt(connection, &print, origin.as_ref(), &taken_in, validity, &list)
         })
@@ -506,23 +514,23 @@ async fn adopt(
 }
 
 /// Takes notice of what the server of which this is a copy revokes: it writes that beside the copy's authority.
-async fn follow_list(state: Arc<State>) {
+async fn follow_list(state: Arc<ServerState>) {
     let mut known = None;
     loop {
         tokio::time::sleep(LIST).await;
-        let read = state.pki.revocations().map_err(Error::from);
+        let read = state.pki.revocations().map_err(ServerError::from);
         let followed = async {
             let list = read?;
             if known.as_ref() != Some(&list) {
                 let applied = list.clone();
                 state
                     .catalog
-                    .within(Line::Server)
+                    .within(WriterLine::Server)
                     .write(move |connection| certificates::apply(connection, &applied, true))
                     .await?;
                 known = Some(list);
             }
-            Ok::<_, Error>(())
+            Ok::<_, ServerError>(())
         };
         if let Err(error) = followed.await {
             error!(%error, "the list of revocations could not be followed");
@@ -531,7 +539,7 @@ async fn follow_list(state: Arc<State>) {
 }
 
 /// Ends the connections of certificates that another process revokes.
-async fn watch_revocations(state: Arc<State>) {
+async fn watch_revocations(state: Arc<ServerState>) {
     let watch = || -> rusqlite::Result<rusqlite::Connection> { schema::open_reader(state.catalog.path()) };
     let connection = match watch() {
         Ok(connection) => connection,
@@ -582,7 +590,7 @@ async fn watch_revocations(state: Arc<State>) {
 }
 
 /// Writes to the log what commands beside the server have done.
-async fn log_commands(state: &Arc<State>, left: Result<(i64, Vec<(String, String)>)>) -> Result<()> {
+async fn log_commands(state: &Arc<ServerState>, left: Result<(i64, Vec<(String, String)>)>) -> Result<()> {
     let (last, lines) = left?;
     if lines.is_empty() {
         return Ok(());
@@ -590,12 +598,12 @@ async fn log_commands(state: &Arc<State>, left: Result<(i64, Vec<(String, String
     for (action, subject) in lines {
         audit::log_command(&action, &subject);
     }
-    let catalog = state.catalog.within(Line::Server);
+    let catalog = state.catalog.within(WriterLine::Server);
     catalog.write(move |connection| audit::forget(connection, last)).await
 }
 
 /// What the server's certificate names: the configured addresses and the machine's own.
-fn certificate_hosts(config: &Config, address: SocketAddr) -> Vec<String> {
+fn certificate_hosts(config: &ServerConfig, address: SocketAddr) -> Vec<String> {
     let mut hosts: Vec<String> =
         config.addresses.iter().map(|address| split_host(address).0.to_owned()).collect();
     for host in pki::hosts(address) {
@@ -604,34 +612,4 @@ fn certificate_hosts(config: &Config, address: SocketAddr) -> Vec<String> {
         }
     }
     hosts
-}
-
-/// Host and port of `HOST`, `HOST:PORT`, `ADDRESS` or `[ADDRESS]:PORT`.
-pub fn split_host(address: &str) -> (&str, Option<u16>) {
-    if let Some((host, rest)) = address.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
-        return (host, rest.strip_prefix(':').and_then(|port| port.parse().ok()));
-    }
-    match address.split_once(':') {
-        Some((host, port)) if !port.contains(':') => (host, port.parse().ok()),
-        _ => (address, None),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::split_host;
-
-    #[test]
-    fn addresses_are_split() {
-        for (address, host, port) in [
-            ("example.org", "example.org", None),
-            ("example.org:1", "example.org", Some(1)),
-            ("10.0.0.1:8888", "10.0.0.1", Some(8888)),
-            ("::1", "::1", None),
-            ("[::1]:8888", "::1", Some(8888)),
-            ("[::1]", "::1", None),
-        ] {
-            assert_eq!(split_host(address), (host, port));
-        }
-    }
 }

@@ -9,7 +9,7 @@ use rustls::ServerConfig;
 use sealift_certs::files::write_private;
 use sealift_certs::tls::{self, CurrentCertificate, ServerIdentity};
 use sealift_certs::{Authority, CertError, Issued, Validity};
-use sealift_protocol::{Digest, Name};
+use sealift_types::{Digest, Name};
 use tracing::{error, info};
 
 use crate::data::revocations::{self, Revocation};
@@ -26,7 +26,7 @@ const RETRY: Duration = Duration::from_secs(10);
 pub struct Pki {
     data: DataDirectory,
     authority: Authority,
-    renewal: Mutex<Renewal>,
+    renewal: Mutex<ServerRenewal>,
     current: Arc<CurrentCertificate>,
     transfer: Arc<ServerConfig>,
     join: Arc<ServerConfig>,
@@ -35,7 +35,7 @@ pub struct Pki {
 
 /// What the next renewal of the server's certificate depends on.
 #[derive(Debug)]
-struct Renewal {
+struct ServerRenewal {
     /// The names and addresses that the certificate is for.
     hosts: Vec<String>,
     /// How long it is valid.
@@ -62,7 +62,7 @@ impl Pki {
         let transfer = tls::server_config(authority.certificate_der(), current.clone()).map_err(failed)?;
         let join = tls::join_server_config(current.clone()).map_err(failed)?;
         let refusing = tls::refusing_server_config().map_err(failed)?;
-        let renewal = Mutex::new(Renewal { hosts, lifetime, failed: None });
+        let renewal = Mutex::new(ServerRenewal { hosts, lifetime, failed: None });
         Ok(Self { data: data.clone(), authority, renewal, current, transfer, join, refusing })
     }
 
@@ -152,11 +152,11 @@ impl Pki {
         }
     }
 
-    fn renewal(&self) -> MutexGuard<'_, Renewal> {
+    fn renewal(&self) -> MutexGuard<'_, ServerRenewal> {
         self.renewal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn renew(&self, renewal: &mut Renewal, now: SystemTime) {
+    fn renew(&self, renewal: &mut ServerRenewal, now: SystemTime) {
         match renew(&self.data, &self.authority, &renewal.hosts, renewal.lifetime, now) {
             Ok(identity) => {
                 info!(fingerprint = %identity.fingerprint(), "renewed the server's certificate");

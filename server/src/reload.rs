@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use crate::config::keys::{Change, KEYS};
-use crate::config::{Config, Live, Origin, Problems, Resolved, Sources};
+use crate::config::keys::{KEYS, SettingScope};
+use crate::config::{LiveConfig, Problems, Resolved, ServerConfig, Sources, ValueOrigin};
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -20,17 +20,17 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Reloader {
     sources: Sources,
-    current: watch::Sender<Arc<Config>>,
-    live: Live,
+    current: watch::Sender<Arc<ServerConfig>>,
+    live: LiveConfig,
     /// The file as it was when it was last read.
-    read: Stamp,
+    read: ConfigStamp,
     /// Whether there was one.
     had_file: bool,
 }
 
 /// What the service manager is told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub enum ServicePhase {
     /// The settings are about to be read again.
     Begins,
     /// They were, or were refused; the server serves as before or as they say.
@@ -38,20 +38,20 @@ pub enum Phase {
 }
 
 /// Tells whether a file is still the same, as far as can be seen from outside; `None` while there is none.
-type Stamp = Option<(SystemTime, u64, u64)>;
+type ConfigStamp = Option<(SystemTime, u64, u64)>;
 
 impl Reloader {
     /// Reads the settings for the first time.
     pub fn open(sources: Sources) -> Result<(Self, Resolved), Problems> {
         let read = stamp(&sources);
         let resolved = sources.resolve()?;
-        let (current, live) = Live::new(resolved.config.clone());
+        let (current, live) = LiveConfig::new(resolved.config.clone());
         let had_file = resolved.file.is_some();
         Ok((Self { sources, current, live, read, had_file }, resolved))
     }
 
     /// The settings that are in force.
-    pub fn live(&self) -> Live {
+    pub fn live(&self) -> LiveConfig {
         self.live.clone()
     }
 
@@ -89,10 +89,10 @@ impl Reloader {
             if old == new {
                 continue;
             }
-            let from = if origin == Origin::Default { "the default".into() } else { origin.to_string() };
+            let from = if origin == ValueOrigin::Default { "the default".into() } else { origin.to_string() };
             match key.change {
-                Change::Live => changed.push(format!("{} = {new}", key.name)),
-                Change::Restart => {
+                SettingScope::Live => changed.push(format!("{} = {new}", key.name)),
+                SettingScope::Restart => {
                     (key.take)(&mut config, &running);
                     let key = key.name;
                     warn!(
@@ -111,7 +111,7 @@ impl Reloader {
 }
 
 /// Reloads whenever `asked` says so or the file has changed, for ever, and tells `tell` about it.
-pub async fn run(mut reloader: Reloader, mut asked: Hangups, mut tell: impl FnMut(Phase)) {
+pub async fn run(mut reloader: Reloader, mut asked: Hangups, mut tell: impl FnMut(ServicePhase)) {
     let mut seen = reloader.read;
     loop {
         let changed = async {
@@ -127,13 +127,13 @@ pub async fn run(mut reloader: Reloader, mut asked: Hangups, mut tell: impl FnMu
             () = asked.next() => info!("SIGHUP"),
             () = changed => info!(file = %reloader.sources.file().display(), "the configuration has changed"),
         }
-        tell(Phase::Begins);
+        tell(ServicePhase::Begins);
         reloader.reload();
-        tell(Phase::Ends);
+        tell(ServicePhase::Ends);
     }
 }
 
-fn stamp(sources: &Sources) -> Stamp {
+fn stamp(sources: &Sources) -> ConfigStamp {
     let facts = fs::metadata(sources.file()).ok()?;
     #[cfg(unix)]
     let file = std::os::unix::fs::MetadataExt::ino(&facts);
@@ -184,8 +184,8 @@ mod tests {
         let running = tokio::spawn(run(reloader, Hangups::new().unwrap(), tell));
         for (text, before, after) in [("max_connections = 2\n", 1, 2), ("max_connections = none\n", 2, 2)] {
             fs::write(&path, text).unwrap();
-            assert_eq!(tells.recv().await, Some((Phase::Begins, before)));
-            assert_eq!(tells.recv().await, Some((Phase::Ends, after)), "{text}");
+            assert_eq!(tells.recv().await, Some((ServicePhase::Begins, before)));
+            assert_eq!(tells.recv().await, Some((ServicePhase::Ends, after)), "{text}");
         }
         assert_eq!(live.now().max_connections.get(), 2);
         running.abort();

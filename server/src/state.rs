@@ -5,29 +5,29 @@ use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sealift_protocol::Digest;
-use sealift_protocol::content::{self, BLOCK, Lender, MANY_BLOCKS};
+use sealift_pipeline::{BLOCK, MANY_BLOCKS, MemoryLender};
 use sealift_protocol::message::SLICES_AHEAD;
+use sealift_types::Digest;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::budget::{Budget, Loan, Need};
-use crate::config::{Config, Live};
+use crate::budget::{BudgetLoan, MemoryBudget, MemoryNeed};
+use crate::config::{LiveConfig, ServerConfig};
 use crate::descriptors::Descriptors;
 use crate::disturbances::Disturbances;
 use crate::error::Result;
-use crate::handshakes::{HandshakeLimits, Handshakes, Origin};
-use crate::in_flight::InFlight;
+use crate::handshakes::{AddressGroup, HandshakeLimits, Handshakes};
+use crate::in_flight::RequestsInFlight;
 use crate::join_gate::JoinGate;
+use crate::joinable_uploads::JoinableUploads;
 use crate::monitor::Monitor;
 use crate::pki::Pki;
-use crate::shared::Shared;
-use crate::store::attempts::Attempts;
-use crate::store::copies::Copies;
-use crate::store::{Blobs, Catalog, Trees};
+use crate::store::copies::CopyVerifier;
+use crate::store::upload_leases::UploadLeases;
+use crate::store::{Blobs, Catalog, TreeUpkeep};
 use crate::turns::HandshakeTurns;
-use crate::unfinished::Unfinished;
+use crate::unfinished_uploads::UnfinishedUploads;
 
 /// The smallest block of an upload, however many there are.
 const MIN_BLOCK: usize = 64 * 1024;
@@ -40,25 +40,25 @@ const PREFIXES: usize = 4;
 
 /// The state of a running server.
 #[derive(Debug)]
-pub struct State {
+pub struct ServerState {
     /// The settings, which may change.
-    pub settings: Live,
+    pub settings: LiveConfig,
     /// The catalog.
     pub catalog: Catalog,
     /// The blobs.
     pub blobs: Blobs,
     /// Whether what is stored is good.
-    pub copies: Copies,
+    pub copies: CopyVerifier,
     /// The authority and the server's own certificate.
     pub pki: Pki,
     /// Wakes the collector.
     pub garbage: Arc<Notify>,
     /// Work on large trees.
-    pub trees: Trees,
+    pub trees: TreeUpkeep,
     /// The open connections.
-    pub sessions: Sessions,
+    pub sessions: SessionRegistry,
     /// Requests that are not answered yet.
-    pub in_flight: InFlight,
+    pub in_flight: RequestsInFlight,
     /// The connections that have not shown a certificate yet.
     pub handshakes: Handshakes,
     /// Turns at computing for them.
@@ -70,43 +70,44 @@ pub struct State {
     /// Room for parts of uploads that are hashed before anybody continues them.
     pub prefixes: Arc<Semaphore>,
     /// The uploads under way that can be continued.
-    pub attempts: Attempts,
+    pub attempts: UploadLeases,
     /// The uploads under way that further connections may join.
-    pub shared: Shared,
+    pub shared: JoinableUploads,
     /// What was moved, replaced or deleted lately, for those who list trees.
     pub disturbances: Disturbances,
     /// The large uploads under way, by whose they are.
-    pub unfinished: Unfinished,
+    pub unfinished: UnfinishedUploads,
     /// What the server counts of itself.
     pub monitor: Monitor,
     /// Memory for all that clients send and fetch.
-    pub budget: Budget,
+    pub budget: MemoryBudget,
     /// Turns at reading contents from the disk.
     pub reads: Arc<Semaphore>,
 }
 
 /// The memory of a large upload that is under way. One block is its own; the others have to be lent.
 #[derive(Debug)]
-pub struct Share {
+pub struct UploadMemory {
     /// Bytes of a block.
     pub block: usize,
     /// How many blocks there are at most.
     pub blocks: usize,
     /// Who lends all blocks but the first.
-    pub lender: Arc<dyn Lender>,
-    _first: Loan,
+    pub lender: Arc<dyn MemoryLender>,
+    _first: BudgetLoan,
 }
 
-impl State {
+impl ServerState {
     /// The state of a server that has just opened its data.
-    pub fn new(settings: Live, catalog: Catalog, blobs: Blobs, pki: Pki) -> Self {
-        let (garbage, sessions) = (blobs.holds().released(), Sessions::default());
-        let budget = Budget::new(settings.clone());
+    pub fn new(settings: LiveConfig, catalog: Catalog, blobs: Blobs, pki: Pki) -> Self {
+        let (garbage, sessions) = (blobs.holds().released(), SessionRegistry::default());
+        let budget = MemoryBudget::new(settings.clone());
         let reads = Arc::new(Semaphore::new(READS));
         let prefixes = Arc::new(Semaphore::new(PREFIXES));
-        let (attempts, shared, unfinished) = (Attempts::default(), Shared::default(), Unfinished::default());
+        let (attempts, shared, unfinished) =
+            (UploadLeases::default(), JoinableUploads::default(), UnfinishedUploads::default());
         let monitor = Monitor::new(catalog.clone());
-        let copies = Copies::of(&catalog, blobs.clone());
+        let copies = CopyVerifier::of(&catalog, blobs.clone());
         Self {
             settings,
             catalog,
@@ -114,9 +115,9 @@ impl State {
             copies,
             pki,
             garbage,
-            trees: Trees::default(),
+            trees: TreeUpkeep::default(),
             sessions,
-            in_flight: InFlight::default(),
+            in_flight: RequestsInFlight::default(),
             handshakes: Handshakes::default(),
             turns: HandshakeTurns::default(),
             joining: JoinGate::default(),
@@ -133,7 +134,7 @@ impl State {
     }
 
     /// The settings as they are now.
-    pub fn config(&self) -> Arc<Config> {
+    pub fn config(&self) -> Arc<ServerConfig> {
         self.settings.now()
     }
 
@@ -148,29 +149,29 @@ impl State {
     }
 
     /// Waits for the memory that a large upload of `size` bytes, if that is known, cannot do without.
-    pub async fn share(&self, identity: i64, size: Option<u64>) -> Result<Share> {
+    pub async fn share(&self, identity: i64, size: Option<u64>) -> Result<UploadMemory> {
         let (blocks, block) = division(self.budget.left_for_speed(identity), size);
         let _first = self.memory(identity, block).await?;
-        Ok(Share { block, blocks, lender: self.budget.speed(identity), _first })
+        Ok(UploadMemory { block, blocks, lender: self.budget.speed(identity), _first })
     }
 
     /// Takes the memory for what further connections bring ahead of its turn, if it is not needed otherwise.
-    pub fn room_ahead(&self, identity: i64) -> Option<Loan> {
-        self.budget.try_take(identity, (SLICES_AHEAD * BLOCK) as u64, Need::Speed)
+    pub fn room_ahead(&self, identity: i64) -> Option<BudgetLoan> {
+        self.budget.try_take(identity, (SLICES_AHEAD * BLOCK) as u64, MemoryNeed::Speed)
     }
 
     /// Waits for memory that a request of an identity cannot do without.
-    pub async fn memory(&self, identity: i64, bytes: usize) -> Result<Loan> {
+    pub async fn memory(&self, identity: i64, bytes: usize) -> Result<BudgetLoan> {
         // The client must not take the wait for a broken connection.
         let patience = self.config().timeouts.stall() / 2;
-        self.budget.take_within(patience, identity, bytes as u64, Need::Work).await
+        self.budget.take_within(patience, identity, bytes as u64, MemoryNeed::Work).await
     }
 }
 
 /// The number of blocks of an upload of `size` bytes, if that is known, and their size, where so much memory may be lent
 /// to its identity.
 fn division(left: u64, size: Option<u64>) -> (usize, usize) {
-    let blocks = content::blocks_for(size);
+    let blocks = sealift_pipeline::blocks_for(size);
     let most = |bytes: u64| usize::try_from(bytes).map_or(BLOCK, |bytes| bytes.clamp(MIN_BLOCK, BLOCK));
     // Memory is used again if it is of the same size, so there are few.
     let fair = 1 << most(left / MANY_BLOCKS as u64).ilog2();
@@ -179,38 +180,38 @@ fn division(left: u64, size: Option<u64>) -> (usize, usize) {
 
 /// The open connections, by certificate, so that a revocation finds them.
 #[derive(Debug, Clone, Default)]
-pub struct Sessions {
+pub struct SessionRegistry {
     next: Arc<AtomicU64>,
-    open: Arc<Mutex<OpenSessions>>,
+    open: Arc<Mutex<SessionsByCertificate>>,
 }
 
 #[derive(Debug, Default)]
-struct OpenSessions {
+struct SessionsByCertificate {
     by_number: HashMap<u64, (Digest, CancellationToken)>,
-    by_origin: HashMap<Origin, usize>,
+    by_origin: HashMap<AddressGroup, usize>,
     by_identity: HashMap<i64, usize>,
 }
 
 /// One open connection; it leaves the list when this is dropped.
 #[derive(Debug)]
-pub struct Session {
+pub struct OpenSession {
     number: u64,
-    sessions: Sessions,
-    origin: Origin,
+    sessions: SessionRegistry,
+    origin: AddressGroup,
     identity: Option<i64>,
     /// Cancelled when the certificate is revoked.
     pub revoked: CancellationToken,
 }
 
-impl Sessions {
+impl SessionRegistry {
     /// Adds a connection from `origin`.
-    pub fn enter(&self, fingerprint: Digest, origin: Origin) -> Session {
+    pub fn enter(&self, fingerprint: Digest, origin: AddressGroup) -> OpenSession {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let revoked = CancellationToken::new();
         let mut open = self.lock();
         open.by_number.insert(number, (fingerprint, revoked.clone()));
         *open.by_origin.entry(origin).or_default() += 1;
-        Session { number, sessions: self.clone(), origin, identity: None, revoked }
+        OpenSession { number, sessions: self.clone(), origin, identity: None, revoked }
     }
 
     /// Tells the connections whose certificates are revoked that they are.
@@ -232,16 +233,16 @@ impl Sessions {
     }
 
     /// How many there are from one address.
-    pub fn count_from(&self, origin: Origin) -> usize {
+    pub fn count_from(&self, origin: AddressGroup) -> usize {
         self.lock().by_origin.get(&origin).copied().unwrap_or_default()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, OpenSessions> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, SessionsByCertificate> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Session {
+impl OpenSession {
     /// Counts the connection as one of `identity`, once, and returns how many the identity has.
     pub fn belongs_to(&mut self, identity: i64) -> usize {
         let mut open = self.sessions.lock();
@@ -253,7 +254,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for OpenSession {
     fn drop(&mut self) {
         let mut open = self.sessions.lock();
         open.by_number.remove(&self.number);
@@ -276,14 +277,14 @@ fn one_less<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: K) {
 
 #[cfg(test)]
 mod tests {
-    use sealift_protocol::content::{BLOCKS, LARGE};
+    use sealift_pipeline::{BLOCKS, LARGE};
 
     use super::*;
 
     #[test]
     fn connections_are_counted_by_address_and_by_identity() {
-        let sessions = Sessions::default();
-        let origin = |last| Origin::of([192, 0, 2, last].into());
+        let sessions = SessionRegistry::default();
+        let origin = |last| AddressGroup::of([192, 0, 2, last].into());
         let enter = |last| sessions.enter(Digest::of(b"certificate"), origin(last));
         let (mut first, mut second, third) = (enter(1), enter(1), enter(2));
         assert_eq!((first.belongs_to(7), second.belongs_to(7), second.belongs_to(7)), (1, 2, 2));

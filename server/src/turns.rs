@@ -14,8 +14,8 @@ use std::thread::available_parallelism;
 
 use tokio::sync::oneshot;
 
-use crate::error::{Error, Result};
-use crate::handshakes::{Greeting, Origin};
+use crate::error::{Result, ServerError};
+use crate::handshakes::{AddressGroup, Greeting};
 
 /// The turns. Clones share them.
 #[derive(Debug, Clone)]
@@ -29,13 +29,13 @@ pub struct HandshakeTurn(HandshakeTurns);
 struct Lines {
     free: usize,
     next: u64,
-    waiting: HashMap<(Greeting, Origin), BTreeMap<u64, oneshot::Sender<HandshakeTurn>>>,
+    waiting: HashMap<(Greeting, AddressGroup), BTreeMap<u64, oneshot::Sender<HandshakeTurn>>>,
 }
 
 /// A handshake that waits. It leaves its line when this is dropped.
 struct WaitingHandshake<'a> {
     turns: &'a HandshakeTurns,
-    line: (Greeting, Origin),
+    line: (Greeting, AddressGroup),
     number: u64,
 }
 
@@ -52,7 +52,7 @@ impl HandshakeTurns {
 
     /// Waits for a turn. A client that names the server comes before one that does not, one from an address of which few wait
     /// before one of which many do, and the newest before the older.
-    pub async fn take(&self, greeting: Greeting, origin: Origin) -> Result<HandshakeTurn> {
+    pub async fn take(&self, greeting: Greeting, origin: AddressGroup) -> Result<HandshakeTurn> {
         let (waiting, turn) = {
             let mut lines = self.lock();
             if lines.free > 0 {
@@ -64,13 +64,18 @@ impl HandshakeTurns {
             lines.waiting.entry(line).or_default().insert(number, ready);
             (WaitingHandshake { turns: self, line, number }, turn)
         };
-        let turn = turn.await.map_err(|_| Error::Stopped);
+        let turn = turn.await.map_err(|_| ServerError::Stopped);
         drop(waiting);
         turn
     }
 
     /// Drives what computes whenever it goes on, such as a handshake: each time in a turn.
-    pub async fn drive<F: Future>(&self, greeting: Greeting, origin: Origin, work: F) -> Result<F::Output> {
+    pub async fn drive<F: Future>(
+        &self,
+        greeting: Greeting,
+        origin: AddressGroup,
+        work: F,
+    ) -> Result<F::Output> {
         let mut work = pin!(work);
         loop {
             let turn = self.take(greeting, origin).await?;
@@ -114,7 +119,7 @@ impl Lines {
         newest.map(|(_, ready)| ready)
     }
 
-    fn forget_if_empty(&mut self, line: (Greeting, Origin)) {
+    fn forget_if_empty(&mut self, line: (Greeting, AddressGroup)) {
         if self.waiting.get(&line).is_some_and(BTreeMap::is_empty) {
             self.waiting.remove(&line);
         }
@@ -145,8 +150,8 @@ impl Drop for HandshakeTurn {
 mod tests {
     use super::*;
 
-    fn origin(last: u8) -> Origin {
-        Origin::of([192, 0, 2, last].into())
+    fn origin(last: u8) -> AddressGroup {
+        AddressGroup::of([192, 0, 2, last].into())
     }
 
     #[tokio::test]

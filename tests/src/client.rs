@@ -7,7 +7,8 @@ use sealift_protocol::message::{
     Account, Description, Entry, Hello, Info, Link, List, LogQuery, MakeDirectory, Nanoseconds, Plan,
     PlannedFile, Remove, Renew, Reply, Report, Request, Transfer, Transplant, Verdict, Whoami, decode,
 };
-use sealift_protocol::{Digest, Header, RemotePath, VERSION, WireError};
+use sealift_protocol::{Header, VERSION, WireError};
+use sealift_types::{Digest, EntryPath};
 use serde_json::Value;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
@@ -32,7 +33,7 @@ pub fn hello() -> Request {
 }
 
 /// A path that is well formed.
-pub fn path(text: &str) -> RemotePath {
+pub fn path(text: &str) -> EntryPath {
     text.parse().unwrap()
 }
 

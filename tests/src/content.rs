@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::OnceLock;
 
-use sealift_protocol::{Digest, Hasher};
+use sealift_types::{Digest, Hasher};
 
 /// Bytes after which a content begins a new block.
 const BLOCK: usize = 64 * 1024;

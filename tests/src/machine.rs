@@ -6,9 +6,10 @@ use std::sync::Arc;
 use rustls::{AlertDescription, ClientConfig};
 use sealift_certs::tls::{client_config, server_name, tls_error};
 use sealift_certs::{TrustDomain, certificate_from_pem, fingerprint};
+use sealift_protocol::WireError;
 use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{Reply, Welcome};
-use sealift_protocol::{Digest, Name, WireError};
+use sealift_types::{Digest, Name};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 

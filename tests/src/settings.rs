@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use sealift_server::Config;
+use sealift_server::ServerConfig;
 
 /// Settings that differ from the defaults.
 #[derive(Debug, Clone, Default)]
@@ -136,8 +136,9 @@ impl Settings {
     }
 
     /// The configuration of a server in this process.
-    pub(crate) fn to_config(&self, data: &Path) -> Config {
-        let mut config = Config::from_toml(&self.to_toml()).expect("what to_toml writes is a configuration");
+    pub(crate) fn to_config(&self, data: &Path) -> ServerConfig {
+        let mut config =
+            ServerConfig::from_toml(&self.to_toml()).expect("what to_toml writes is a configuration");
         config.data = data.to_owned();
         config
     }

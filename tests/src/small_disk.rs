@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use sealift_server::store::disk::Disk;
+use sealift_server::store::disk::DiskUsage;
 
 /// Says, to the process of a test, where its disk is.
 const VARIABLE: &str = "SEALIFT_TEST_DISK";
@@ -58,8 +58,8 @@ impl SmallDisk {
     }
 
     /// How full it is.
-    pub fn look(&self) -> Disk {
-        Disk::of(&self.0).unwrap()
+    pub fn look(&self) -> DiskUsage {
+        DiskUsage::of(&self.0).unwrap()
     }
 
     /// Takes all bytes that are left, as another program may.

@@ -8,8 +8,8 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use sealift_protocol::{Digest, Hasher};
 use sealift_server::store::schema;
+use sealift_types::{Digest, Hasher};
 
 use crate::eventually;
 

@@ -2,9 +2,10 @@
 
 use std::io::{Read, Write};
 
-use sealift_protocol::content::FRAME;
+use sealift_pipeline::FRAME;
 use sealift_protocol::message::{Body, Content, Get, Put, Reply, Request, Stored, Trailer, Turn, decode};
-use sealift_protocol::{Digest, ErrorCode, FrameKind, Hasher, WireError};
+use sealift_protocol::{FrameKind, WireError};
+use sealift_types::{Digest, ErrorCode, Hasher};
 
 use crate::Client;
 use crate::client::{error_of, path};

@@ -6,19 +6,19 @@ use std::time::{Duration, SystemTime};
 
 use sealift_certs::Validity;
 use sealift_certs::tls::Protocol;
-use sealift_protocol::Name;
+use sealift_types::Name;
 
 use crate::address::Address;
 use crate::connect::connect;
 use crate::connection::Connection;
-use crate::error::Error;
+use crate::error::TransferError;
 use crate::profile::Profile;
 use crate::remote;
 use crate::throttle::Limit;
 
 /// How a client behaves on the wire.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct ClientOptions {
     /// Addresses to dial instead of the profile's; empty for those.
     pub addresses: Vec<Address>,
     /// How long each TCP connection and each TLS handshake may take.
@@ -37,7 +37,7 @@ pub struct Options {
     pub agent: String,
 }
 
-impl Default for Options {
+impl Default for ClientOptions {
     fn default() -> Self {
         Self {
             addresses: Vec::new(),
@@ -56,7 +56,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Client {
     profile: Profile,
-    options: Options,
+    options: ClientOptions,
     connection: Option<Connection>,
     /// Whether any connection was made in this run, also by another client of the same profile.
     has_connected: Arc<AtomicBool>,
@@ -66,7 +66,7 @@ pub struct Client {
 
 impl Client {
     /// A client that has not connected yet.
-    pub fn new(profile: Profile, options: Options) -> Self {
+    pub fn new(profile: Profile, options: ClientOptions) -> Self {
         let good = Mutex::new(profile.reached());
         Self { profile, options, connection: None, has_connected: Arc::default(), good }
     }
@@ -85,7 +85,7 @@ impl Client {
     ///
     /// # Errors
     /// Fails when a new one is needed and cannot be made.
-    pub async fn connection(&mut self) -> Result<&mut Connection, Error> {
+    pub async fn connection(&mut self) -> Result<&mut Connection, TransferError> {
         let ready = self.connection.take().filter(Connection::is_in_step);
         let connection = match ready {
             Some(connection) => connection,
@@ -115,7 +115,7 @@ impl Client {
     ///
     /// # Errors
     /// Fails when the server refuses, and when the profile cannot be written; the old certificate is kept then.
-    pub async fn renew(&mut self) -> Result<Validity, Error> {
+    pub async fn renew(&mut self) -> Result<Validity, TransferError> {
         // Each certificate that cannot be saved would be one more that somebody has to revoke.
         let place = self.profile.prepare_renewal()?;
         let made = sealift_certs::new_key_and_request()?;
@@ -162,7 +162,7 @@ impl Client {
         self.options.eager
     }
 
-    pub(crate) async fn connect(&self) -> Result<Connection, Error> {
+    pub(crate) async fn connect(&self) -> Result<Connection, TransferError> {
         let Self { profile, options, .. } = self;
         let addresses = if options.addresses.is_empty() { &profile.addresses } else { &options.addresses };
         let good = self.good.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use sealift_certs::files::{create_private_dir, write_private};
-use sealift_protocol::Name;
+use sealift_types::Name;
 use serde::Deserialize;
 
 use crate::error::plain;

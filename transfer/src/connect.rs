@@ -13,13 +13,13 @@ use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 use crate::address::Address;
-use crate::error::{Attempt, ConnectError, Error, HandshakeError};
+use crate::error::{ConnectAttempt, ConnectError, HandshakeError, TransferError};
 use crate::race::race;
 use crate::socket;
 use crate::throttle::{Limit, Throttled};
 
 /// A connection behind the TLS handshake.
-pub(crate) type TlsConnection = TlsStream<ReadAhead<Throttled<TcpStream>>>;
+pub(crate) type ClientTlsStream = TlsStream<ReadAhead<Throttled<TcpStream>>>;
 
 /// Connects to the address that is first to answer and to be the right server. One that does not answer at once costs
 /// the next one a moment only.
@@ -36,35 +36,35 @@ pub(crate) async fn connect(
     protocol: Protocol,
     patience: Duration,
     limit: Option<&Limit>,
-) -> Result<(TlsConnection, Address), Error> {
+) -> Result<(ClientTlsStream, Address), TransferError> {
     let attempts = addresses.iter().map(|address| {
         let (address, trust_domain) = (address.clone(), trust_domain.clone());
         attempt(address, trust_domain, config.clone(), protocol, patience, limit.cloned())
     });
     let attempts: Vec<_> = attempts.collect();
-    race(attempts).await.map_err(|failures: Vec<Failure>| {
+    race(attempts).await.map_err(|failures: Vec<DialFailure>| {
         let mut attempts = Vec::new();
         let mut refusal = None;
-        for Failure { address, cause } in failures {
+        for DialFailure { address, cause } in failures {
             match cause {
-                Cause::Unreachable(cause) => attempts.push(Attempt { address, cause }),
-                Cause::Unfit(cause) if refusal.is_none() || cause.is_about_trust() => {
-                    refusal = Some(Error::Handshake { address, cause });
+                DialCause::Unreachable(cause) => attempts.push(ConnectAttempt { address, cause }),
+                DialCause::Unfit(cause) if refusal.is_none() || cause.is_about_trust() => {
+                    refusal = Some(TransferError::Handshake { address, cause });
                 }
-                Cause::Unfit(_) => {}
+                DialCause::Unfit(_) => {}
             }
         }
-        refusal.unwrap_or(Error::Connect(attempts))
+        refusal.unwrap_or(TransferError::Connect(attempts))
     })
 }
 
 /// Why an address did not lead to the server.
-struct Failure {
+struct DialFailure {
     address: Address,
-    cause: Cause,
+    cause: DialCause,
 }
 
-enum Cause {
+enum DialCause {
     Unreachable(ConnectError),
     Unfit(HandshakeError),
 }
@@ -76,16 +76,16 @@ async fn attempt(
     protocol: Protocol,
     patience: Duration,
     limit: Option<Limit>,
-) -> Result<(TlsConnection, Address), Failure> {
+) -> Result<(ClientTlsStream, Address), DialFailure> {
     let made = async {
-        let tcp = dial(&address, patience).await.map_err(Cause::Unreachable)?;
+        let tcp = dial(&address, patience).await.map_err(DialCause::Unreachable)?;
         let stream = Throttled::new(tcp, limit);
         let handshake = timeout(patience, shake_hands(stream, config, &trust_domain, protocol));
-        handshake.await.unwrap_or(Err(Cause::Unreachable(ConnectError::TimedOut)))
+        handshake.await.unwrap_or(Err(DialCause::Unreachable(ConnectError::TimedOut)))
     };
     match made.await {
         Ok(connection) => Ok((connection, address)),
-        Err(cause) => Err(Failure { address, cause }),
+        Err(cause) => Err(DialFailure { address, cause }),
     }
 }
 
@@ -94,19 +94,19 @@ async fn shake_hands(
     config: Arc<ClientConfig>,
     trust_domain: &TrustDomain,
     protocol: Protocol,
-) -> Result<TlsConnection, Cause> {
+) -> Result<ClientTlsStream, DialCause> {
     match tls::connect(config, server_name(trust_domain), stream).await {
         Ok(connection) if negotiated(connection.get_ref().1.alpn_protocol()) == Some(protocol) => {
             Ok(connection)
         }
-        Ok(_) => Err(Cause::Unfit(HandshakeError::NotSealift)),
+        Ok(_) => Err(DialCause::Unfit(HandshakeError::NotSealift)),
         Err(error) => Err(match HandshakeError::of(&error) {
             // A client that joins shows no certificate that could be refused.
             Some(HandshakeError::Refused(_)) if protocol == Protocol::Join => {
-                Cause::Unfit(HandshakeError::NoInvitation)
+                DialCause::Unfit(HandshakeError::NoInvitation)
             }
-            Some(cause) => Cause::Unfit(cause),
-            None => Cause::Unreachable(unreachable(error)),
+            Some(cause) => DialCause::Unfit(cause),
+            None => DialCause::Unreachable(unreachable(error)),
         }),
     }
 }
@@ -173,9 +173,9 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_millis(300);
 
-    async fn failure(addresses: &[Address]) -> Error {
+    async fn failure(addresses: &[Address]) -> TransferError {
         let trust_domain = TrustDomain::random();
-        let fingerprint = sealift_protocol::Digest::of(b"");
+        let fingerprint = sealift_types::Digest::of(b"");
         let config = sealift_certs::tls::join_client_config(fingerprint, &trust_domain).unwrap();
         connect(addresses, &trust_domain, config, Protocol::Join, PATIENCE, None).await.unwrap_err()
     }
@@ -192,7 +192,9 @@ mod tests {
         let (gone, refused) = listener().await;
         drop(gone);
         let unknown: Address = "no-such-host.invalid:1".parse().unwrap();
-        let Error::Connect(attempts) = failure(&[silent_address, refused, unknown]).await else { panic!() };
+        let TransferError::Connect(attempts) = failure(&[silent_address, refused, unknown]).await else {
+            panic!()
+        };
         assert!(matches!(attempts[0].cause, ConnectError::TimedOut));
         assert!(matches!(attempts[1].cause, ConnectError::Refused));
         assert!(matches!(attempts[2].cause, ConnectError::UnknownHost(_) | ConnectError::TimedOut));
@@ -235,6 +237,9 @@ mod tests {
         };
         let addresses = [web_address, refused];
         let (error, ()) = tokio::join!(failure(&addresses), serving);
-        assert!(matches!(error, Error::Handshake { cause: HandshakeError::NotSealift, .. }), "{error}");
+        assert!(
+            matches!(error, TransferError::Handshake { cause: HandshakeError::NotSealift, .. }),
+            "{error}"
+        );
     }
 }

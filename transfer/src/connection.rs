@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sealift_protocol::content::{EmptyBlocks, Filling};
+use sealift_pipeline::{BlockReceiver, OpenBlock};
 use sealift_protocol::frame::FrameKind;
 use sealift_protocol::io::{FrameReader, FrameWriter, Movement, StreamError};
 use sealift_protocol::message::{ABSENCE, CONDITIONS, FEATURES, Hello, SLICES, Trailer, Welcome, decode};
@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use crate::address::Address;
-use crate::error::{Error, HandshakeError, ends_connection};
+use crate::error::{HandshakeError, TransferError, ends_connection};
 
 /// How many requests may wait for their answers: as many as the server takes before it has sent any, and one refill.
 const WINDOW: usize = 256 + REFILL;
@@ -24,21 +24,21 @@ const WINDOW_BYTES: u64 = 32 * 1024;
 const REFILL: usize = 32;
 
 /// Where a connection's bytes come from.
-pub type Source = Box<dyn AsyncRead + Send + Sync + Unpin>;
+pub type ByteSource = Box<dyn AsyncRead + Send + Sync + Unpin>;
 
 /// Where a connection's bytes go.
-pub type Sink = Box<dyn AsyncWrite + Send + Sync + Unpin>;
+pub type ByteSink = Box<dyn AsyncWrite + Send + Sync + Unpin>;
 
 /// The sending half.
-pub(crate) type Requests = FrameWriter<Sink>;
+pub(crate) type RequestWriter = FrameWriter<ByteSink>;
 
 /// A conversation with a server.
 ///
 /// Every function that uses one leaves it in step, ready for the next request, or marks it as spent: when its future
 /// is dropped half-way, or the conversation broke. [`Client`](crate::Client) replaces a spent connection.
 pub struct Connection {
-    pub(crate) requests: Requests,
-    pub(crate) replies: Replies,
+    pub(crate) requests: RequestWriter,
+    pub(crate) replies: ReplyReader,
     in_step: bool,
 }
 
@@ -50,25 +50,25 @@ impl Connection {
     /// # Errors
     /// Fails when `agent` does not fit in a message.
     pub fn new(
-        read: Source,
-        write: Sink,
+        read: ByteSource,
+        write: ByteSink,
         address: Address,
         agent: &str,
         stall: Duration,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, TransferError> {
         let mut requests = FrameWriter::new(write, stall);
         let features = FEATURES.map(str::to_owned).to_vec();
         let hello = Hello { versions: vec![VERSION], agent: agent.to_owned(), features };
         requests.push(&Request::Hello(hello)).map_err(|error| explain(error, &address))?;
         let reader = FrameReader::new(read, stall);
         let written = Movement::default();
-        let replies = Replies { reader, address, stall, welcome: None, written, arrived: None, last: 0 };
+        let replies = ReplyReader { reader, address, stall, welcome: None, written, arrived: None, last: 0 };
         Ok(Self { requests, replies, in_step: true })
     }
 
     /// Waits longer for the server to take something, and to answer it, as long as bytes move below TLS.
     pub(crate) fn watching(self, written: Movement) -> Self {
-        let replies = Replies { written: written.clone(), ..self.replies };
+        let replies = ReplyReader { written: written.clone(), ..self.replies };
         Self { requests: self.requests.watching(written), replies, ..self }
     }
 
@@ -104,12 +104,12 @@ impl Connection {
     }
 
     /// Appends a request to those that wait for a flush.
-    pub(crate) fn push(&mut self, request: &Request) -> Result<(), Error> {
+    pub(crate) fn push(&mut self, request: &Request) -> Result<(), TransferError> {
         self.requests.push(request).map_err(|error| explain(error, &self.replies.address))
     }
 
     /// Sends what waits.
-    pub(crate) async fn flush(&mut self) -> Result<(), Error> {
+    pub(crate) async fn flush(&mut self) -> Result<(), TransferError> {
         match self.requests.flush().await {
             Ok(()) => Ok(()),
             Err(error) => Err(self.replies.last_words(error).await),
@@ -117,18 +117,18 @@ impl Connection {
     }
 
     /// Sends one request and takes its answer.
-    pub(crate) async fn ask(&mut self, request: &Request) -> Result<Reply, Error> {
+    pub(crate) async fn ask(&mut self, request: &Request) -> Result<Reply, TransferError> {
         let mut answer = None;
         self.ask_all(std::slice::from_ref(request), |_, reply| {
             answer = Some(reply);
             Ok(())
         })
         .await?;
-        answer.ok_or_else(|| Error::Protocol("no answer came".into()))
+        answer.ok_or_else(|| TransferError::Protocol("no answer came".into()))
     }
 
     /// The same for a request that the server may work on for long, such as a copy of a large tree.
-    pub(crate) async fn ask_for_work(&mut self, request: &Request) -> Result<Reply, Error> {
+    pub(crate) async fn ask_for_work(&mut self, request: &Request) -> Result<Reply, TransferError> {
         self.enter();
         self.push(request)?;
         self.flush().await?;
@@ -143,10 +143,10 @@ impl Connection {
     pub(crate) async fn ask_all(
         &mut self,
         requests: &[Request],
-        mut each: impl FnMut(usize, Reply) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+        mut each: impl FnMut(usize, Reply) -> Result<(), TransferError>,
+    ) -> Result<(), TransferError> {
         self.enter();
-        let mut ahead = Ahead::default();
+        let mut ahead = RequestWindow::default();
         let mut next = 0;
         for number in 0..requests.len() {
             while let Some(request) = requests.get(next).filter(|_| ahead.has_room()) {
@@ -179,14 +179,14 @@ impl std::fmt::Debug for Connection {
 
 /// Requests that were sent ahead of their answers.
 #[derive(Debug, Default)]
-pub(crate) struct Ahead {
+pub(crate) struct RequestWindow {
     sizes: std::collections::VecDeque<u64>,
     bytes: u64,
     /// Whether the window was full, and has no room for [`REFILL`] requests yet.
     full: bool,
 }
 
-impl Ahead {
+impl RequestWindow {
     /// Whether another request may be sent before an answer is taken. The first always may.
     pub(crate) fn has_room(&mut self) -> bool {
         let (count, bytes) =
@@ -206,8 +206,8 @@ impl Ahead {
 }
 
 /// The receiving half.
-pub(crate) struct Replies {
-    reader: FrameReader<Source>,
+pub(crate) struct ReplyReader {
+    reader: FrameReader<ByteSource>,
     address: Address,
     stall: Duration,
     welcome: Option<Welcome>,
@@ -220,7 +220,7 @@ pub(crate) struct Replies {
 }
 
 /// What comes while a content is received.
-pub(crate) enum Piece {
+pub(crate) enum ContentPiece {
     /// A data frame: its payload is to be read.
     Data(Header),
     /// No more data.
@@ -228,14 +228,14 @@ pub(crate) enum Piece {
 }
 
 /// Signs that the server is working on an answer.
-struct Signs {
+struct WorkingSigns {
     began: Instant,
     /// How many entries were done, and when that grew last.
     done: Option<u64>,
     grew: Instant,
 }
 
-impl Signs {
+impl WorkingSigns {
     /// Work that does not get on for so long does not get on at all.
     const STANDSTILL: Duration = Duration::from_secs(600);
 
@@ -248,36 +248,36 @@ impl Signs {
     }
 
     /// Takes the next sign. Fails when there were enough of them.
-    fn take(&mut self, entries: u64) -> Result<(), Error> {
+    fn take(&mut self, entries: u64) -> Result<(), TransferError> {
         if self.done.is_none_or(|done| entries > done) {
             (self.done, self.grew) = (Some(entries), Instant::now());
         }
         for (since, longest) in [(self.grew, Self::STANDSTILL), (self.began, Self::LONGEST)] {
             if since.elapsed() > longest {
-                return Err(Error::Lost(StreamError::Stalled(longest)));
+                return Err(TransferError::Lost(StreamError::Stalled(longest)));
             }
         }
         Ok(())
     }
 }
 
-impl Replies {
+impl ReplyReader {
     /// The next reply; the welcome before the first one is checked and kept.
     ///
     /// An error reply is a reply, but one that ends the connection is an error.
-    pub(crate) async fn next(&mut self) -> Result<Reply, Error> {
+    pub(crate) async fn next(&mut self) -> Result<Reply, TransferError> {
         self.next_after(Duration::ZERO).await
     }
 
     /// The same for an answer that takes the server `work` to prepare, beyond the usual.
-    pub(crate) async fn next_after(&mut self, work: Duration) -> Result<Reply, Error> {
+    pub(crate) async fn next_after(&mut self, work: Duration) -> Result<Reply, TransferError> {
         self.reader.end_answer();
         let before = self.reader.bytes();
         self.greeting_after(work).await?;
         self.begin(self.stall + work).await?;
         let reply = self.reply(self.stall).await?;
         if matches!(reply, Reply::Working { .. }) {
-            return Err(Error::Protocol("it works for long on what is done at once".into()));
+            return Err(TransferError::Protocol("it works for long on what is done at once".into()));
         }
         self.last = self.reader.bytes() - before;
         // What it announces comes behind it.
@@ -286,10 +286,10 @@ impl Replies {
     }
 
     /// The same for an answer that the server may work on for long, with signs that it does.
-    async fn next_with_signs(&mut self) -> Result<Reply, Error> {
+    async fn next_with_signs(&mut self) -> Result<Reply, TransferError> {
         self.reader.end_answer();
         self.greeting().await?;
-        let mut signs = Signs::new();
+        let mut signs = WorkingSigns::new();
         loop {
             match self.reply(self.stall).await? {
                 // The answer is still to come, and each sign is waited for as long as an answer is.
@@ -300,24 +300,24 @@ impl Replies {
     }
 
     /// The next of several replies to one request: for the first there is [`next`](Self::next).
-    pub(crate) async fn more(&mut self) -> Result<Reply, Error> {
+    pub(crate) async fn more(&mut self) -> Result<Reply, TransferError> {
         self.reply(self.stall).await
     }
 
-    async fn reply(&mut self, patience: Duration) -> Result<Reply, Error> {
+    async fn reply(&mut self, patience: Duration) -> Result<Reply, TransferError> {
         match self.message::<Reply>(patience).await? {
             Reply::Error(error) if ends_connection(error.code) => Err(error.into()),
-            Reply::Welcome(_) => Err(Error::Protocol("it greets twice".into())),
+            Reply::Welcome(_) => Err(TransferError::Protocol("it greets twice".into())),
             reply => Ok(reply),
         }
     }
 
     /// Takes the welcome, unless it has come. What arrives behind it is an answer.
-    pub(crate) async fn greeting(&mut self) -> Result<(), Error> {
+    pub(crate) async fn greeting(&mut self) -> Result<(), TransferError> {
         self.greeting_after(Duration::ZERO).await
     }
 
-    async fn greeting_after(&mut self, work: Duration) -> Result<(), Error> {
+    async fn greeting_after(&mut self, work: Duration) -> Result<(), TransferError> {
         if self.welcome.is_some() {
             return Ok(());
         }
@@ -328,10 +328,10 @@ impl Replies {
                 Ok(())
             }
             Reply::Welcome(Welcome { version, .. }) => {
-                Err(Error::Protocol(format!("it chose version {version}, which was not offered")))
+                Err(TransferError::Protocol(format!("it chose version {version}, which was not offered")))
             }
             Reply::Error(error) => Err(error.into()),
-            _ => Err(Error::Protocol("it answers without a greeting".into())),
+            _ => Err(TransferError::Protocol("it answers without a greeting".into())),
         }
     }
 
@@ -351,19 +351,19 @@ impl Replies {
     }
 
     /// Waits, for as long as it takes, until something arrives behind the [`greeting`](Self::greeting). Can be cancelled.
-    pub(crate) async fn arrival(&mut self) -> Result<(), Error> {
+    pub(crate) async fn arrival(&mut self) -> Result<(), TransferError> {
         self.reader.end_answer();
         self.header(Duration::MAX).await.map(|header| self.arrived = Some(header))
     }
 
     /// Waits until an answer arrives, as [`arrival`](Self::arrival) does, but no longer than an answer may take behind the
     /// last moment at which `moved` grew. Can be cancelled.
-    pub(crate) async fn arrival_while(&mut self, moved: impl Fn() -> u64) -> Result<(), Error> {
+    pub(crate) async fn arrival_while(&mut self, moved: impl Fn() -> u64) -> Result<(), TransferError> {
         self.arrival_within(self.stall, moved).await
     }
 
     /// Waits for an answer to begin as long as the request may be on its way, and for `patience` behind that.
-    async fn begin(&mut self, patience: Duration) -> Result<(), Error> {
+    async fn begin(&mut self, patience: Duration) -> Result<(), TransferError> {
         if self.arrived.is_some() {
             return Ok(());
         }
@@ -371,7 +371,11 @@ impl Replies {
         self.arrival_within(patience, || written.so_far()).await
     }
 
-    async fn arrival_within(&mut self, patience: Duration, moved: impl Fn() -> u64) -> Result<(), Error> {
+    async fn arrival_within(
+        &mut self,
+        patience: Duration,
+        moved: impl Fn() -> u64,
+    ) -> Result<(), TransferError> {
         let mut before = moved();
         loop {
             if let Ok(arrived) = tokio::time::timeout(patience, self.arrival()).await {
@@ -379,36 +383,40 @@ impl Replies {
             }
             let now = moved();
             if now == before {
-                return Err(Error::Lost(StreamError::Stalled(patience)));
+                return Err(TransferError::Lost(StreamError::Stalled(patience)));
             }
             before = now;
         }
     }
 
     /// The next data frame's header, or the trailer.
-    pub(crate) async fn piece(&mut self) -> Result<Piece, Error> {
+    pub(crate) async fn piece(&mut self) -> Result<ContentPiece, TransferError> {
         let header = self.header(self.stall).await?;
         match header.kind() {
-            FrameKind::Data => Ok(Piece::Data(header)),
+            FrameKind::Data => Ok(ContentPiece::Data(header)),
             FrameKind::Control => {
                 self.arrived = Some(header);
-                self.message(self.stall).await.map(Piece::End)
+                self.message(self.stall).await.map(ContentPiece::End)
             }
         }
     }
 
     /// Reads the payload of a data frame; `room` is of its length.
-    pub(crate) async fn data(&mut self, header: Header, room: &mut [u8]) -> Result<(), Error> {
+    pub(crate) async fn data(&mut self, header: Header, room: &mut [u8]) -> Result<(), TransferError> {
         self.reader.data(header, room).await.map_err(|error| explain(error, &self.address))
     }
 
     /// Reads the payload of a data frame into blocks; `false` if nobody takes them any more.
-    pub(crate) async fn receive(&mut self, header: Header, blocks: &mut EmptyBlocks) -> Result<bool, Error> {
+    pub(crate) async fn receive(
+        &mut self,
+        header: Header,
+        blocks: &mut BlockReceiver,
+    ) -> Result<bool, TransferError> {
         blocks.receive(&mut self.reader, header).await.map_err(|error| explain(error, &self.address))
     }
 
     /// Reads the payload of a data frame into a block, which has room for it.
-    pub(crate) async fn fill(&mut self, header: Header, block: &mut Filling) -> Result<(), Error> {
+    pub(crate) async fn fill(&mut self, header: Header, block: &mut OpenBlock) -> Result<(), TransferError> {
         block.receive(&mut self.reader, header).await.map_err(|error| explain(error, &self.address))
     }
 
@@ -432,13 +440,13 @@ impl Replies {
     }
 
     /// Reads and drops the payload of a frame.
-    pub(crate) async fn skip(&mut self, header: Header) -> Result<(), Error> {
+    pub(crate) async fn skip(&mut self, header: Header) -> Result<(), TransferError> {
         self.reader.skip(header).await.map_err(|error| explain(error, &self.address))
     }
 
     /// What sending's `error` means. A server that says why it hangs up may close before everything was sent, and
     /// what it said explains more than that sending failed.
-    pub(crate) async fn last_words(&mut self, error: StreamError) -> Error {
+    pub(crate) async fn last_words(&mut self, error: StreamError) -> TransferError {
         const PATIENCE: Duration = Duration::from_secs(2);
         let words = async {
             loop {
@@ -448,43 +456,46 @@ impl Replies {
             }
         };
         match tokio::time::timeout(PATIENCE, words).await {
-            Ok(words @ (Error::Refused(_) | Error::Handshake { .. })) => words,
+            Ok(words @ (TransferError::Refused(_) | TransferError::Handshake { .. })) => words,
             _ => explain(error, &self.address),
         }
     }
 
     /// What a broken stream means here.
-    pub(crate) fn explain(&self, error: StreamError) -> Error {
+    pub(crate) fn explain(&self, error: StreamError) -> TransferError {
         explain(error, &self.address)
     }
 
-    async fn header(&mut self, patience: Duration) -> Result<Header, Error> {
+    async fn header(&mut self, patience: Duration) -> Result<Header, TransferError> {
         if let Some(header) = self.arrived.take() {
             return Ok(header);
         }
         match self.reader.header(patience).await {
             Ok(Some(header)) => Ok(header),
-            Ok(None) => Err(Error::Lost(StreamError::Closed)),
+            Ok(None) => Err(TransferError::Lost(StreamError::Closed)),
             Err(error) => Err(explain(error, &self.address)),
         }
     }
 
-    async fn message<T: serde::de::DeserializeOwned>(&mut self, patience: Duration) -> Result<T, Error> {
+    async fn message<T: serde::de::DeserializeOwned>(
+        &mut self,
+        patience: Duration,
+    ) -> Result<T, TransferError> {
         let header = self.header(patience).await?;
         let payload = self.reader.control(header).await.map_err(|error| explain(error, &self.address))?;
-        decode(payload).map_err(|error| Error::Protocol(error.to_string()))
+        decode(payload).map_err(|error| TransferError::Protocol(error.to_string()))
     }
 }
 
-fn explain(error: StreamError, address: &Address) -> Error {
+fn explain(error: StreamError, address: &Address) -> TransferError {
     match error {
         StreamError::Io(source) => match HandshakeError::of(&source) {
-            Some(HandshakeError::Other(_)) | None => Error::Lost(StreamError::Io(source)),
-            Some(cause) => Error::Handshake { address: address.clone(), cause },
+            Some(HandshakeError::Other(_)) | None => TransferError::Lost(StreamError::Io(source)),
+            Some(cause) => TransferError::Handshake { address: address.clone(), cause },
         },
-        StreamError::Closed | StreamError::Stalled(_) | StreamError::Trickled => Error::Lost(error),
+        StreamError::Closed | StreamError::Stalled(_) | StreamError::Trickled => TransferError::Lost(error),
         StreamError::Frame(_) | StreamError::Message(_) | StreamError::Unexpected(_) => {
-            Error::Protocol(error.to_string())
+            TransferError::Protocol(error.to_string())
         }
     }
 }

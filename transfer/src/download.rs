@@ -3,140 +3,49 @@
 //! The listing of a tree is one more request among those for files, asked for page by page whenever the queue runs low,
 //! so that neither end holds a tree. What a lost connection left unfinished goes back into the queue.
 
-mod commits;
-mod outlet;
+mod commit_queue;
+mod fetch;
 mod queue;
 mod receive;
 mod share;
 mod sink;
+mod stream_output;
 #[cfg(test)]
 mod tests;
 mod tree;
 
 use std::collections::VecDeque;
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
-use sealift_protocol::message::{Description, EntryKind, Get, Info, List, Nanoseconds, Report};
-use sealift_protocol::{Digest, ErrorCode, RemotePath, Reply, Request, WireError};
+use sealift_protocol::message::{Description, EntryKind, Get, Info, List, Report};
+use sealift_protocol::{Reply, Request, WireError};
+use sealift_types::ErrorCode;
 use tokio::sync::mpsc;
 
 use crate::client::Client;
-use crate::connection::{Ahead, Connection};
-use crate::error::Error;
-use crate::event::{AtServer, Done, Event, Events};
-use crate::local::{self, Directory, Disks, Landing};
-use crate::manner::Manner;
+use crate::connection::{Connection, RequestWindow};
+use crate::error::TransferError;
+use crate::event::{Event, Events, TransferSummary};
+use crate::local::{self, CommittingFile, FileSystems};
 use crate::remote;
-use crate::retry::Line;
-use crate::tree::{Omitted, Walking};
-use outlet::Outlet;
-use queue::{Next, Queue, Sharing, Task};
-use receive::{Failure, Taken, What};
-use tree::Tree;
-pub(crate) use tree::{Becomes, make_directory, make_link};
+use crate::retry::ConnectionSupply;
+use crate::transfer_options::TransferOptions;
+use crate::tree::{Omitted, WalkOptions};
+pub use fetch::{Destination, Download};
+use fetch::{FetchJob, FetchTarget, settle};
+use queue::{DownloadQueue, DownloadTask, QueueStep, SharingPolicy};
+use receive::{DownloadFailure, FailureAction, ReceivedContent};
+use tree::ListedTree;
+pub(crate) use tree::{LocalEntryPlan, make_directory, make_link};
 
 /// Another connection is worth its handshake for so many files more, ...
 const FILES_PER_CONNECTION: usize = 512;
 
 /// ... or for so many bytes more.
 const BYTES_PER_CONNECTION: u64 = 64 * 1024 * 1024;
-
-/// Something to download.
-#[derive(Debug)]
-pub struct Download {
-    /// What, on the server.
-    pub from: RemotePath,
-    /// Where its content goes, if it is a file.
-    pub to: Destination,
-    /// The local directory that receives what is in it, if it is a directory.
-    pub tree: Option<PathBuf>,
-}
-
-/// Where the content of a download goes.
-pub enum Destination {
-    /// To a file, which appears when its content is complete and verified.
-    File {
-        /// Its name.
-        path: PathBuf,
-        /// Whether its directory may be missing and is to be made then.
-        make_directory: bool,
-    },
-    /// To a writer such as standard output, while it comes: whether it is good is known only at the end.
-    Stream(Box<dyn Write + Send>),
-    /// Nowhere: only a directory is meant.
-    Nowhere,
-}
-
-impl std::fmt::Debug for Destination {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File { path, .. } => f.debug_tuple("File").field(path).finish(),
-            Self::Stream(_) => f.write_str("Stream"),
-            Self::Nowhere => f.write_str("Nowhere"),
-        }
-    }
-}
-
-/// Where a content goes on its way here.
-#[derive(Debug)]
-pub(crate) enum Goal {
-    /// To a file.
-    File {
-        /// Its name.
-        path: PathBuf,
-        /// Whether its directory may be missing and is to be made then.
-        make_directory: bool,
-    },
-    /// To what cannot be read back.
-    Stream(Outlet),
-    /// Nowhere.
-    Nowhere,
-}
-
-impl From<Destination> for Goal {
-    fn from(destination: Destination) -> Self {
-        match destination {
-            Destination::File { path, make_directory } => Self::File { path, make_directory },
-            Destination::Stream(writer) => Self::Stream(Outlet::new(writer)),
-            Destination::Nowhere => Self::Nowhere,
-        }
-    }
-}
-
-/// A file that is being fetched.
-#[derive(Debug)]
-pub(crate) struct Fetch {
-    pub(crate) id: usize,
-    pub(crate) from: RemotePath,
-    pub(crate) to: Goal,
-    /// The directory that receives what is in it, if it turns out to be a directory.
-    tree: Option<PathBuf>,
-    /// What it holds, as far as anybody has said: a listing, the server, or the name of what an earlier run left.
-    sha256: Option<Digest>,
-    /// The size, where it is known.
-    size: Option<u64>,
-    /// When it was last modified, where that is known.
-    mtime: Option<Nanoseconds>,
-    /// Whether the request that was sent for it asks only what it is.
-    asked: bool,
-    /// Keeps the directory's time from being set too early.
-    directory: Option<Arc<Directory>>,
-    /// What an earlier attempt left was not the content's beginning.
-    from_start: bool,
-    /// It changed while it was fetched in ranges, so it is fetched in one go, which no change disturbs.
-    in_one_go: bool,
-    /// The most bytes that the request for it asked for, and the first of them.
-    length: Option<u64>,
-    offset: u64,
-    /// The most bytes of an earlier attempt that one went on behind.
-    kept: u64,
-    /// Whether nothing is known of it but its name.
-    undecided: bool,
-}
 
 /// Downloads all of these. How each one ended is told by an event.
 ///
@@ -146,12 +55,12 @@ pub(crate) struct Fetch {
 pub async fn download(
     client: &mut Client,
     downloads: Vec<Download>,
-    walking: &Walking,
-    manner: Manner,
+    walking: &WalkOptions,
+    manner: TransferOptions,
     events: Events<'_>,
-) -> Result<(), Error> {
-    let sharing = Sharing::of(client);
-    drain(client, &Queue::new(downloads, walking, manner, sharing, events), events).await
+) -> Result<(), TransferError> {
+    let sharing = SharingPolicy::of(client);
+    drain(client, &DownloadQueue::new(downloads, walking, manner, sharing, events), events).await
 }
 
 /// Waits, for a while, until files have their names that were about to get them when their download was dropped, and what had come
@@ -165,11 +74,11 @@ pub fn finish_writing() {
 /// Downloads what somebody else finds, as it comes.
 pub(crate) async fn download_found(
     client: &mut Client,
-    mut found: mpsc::Receiver<Vec<Result<Becomes, Omitted>>>,
-    disks: Arc<Disks>,
+    mut found: mpsc::Receiver<Vec<Result<LocalEntryPlan, Omitted>>>,
+    disks: Arc<FileSystems>,
     events: Events<'_>,
-) -> Result<(), Error> {
-    let queue = Queue::fed(Sharing::of(client), disks);
+) -> Result<(), TransferError> {
+    let queue = DownloadQueue::fed(SharingPolicy::of(client), disks);
     let feeding = async {
         while let Some(batch) = found.recv().await {
             queue.add(batch.into_iter(), events);
@@ -183,7 +92,7 @@ pub(crate) async fn download_found(
 }
 
 /// Downloads all that is in the queue, over as many connections as it is worth.
-async fn drain(client: &mut Client, queue: &Queue, events: Events<'_>) -> Result<(), Error> {
+async fn drain(client: &mut Client, queue: &DownloadQueue, events: Events<'_>) -> Result<(), TransferError> {
     let first = client.take_connection();
     let sharing = &*client;
     let others =
@@ -203,7 +112,12 @@ async fn drain(client: &mut Client, queue: &Queue, events: Events<'_>) -> Result
 }
 
 /// Helps with the downloads once there are enough of them for another connection.
-async fn further(client: &Client, number: usize, queue: &Queue, events: Events<'_>) -> Result<(), Error> {
+async fn further(
+    client: &Client,
+    number: usize,
+    queue: &DownloadQueue,
+    events: Events<'_>,
+) -> Result<(), TransferError> {
     if !queue.holds(number, FILES_PER_CONNECTION, BYTES_PER_CONNECTION).await {
         return Ok(());
     }
@@ -229,10 +143,10 @@ async fn further(client: &Client, number: usize, queue: &Queue, events: Events<'
 async fn work(
     client: &Client,
     connection: Option<Connection>,
-    queue: &Queue,
+    queue: &DownloadQueue,
     events: Events<'_>,
-) -> Result<Connection, Error> {
-    let mut line = Line::new(client, connection, events);
+) -> Result<Connection, TransferError> {
+    let mut line = ConnectionSupply::new(client, connection, events);
     loop {
         let attempt = async {
             let mut connection = line.connection().await?;
@@ -251,19 +165,23 @@ async fn work(
 }
 
 /// A request that was sent.
-struct Asked<'a> {
+struct SentRequest<'a> {
     /// Goes back into the queue unless it is taken out.
-    task: queue::Taken<'a>,
+    task: queue::TaskLease<'a>,
     started: Instant,
     wire_bytes: u64,
 }
 
 /// Downloads from the queue until it is empty, or until the connection carries more of a file that nobody can take than
 /// is worth receiving: it is spent then.
-pub(crate) async fn run(connection: &mut Connection, queue: &Queue, events: Events<'_>) -> Result<(), Error> {
+pub(crate) async fn run(
+    connection: &mut Connection,
+    queue: &DownloadQueue,
+    events: Events<'_>,
+) -> Result<(), TransferError> {
     connection.enter();
-    let mut ahead = Ahead::default();
-    let mut asked: VecDeque<Asked<'_>> = VecDeque::new();
+    let mut ahead = RequestWindow::default();
+    let mut asked: VecDeque<SentRequest<'_>> = VecDeque::new();
     let mut reports = Vec::new();
     loop {
         // Behind a content that is fetched in ranges come more of them, and nothing else.
@@ -276,80 +194,81 @@ pub(crate) async fn run(connection: &mut Connection, queue: &Queue, events: Even
             connection.push(&request)?;
             let wire_bytes = connection.requests.bytes() - before;
             ahead.sent(wire_bytes);
-            asked.push_back(Asked { task, started: Instant::now(), wire_bytes });
+            asked.push_back(SentRequest { task, started: Instant::now(), wire_bytes });
         }
         connection.flush().await?;
-        let Some(Asked { mut task, started, wire_bytes }) = asked.pop_front() else {
+        let Some(SentRequest { mut task, started, wire_bytes }) = asked.pop_front() else {
             match queue.wait().await {
-                Next::Task => continue,
-                Next::Help(share) => {
+                QueueStep::Task => continue,
+                QueueStep::Help(share) => {
                     share::help(connection, &share, events).await?;
                     continue;
                 }
-                Next::Over => break,
+                QueueStep::Over => break,
             }
         };
         ahead.answered();
         let before = connection.replies.bytes();
         match task.task() {
-            Task::Page(tree) => match page(connection, tree, queue, events).await? {
+            DownloadTask::Page(tree) => match page(connection, tree, queue, events).await? {
                 true => queue.listed(task, events),
                 false => task.put_back(),
             },
-            Task::File(fetch) if fetch.asked => {
+            DownloadTask::File(fetch) if fetch.asked => {
                 match described(connection.replies.next().await?, fetch, queue.manner(), events)? {
-                    Answer::Over => {
+                    InfoVerdict::Over => {
                         queue.decide(fetch, events);
                         task.done();
                     }
-                    Answer::Fetch => task.put_back(),
-                    Answer::Directory => queue.list(task, events),
+                    InfoVerdict::Fetch => task.put_back(),
+                    InfoVerdict::Directory => queue.list(task, events),
                 }
             }
-            Task::File(fetch) => {
+            DownloadTask::File(fetch) => {
                 let id = fetch.id;
                 let received = receive::receive(connection, fetch, queue, events).await?;
-                if !matches!(&received, Err(Failure { what: What::Directory, .. })) {
+                if !matches!(&received, Err(DownloadFailure { what: FailureAction::Directory, .. })) {
                     queue.decide(fetch, events);
                 }
                 let (error, what) = match received {
-                    Ok(Taken { target, size, sha256, elsewhere }) => {
+                    Ok(ReceivedContent { target, size, sha256, elsewhere }) => {
                         let wire_bytes = elsewhere + wire_bytes + connection.replies.bytes() - before;
                         let duration = started.elapsed();
-                        let done = Done { size, sha256, deduplicated: false, duration, wire_bytes };
+                        let done =
+                            TransferSummary { size, sha256, deduplicated: false, duration, wire_bytes };
                         match target {
-                            Some(target) => queue.commits().add(id, Landing::Target(target), done),
+                            Some(target) => queue.commits().add(id, CommittingFile::Target(target), done),
                             None => events(Event::Finished { id, done }),
                         }
                         task.done();
                         continue;
                     }
-                    Err(Failure { error, what }) => (error, what),
+                    Err(DownloadFailure { error, what }) => (error, what),
                 };
                 match what {
-                    What::Directory => queue.list(task, events),
-                    What::WrongPart => {
+                    FailureAction::Directory => queue.list(task, events),
+                    FailureAction::WrongPart => {
                         fetch.from_start = true;
                         task.put_back();
                     }
-                    What::Changed => {
+                    FailureAction::Changed => {
                         fetch.in_one_go = true;
                         task.put_back();
                         // What else was asked for of it is of no use.
                         return Ok(());
                     }
-                    What::Nothing | What::Report(_) | What::Abandon => {
+                    FailureAction::Nothing | FailureAction::Report(_) | FailureAction::Abandon => {
                         let is_gone = fetch.directory.is_some() && error.is_refused_as_absent();
                         if is_gone && queue.is_looked_for(&fetch.from) {
                             events(Event::Vanished { id });
                         } else {
                             events(Event::Failed { id, error });
                         }
-                        if let What::Report(sha256) = what {
+                        if let FailureAction::Report(sha256) = what {
                             reports.push(Request::Report(Report { path: fetch.from.clone(), sha256 }));
                         }
                         task.done();
-                        if matches!(what, What::Abandon) {
+                        if matches!(what, FailureAction::Abandon) {
                             // What else was asked for goes back into the queue.
                             return Ok(());
                         }
@@ -365,16 +284,16 @@ pub(crate) async fn run(connection: &mut Connection, queue: &Queue, events: Even
 }
 
 /// The request for a task.
-fn request(task: &mut Task, queue: &Queue) -> Request {
+fn request(task: &mut DownloadTask, queue: &DownloadQueue) -> Request {
     match task {
-        Task::Page(tree) => Request::List(List {
+        DownloadTask::Page(tree) => Request::List(List {
             recursive: true,
             after: tree.after.clone(),
             limit: remote::PAGE,
             since: Some(tree.since.clone()),
             ..List::of(tree.from.clone())
         }),
-        Task::File(fetch) => {
+        DownloadTask::File(fetch) => {
             fetch.asked = asks_first(fetch, queue.manner());
             if fetch.asked {
                 return Request::Info(Info { path: fetch.from.clone() });
@@ -390,16 +309,16 @@ fn request(task: &mut Task, queue: &Queue) -> Request {
 }
 
 /// Whether it has to be known what a file is before it is fetched, if it is at all.
-fn asks_first(fetch: &Fetch, manner: Manner) -> bool {
+fn asks_first(fetch: &FetchJob, manner: TransferOptions) -> bool {
     let newer_is_possible = match &fetch.to {
-        Goal::File { path, .. } => manner.update && path.symlink_metadata().is_ok(),
-        Goal::Stream(_) | Goal::Nowhere => false,
+        FetchTarget::File { path, .. } => manner.update && path.symlink_metadata().is_ok(),
+        FetchTarget::Stream(_) | FetchTarget::Nowhere => false,
     };
     fetch.mtime.is_none() && (manner.pretend || newer_is_possible)
 }
 
 /// What follows from a description.
-enum Answer {
+enum InfoVerdict {
     /// Nothing.
     Over,
     /// It is to be fetched.
@@ -409,23 +328,28 @@ enum Answer {
 }
 
 /// Takes the description of a file that [`asks_first`].
-fn described(reply: Reply, fetch: &mut Fetch, manner: Manner, events: Events<'_>) -> Result<Answer, Error> {
+fn described(
+    reply: Reply,
+    fetch: &mut FetchJob,
+    manner: TransferOptions,
+    events: Events<'_>,
+) -> Result<InfoVerdict, TransferError> {
     let id = fetch.id;
     let description: Description = match reply {
         Reply::Info(description) => description,
         Reply::Error(error) => {
             events(Event::Failed { id, error: error.into() });
-            return Ok(Answer::Over);
+            return Ok(InfoVerdict::Over);
         }
         other => return Err(remote::unexpected(other)),
     };
     match description.kind {
-        EntryKind::Directory | EntryKind::Space if fetch.tree.is_some() => return Ok(Answer::Directory),
+        EntryKind::Directory | EntryKind::Space if fetch.tree.is_some() => return Ok(InfoVerdict::Directory),
         EntryKind::File => {}
         // The server has a sentence for what cannot be fetched.
         _ if !manner.pretend => {
             fetch.mtime = Some(description.mtime);
-            return Ok(Answer::Fetch);
+            return Ok(InfoVerdict::Fetch);
         }
         kind => {
             let what = if kind == EntryKind::Link { "a link" } else { "a directory" };
@@ -434,65 +358,20 @@ fn described(reply: Reply, fetch: &mut Fetch, manner: Manner, events: Events<'_>
                 format!("{} is {what}, which has no content: name a file", fetch.from),
             );
             events(Event::Failed { id, error: error.into() });
-            return Ok(Answer::Over);
+            return Ok(InfoVerdict::Over);
         }
     }
     (fetch.size, fetch.sha256, fetch.mtime) = (description.size, description.sha256, Some(description.mtime));
-    Ok(if settle(fetch, manner, events) { Answer::Over } else { Answer::Fetch })
-}
-
-/// Tells of a file that is known and not going to be fetched; `false` if it is.
-fn settle(fetch: &Fetch, manner: Manner, events: Events<'_>) -> bool {
-    let (Fetch { id, to, size, tree, .. }, Some(mtime)) = (fetch, fetch.mtime) else { return false };
-    let (id, size) = (*id, *size);
-    let path = match to {
-        Goal::File { path, .. } => Some(path),
-        Goal::Stream(_) | Goal::Nowhere => None,
-    };
-    if manner.update && path.is_some_and(|path| local::is_newer(path, mtime)) {
-        events(Event::Kept { id });
-        return true;
-    }
-    if manner.pretend {
-        let is_named = tree.is_some();
-        let check = if is_named { local::check_named_target } else { local::check_target };
-        match path.map(|path| check(path)) {
-            Some(Err(error)) => events(Event::Failed { id, error }),
-            _ => events(Event::Would { id, size, at_server: AtServer::No }),
-        }
-    }
-    manner.pretend
-}
-
-impl Fetch {
-    /// What an earlier attempt left: how much, of which content.
-    fn part(&self) -> Option<(u64, Digest)> {
-        let sha256 = self.sha256?;
-        let path = match &self.to {
-            Goal::File { path, .. } => path,
-            Goal::Stream(outlet) => return Some((outlet.written(), sha256)),
-            Goal::Nowhere => return None,
-        };
-        if self.from_start || self.size.is_some_and(|size| size < local::WORTH_KEEPING) {
-            return None;
-        }
-        let part = local::part_path(path, &sha256);
-        let length = part.symlink_metadata().ok()?.len();
-        // What another process goes on with is of no use here.
-        if local::is_held(&part) {
-            return None;
-        }
-        Some((length.min(self.size.unwrap_or(u64::MAX)), sha256))
-    }
+    Ok(if settle(fetch, manner, events) { InfoVerdict::Over } else { InfoVerdict::Fetch })
 }
 
 /// Takes one page of a listing. Returns whether that was the last.
 async fn page(
     connection: &mut Connection,
-    tree: &mut Tree,
-    queue: &Queue,
+    tree: &mut ListedTree,
+    queue: &DownloadQueue,
     events: Events<'_>,
-) -> Result<bool, Error> {
+) -> Result<bool, TransferError> {
     let (mut entries, mut is_first) = (0, true);
     loop {
         let replies = &mut connection.replies;

@@ -7,19 +7,20 @@ use std::path::{Path, PathBuf};
 use rustls::{AlertDescription, CertificateError};
 use sealift_certs::CertError;
 use sealift_certs::tls::{is_wrong_authority, tls_error};
+use sealift_protocol::WireError;
 use sealift_protocol::io::StreamError;
-use sealift_protocol::path::PathError;
-use sealift_protocol::{ErrorCode, RemotePath, WireError};
+use sealift_types::path::PathError;
+use sealift_types::{EntryPath, ErrorCode};
 
 use crate::Address;
 use crate::profile::ProfileError;
 
 /// Why something did not work. Each message says what was wrong, and the mend where there is only one.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum TransferError {
     /// No address could be reached.
-    #[error("could not connect to {}", Attempts(.0))]
-    Connect(Vec<Attempt>),
+    #[error("could not connect to {}", ConnectAttempts(.0))]
+    Connect(Vec<ConnectAttempt>),
     /// An address was reached, but the two ends do not accept each other.
     #[error("{cause} ({address})")]
     Handshake {
@@ -41,7 +42,7 @@ pub enum Error {
     #[error("{path} did not arrive intact ({reason})")]
     Integrity {
         /// The path on the server.
-        path: RemotePath,
+        path: EntryPath,
         /// What disagrees.
         reason: String,
     },
@@ -75,7 +76,7 @@ pub enum Error {
     )]
     Restless {
         /// The path on the server.
-        path: RemotePath,
+        path: EntryPath,
     },
     /// Of a directory on the server something was fetched that was renamed or deleted before all was here.
     #[error(
@@ -84,7 +85,7 @@ pub enum Error {
     )]
     Renamed {
         /// The path on the server.
-        path: RemotePath,
+        path: EntryPath,
         /// How many entries, as far as they are known.
         count: usize,
     },
@@ -119,7 +120,7 @@ fn entries(count: usize) -> String {
     }
 }
 
-impl Error {
+impl TransferError {
     /// The same failure of a local file, by another of its paths.
     pub(crate) fn about(self, path: &Path) -> Self {
         let path = path.to_owned();
@@ -267,7 +268,7 @@ pub enum Unfit {
 
 /// One address that could not be reached.
 #[derive(Debug)]
-pub struct Attempt {
+pub struct ConnectAttempt {
     /// Which one.
     pub address: Address,
     /// Why not.
@@ -402,11 +403,11 @@ pub fn plain(error: &io::Error) -> String {
 }
 
 /// `HOST:PORT: reason` of each attempt.
-struct Attempts<'a>(&'a [Attempt]);
+struct ConnectAttempts<'a>(&'a [ConnectAttempt]);
 
-impl fmt::Display for Attempts<'_> {
+impl fmt::Display for ConnectAttempts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, Attempt { address, cause }) in self.0.iter().enumerate() {
+        for (number, ConnectAttempt { address, cause }) in self.0.iter().enumerate() {
             let separator = if number == 0 { "" } else { ", nor to " };
             write!(f, "{separator}{address} ({cause})")?;
         }
@@ -446,8 +447,8 @@ mod tests {
 
     #[test]
     fn sentences_name_every_address_and_no_error_numbers() {
-        let attempt = |address: &str, cause| Attempt { address: address.parse().unwrap(), cause };
-        let error = Error::Connect(vec![
+        let attempt = |address: &str, cause| ConnectAttempt { address: address.parse().unwrap(), cause };
+        let error = TransferError::Connect(vec![
             attempt("a.example:1", ConnectError::TimedOut),
             attempt("192.0.2.1:2", ConnectError::Refused),
         ]);
@@ -455,7 +456,7 @@ mod tests {
             error.to_string(),
             "could not connect to a.example:1 (no answer in time), nor to 192.0.2.1:2 (the connection was refused)"
         );
-        let missing = Error::local("read", Path::new("x"))(io::Error::from_raw_os_error(2));
+        let missing = TransferError::local("read", Path::new("x"))(io::Error::from_raw_os_error(2));
         assert_eq!(missing.to_string(), "cannot read x: No such file or directory");
     }
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sealift_protocol::{Digest, RemotePath};
+use sealift_types::{Digest, EntryPath};
 
-use crate::Error;
+use crate::TransferError;
 use crate::tree::Omitted;
 
 /// Takes events. It is called in the middle of transfers, so it must be quick and must not block.
@@ -13,7 +13,7 @@ pub type Events<'a> = &'a (dyn Fn(Event) + Send + Sync);
 
 /// Whether a server has a content that would be uploaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AtServer {
+pub enum ServerCopy {
     /// It has not, or is sent the content all the same because that is small.
     No,
     /// It has one of the same size, and is too old to say more.
@@ -33,7 +33,7 @@ pub enum Event {
         /// What the other events call it.
         id: usize,
         /// Where on the server.
-        remote: RemotePath,
+        remote: EntryPath,
         /// Where here; `-` is standard input or output.
         local: PathBuf,
         /// The content's size, where it is known.
@@ -56,7 +56,7 @@ pub enum Event {
     /// The connection was lost. What is not finished begins again after a while.
     Retrying {
         /// Why.
-        error: Error,
+        error: TransferError,
         /// How long that is.
         wait: Duration,
     },
@@ -74,7 +74,7 @@ pub enum Event {
         /// Which.
         id: usize,
         /// Where it goes now.
-        to: RemotePath,
+        to: EntryPath,
     },
     /// A file is being read to find out whether the server has its content already.
     Hashed {
@@ -95,14 +95,14 @@ pub enum Event {
         /// Which.
         id: usize,
         /// What it was.
-        done: Done,
+        done: TransferSummary,
     },
     /// A file could not be given all that it should have beside its content, which is good.
     Imperfect {
         /// Which.
         id: usize,
         /// What, and why not.
-        error: Error,
+        error: TransferError,
     },
     /// A directory or a link is there.
     Made {
@@ -121,7 +121,7 @@ pub enum Event {
         /// The content's size; nothing for a link, and where it is not known.
         size: Option<u64>,
         /// Whether the server has the content, so that an upload would not send it.
-        at_server: AtServer,
+        at_server: ServerCopy,
     },
     /// What was to be transferred is not there any more: nobody is to be blamed.
     Vanished {
@@ -129,13 +129,13 @@ pub enum Event {
         id: usize,
     },
     /// Something else was done, or would be.
-    Changed(Change),
+    Changed(TreeChange),
     /// A transfer failed; the others go on.
     Failed {
         /// Which.
         id: usize,
         /// Why.
-        error: Error,
+        error: TransferError,
     },
 }
 
@@ -162,22 +162,22 @@ impl Event {
 
 /// Something that was done beside transfers, or that a run which only talks would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct TreeChange {
     /// What.
-    pub action: Action,
+    pub action: TreeChangeKind,
     /// To what.
-    pub place: Place,
+    pub place: EitherPath,
     /// From where it was moved or copied.
-    pub from: Option<Place>,
+    pub from: Option<EitherPath>,
     /// The content's size, where there is one.
     pub size: Option<u64>,
     /// Whether it was only talked about.
     pub pretended: bool,
 }
 
-/// What a [`Change`] does.
+/// What a [`TreeChange`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub enum TreeChangeKind {
     /// Stores what is new on the server.
     Store,
     /// Fetches what is new here.
@@ -198,16 +198,16 @@ pub enum Action {
 
 /// A place on either side.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum EitherPath {
     /// On the server.
-    Remote(RemotePath),
+    Remote(EntryPath),
     /// Here.
     Local(PathBuf),
 }
 
 /// A complete transfer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done {
+pub struct TransferSummary {
     /// The content's size, in bytes.
     pub size: u64,
     /// The content's digest.

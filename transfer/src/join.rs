@@ -9,9 +9,9 @@ use sealift_protocol::join::{JoinReply, JoinRequest, Joined};
 use sealift_protocol::message::decode;
 
 use crate::address::Address;
-use crate::client::Options;
+use crate::client::ClientOptions;
 use crate::connect::connect;
-use crate::error::Error;
+use crate::error::TransferError;
 use crate::profile::Enrolment;
 
 /// Makes a key and obtains a certificate for it, which uses the token up.
@@ -22,10 +22,10 @@ use crate::profile::Enrolment;
 /// # Errors
 /// Fails when no address leads to the server that the token names, when the server refuses the token, and when what
 /// it sends is not what the token promises.
-pub async fn join(token: &JoinToken, options: &Options) -> Result<Enrolment, Error> {
+pub async fn join(token: &JoinToken, options: &ClientOptions) -> Result<Enrolment, TransferError> {
     let named: Result<Vec<Address>, _> = token.addresses.iter().map(|address| address.parse()).collect();
-    let named =
-        named.map_err(|error| Error::Protocol(format!("the token's addresses are wrong: {error}")))?;
+    let named = named
+        .map_err(|error| TransferError::Protocol(format!("the token's addresses are wrong: {error}")))?;
     let dialled = if options.addresses.is_empty() { &named } else { &options.addresses };
     let config = join_client_config(token.fingerprint, &token.trust_domain)?;
     let patience = options.connect_timeout;
@@ -65,24 +65,24 @@ async fn converse<R, W>(
     mut reader: FrameReader<R>,
     mut writer: FrameWriter<W>,
     request: &JoinRequest,
-    options: &Options,
-) -> Result<Joined, Error>
+    options: &ClientOptions,
+) -> Result<Joined, TransferError>
 where
     R: tokio::io::AsyncRead + Unpin,
     W: tokio::io::AsyncWrite + Unpin,
 {
     let lost = |error| match error {
         StreamError::Io(_) | StreamError::Closed | StreamError::Stalled(_) | StreamError::Trickled => {
-            Error::Lost(error)
+            TransferError::Lost(error)
         }
-        other => Error::Protocol(other.to_string()),
+        other => TransferError::Protocol(other.to_string()),
     };
     writer.push(request).map_err(lost)?;
     writer.flush().await.map_err(lost)?;
     let header = reader.header(options.stall).await.map_err(lost)?;
-    let header = header.ok_or(Error::Lost(StreamError::Closed))?;
+    let header = header.ok_or(TransferError::Lost(StreamError::Closed))?;
     let payload = reader.control(header).await.map_err(lost)?;
-    let reply = decode::<JoinReply>(payload).map_err(|error| Error::Protocol(error.to_string()))?;
+    let reply = decode::<JoinReply>(payload).map_err(|error| TransferError::Protocol(error.to_string()))?;
     match reply {
         JoinReply::Joined(joined) => Ok(joined),
         JoinReply::Error(error) => Err(error.into()),
@@ -95,8 +95,8 @@ fn check(
     joined: Joined,
     key_pem: KeyPem,
     addresses: Vec<Address>,
-) -> Result<Enrolment, Error> {
-    let wrong = |what: &str| Error::Protocol(format!("the certificate that it issued {what}"));
+) -> Result<Enrolment, TransferError> {
+    let wrong = |what: &str| TransferError::Protocol(format!("the certificate that it issued {what}"));
     let authority = certificate_from_pem(&joined.authority)?;
     if fingerprint(&authority) != token.fingerprint {
         return Err(wrong("comes with an authority that the token does not name"));
@@ -123,7 +123,7 @@ fn check(
 mod tests {
     use super::*;
     use sealift_certs::{Authority, Secret, TrustDomain, USER_VALIDITY, Validity};
-    use sealift_protocol::Name;
+    use sealift_types::Name;
     use std::time::SystemTime;
 
     struct Given {

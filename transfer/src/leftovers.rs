@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::error::Error;
+use crate::error::TransferError;
 use crate::local::{directory_of, is_held, is_part, is_temporary, open_to_lock, part_names, remove_locked};
 
 /// A file for a moment that is older than this belongs to nobody any more: one hour.
@@ -13,7 +13,7 @@ const MOMENT: Duration = Duration::from_secs(60 * 60);
 
 /// A file that an interrupted download left.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leftover {
+pub struct LeftoverFile {
     /// Where.
     pub path: PathBuf,
     /// Its size in bytes.
@@ -23,7 +23,7 @@ pub struct Leftover {
 /// The leftovers of downloads to one file, but for those that somebody writes. Blocks.
 ///
 /// Of a long name none are found, since another file may have left them.
-pub fn of_file(path: &Path) -> Vec<Leftover> {
+pub fn of_file(path: &Path) -> Vec<LeftoverFile> {
     let directory = directory_of(path);
     let Some(name) = path.file_name().and_then(OsStr::to_str) else { return Vec::new() };
     let parts = part_names(directory, name).into_iter();
@@ -34,7 +34,7 @@ pub fn of_file(path: &Path) -> Vec<Leftover> {
 #[derive(Debug)]
 pub struct Leftovers {
     directories: Vec<PathBuf>,
-    found: std::vec::IntoIter<Leftover>,
+    found: std::vec::IntoIter<LeftoverFile>,
 }
 
 impl Leftovers {
@@ -44,11 +44,11 @@ impl Leftovers {
     }
 
     /// Reads one directory.
-    fn read(&mut self, directory: &Path) -> Result<(), Error> {
-        let entries = fs::read_dir(directory).map_err(Error::local("read", directory))?;
+    fn read(&mut self, directory: &Path) -> Result<(), TransferError> {
+        let entries = fs::read_dir(directory).map_err(TransferError::local("read", directory))?;
         let (mut found, mut below) = (Vec::new(), Vec::new());
         for entry in entries {
-            let entry = entry.map_err(Error::local("read", directory))?;
+            let entry = entry.map_err(TransferError::local("read", directory))?;
             let Ok(kind) = entry.file_type() else { continue };
             if kind.is_dir() {
                 below.push(entry.path());
@@ -56,7 +56,7 @@ impl Leftovers {
                 found.extend(leftover(entry.path(), &entry.file_name()));
             }
         }
-        found.sort_by(|one: &Leftover, other| one.path.cmp(&other.path));
+        found.sort_by(|one: &LeftoverFile, other| one.path.cmp(&other.path));
         below.sort_by(|one, other| other.cmp(one));
         self.found = found.into_iter();
         self.directories.append(&mut below);
@@ -65,7 +65,7 @@ impl Leftovers {
 }
 
 impl Iterator for Leftovers {
-    type Item = Result<Leftover, Error>;
+    type Item = Result<LeftoverFile, TransferError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -80,25 +80,25 @@ impl Iterator for Leftovers {
     }
 }
 
-impl Leftover {
+impl LeftoverFile {
     /// Removes it, unless somebody has begun to write it. Returns whether it is gone. Blocks.
     ///
     /// # Errors
     /// Fails when the system does not let it be removed.
-    pub fn remove(&self) -> Result<bool, Error> {
-        let failed = || Error::local("delete", &self.path);
+    pub fn remove(&self) -> Result<bool, TransferError> {
+        let failed = || TransferError::local("delete", &self.path);
         let file = open_to_lock(&self.path).map_err(failed())?;
         remove_locked(file, &self.path, || fs::remove_file(&self.path)).map_err(failed())
     }
 }
 
 /// The leftover that a file is, unless somebody writes it.
-pub(crate) fn leftover(path: PathBuf, name: &OsStr) -> Option<Leftover> {
+pub(crate) fn leftover(path: PathBuf, name: &OsStr) -> Option<LeftoverFile> {
     // Opening a pipe would wait for its other end.
     let metadata = path.symlink_metadata().ok().filter(fs::Metadata::is_file)?;
     // Those have no lock, because there are thousands of them.
     let is_young = is_temporary(name) && changed(&metadata).elapsed().is_ok_and(|age| age < MOMENT);
-    (!is_young && !is_held(&path)).then_some(Leftover { bytes: metadata.len(), path })
+    (!is_young && !is_held(&path)).then_some(LeftoverFile { bytes: metadata.len(), path })
 }
 
 /// When the file was last touched, whatever time it was given.
@@ -115,7 +115,7 @@ fn changed(metadata: &fs::Metadata) -> SystemTime {
 
 #[cfg(test)]
 mod tests {
-    use sealift_protocol::Digest;
+    use sealift_types::Digest;
 
     use super::*;
     use crate::local::{part_name, temporary_name};
@@ -153,7 +153,7 @@ mod tests {
         let lock = fs::File::open(&busy).unwrap();
         lock.lock().unwrap();
         let found: Vec<_> = Leftovers::below(root.path().to_owned()).map(Result::unwrap).collect();
-        assert_eq!(found, [left.clone(), part(&below, "y")].map(|path| Leftover { path, bytes: 3 }));
+        assert_eq!(found, [left.clone(), part(&below, "y")].map(|path| LeftoverFile { path, bytes: 3 }));
         let again = fs::File::open(&left).unwrap();
         again.lock().unwrap();
         assert!(!found[0].remove().unwrap(), "somebody goes on with it");

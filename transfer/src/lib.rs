@@ -13,12 +13,11 @@ pub mod descriptors;
 pub mod download;
 pub mod error;
 pub mod event;
+pub mod failure_kind;
 pub mod figures;
 pub mod join;
-pub mod kind;
 pub mod leftovers;
 mod local;
-pub mod manner;
 mod pace;
 pub mod plan;
 pub mod profile;
@@ -28,18 +27,19 @@ mod retry;
 mod socket;
 pub mod sync;
 pub mod throttle;
+pub mod transfer_options;
 pub mod tree;
 pub mod upload;
 
 pub use address::Address;
-pub use client::{Client, Options};
+pub use client::{Client, ClientOptions};
 pub use configuration::Configuration;
 pub use connection::Connection;
-pub use error::Error;
+pub use error::TransferError;
 pub use event::{Event, Events};
-pub use kind::{Kind, Mend};
-pub use manner::Manner;
+pub use failure_kind::{FailureKind, Remedy};
 pub use profile::{Profile, Profiles};
+pub use transfer_options::TransferOptions;
 
 #[cfg(test)]
 mod peer;

@@ -5,8 +5,8 @@ mod beneath;
 mod commit;
 mod directory;
 mod disks;
-mod dress;
 mod lock;
+mod ownership;
 mod pinned;
 mod site;
 mod target;
@@ -18,28 +18,28 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sealift_protocol::Digest;
 use sealift_protocol::message::Nanoseconds;
+use sealift_types::Digest;
 
-use crate::error::{Error, Unfit};
+use crate::error::{TransferError, Unfit};
 pub(crate) use abilities::{Abilities, FoldedNames, device, fold};
-pub use beneath::Root;
-pub(crate) use beneath::Seen;
-pub(crate) use commit::{Landing, WritingUnderWay, commit, finish_writing};
+pub(crate) use beneath::EntrySeen;
+pub use beneath::TreeRoot;
+pub(crate) use commit::{CommittingFile, WritingUnderWay, commit, finish_writing};
 pub(crate) use directory::Directory;
-pub(crate) use disks::{Disks, Operation};
-pub(crate) use dress::{set_times, with_executable};
+pub(crate) use disks::{DiskOperation, FileSystems};
 pub(crate) use lock::{is_held, leads_to, open as open_to_lock, remove_locked};
+pub(crate) use ownership::{set_times, with_executable};
 pub(crate) use pinned::Pinned;
-pub(crate) use site::{Site, make_directories};
+pub(crate) use site::{FileSite, make_directories};
 pub(crate) use target::{
-    Target, WORTH_KEEPING, check_named_target, check_site, check_target, copy, make_link, part_path,
+    DownloadTarget, WORTH_KEEPING, check_named_target, check_site, check_target, copy, make_link, part_path,
     remove_part, steps,
 };
 
 /// What tells whether a file was written to: its size and its time of modification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
+pub(crate) struct FileStamp {
     /// The size in bytes.
     pub(crate) size: u64,
     mtime: Option<SystemTime>,
@@ -86,9 +86,9 @@ pub(crate) fn is_temporary(name: &OsStr) -> bool {
 
 /// What earlier runs left of downloads. Each directory is read once, however many files go there.
 #[derive(Debug, Default)]
-pub(crate) struct Parts(HashMap<PathBuf, HashMap<String, Vec<Digest>>>);
+pub(crate) struct PartialDownloads(HashMap<PathBuf, HashMap<String, Vec<Digest>>>);
 
-impl Parts {
+impl PartialDownloads {
     /// The content that a part of is there for `path`.
     pub(crate) fn of(&mut self, path: &Path) -> Option<Digest> {
         let directory = directory_of(path);
@@ -135,7 +135,7 @@ pub(crate) fn directory_of(path: &Path) -> &Path {
     }
 }
 
-impl Stamp {
+impl FileStamp {
     pub(crate) fn of(metadata: &Metadata) -> Self {
         Self { size: metadata.len(), mtime: metadata.modified().ok() }
     }
@@ -147,7 +147,7 @@ pub(crate) struct Source {
     path: PathBuf,
     file: File,
     /// Size and time when it was opened.
-    pub(crate) stamp: Stamp,
+    pub(crate) stamp: FileStamp,
     /// Whether it is shown as one that may be executed.
     shows_executable: bool,
     /// Whether it may be executed, where somebody knows better than its file system.
@@ -159,27 +159,27 @@ pub(crate) struct Source {
 
 impl Source {
     /// Opens a regular file; symbolic links are followed. Blocks.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Self, TransferError> {
         let mut options = OpenOptions::new();
         options.read(true);
         // A pipe that took the file's place since it was looked at must not stop everything.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, O_NONBLOCK);
-        Self::of(path, options.open(path).map_err(Error::local("read", path))?)
+        Self::of(path, options.open(path).map_err(TransferError::local("read", path))?)
     }
 
     /// Opens a regular file of a tree; no link on the way is followed. Blocks.
-    pub(crate) fn inside(root: &Root, path: &Path) -> Result<Self, Error> {
+    pub(crate) fn inside(root: &TreeRoot, path: &Path) -> Result<Self, TransferError> {
         Self::of(path, root.file(path)?)
     }
 
-    fn of(path: &Path, file: File) -> Result<Self, Error> {
-        let metadata = file.metadata().map_err(Error::local("read", path))?;
+    fn of(path: &Path, file: File) -> Result<Self, TransferError> {
+        let metadata = file.metadata().map_err(TransferError::local("read", path))?;
         check_source(path, &metadata)?;
         Ok(Self {
             path: path.to_owned(),
             file,
-            stamp: Stamp::of(&metadata),
+            stamp: FileStamp::of(&metadata),
             shows_executable: is_executable(&metadata),
             known_executable: None,
             device: device(&metadata),
@@ -210,30 +210,30 @@ impl Source {
     }
 
     /// Reads the whole of a small file. Blocks.
-    pub(crate) fn read(&mut self) -> Result<Vec<u8>, Error> {
+    pub(crate) fn read(&mut self) -> Result<Vec<u8>, TransferError> {
         let room = usize::try_from(self.stamp.size).unwrap_or(0);
         let mut content = Vec::with_capacity(room);
         // One byte more shows that it has grown.
         let limit = self.stamp.size + u64::from(!self.allow_changing);
         let limited = (&mut self.file).take(limit).read_to_end(&mut content);
-        limited.map_err(Error::local("read", &self.path))?;
+        limited.map_err(TransferError::local("read", &self.path))?;
         self.check(content.len() as u64)?;
         Ok(content)
     }
 
     /// Fails if the file is not what it was when it was opened, after `read` bytes of it were read.
-    pub(crate) fn check(&self, read: u64) -> Result<(), Error> {
+    pub(crate) fn check(&self, read: u64) -> Result<(), TransferError> {
         if self.allow_changing && read == self.stamp.size {
             return Ok(());
         }
-        let metadata = self.file.metadata().map_err(Error::local("read", &self.path))?;
-        let now = Stamp::of(&metadata);
+        let metadata = self.file.metadata().map_err(TransferError::local("read", &self.path))?;
+        let now = FileStamp::of(&metadata);
         let (was, is) = (self.stamp.size, if now.size == self.stamp.size { read } else { now.size });
         if (was, now.size) == (0, 0) && read > 0 {
-            return Err(Error::Unfit { path: self.path.clone(), unfit: Unfit::Sizeless });
+            return Err(TransferError::Unfit { path: self.path.clone(), unfit: Unfit::Sizeless });
         }
         if now == self.stamp && read != was {
-            return Err(Error::Unfit { path: self.path.clone(), unfit: Unfit::WrongSize });
+            return Err(TransferError::Unfit { path: self.path.clone(), unfit: Unfit::WrongSize });
         }
         let change = if was != is {
             format!("from {was} bytes to {is}")
@@ -242,12 +242,12 @@ impl Source {
         } else {
             return Ok(());
         };
-        Err(Error::SourceChanged { path: self.path.clone(), change })
+        Err(TransferError::SourceChanged { path: self.path.clone(), change })
     }
 
     /// A failure to read it, for `map_err`.
-    pub(crate) fn unreadable(&self) -> impl FnOnce(io::Error) -> Error {
-        Error::local("read", &self.path)
+    pub(crate) fn unreadable(&self) -> impl FnOnce(io::Error) -> TransferError {
+        TransferError::local("read", &self.path)
     }
 }
 
@@ -262,13 +262,13 @@ impl Read for &Source {
 const O_NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
 
 /// Refuses what is not a regular file.
-pub(crate) fn check_source(path: &Path, metadata: &Metadata) -> Result<(), Error> {
+pub(crate) fn check_source(path: &Path, metadata: &Metadata) -> Result<(), TransferError> {
     let unfit = match metadata.file_type() {
         kind if kind.is_file() => return Ok(()),
         kind if kind.is_dir() => Unfit::Directory,
         _ => Unfit::Special,
     };
-    Err(Error::Unfit { path: path.to_owned(), unfit })
+    Err(TransferError::Unfit { path: path.to_owned(), unfit })
 }
 
 /// The first characters of a name, `most` bytes or fewer.
@@ -359,7 +359,7 @@ mod tests {
 
         let source = Source::open(&path).unwrap();
         File::open(&path).unwrap().set_modified(UNIX_EPOCH).unwrap();
-        assert!(matches!(source.check(4), Err(Error::SourceChanged { .. })));
+        assert!(matches!(source.check(4), Err(TransferError::SourceChanged { .. })));
 
         let mut source = Source::open(&path).unwrap().allow_changing(true);
         std::fs::write(&path, b"abcdef").unwrap();
@@ -369,7 +369,10 @@ mod tests {
 
         let source = Source::open(&path).unwrap();
         assert!(source.check(4).is_ok());
-        assert!(matches!(source.check(2), Err(Error::Unfit { unfit: Unfit::WrongSize, .. })), "cut short");
+        assert!(
+            matches!(source.check(2), Err(TransferError::Unfit { unfit: Unfit::WrongSize, .. })),
+            "cut short"
+        );
     }
 
     #[cfg(unix)]
@@ -378,14 +381,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let pipe = directory.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
-        let unfit = |error| matches!(error, Error::Unfit { unfit, .. } if unfit != Unfit::NotUtf8);
+        let unfit = |error| matches!(error, TransferError::Unfit { unfit, .. } if unfit != Unfit::NotUtf8);
         assert!(unfit(Source::open(&pipe).unwrap_err()));
         assert!(unfit(Source::open(directory.path()).unwrap_err()));
         assert!(unfit(target::check_target(&pipe).unwrap_err()));
         assert!(unfit(target::check_target(directory.path()).unwrap_err()));
         assert!(matches!(
             Source::open(&directory.path().join("no")),
-            Err(Error::Local { source, .. }) if source.kind() == io::ErrorKind::NotFound
+            Err(TransferError::Local { source, .. }) if source.kind() == io::ErrorKind::NotFound
         ));
     }
 }

@@ -17,7 +17,7 @@ const WORTH: Duration = Duration::from_secs(3);
 const FAST: u64 = 64 * 1024 * 1024;
 
 /// What must be left for each further connection, in bytes: no less, since slices are whole blocks.
-pub(crate) const LEAST: u64 = sealift_protocol::content::LARGE;
+pub(crate) const LEAST: u64 = sealift_pipeline::LARGE;
 
 /// How fast a content is.
 #[derive(Debug)]

@@ -15,26 +15,29 @@ use crate::{Connection, Event};
 pub(crate) const STALL: Duration = Duration::from_secs(20);
 
 /// The server's end.
-pub(crate) struct Peer {
+pub(crate) struct ScriptedServer {
     pub(crate) reader: FrameReader<ReadHalf<DuplexStream>>,
     pub(crate) writer: FrameWriter<WriteHalf<DuplexStream>>,
 }
 
 /// A connection, and the server's end of it.
-pub(crate) fn pair() -> (Connection, Peer) {
+pub(crate) fn pair() -> (Connection, ScriptedServer) {
     pair_with_stall(STALL)
 }
 
-pub(crate) fn pair_with_stall(stall: Duration) -> (Connection, Peer) {
+pub(crate) fn pair_with_stall(stall: Duration) -> (Connection, ScriptedServer) {
     let (near, far) = duplex(64 * 1024);
     let (read, write) = split(near);
     let address = "peer:1".parse().unwrap();
     let connection = Connection::new(Box::new(read), Box::new(write), address, "test", stall).unwrap();
     let (read, write) = split(far);
-    (connection, Peer { reader: FrameReader::new(read, STALL), writer: FrameWriter::new(write, STALL) })
+    (
+        connection,
+        ScriptedServer { reader: FrameReader::new(read, STALL), writer: FrameWriter::new(write, STALL) },
+    )
 }
 
-impl Peer {
+impl ScriptedServer {
     /// The next request; a hello is answered and skipped. `None` when the client has closed.
     pub(crate) async fn request(&mut self) -> Option<Request> {
         loop {
@@ -91,9 +94,9 @@ impl Peer {
 
 /// Collects events.
 #[derive(Default)]
-pub(crate) struct Record(Mutex<Vec<Event>>);
+pub(crate) struct EventRecord(Mutex<Vec<Event>>);
 
-impl Record {
+impl EventRecord {
     pub(crate) fn take(&self, event: Event) {
         self.0.lock().unwrap().push(event);
     }

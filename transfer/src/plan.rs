@@ -8,14 +8,14 @@ use std::hash::Hash;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use sealift_protocol::RemotePath;
-use sealift_protocol::path::name_key;
+use sealift_types::EntryPath;
+use sealift_types::path::name_key;
 
 use crate::download::{Destination, Download};
-use crate::error::{Error, Unfit};
+use crate::error::{TransferError, Unfit};
 use crate::local::{FoldedNames, check_source, steps};
-use crate::tree::{self, Omitted, Walk, Walking};
-use crate::upload::{Source, Upload};
+use crate::tree::{self, Omitted, TreeWalk, WalkOptions};
+use crate::upload::{Upload, UploadSource};
 
 /// Why sources and destination do not make a plan.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +43,7 @@ pub enum PlanError {
     Twins(String),
     /// A directory where a file's path is needed.
     #[error("{0} means a directory, which standard output cannot be: name a file in it")]
-    Directory(RemotePath),
+    Directory(EntryPath),
     /// All spaces at once.
     #[error("/ is the list of spaces: name the one to fetch, such as /alice/")]
     AllSpaces,
@@ -51,40 +51,42 @@ pub enum PlanError {
 
 /// Uploads, found while they are asked for; what cannot be uploaded is among them.
 #[derive(Debug)]
-pub struct Uploads {
-    sources: std::vec::IntoIter<Found>,
-    walk: Option<Walk>,
+pub struct PlannedUploads {
+    sources: std::vec::IntoIter<PlannedSource>,
+    walk: Option<TreeWalk>,
     next: usize,
 }
 
 /// What one source turned out to be.
 #[derive(Debug)]
-enum Found {
+enum PlannedSource {
     One(Upload),
-    Tree(Walk),
+    Tree(TreeWalk),
     Unfit(Omitted),
 }
 
-impl Iterator for Uploads {
+impl Iterator for PlannedUploads {
     type Item = Result<Upload, Omitted>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let found = loop {
             if let Some(entry) = self.walk.as_mut().and_then(Iterator::next) {
-                break entry.map(|tree::Found { root, path, to, kind }| {
+                break entry.map(|tree::TreeEntry { root, path, to, kind }| {
                     let source = match kind {
-                        tree::Kind::File => Source::Inside { root, path, executable: None },
-                        tree::Kind::Directory { mtime } => Source::Directory { path, mtime },
-                        tree::Kind::Link { target, mtime } => Source::Link { path, target, mtime },
+                        tree::TreeEntryKind::File => UploadSource::Inside { root, path, executable: None },
+                        tree::TreeEntryKind::Directory { mtime } => UploadSource::Directory { path, mtime },
+                        tree::TreeEntryKind::Link { target, mtime } => {
+                            UploadSource::Link { path, target, mtime }
+                        }
                     };
                     Upload { id: 0, source, to, inside: None }
                 });
             }
             self.walk = None;
             match self.sources.next()? {
-                Found::One(upload) => break Ok(upload),
-                Found::Unfit(omitted) => break Err(omitted),
-                Found::Tree(walk) => self.walk = Some(walk),
+                PlannedSource::One(upload) => break Ok(upload),
+                PlannedSource::Unfit(omitted) => break Err(omitted),
+                PlannedSource::Tree(walk) => self.walk = Some(walk),
             }
         };
         Some(found.map(|upload| {
@@ -105,10 +107,10 @@ impl Iterator for Uploads {
 /// Fails when sources and destination do not fit together. What is wrong with one source alone is among the uploads.
 pub fn uploads(
     sources: impl IntoIterator<Item = PathBuf>,
-    destination: Option<&RemotePath>,
-    walking: &Walking,
-) -> Result<Uploads, PlanError> {
-    let root: RemotePath = "".parse().expect("the empty path is the root of the own space");
+    destination: Option<&EntryPath>,
+    walking: &WalkOptions,
+) -> Result<PlannedUploads, PlanError> {
+    let root: EntryPath = "".parse().expect("the empty path is the root of the own space");
     let destination = destination.unwrap_or(&root);
     if destination.as_str() == "/" {
         return Err(PlanError::Spaces);
@@ -116,7 +118,7 @@ pub fn uploads(
     let sources: Vec<_> = sources.into_iter().collect();
     let by_name = destination.means_directory() || sources.len() > 1;
     let mut found = Vec::new();
-    let mut targets = Taken(HashSet::new());
+    let mut targets = ClaimedTargets(HashSet::new());
     for path in sources {
         let inside = inside(&path, destination);
         let is_directory = path.metadata().map(|metadata| metadata.is_dir());
@@ -132,10 +134,15 @@ pub fn uploads(
                 let (to, inside) = if by_name { (inside?, None) } else { (destination.clone(), inside.ok()) };
                 Ok((
                     Some(to.clone()),
-                    Found::One(Upload { id: 0, source: Source::File(path.clone()), to, inside }),
+                    PlannedSource::One(Upload {
+                        id: 0,
+                        source: UploadSource::File(path.clone()),
+                        to,
+                        inside,
+                    }),
                 ))
             }),
-            Err(error) => Err(Error::local("read", &path)(error)),
+            Err(error) => Err(TransferError::local("read", &path)(error)),
         };
         match planned {
             Ok((target, planned)) => {
@@ -144,25 +151,28 @@ pub fn uploads(
                 }
                 found.push(planned);
             }
-            Err(error) => found.push(Found::Unfit(Omitted { path, error, in_tree: false })),
+            Err(error) => found.push(PlannedSource::Unfit(Omitted { path, error, in_tree: false })),
         }
     }
-    Ok(Uploads { sources: found.into_iter(), walk: None, next: 0 })
+    Ok(PlannedUploads { sources: found.into_iter(), walk: None, next: 0 })
 }
 
 /// A directory and where it goes; nowhere in particular if only what is in it goes.
 fn tree(
     path: PathBuf,
-    destination: &RemotePath,
-    inside: Result<RemotePath, Error>,
-    walking: &Walking,
-) -> Result<(Option<RemotePath>, Found), Error> {
+    destination: &EntryPath,
+    inside: Result<EntryPath, TransferError>,
+    walking: &WalkOptions,
+) -> Result<(Option<EntryPath>, PlannedSource), TransferError> {
     if means_contents(&path) {
         let itself = !destination.as_str().is_empty();
-        return Ok((None, Found::Tree(Walk::new(path, destination.clone(), itself, walking.clone()))));
+        return Ok((
+            None,
+            PlannedSource::Tree(TreeWalk::new(path, destination.clone(), itself, walking.clone())),
+        ));
     }
     let to = inside?;
-    Ok((Some(to.clone()), Found::Tree(Walk::new(path, to, true, walking.clone()))))
+    Ok((Some(to.clone()), PlannedSource::Tree(TreeWalk::new(path, to, true, walking.clone()))))
 }
 
 /// Whether only what is in a directory goes. `..` and `/` have no name of their own; that of `a/.` is the one that is not
@@ -179,15 +189,15 @@ fn means_contents(path: &Path) -> bool {
 /// Fails when the destination does not name a file.
 pub fn upload_stream(
     reader: Box<dyn Read + Send>,
-    destination: Option<&RemotePath>,
-) -> Result<Uploads, PlanError> {
+    destination: Option<&EntryPath>,
+) -> Result<PlannedUploads, PlanError> {
     match destination {
         Some(to) if !to.means_directory() => {
-            let upload = Upload { id: 0, source: Source::Stream(reader), to: to.clone(), inside: None };
-            Ok(Uploads { sources: vec![Found::One(upload)].into_iter(), walk: None, next: 0 })
+            let upload = Upload { id: 0, source: UploadSource::Stream(reader), to: to.clone(), inside: None };
+            Ok(PlannedUploads { sources: vec![PlannedSource::One(upload)].into_iter(), walk: None, next: 0 })
         }
         Some(directory) if directory.as_str() == "/" => Err(PlanError::Spaces),
-        directory => Err(PlanError::Nameless(directory.map_or(String::new(), RemotePath::to_string))),
+        directory => Err(PlanError::Nameless(directory.map_or(String::new(), EntryPath::to_string))),
     }
 }
 
@@ -202,9 +212,9 @@ pub fn upload_stream(
 /// # Errors
 /// Fails when sources and destination do not fit together, and when a name cannot be a local file's.
 pub fn downloads(
-    sources: impl IntoIterator<Item = RemotePath>,
+    sources: impl IntoIterator<Item = EntryPath>,
     destination: Option<&Path>,
-    walking: &Walking,
+    walking: &WalkOptions,
 ) -> Result<Vec<Download>, DownloadPlanError> {
     let sources: Vec<_> = sources.into_iter().collect();
     let current = Path::new(".");
@@ -216,12 +226,12 @@ pub fn downloads(
     }
     let below = |name: &str| {
         if !fits(name, cfg!(windows)) {
-            return Err(Error::Unfit { path: PathBuf::from(name), unfit: Unfit::LocalName });
+            return Err(TransferError::Unfit { path: PathBuf::from(name), unfit: Unfit::LocalName });
         }
         Ok(if destination == current { PathBuf::from(name) } else { destination.join(name) })
     };
     let mut plan = Vec::new();
-    let (mut targets, mut names) = (Taken(HashSet::new()), FoldedNames::default());
+    let (mut targets, mut names) = (ClaimedTargets(HashSet::new()), FoldedNames::default());
     for from in sources {
         if from.as_str() == "/" {
             return Err(PlanError::AllSpaces.into());
@@ -260,7 +270,7 @@ pub fn is_standard_output(path: &Path) -> bool {
 /// # Errors
 /// Fails when there are several sources, or one that names a directory.
 pub fn download_stream(
-    mut sources: Vec<RemotePath>,
+    mut sources: Vec<EntryPath>,
     writer: Box<dyn Write + Send>,
 ) -> Result<Vec<Download>, PlanError> {
     match (sources.pop(), sources.is_empty()) {
@@ -278,7 +288,7 @@ pub enum DownloadPlanError {
     Plan(#[from] PlanError),
     /// A name does not fit this system.
     #[error(transparent)]
-    Local(#[from] Error),
+    Local(#[from] TransferError),
 }
 
 /// Whether this system can hold a file of that name; the server refuses only what no system can hold.
@@ -304,23 +314,23 @@ fn ends_in_separator(path: &[u8]) -> bool {
 }
 
 /// Refuses what is not a regular file.
-fn readable(path: &Path) -> Result<(), Error> {
-    let metadata = path.metadata().map_err(Error::local("read", path))?;
+fn readable(path: &Path) -> Result<(), TransferError> {
+    let metadata = path.metadata().map_err(TransferError::local("read", path))?;
     check_source(path, &metadata)
 }
 
 /// Where `path` goes when `directory` is a directory.
-fn inside(path: &Path, directory: &RemotePath) -> Result<RemotePath, Error> {
-    let unfit = || Error::Unfit { path: path.to_owned(), unfit: Unfit::NotUtf8 };
+fn inside(path: &Path, directory: &EntryPath) -> Result<EntryPath, TransferError> {
+    let unfit = || TransferError::Unfit { path: path.to_owned(), unfit: Unfit::NotUtf8 };
     let name = path.file_name().unwrap_or_default().to_str().ok_or_else(unfit)?;
     Ok(directory.join(name)?)
 }
 
 /// Targets that are taken.
 #[derive(Debug)]
-struct Taken<T>(HashSet<T>);
+struct ClaimedTargets<T>(HashSet<T>);
 
-impl<T: Eq + Hash> Taken<T> {
+impl<T: Eq + Hash> ClaimedTargets<T> {
     fn claim(&mut self, target: T, shown: &dyn std::fmt::Display) -> Result<(), PlanError> {
         if self.0.insert(target) { Ok(()) } else { Err(PlanError::Twice(shown.to_string())) }
     }
@@ -330,14 +340,14 @@ impl<T: Eq + Hash> Taken<T> {
 mod tests {
     use super::*;
 
-    fn remote(text: &str) -> RemotePath {
+    fn remote(text: &str) -> EntryPath {
         text.parse().unwrap()
     }
 
     fn put(sources: &[&Path], destination: Option<&str>) -> Vec<(String, Option<String>)> {
         let destination = destination.map(remote);
         let sources = sources.iter().map(|path| path.to_path_buf());
-        let plan = uploads(sources, destination.as_ref(), &Walking::default()).unwrap();
+        let plan = uploads(sources, destination.as_ref(), &WalkOptions::default()).unwrap();
         plan.map(|upload| upload.unwrap())
             .map(|upload| (upload.to.to_string(), upload.inside.map(|path| path.to_string())))
             .collect()
@@ -345,7 +355,7 @@ mod tests {
 
     fn get(sources: &[&str], destination: Option<&Path>) -> Vec<PathBuf> {
         let plan =
-            downloads(sources.iter().map(|path| remote(path)), destination, &Walking::default()).unwrap();
+            downloads(sources.iter().map(|path| remote(path)), destination, &WalkOptions::default()).unwrap();
         let path = |download: Download| match download.to {
             Destination::File { path, .. } => path,
             Destination::Stream(_) => panic!(),
@@ -373,7 +383,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let a = directory.path().join("a");
         std::fs::write(&a, b"").unwrap();
-        let walking = Walking::default();
+        let walking = WalkOptions::default();
         assert_eq!(uploads([a.clone()], Some(&remote("/")), &walking).unwrap_err(), PlanError::Spaces);
         assert!(matches!(uploads([a.clone(), a.clone()], None, &walking), Err(PlanError::Twice(_))));
         let empty = || Box::new(std::io::empty());
@@ -384,7 +394,7 @@ mod tests {
         let plan: Vec<_> = uploads([a, directory.path().join("no")], None, &walking).unwrap().collect();
         assert!(matches!(
             &plan[..],
-            [Ok(Upload { id: 0, .. }), Err(Omitted { error: Error::Local { .. }, .. })]
+            [Ok(Upload { id: 0, .. }), Err(Omitted { error: TransferError::Local { .. }, .. })]
         ));
     }
 
@@ -411,9 +421,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(std::ffi::OsStr::from_bytes(b"\xff"));
         std::fs::write(&path, b"").unwrap();
-        let mut plan = uploads([path.clone()], None, &Walking::default()).unwrap();
+        let mut plan = uploads([path.clone()], None, &WalkOptions::default()).unwrap();
         let omitted = plan.next().unwrap().unwrap_err();
-        assert!(matches!(omitted.error, Error::Unfit { unfit: Unfit::NotUtf8, .. }));
+        assert!(matches!(omitted.error, TransferError::Unfit { unfit: Unfit::NotUtf8, .. }));
         assert_eq!(put(&[&path], Some("x")), [("x".to_owned(), None)]);
     }
 
@@ -435,7 +445,7 @@ mod tests {
         let refused = |sources: &[&str], to: &Path| match downloads(
             sources.iter().map(|s| remote(s)),
             Some(to),
-            &Walking::default(),
+            &WalkOptions::default(),
         ) {
             Err(DownloadPlanError::Plan(error)) => error,
             other => panic!("{other:?}"),

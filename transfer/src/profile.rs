@@ -18,7 +18,7 @@ use sealift_certs::{
     CertError, Identity, JoinToken, KeyPem, TrustDomain, Validity, certificate_from_pem, files, fingerprint,
     tls, validity,
 };
-use sealift_protocol::Name;
+use sealift_types::Name;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -79,7 +79,7 @@ impl std::fmt::Debug for Credentials {
 
 /// What `profile.toml` holds.
 #[derive(Debug, Serialize, Deserialize)]
-struct Description {
+struct ProfileFile {
     identity: Name,
     trust_domain: String,
     addresses: Vec<String>,
@@ -197,7 +197,7 @@ impl Profiles {
             text => text.map_err(at(&path))?,
         };
         let damaged = |reason: String| ProfileError::Damaged { path: path.clone(), reason };
-        let description: Description =
+        let description: ProfileFile =
             toml::from_str(&text).map_err(|error| damaged(error.message().to_owned()))?;
         let trust_domain = description.trust_domain.parse();
         let addresses: Result<Vec<Address>, _> =
@@ -337,7 +337,7 @@ pub struct NewProfile {
 
 /// A place for a certificate and its key that the server is about to be asked for. It vanishes when they do not come.
 #[derive(Debug)]
-pub struct Renewal(files::PrivateFile);
+pub struct PendingRenewal(files::PrivateFile);
 
 /// What a server gives a machine that joins, checked.
 #[derive(Debug)]
@@ -371,7 +371,7 @@ impl NewProfile {
     /// # Errors
     /// Fails when the files cannot be written.
     pub fn save(self, enrolment: &Enrolment) -> Result<Profile, ProfileError> {
-        let description = Description {
+        let description = ProfileFile {
             identity: enrolment.identity.clone(),
             trust_domain: enrolment.trust_domain.to_string(),
             addresses: enrolment.addresses.iter().map(Address::to_string).collect(),
@@ -495,10 +495,10 @@ impl Profile {
     ///
     /// # Errors
     /// Fails when the profile cannot be written to.
-    pub fn prepare_renewal(&self) -> Result<Renewal, ProfileError> {
+    pub fn prepare_renewal(&self) -> Result<PendingRenewal, ProfileError> {
         let path = self.directory.join(IDENTITY);
         files::PrivateFile::create(&path)
-            .map(Renewal)
+            .map(PendingRenewal)
             .map_err(|source| ProfileError::Unrenewable { directory: self.directory.clone(), source })
     }
 
@@ -508,10 +508,10 @@ impl Profile {
     /// Fails when they are not a pair, and when the file cannot be written; the old ones are kept then.
     pub fn replace_identity(
         &mut self,
-        place: Renewal,
+        place: PendingRenewal,
         certificate_pem: &str,
         key: &KeyPem,
-    ) -> Result<(), crate::Error> {
+    ) -> Result<(), crate::TransferError> {
         let renewed = Self { credentials: credentials(certificate_pem, key), ..self.clone() };
         renewed.tls()?;
         let path = self.directory.join(IDENTITY);

@@ -4,10 +4,11 @@ use sealift_protocol::message::{
     Account, Description, Direction, Entry, Info, List, LogQuery, MakeDirectory, Remove, Renew, Transfer,
     Transplant, Whoami,
 };
-use sealift_protocol::{RemotePath, Reply, Request, WireError};
+use sealift_protocol::{Reply, Request, WireError};
+use sealift_types::EntryPath;
 
 use crate::connection::Connection;
-use crate::error::Error;
+use crate::error::TransferError;
 
 /// The most records that a server returns to one log query.
 const LOG_QUERY: u32 = 1000;
@@ -19,17 +20,17 @@ pub(crate) const PAGE: u64 = 1000;
 ///
 /// # Errors
 /// Fails when the request cannot be sent; that there is no such path shows at the first page.
-pub async fn list(connection: &mut Connection, list: List) -> Result<Listing<'_>, Error> {
+pub async fn list(connection: &mut Connection, list: List) -> Result<RemoteListing<'_>, TransferError> {
     connection.enter();
     let limit = list.limit;
     connection.push(&Request::List(list))?;
     connection.flush().await?;
-    Ok(Listing { connection, more: true, limit, entries: 0, state: None, changed: false })
+    Ok(RemoteListing { connection, more: true, limit, entries: 0, state: None, changed: false })
 }
 
 /// A listing, page by page, so that a directory may have any number of entries.
 #[derive(Debug)]
-pub struct Listing<'a> {
+pub struct RemoteListing<'a> {
     connection: &'a mut Connection,
     more: bool,
     /// How many entries were asked for at most (0 is no limit), and how many have come.
@@ -41,13 +42,13 @@ pub struct Listing<'a> {
     pub(crate) changed: bool,
 }
 
-impl Listing<'_> {
+impl RemoteListing<'_> {
     /// The next entries, sorted by name; `None` after the last. A listing that is not read to its end leaves the
     /// connection spent.
     ///
     /// # Errors
     /// Fails when the server refuses, and when the connection breaks.
-    pub async fn page(&mut self) -> Result<Option<Vec<Entry>>, Error> {
+    pub async fn page(&mut self) -> Result<Option<Vec<Entry>>, TransferError> {
         if !self.more {
             return Ok(None);
         }
@@ -81,9 +82,9 @@ impl Listing<'_> {
 /// Fails when the connection breaks, not when a path cannot be described.
 pub async fn info(
     connection: &mut Connection,
-    paths: &[RemotePath],
+    paths: &[EntryPath],
     mut each: impl FnMut(usize, Result<Description, WireError>),
-) -> Result<(), Error> {
+) -> Result<(), TransferError> {
     let requests: Vec<_> = paths.iter().map(|path| Request::Info(Info { path: path.clone() })).collect();
     let take = |number, reply| match reply {
         Reply::Info(description) => {
@@ -105,10 +106,10 @@ pub async fn info(
 /// Fails when the connection breaks, not when a path cannot be deleted.
 pub async fn remove(
     connection: &mut Connection,
-    paths: &[RemotePath],
+    paths: &[EntryPath],
     recursive: bool,
     each: impl FnMut(usize, Result<(), WireError>),
-) -> Result<(), Error> {
+) -> Result<(), TransferError> {
     let requests: Vec<_> = paths
         .iter()
         .map(|path| Request::Remove(Remove { path: path.clone(), recursive, if_match: None }))
@@ -123,9 +124,9 @@ pub async fn remove(
 /// Fails when the connection breaks, not when a path cannot be deleted.
 pub(crate) async fn remove_unchanged(
     connection: &mut Connection,
-    paths: impl Iterator<Item = (RemotePath, Option<String>)>,
+    paths: impl Iterator<Item = (EntryPath, Option<String>)>,
     each: impl FnMut(usize, Result<(), WireError>),
-) -> Result<(), Error> {
+) -> Result<(), TransferError> {
     let request = |(path, etag): (_, Option<String>)| {
         // A server that knows conditions gives each entry its etag; none at all matches nothing.
         Request::Remove(Remove { path, recursive: false, if_match: Some(etag.unwrap_or_default()) })
@@ -138,7 +139,7 @@ async fn ask_to_remove(
     connection: &mut Connection,
     requests: &[Request],
     mut each: impl FnMut(usize, Result<(), WireError>),
-) -> Result<(), Error> {
+) -> Result<(), TransferError> {
     let take = |number, reply| match reply {
         Reply::Done {} => {
             each(number, Ok(()));
@@ -157,7 +158,11 @@ async fn ask_to_remove(
 ///
 /// # Errors
 /// Fails when the server refuses, and when the connection breaks.
-pub async fn remove_if(connection: &mut Connection, path: RemotePath, etag: String) -> Result<(), Error> {
+pub async fn remove_if(
+    connection: &mut Connection,
+    path: EntryPath,
+    etag: String,
+) -> Result<(), TransferError> {
     let mut refused = None;
     remove_unchanged(connection, std::iter::once((path, Some(etag))), |_, answer| refused = answer.err())
         .await?;
@@ -169,7 +174,10 @@ pub async fn remove_if(connection: &mut Connection, path: RemotePath, etag: Stri
 ///
 /// # Errors
 /// Fails when the server refuses or is too old, and when the connection breaks.
-pub async fn make_new_directory(connection: &mut Connection, path: RemotePath) -> Result<String, Error> {
+pub async fn make_new_directory(
+    connection: &mut Connection,
+    path: EntryPath,
+) -> Result<String, TransferError> {
     need_absence(connection).await?;
     let request = MakeDirectory { path, mtime: None, if_absent: true };
     match connection.ask(&Request::MakeDirectory(request)).await? {
@@ -182,7 +190,7 @@ pub async fn make_new_directory(connection: &mut Connection, path: RemotePath) -
 ///
 /// # Errors
 /// Fails when the server refuses or is too old for the conditions, and when the connection breaks.
-pub async fn rename(connection: &mut Connection, paths: Transplant) -> Result<RemotePath, Error> {
+pub async fn rename(connection: &mut Connection, paths: Transplant) -> Result<EntryPath, TransferError> {
     check_conditions(connection, &paths).await?;
     placed(connection.ask_for_work(&Request::Move(paths)).await?)
 }
@@ -191,17 +199,17 @@ pub async fn rename(connection: &mut Connection, paths: Transplant) -> Result<Re
 ///
 /// # Errors
 /// Fails when the server refuses or is too old for the conditions, and when the connection breaks.
-pub async fn copy(connection: &mut Connection, paths: Transplant) -> Result<RemotePath, Error> {
+pub async fn copy(connection: &mut Connection, paths: Transplant) -> Result<EntryPath, TransferError> {
     check_conditions(connection, &paths).await?;
     placed(connection.ask_for_work(&Request::Copy(paths)).await?)
 }
 
 /// A server that does not know a condition ignores it, and replaces what is there.
-async fn check_conditions(connection: &mut Connection, paths: &Transplant) -> Result<(), Error> {
+async fn check_conditions(connection: &mut Connection, paths: &Transplant) -> Result<(), TransferError> {
     if paths.if_absent || paths.exact { need_absence(connection).await } else { Ok(()) }
 }
 
-async fn need_absence(connection: &mut Connection) -> Result<(), Error> {
+async fn need_absence(connection: &mut Connection) -> Result<(), TransferError> {
     // What the server knows is in its welcome, which nobody may have read yet.
     connection.enter();
     connection.flush().await?;
@@ -210,14 +218,14 @@ async fn need_absence(connection: &mut Connection) -> Result<(), Error> {
     if connection.replies.know_absence() {
         return Ok(());
     }
-    Err(Error::TooOld("promise that nothing is replaced"))
+    Err(TransferError::TooOld("promise that nothing is replaced"))
 }
 
 /// Who the server takes this client for, and what that one may do.
 ///
 /// # Errors
 /// Fails when the server refuses, and when the connection breaks.
-pub async fn whoami(connection: &mut Connection) -> Result<Account, Error> {
+pub async fn whoami(connection: &mut Connection) -> Result<Account, TransferError> {
     match connection.ask(&Request::Whoami(Whoami {})).await? {
         Reply::Identity(account) => Ok(account),
         other => Err(unexpected(other)),
@@ -228,7 +236,7 @@ pub async fn whoami(connection: &mut Connection) -> Result<Account, Error> {
 ///
 /// # Errors
 /// Fails when the server refuses, and when the connection breaks.
-pub async fn renew(connection: &mut Connection, csr_pem: String) -> Result<String, Error> {
+pub async fn renew(connection: &mut Connection, csr_pem: String) -> Result<String, TransferError> {
     match connection.ask(&Request::Renew(Renew { csr: csr_pem })).await? {
         Reply::Certificate { certificate } => Ok(certificate),
         other => Err(unexpected(other)),
@@ -247,17 +255,17 @@ pub struct LogFilter {
     /// Also what was only shown.
     pub previews: bool,
     /// Only this path, or what is below it.
-    pub path: Option<RemotePath>,
+    pub path: Option<EntryPath>,
 }
 
 /// Begins to read the transfer log, newest first.
-pub fn log(connection: &mut Connection, filter: LogFilter) -> Log<'_> {
-    Log { connection, filter, before: None, expected: 0, more: false, end: false }
+pub fn log(connection: &mut Connection, filter: LogFilter) -> RemoteLog<'_> {
+    RemoteLog { connection, filter, before: None, expected: 0, more: false, end: false }
 }
 
 /// The transfer log, page by page, so that it may have any length.
 #[derive(Debug)]
-pub struct Log<'a> {
+pub struct RemoteLog<'a> {
     connection: &'a mut Connection,
     filter: LogFilter,
     /// The oldest record so far.
@@ -270,12 +278,12 @@ pub struct Log<'a> {
     end: bool,
 }
 
-impl Log<'_> {
+impl RemoteLog<'_> {
     /// The next records; `None` after the last. A log that is not read to its end may leave the connection spent.
     ///
     /// # Errors
     /// Fails when the server refuses, and when the connection breaks.
-    pub async fn page(&mut self) -> Result<Option<Vec<Transfer>>, Error> {
+    pub async fn page(&mut self) -> Result<Option<Vec<Transfer>>, TransferError> {
         loop {
             let is_first = !self.more;
             if is_first {
@@ -312,15 +320,15 @@ impl Log<'_> {
     }
 
     /// Each record is older than the one before it: a log that turns in a circle has no end.
-    fn check_order(&self, transfers: &[Transfer]) -> Result<(), Error> {
+    fn check_order(&self, transfers: &[Transfer]) -> Result<(), TransferError> {
         let mut before = self.before;
         for Transfer { id, .. } in transfers {
             if before.replace(*id).is_some_and(|before| *id >= before) {
-                return Err(Error::Protocol("its log is out of order".into()));
+                return Err(TransferError::Protocol("its log is out of order".into()));
             }
         }
         if transfers.len() as u64 > u64::from(self.expected) {
-            return Err(Error::Protocol("it tells of more transfers than were asked for".into()));
+            return Err(TransferError::Protocol("it tells of more transfers than were asked for".into()));
         }
         Ok(())
     }
@@ -335,7 +343,7 @@ impl Log<'_> {
     }
 }
 
-fn placed(reply: Reply) -> Result<RemotePath, Error> {
+fn placed(reply: Reply) -> Result<EntryPath, TransferError> {
     match reply {
         Reply::Placed { path } => Ok(path),
         other => Err(unexpected(other)),
@@ -343,22 +351,22 @@ fn placed(reply: Reply) -> Result<RemotePath, Error> {
 }
 
 /// Refuses a page without anything that is not the last: of those there could be any number.
-pub(crate) fn check_page(entries: usize, more: bool) -> Result<(), Error> {
+pub(crate) fn check_page(entries: usize, more: bool) -> Result<(), TransferError> {
     if more && entries == 0 {
-        return Err(Error::Protocol("it sends an empty page that is not the last".into()));
+        return Err(TransferError::Protocol("it sends an empty page that is not the last".into()));
     }
     Ok(())
 }
 
-pub(crate) fn too_many_entries() -> Error {
-    Error::Protocol("it lists more entries than were asked for".into())
+pub(crate) fn too_many_entries() -> TransferError {
+    TransferError::Protocol("it lists more entries than were asked for".into())
 }
 
 /// What an answer of the wrong kind means.
-pub(crate) fn unexpected(reply: Reply) -> Error {
+pub(crate) fn unexpected(reply: Reply) -> TransferError {
     match reply {
         Reply::Error(error) => error.into(),
-        _ => Error::Protocol("an answer of the wrong kind came".into()),
+        _ => TransferError::Protocol("an answer of the wrong kind came".into()),
     }
 }
 
@@ -388,7 +396,7 @@ mod tests {
                     asked
                 };
                 let (asked, request) = tokio::join!(asking, peer.request());
-                assert!(matches!(asked, Err(Error::TooOld(_))), "{asked:?}");
+                assert!(matches!(asked, Err(TransferError::TooOld(_))), "{asked:?}");
                 assert_eq!(request, None);
             }
         }
@@ -399,7 +407,7 @@ mod tests {
             asked
         };
         let (asked, request) = tokio::join!(asking, peer.request());
-        assert!(matches!(asked, Err(Error::TooOld(_))), "{asked:?}");
+        assert!(matches!(asked, Err(TransferError::TooOld(_))), "{asked:?}");
         assert_eq!(request, None);
     }
     #[tokio::test]
@@ -407,7 +415,7 @@ mod tests {
         let (mut connection, peer) = pair();
         drop(peer);
         let asked = make_new_directory(&mut connection, "a".parse().unwrap()).await;
-        assert!(matches!(asked, Err(Error::Lost(_))), "{asked:?}");
+        assert!(matches!(asked, Err(TransferError::Lost(_))), "{asked:?}");
         assert!(!connection.is_in_step());
     }
 }

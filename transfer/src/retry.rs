@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::client::Client;
 use crate::connection::Connection;
-use crate::error::Error;
+use crate::error::TransferError;
 use crate::event::{Event, Events};
 
 /// The wait before the first new attempt; each further one doubles it.
@@ -21,7 +21,7 @@ const MOST: u32 = 1000;
 
 /// Counts attempts, and those that got nowhere.
 #[derive(Debug)]
-pub(crate) struct Retry {
+pub(crate) struct AttemptCounter {
     allowed: u32,
     failed: u32,
     all: u32,
@@ -29,7 +29,7 @@ pub(crate) struct Retry {
     achieved: u64,
 }
 
-impl Retry {
+impl AttemptCounter {
     /// Gives up after `allowed` attempts in a row that achieved nothing, and after [`MOST`] or `allowed` attempts in all.
     pub(crate) fn new(allowed: u32) -> Self {
         Self { allowed, failed: 0, all: 0, achieved: 0 }
@@ -41,17 +41,21 @@ impl Retry {
     /// Gives the error back when trying again cannot help, or was tried often enough.
     pub(crate) async fn pause(
         &mut self,
-        error: Error,
+        error: TransferError,
         achieved: u64,
         events: Events<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), TransferError> {
         let (error, wait) = self.after(error, achieved)?;
         events(Event::Retrying { error, wait });
         sleep(wait).await;
         Ok(())
     }
 
-    fn after(&mut self, error: Error, achieved: u64) -> Result<(Error, Duration), Error> {
+    fn after(
+        &mut self,
+        error: TransferError,
+        achieved: u64,
+    ) -> Result<(TransferError, Duration), TransferError> {
         if achieved > self.achieved {
             (self.achieved, self.failed) = (achieved, 0);
         }
@@ -68,24 +72,24 @@ impl Retry {
 }
 
 /// A worker's way to the server: one connection after the other, while that is worth it.
-pub(crate) struct Line<'a> {
+pub(crate) struct ConnectionSupply<'a> {
     client: &'a Client,
     connection: Option<Connection>,
-    retry: Retry,
+    retry: AttemptCounter,
     /// Whether there ever was a connection.
     reached: bool,
     events: Events<'a>,
 }
 
-impl<'a> Line<'a> {
+impl<'a> ConnectionSupply<'a> {
     /// Begins with `connection`, if there is one already.
     pub(crate) fn new(client: &'a Client, connection: Option<Connection>, events: Events<'a>) -> Self {
         let reached = connection.is_some();
-        Self { client, connection, retry: Retry::new(client.retries()), reached, events }
+        Self { client, connection, retry: AttemptCounter::new(client.retries()), reached, events }
     }
 
     /// A connection that is ready for a request.
-    pub(crate) async fn connection(&mut self) -> Result<Connection, Error> {
+    pub(crate) async fn connection(&mut self) -> Result<Connection, TransferError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.client.connect().await?,
@@ -94,12 +98,12 @@ impl<'a> Line<'a> {
         Ok(connection)
     }
 
-    /// Waits after `error`, as [`Retry::pause`] does.
+    /// Waits after `error`, as [`AttemptCounter::pause`] does.
     ///
     /// # Errors
     /// Gives the error back also when nobody ever answered: the address is more likely to be misspelt than the server to
     /// be back in a moment.
-    pub(crate) async fn pause(&mut self, error: Error, achieved: u64) -> Result<(), Error> {
+    pub(crate) async fn pause(&mut self, error: TransferError, achieved: u64) -> Result<(), TransferError> {
         if self.reached || error.was_answered() {
             self.retry.pause(error, achieved, self.events).await
         } else {
@@ -108,16 +112,16 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Asks the server until it answers. A new connection takes the place of a lost one, as in [`Line`].
+/// Asks the server until it answers. A new connection takes the place of a lost one, as in [`ConnectionSupply`].
 ///
 /// # Errors
 /// Gives back the last error when trying again cannot help, or was tried often enough.
 pub(crate) async fn ask<T>(
     client: &mut Client,
     events: Events<'_>,
-    mut question: impl AsyncFnMut(&mut Connection) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let mut retry = Retry::new(client.retries());
+    mut question: impl AsyncFnMut(&mut Connection) -> Result<T, TransferError>,
+) -> Result<T, TransferError> {
+    let mut retry = AttemptCounter::new(client.retries());
     loop {
         let answer = match client.connection().await {
             Ok(connection) => question(connection).await,
@@ -141,8 +145,8 @@ mod tests {
 
     #[test]
     fn waits_grow_until_something_is_achieved() {
-        let lost = || Error::Lost(StreamError::Closed);
-        let mut retry = Retry::new(9);
+        let lost = || TransferError::Lost(StreamError::Closed);
+        let mut retry = AttemptCounter::new(9);
         let mut longest = Duration::ZERO;
         for attempt in 0..9 {
             let (_, wait) = retry.after(lost(), 0).unwrap();
@@ -153,15 +157,15 @@ mod tests {
         assert!(longest > LONGEST / 3);
         assert!(retry.after(lost(), 0).is_err());
         assert!(retry.after(lost(), 1).unwrap().1 <= FIRST);
-        assert!(retry.after(Error::Protocol("x".into()), 2).is_err());
+        assert!(retry.after(TransferError::Protocol("x".into()), 2).is_err());
     }
 
     #[test]
     fn attempts_that_achieve_little_have_an_end() {
         for (allowed, most) in [(5, u64::from(MOST)), (MOST + 7, u64::from(MOST) + 7)] {
-            let mut retry = Retry::new(allowed);
-            let granted =
-                (1..2 * most).take_while(|done| retry.after(Error::Lost(StreamError::Closed), *done).is_ok());
+            let mut retry = AttemptCounter::new(allowed);
+            let granted = (1..2 * most)
+                .take_while(|done| retry.after(TransferError::Lost(StreamError::Closed), *done).is_ok());
             assert_eq!(granted.count() as u64, most);
         }
     }

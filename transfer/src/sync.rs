@@ -19,13 +19,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sealift_protocol::message::{Description, EntryKind};
-use sealift_protocol::{Digest, ErrorCode, Hasher, RemotePath};
+use sealift_types::{Digest, EntryPath, ErrorCode, Hasher};
 
 use crate::client::Client;
-use crate::error::{Error, Unfit};
+use crate::error::{TransferError, Unfit};
 use crate::event::{Event, Events};
-use crate::local::{self, Root};
-use crate::tree::Walking;
+use crate::local::{self, TreeRoot};
+use crate::tree::WalkOptions;
 use crate::{remote, retry};
 pub use down::down;
 use numbering::Numbering;
@@ -33,13 +33,13 @@ pub use up::up;
 
 /// How trees are made equal.
 #[derive(Debug, Clone, Default)]
-pub struct Rules {
+pub struct SyncOptions {
     /// What is left alone on both sides. Without links, those of both sides are left alone, too.
-    pub walking: Walking,
+    pub walking: WalkOptions,
     /// Whether contents are compared even where size and time agree.
     pub checksum: bool,
     /// What is done about that which only the destination has.
-    pub delete: Delete,
+    pub delete: DeletePolicy,
     /// A file that is written to meanwhile is stored as it was read.
     pub allow_changing: bool,
     /// Nothing is changed: it is only told what would be.
@@ -48,7 +48,7 @@ pub struct Rules {
 
 /// What is done about that which only the destination has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Delete {
+pub enum DeletePolicy {
     /// It stays.
     #[default]
     No,
@@ -60,7 +60,7 @@ pub enum Delete {
 
 /// How it went, beyond what events told.
 #[derive(Debug, Clone, Default)]
-pub struct Outcome {
+pub struct SyncOutcome {
     /// Files and links that were equal already.
     pub unchanged: usize,
     /// Entries that were deleted: files, links and directories.
@@ -96,14 +96,14 @@ pub enum Withheld {
     },
 }
 
-impl Rules {
+impl SyncOptions {
     /// Whether so much may be deleted.
     fn judge(&self, going: usize, of: usize) -> Option<Withheld> {
-        (self.delete == Delete::Guarded && going * 2 > of).then_some(Withheld::TooMuch { going, of })
+        (self.delete == DeletePolicy::Guarded && going * 2 > of).then_some(Withheld::TooMuch { going, of })
     }
 }
 
-impl Outcome {
+impl SyncOutcome {
     /// Adds what a second pass brought.
     fn and(self, later: &Self) -> Self {
         Self {
@@ -121,7 +121,7 @@ impl Outcome {
 type Before = Arc<Mutex<HashMap<usize, Digest>>>;
 
 /// Watches how transfers end, on the way to whoever wants to know.
-struct Watch<'a> {
+struct SyncWatch<'a> {
     events: Events<'a>,
     numbering: &'a Numbering,
     failures: AtomicUsize,
@@ -135,7 +135,7 @@ struct Watch<'a> {
     vanished: AtomicUsize,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> SyncWatch<'a> {
     fn new(events: Events<'a>, numbering: &'a Numbering, before: Before) -> Self {
         Self {
             events,
@@ -152,7 +152,9 @@ impl<'a> Watch<'a> {
     fn take(&self, event: Event) {
         match &event {
             // It was listed, and has gone since: so did what it would have become.
-            Event::Failed { id, error: Error::Refused(error) } if error.code == ErrorCode::NotFound => {
+            Event::Failed { id, error: TransferError::Refused(error) }
+                if error.code == ErrorCode::NotFound =>
+            {
                 self.vanished.fetch_add(1, Ordering::Relaxed);
                 return (self.events)(self.numbering.of_run(Event::Vanished { id: *id }));
             }
@@ -189,9 +191,9 @@ impl<'a> Watch<'a> {
 
 /// What was not deleted, by what it is called in its tree.
 #[derive(Debug, Default)]
-struct Left(HashSet<PathBuf>);
+struct LeftEntry(HashSet<PathBuf>);
 
-impl Left {
+impl LeftEntry {
     /// An entry stays, and so does the directory that it is in.
     fn add(&mut self, below: &Path) {
         self.0.insert(below.to_owned());
@@ -210,11 +212,11 @@ impl Left {
 }
 
 /// Refuses to delete anything on a server that cannot do so on a condition.
-async fn check_conditions(client: &mut Client, rules: &Rules) -> Result<(), Error> {
-    if rules.delete == Delete::No || client.connection().await?.replies.know_conditions() {
+async fn check_conditions(client: &mut Client, rules: &SyncOptions) -> Result<(), TransferError> {
+    if rules.delete == DeletePolicy::No || client.connection().await?.replies.know_conditions() {
         return Ok(());
     }
-    Err(Error::TooOld("delete on the condition that nothing was changed, which --delete needs"))
+    Err(TransferError::TooOld("delete on the condition that nothing was changed, which --delete needs"))
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -222,7 +224,7 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The digest of a file of a tree that has this size still. Blocks.
-fn digest(root: &Root, path: &Path, size: u64) -> Result<Digest, Error> {
+fn digest(root: &TreeRoot, path: &Path, size: u64) -> Result<Digest, TransferError> {
     let source = local::Source::inside(root, path)?;
     let mut hasher = Hasher::new();
     hasher.read(&source, source.stamp.size).map_err(source.unreadable())?;
@@ -233,9 +235,9 @@ fn digest(root: &Root, path: &Path, size: u64) -> Result<Digest, Error> {
 /// What the server has under a path; `None` if nothing.
 async fn describe(
     client: &mut Client,
-    path: &RemotePath,
+    path: &EntryPath,
     events: Events<'_>,
-) -> Result<Option<Description>, Error> {
+) -> Result<Option<Description>, TransferError> {
     let described = retry::ask(client, events, async |connection| {
         let mut described = None;
         let take = |_, description| described = Some(description);
@@ -247,12 +249,12 @@ async fn describe(
             EntryKind::Directory | EntryKind::Space => Ok(Some(description)),
             EntryKind::File | EntryKind::Link => {
                 let path = path.to_string().into();
-                Err(Error::Unfit { path, unfit: Unfit::NeedsDirectory })
+                Err(TransferError::Unfit { path, unfit: Unfit::NeedsDirectory })
             }
         },
         Some(Err(error)) if error.code == ErrorCode::NotFound => Ok(None),
         Some(Err(error)) => Err(error.into()),
-        None => Err(Error::Protocol("no answer came".into())),
+        None => Err(TransferError::Protocol("no answer came".into())),
     }
 }
 
@@ -262,7 +264,7 @@ mod tests {
 
     #[test]
     fn what_stays_frees_nothing() {
-        let mut left = Left::default();
+        let mut left = LeftEntry::default();
         left.add(Path::new("a/x"));
         let frees = |paths: &[&str]| left.frees(paths.iter().map(Path::new));
         assert!(!frees(&[]) && !frees(&["a/x"]) && !frees(&["a/x", "a"]));
@@ -271,11 +273,11 @@ mod tests {
 
     #[test]
     fn more_than_half_is_too_much() {
-        let rules = |delete| Rules { delete, ..Rules::default() };
+        let rules = |delete| SyncOptions { delete, ..SyncOptions::default() };
         for (going, of, withheld) in [(0, 0, false), (1, 2, false), (2, 3, true), (1, 1, true), (2, 5, false)]
         {
-            assert_eq!(rules(Delete::Guarded).judge(going, of).is_some(), withheld, "{going} of {of}");
-            assert_eq!(rules(Delete::Anyway).judge(going, of), None);
+            assert_eq!(rules(DeletePolicy::Guarded).judge(going, of).is_some(), withheld, "{going} of {of}");
+            assert_eq!(rules(DeletePolicy::Anyway).judge(going, of), None);
         }
     }
 }

@@ -17,10 +17,10 @@ const TLS_RECORD: u64 = 16 * 1024;
 
 /// A rate that is not exceeded, in each direction.
 #[derive(Debug, Clone)]
-pub struct Limit(Arc<Limits>);
+pub struct Limit(Arc<DirectionLimits>);
 
 #[derive(Debug)]
-struct Limits {
+struct DirectionLimits {
     /// Bytes in a second.
     rate: u64,
     up: Mutex<Option<Instant>>,
@@ -30,7 +30,7 @@ struct Limits {
 impl Limit {
     /// At most `rate` bytes in a second each way, TLS included.
     pub fn new(rate: u64) -> Self {
-        Self(Arc::new(Limits { rate: rate.max(1), up: Mutex::default(), down: Mutex::default() }))
+        Self(Arc::new(DirectionLimits { rate: rate.max(1), up: Mutex::default(), down: Mutex::default() }))
     }
 
     /// How many connections may share the limit without one of them seeming to stall: TLS passes on no byte of a record

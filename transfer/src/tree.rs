@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use sealift_protocol::RemotePath;
 use sealift_protocol::message::Nanoseconds;
-use sealift_protocol::path::name_key;
+use sealift_types::EntryPath;
+use sealift_types::path::name_key;
 
-use crate::error::{Error, Unfit};
+use crate::error::{TransferError, Unfit};
 use crate::local;
-pub use crate::local::Root;
+pub use crate::local::TreeRoot;
 
 /// Which entries of a tree are left out: patterns as in a `.gitignore` at the tree's root, of which the last that
 /// matches decides.
@@ -65,14 +65,14 @@ impl Filter {
 
 /// How a tree is walked.
 #[derive(Debug, Clone)]
-pub struct Walking {
+pub struct WalkOptions {
     /// What is left out.
     pub filter: Filter,
     /// Whether symbolic links are stored as such; otherwise they are skipped.
     pub links: bool,
 }
 
-impl Default for Walking {
+impl Default for WalkOptions {
     fn default() -> Self {
         Self { filter: Filter::none(), links: false }
     }
@@ -80,17 +80,17 @@ impl Default for Walking {
 
 /// An entry of a tree.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct TreeEntry {
     /// The tree.
-    pub(crate) root: Arc<Root>,
+    pub(crate) root: Arc<TreeRoot>,
     pub(crate) path: PathBuf,
-    pub(crate) to: RemotePath,
-    pub(crate) kind: Kind,
+    pub(crate) to: EntryPath,
+    pub(crate) kind: TreeEntryKind,
 }
 
 /// What an entry is.
 #[derive(Debug)]
-pub(crate) enum Kind {
+pub(crate) enum TreeEntryKind {
     File,
     Directory { mtime: Option<Nanoseconds> },
     Link { target: String, mtime: Option<Nanoseconds> },
@@ -102,7 +102,7 @@ pub struct Omitted {
     /// Which.
     pub path: PathBuf,
     /// Why not.
-    pub error: Error,
+    pub error: TransferError,
     /// Whether it was come across in a tree, rather than asked for.
     pub in_tree: bool,
 }
@@ -110,84 +110,93 @@ pub struct Omitted {
 impl Omitted {
     /// Whether it is no failure: a tree may hold what is neither file nor directory, and lose entries meanwhile.
     pub fn is_harmless(&self) -> bool {
-        let is_skipped =
-            matches!(self.error, Error::Unfit { unfit: Unfit::Link | Unfit::Special | Unfit::Part, .. });
+        let is_skipped = matches!(
+            self.error,
+            TransferError::Unfit { unfit: Unfit::Link | Unfit::Special | Unfit::Part, .. }
+        );
         self.in_tree && (is_skipped || self.error.is_absence())
     }
 }
 
 /// A walk through a directory: each directory before what is in it, siblings by their names. Blocks.
 #[derive(Debug)]
-pub(crate) struct Walk {
-    walking: Walking,
+pub(crate) struct TreeWalk {
+    walking: WalkOptions,
     /// Where it begins, until it has.
-    start: Option<(PathBuf, RemotePath)>,
+    start: Option<(PathBuf, EntryPath)>,
     /// Whether the root is an entry, too.
     itself: bool,
-    root: Option<Arc<Root>>,
-    levels: Vec<Level>,
+    root: Option<Arc<TreeRoot>>,
+    levels: Vec<TreeLevel>,
 }
 
 #[derive(Debug)]
-struct Level {
+struct TreeLevel {
     path: PathBuf,
     /// The directory below the root of the walk.
     below: PathBuf,
-    to: RemotePath,
+    to: EntryPath,
     /// In descending order of the form in which they are compared: the next one is the last.
-    names: Vec<Name>,
+    names: Vec<TreeName>,
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Name {
+struct TreeName {
     key: String,
     name: OsString,
     /// Whether it is known to be a file's.
     is_file: bool,
 }
 
-impl Walk {
+impl TreeWalk {
     /// A walk through `path`, of which the contents go to `to`. With `itself`, the directory comes first.
-    pub(crate) fn new(path: PathBuf, to: RemotePath, itself: bool, walking: Walking) -> Self {
+    pub(crate) fn new(path: PathBuf, to: EntryPath, itself: bool, walking: WalkOptions) -> Self {
         Self { walking, start: Some((path, to)), itself, root: None, levels: Vec::new() }
     }
 
-    fn enter(&mut self, root: &Root, path: PathBuf, below: PathBuf, to: RemotePath) -> Result<(), Error> {
-        let name = |(name, is_file): (OsString, bool)| Name { key: key(&name), name, is_file };
+    fn enter(
+        &mut self,
+        root: &TreeRoot,
+        path: PathBuf,
+        below: PathBuf,
+        to: EntryPath,
+    ) -> Result<(), TransferError> {
+        let name = |(name, is_file): (OsString, bool)| TreeName { key: key(&name), name, is_file };
         let mut names: Vec<_> = root.names(&path)?.into_iter().map(name).collect();
         names.sort_unstable_by(|a, b| b.cmp(a));
-        self.levels.push(Level { path, below, to, names });
+        self.levels.push(TreeLevel { path, below, to, names });
         Ok(())
     }
 
-    fn begin(&mut self, path: PathBuf, to: RemotePath) -> Result<Option<Found>, Error> {
-        let root = Arc::new(Root::open(&path)?);
+    fn begin(&mut self, path: PathBuf, to: EntryPath) -> Result<Option<TreeEntry>, TransferError> {
+        let root = Arc::new(TreeRoot::open(&path)?);
         let mtime = path.metadata().ok().and_then(|metadata| local::mtime(&metadata));
         self.enter(&root, path.clone(), PathBuf::new(), to.clone())?;
         self.root = Some(Arc::clone(&root));
-        Ok(self.itself.then_some(Found { root, path, to, kind: Kind::Directory { mtime } }))
+        Ok(self.itself.then_some(TreeEntry { root, path, to, kind: TreeEntryKind::Directory { mtime } }))
     }
 
     /// What to do about one entry; `None` if it is left out.
     fn take(
         &mut self,
-        root: &Arc<Root>,
+        root: &Arc<TreeRoot>,
         path: &Path,
         below: PathBuf,
-        to: &RemotePath,
+        to: &EntryPath,
         is_file: bool,
-    ) -> Result<Option<Found>, Error> {
-        let unfit = |unfit| Error::Unfit { path: path.to_owned(), unfit };
-        let found =
-            |kind| Ok(Some(Found { root: Arc::clone(root), path: path.to_owned(), to: to.clone(), kind }));
+    ) -> Result<Option<TreeEntry>, TransferError> {
+        let unfit = |unfit| TransferError::Unfit { path: path.to_owned(), unfit };
+        let found = |kind| {
+            Ok(Some(TreeEntry { root: Arc::clone(root), path: path.to_owned(), to: to.clone(), kind }))
+        };
         let file = || {
             let is_part = path.file_name().is_some_and(local::is_part);
-            if is_part { Err(unfit(Unfit::Part)) } else { found(Kind::File) }
+            if is_part { Err(unfit(Unfit::Part)) } else { found(TreeEntryKind::File) }
         };
         if is_file {
             return if self.walking.filter.excludes(&below, false) { Ok(None) } else { file() };
         }
-        let metadata = path.symlink_metadata().map_err(Error::local("read", path))?;
+        let metadata = path.symlink_metadata().map_err(TransferError::local("read", path))?;
         let (kind, mtime) = (metadata.file_type(), local::mtime(&metadata));
         if self.walking.filter.excludes(&below, kind.is_dir()) {
             Ok(None)
@@ -195,20 +204,20 @@ impl Walk {
             file()
         } else if kind.is_dir() {
             self.enter(root, path.to_owned(), below, to.clone())?;
-            found(Kind::Directory { mtime })
+            found(TreeEntryKind::Directory { mtime })
         } else if !kind.is_symlink() {
             Err(unfit(Unfit::Special))
         } else if self.walking.links {
             let target = root.target(path)?.into_os_string().into_string();
-            found(Kind::Link { target: target.map_err(|_| unfit(Unfit::NotUtf8))?, mtime })
+            found(TreeEntryKind::Link { target: target.map_err(|_| unfit(Unfit::NotUtf8))?, mtime })
         } else {
             Err(unfit(Unfit::Link))
         }
     }
 }
 
-impl Iterator for Walk {
-    type Item = Result<Found, Omitted>;
+impl Iterator for TreeWalk {
+    type Item = Result<TreeEntry, Omitted>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some((path, to)) = self.start.take() {
@@ -221,16 +230,16 @@ impl Iterator for Walk {
         let root = self.root.clone()?;
         loop {
             let level = self.levels.last_mut()?;
-            let Some(Name { key, name, is_file }) = level.names.pop() else {
+            let Some(TreeName { key, name, is_file }) = level.names.pop() else {
                 self.levels.pop();
                 continue;
             };
             let (path, below) = (level.path.join(&name), level.below.join(&name));
             let omitted = |error| Some(Err(Omitted { path: path.clone(), error, in_tree: true }));
-            let unfit = |unfit| Error::Unfit { path: path.clone(), unfit };
+            let unfit = |unfit| TransferError::Unfit { path: path.clone(), unfit };
             let is_twin = level.names.last().is_some_and(|next| next.key == key);
             let to = match name.to_str() {
-                Some(name) => level.to.join(name).map_err(Error::from),
+                Some(name) => level.to.join(name).map_err(TransferError::from),
                 None => Err(unfit(Unfit::NotUtf8)),
             };
             let excluded = || self.walking.filter.excludes(&below, !is_file && path.is_dir());
@@ -265,14 +274,14 @@ mod tests {
 
     use super::*;
 
-    fn walk(root: &Path, walking: Walking) -> (Vec<String>, Vec<String>) {
+    fn walk(root: &Path, walking: WalkOptions) -> (Vec<String>, Vec<String>) {
         let (mut found, mut omitted) = (Vec::new(), Vec::new());
-        for entry in Walk::new(root.to_owned(), "d".parse().unwrap(), true, walking) {
+        for entry in TreeWalk::new(root.to_owned(), "d".parse().unwrap(), true, walking) {
             match entry {
-                Ok(Found { to, kind, .. }) => found.push(match kind {
-                    Kind::File => to.to_string(),
-                    Kind::Directory { .. } => format!("{to}/"),
-                    Kind::Link { target, .. } => format!("{to} -> {target}"),
+                Ok(TreeEntry { to, kind, .. }) => found.push(match kind {
+                    TreeEntryKind::File => to.to_string(),
+                    TreeEntryKind::Directory { .. } => format!("{to}/"),
+                    TreeEntryKind::Link { target, .. } => format!("{to} -> {target}"),
                 }),
                 Err(Omitted { error, .. }) => omitted.push(error.to_string()),
             }
@@ -290,12 +299,12 @@ mod tests {
         for file in ["a/x", "a/b/y.tmp", "z", ".hidden"] {
             fs::write(root.join(file), "").unwrap();
         }
-        fs::write(root.join(local::part_name("z", &sealift_protocol::Digest::of(b""))), "").unwrap();
+        fs::write(root.join(local::part_name("z", &sealift_types::Digest::of(b""))), "").unwrap();
         std::os::unix::fs::symlink("../x", root.join("a/link")).unwrap();
         // A circle, which nobody runs in.
         std::os::unix::fs::symlink(root, root.join("a/circle")).unwrap();
 
-        let (found, omitted) = walk(root, Walking::default());
+        let (found, omitted) = walk(root, WalkOptions::default());
         assert_eq!(
             found,
             ["d/", "d/.hidden", "d/a/", "d/a/b/", "d/a/b/empty/", "d/a/b/y.tmp", "d/a/x", "d/z"]
@@ -305,7 +314,7 @@ mod tests {
         assert!(omitted[1].contains("symbolic link"), "{omitted:?}");
 
         let filter = Filter::new(["*.tmp", "/a/b/empty/", "z", "!/z"]).unwrap();
-        let (found, omitted) = walk(root, Walking { filter, links: true });
+        let (found, omitted) = walk(root, WalkOptions { filter, links: true });
         let circle = format!("d/a/circle -> {}", root.display());
         assert_eq!(found, ["d/", "d/.hidden", "d/a/", "d/a/b/", &circle, "d/a/link -> ../x", "d/a/x", "d/z"]);
         assert_eq!(omitted.len(), 1);

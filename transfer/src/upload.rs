@@ -7,6 +7,7 @@
 //! board and begins again on the next one.
 
 mod board;
+mod job;
 mod prepare;
 mod receive;
 mod send;
@@ -14,92 +15,29 @@ mod share;
 #[cfg(test)]
 mod tests;
 
-use std::io::Read;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use sealift_protocol::message::{Nanoseconds, Verdict};
-use sealift_protocol::{Digest, ErrorCode, RemotePath, WireError};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, timeout};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use crate::client::Client;
 use crate::connection::Connection;
-use crate::error::Error;
+use crate::error::TransferError;
 use crate::event::{Event, Events};
-use crate::local::{self, Root, Stamp};
-use crate::manner::Manner;
-use crate::retry::Line;
+use crate::retry::ConnectionSupply;
+use crate::transfer_options::TransferOptions;
 use crate::tree::Omitted;
-use board::Board;
-use prepare::{Intake, Supply};
-use share::Offers;
+use board::JobBoard;
+pub use job::{Upload, UploadSource};
+use prepare::{Intake, PreparedSupply};
+use share::UploadOffers;
 
 /// Another connection is worth its handshake for so many files more, ...
 const FILES_PER_CONNECTION: usize = 256;
 
 /// ... or for so many bytes more.
 const BYTES_PER_CONNECTION: u64 = 64 * 1024 * 1024;
-
-/// Something to upload.
-#[derive(Debug)]
-pub struct Upload {
-    /// What events call it.
-    pub id: usize,
-    /// Where it comes from.
-    pub source: Source,
-    /// Where it goes.
-    pub to: RemotePath,
-    /// Where it goes if `to` turns out to be a directory.
-    pub inside: Option<RemotePath>,
-}
-
-/// Where an upload comes from.
-pub enum Source {
-    /// A local file; symbolic links are followed.
-    File(PathBuf),
-    /// A file of a local tree; no symbolic link is followed on the way to it.
-    Inside {
-        /// The tree.
-        root: Arc<Root>,
-        /// The file's whole path.
-        path: PathBuf,
-        /// Whether it may be executed, where somebody knows better than its file system.
-        executable: Option<bool>,
-    },
-    /// Whatever the reader yields, such as standard input.
-    Stream(Box<dyn Read + Send>),
-    /// A directory, without what is in it.
-    Directory {
-        /// Which.
-        path: PathBuf,
-        /// When it was last modified.
-        mtime: Option<Nanoseconds>,
-    },
-    /// A symbolic link, to be stored as one.
-    Link {
-        /// Which.
-        path: PathBuf,
-        /// What it points to.
-        target: String,
-        /// When it was last modified.
-        mtime: Option<Nanoseconds>,
-    },
-}
-
-impl std::fmt::Debug for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File(path) => f.debug_tuple("File").field(path).finish(),
-            Self::Inside { path, .. } => f.debug_tuple("Inside").field(path).finish(),
-            Self::Stream(_) => f.write_str("Stream"),
-            Self::Directory { path, .. } => f.debug_tuple("Directory").field(path).finish(),
-            Self::Link { path, target, .. } => f.debug_tuple("Link").field(path).field(target).finish(),
-        }
-    }
-}
 
 /// Uploads all that the iterator yields. How each one ended is told by an event.
 ///
@@ -109,13 +47,13 @@ impl std::fmt::Debug for Source {
 pub async fn upload(
     client: &mut Client,
     uploads: impl Iterator<Item = Result<Upload, Omitted>> + Send + 'static,
-    manner: Manner,
+    manner: TransferOptions,
     events: Events<'_>,
-) -> Result<(), Error> {
+) -> Result<(), TransferError> {
     let supply = prepare::start(uploads, manner);
     let first = client.take_connection();
     let sharing = &*client;
-    let offers = Offers::of(sharing);
+    let offers = UploadOffers::of(sharing);
     let worker = offers.worker();
     let working = async {
         let worked = work(sharing, first, Intake::new(supply.clone()), &offers, events).await;
@@ -134,9 +72,9 @@ pub async fn upload(
 }
 
 /// Tells how much there is when everything is found.
-async fn tell_all(mut amount: watch::Receiver<prepare::Amount>, events: Events<'_>) {
+async fn tell_all(mut amount: watch::Receiver<prepare::FoundAmount>, events: Events<'_>) {
     while amount.changed().await.is_ok() {}
-    let prepare::Amount { all: count, contents, bytes } = *amount.borrow();
+    let prepare::FoundAmount { all: count, contents, bytes } = *amount.borrow();
     events(Event::FoundAll { count, contents, bytes });
 }
 
@@ -144,11 +82,11 @@ async fn tell_all(mut amount: watch::Receiver<prepare::Amount>, events: Events<'
 async fn further(
     client: &Client,
     number: usize,
-    mut supply: Supply,
-    offers: &Offers,
+    mut supply: PreparedSupply,
+    offers: &UploadOffers,
     events: Events<'_>,
-) -> Result<(), Error> {
-    let enough = |amount: &prepare::Amount| {
+) -> Result<(), TransferError> {
+    let enough = |amount: &prepare::FoundAmount| {
         amount.all >= number * FILES_PER_CONNECTION
             || amount.all > number && amount.bytes >= number as u64 * BYTES_PER_CONNECTION
     };
@@ -187,11 +125,11 @@ async fn work(
     client: &Client,
     connection: Option<Connection>,
     mut intake: Intake,
-    offers: &Offers,
+    offers: &UploadOffers,
     events: Events<'_>,
-) -> Result<Connection, Error> {
-    let board = Board::new(events);
-    let mut line = Line::new(client, connection, events);
+) -> Result<Connection, TransferError> {
+    let board = JobBoard::new(events);
+    let mut line = ConnectionSupply::new(client, connection, events);
     loop {
         let attempt = async {
             let mut connection = line.connection().await?;
@@ -213,15 +151,15 @@ async fn work(
 async fn run(
     connection: &mut Connection,
     intake: &mut Intake,
-    board: &Board<'_>,
-    offers: &Offers,
-) -> Result<(), Error> {
+    board: &JobBoard<'_>,
+    offers: &UploadOffers,
+) -> Result<(), TransferError> {
     connection.enter();
     let (expect, expected) = mpsc::unbounded_channel();
     let (tell, feedback) = mpsc::unbounded_channel();
     let Connection { requests, replies, .. } = &mut *connection;
     let sent = {
-        let sending = send::Sender::new(requests, expect, feedback, board, offers).run(intake);
+        let sending = send::UploadSender::new(requests, expect, feedback, board, offers).run(intake);
         let receiving = receive::receive(replies, expected, tell, board);
         let (mut sending, mut receiving) = (std::pin::pin!(sending), std::pin::pin!(receiving));
         tokio::select! {
@@ -239,7 +177,7 @@ async fn run(
                     // What the server said before it closed explains more than that sending failed.
                     const PATIENCE: Duration = Duration::from_secs(2);
                     match timeout(PATIENCE, receiving).await {
-                        Ok(Err(told @ (Error::Refused(_) | Error::Handshake { .. }))) => return Err(told),
+                        Ok(Err(told @ (TransferError::Refused(_) | TransferError::Handshake { .. }))) => return Err(told),
                         _ => Err(error),
                     }
                 }
@@ -249,111 +187,4 @@ async fn run(
     sent.map_err(|error| connection.replies.explain(error))?;
     connection.leave();
     Ok(())
-}
-
-/// An upload on its way.
-#[derive(Debug, Clone)]
-struct Job {
-    id: usize,
-    path: PathBuf,
-    /// The tree that it was found in.
-    root: Option<Arc<Root>>,
-    /// Whether it may be executed, where its file system cannot tell.
-    executable: Option<bool>,
-    what: What,
-    to: RemotePath,
-    inside: Option<RemotePath>,
-    /// What the content was when it was hashed for a claim: if the file is still that, no second hash is needed.
-    known: Option<(Stamp, Digest)>,
-    manner: Manner,
-    /// Whether the server's part of an earlier attempt is of use; one that was not the file's beginning is not.
-    resumable: bool,
-}
-
-/// What is uploaded.
-#[derive(Debug, Clone)]
-enum What {
-    File,
-    Pipe,
-    Directory { mtime: Option<Nanoseconds> },
-    Link { target: String, mtime: Option<Nanoseconds> },
-}
-
-impl Job {
-    fn has_content(&self) -> bool {
-        matches!(self.what, What::File | What::Pipe)
-    }
-
-    /// Opens the file. Blocks.
-    fn open(&self) -> Result<local::Source, Error> {
-        let source = match &self.root {
-            Some(root) => local::Source::inside(root, &self.path),
-            None => local::Source::open(&self.path),
-        };
-        let allow_changing = self.manner.allow_changing;
-        source.map(|source| source.allow_changing(allow_changing).known_executable(self.executable))
-    }
-
-    /// The same file into the directory that its target turned out to be, if that is why it was refused.
-    fn redirected(&self, refusal: &WireError, board: &Board<'_>) -> Option<Self> {
-        let to = self.inside.clone().filter(|_| refusal.code == ErrorCode::IsADirectory)?;
-        Some(board.redirect(self, to))
-    }
-}
-
-/// A file that is too large to travel with its request.
-#[derive(Debug)]
-struct Large {
-    job: Job,
-    size: u64,
-    mtime: Option<Nanoseconds>,
-}
-
-/// What was sent of a content.
-#[derive(Debug, Clone, Copy)]
-struct Sent {
-    size: u64,
-    sha256: Digest,
-    wire_bytes: u64,
-}
-
-/// A request whose answer is due.
-#[derive(Debug)]
-struct Expected {
-    started: Instant,
-    /// What the request counts for in the sender's window.
-    weight: usize,
-    kind: Kind,
-}
-
-#[derive(Debug)]
-enum Kind {
-    /// What to do about these?
-    Plan(Vec<Large>),
-    /// A directory or a link.
-    Made(Job),
-    /// A file that travelled with its request.
-    Inline(Job, Sent),
-    /// A file whose content may be there already.
-    Claim(Large, Sent),
-    /// A file that is being streamed. The channel carries what was sent, or why it could not be; that nobody listens
-    /// any more tells the sender that the server has refused it.
-    Stream(Job, oneshot::Receiver<Result<Sent, Error>>),
-}
-
-/// What the sender learns from an answer.
-#[derive(Debug)]
-struct Feedback {
-    weight: usize,
-    next: Next,
-}
-
-/// What follows from an answer.
-#[derive(Debug)]
-enum Next {
-    Nothing,
-    /// Begin again with a file.
-    Again(Job),
-    /// Do as the server says.
-    Decided(Vec<(Large, Verdict)>),
 }

@@ -17,7 +17,7 @@ const MOST: usize = 64;
 /// Unused pieces that are kept for the next connection.
 const KEPT: usize = 8;
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { free: Vec::new(), lent: 0 });
+static POOL: Mutex<PiecePool> = Mutex::new(PiecePool { free: Vec::new(), lent: 0 });
 
 /// A stream that reads ahead, so that one system call receives many TLS records.
 ///
@@ -28,13 +28,13 @@ static POOL: Mutex<Pool> = Mutex::new(Pool { free: Vec::new(), lent: 0 });
 pub struct ReadAhead<S> {
     stream: S,
     begun: bool,
-    piece: Option<Piece>,
+    piece: Option<ReadPiece>,
     written: Movement,
 }
 
 /// Received bytes that TLS has not taken yet.
 #[derive(Debug)]
-struct Piece {
+struct ReadPiece {
     /// Empty only while the piece is dropped.
     memory: Vec<u8>,
     start: usize,
@@ -42,7 +42,7 @@ struct Piece {
 }
 
 #[derive(Debug)]
-struct Pool {
+struct PiecePool {
     free: Vec<Vec<u8>>,
     lent: usize,
 }
@@ -69,7 +69,7 @@ impl<S> ReadAhead<S> {
     }
 }
 
-impl Piece {
+impl ReadPiece {
     /// Memory for a piece; `None` if too many connections hold one.
     fn take() -> Option<Self> {
         let memory = {
@@ -88,7 +88,7 @@ impl Piece {
     }
 }
 
-impl Drop for Piece {
+impl Drop for ReadPiece {
     fn drop(&mut self) {
         let mut pool = pool();
         pool.lent -= 1;
@@ -98,7 +98,7 @@ impl Drop for Piece {
     }
 }
 
-fn pool() -> MutexGuard<'static, Pool> {
+fn pool() -> MutexGuard<'static, PiecePool> {
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -110,7 +110,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadAhead<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.piece.is_none() {
-            let piece = if this.begun && room.remaining() < PIECE { Piece::take() } else { None };
+            let piece = if this.begun && room.remaining() < PIECE { ReadPiece::take() } else { None };
             let Some(mut piece) = piece else {
                 return Pin::new(&mut this.stream).poll_read(context, room);
             };

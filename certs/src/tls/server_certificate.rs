@@ -8,7 +8,7 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, UnixTime};
-use sealift_protocol::Digest;
+use sealift_types::Digest;
 
 use crate::pem::{certificates, private_key};
 use crate::tls::{not_a_pair, provider, server_name, server_verifier};

@@ -10,7 +10,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sealift_certs::tls::{self, CurrentCertificate, Protocol};
 use sealift_certs::{KeyPem, fingerprint};
-use sealift_protocol::Digest;
+use sealift_types::Digest;
 
 use crate::handshake::Fixed;
 use crate::world::{Outcome, World};

@@ -22,7 +22,7 @@ use crate::text;
     after_help = "Examples:\n  sealift clean                           in the current directory and below\n  \
     sealift clean -n photos                 what would be removed, nothing else"
 )]
-pub(crate) struct Clean {
+pub(crate) struct CleanArgs {
     /// Directories on this computer [default: the current one]
     #[arg(value_name = "DIRECTORY")]
     directories: Vec<PathBuf>,
@@ -31,8 +31,8 @@ pub(crate) struct Clean {
     dry_run: bool,
 }
 
-pub(crate) fn run(arguments: Clean, printer: &mut Printer) -> Result<Exit, Failure> {
-    let Clean { mut directories, dry_run } = arguments;
+pub(crate) fn run(arguments: CleanArgs, printer: &mut Printer) -> Result<Exit, Failure> {
+    let CleanArgs { mut directories, dry_run } = arguments;
     if directories.is_empty() {
         directories.push(PathBuf::from("."));
     }

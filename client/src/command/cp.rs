@@ -1,15 +1,15 @@
 //! `sealift cp FROM TO`
 
 use clap::Args;
-use sealift_protocol::RemotePath;
 use sealift_protocol::message::Transplant;
 use sealift_transfer::remote;
+use sealift_types::EntryPath;
 use serde_json::json;
 
-use crate::arguments::remote_path;
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
-use crate::session::Session;
+use crate::remote_path::remote_path;
+use crate::session::ClientSession;
 use crate::text;
 
 /// Copy a file or a directory on the server
@@ -20,24 +20,24 @@ use crate::text;
 #[command(
     after_help = "Examples:\n  sealift cp report.pdf report-2025.pdf\n  sealift cp report.pdf /team/reports/"
 )]
-pub(crate) struct Cp {
+pub(crate) struct CpArgs {
     /// What to copy
     #[arg(value_parser = remote_path)]
-    from: RemotePath,
+    from: EntryPath,
     /// The copy's path, or the directory to copy it to
     #[arg(value_parser = remote_path)]
-    to: RemotePath,
+    to: EntryPath,
     /// Replace nothing: fail if the new path is taken
     #[arg(long, short = 'n')]
     no_clobber: bool,
 }
 
 pub(crate) async fn run(
-    arguments: Cp,
-    session: &mut Session,
+    arguments: CpArgs,
+    session: &mut ClientSession,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let Cp { from, to, no_clobber } = arguments;
+    let CpArgs { from, to, no_clobber } = arguments;
     let client = session.client()?;
     let own = client.identity().clone();
     let paths = Transplant { if_absent: no_clobber, ..Transplant::new(from.clone(), to) };

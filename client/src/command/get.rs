@@ -5,18 +5,19 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use sealift_protocol::WireError;
 use sealift_protocol::message::{Description, Direction};
-use sealift_protocol::{RemotePath, WireError};
 use sealift_transfer::download::{self, Destination, Download};
-use sealift_transfer::tree::Walking;
+use sealift_transfer::tree::WalkOptions;
 use sealift_transfer::{plan, remote};
+use sealift_types::EntryPath;
 
-use super::report::Report;
-use super::transfer::{Choice, Lines, Trees};
-use crate::arguments::remote_path;
+use super::report::RunReport;
+use super::transfer::{ConnectionArgs, SelectionArgs, TreeArgs};
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
-use crate::session::Session;
+use crate::remote_path::remote_path;
+use crate::session::ClientSession;
 
 /// Fetch files and directories from the server
 ///
@@ -34,19 +35,19 @@ use crate::session::Session;
     sealift get -u photos/ /tmp/p           but what is newer here; -n only says what it would be\n  \
     sealift get shop.sql - | psql shop      to standard output; a wrong SHA-256 shows in the exit code, 5\n\n\
     With - as the destination, --json prints to standard error.")]
-pub(crate) struct Get {
+pub(crate) struct GetArgs {
     /// Paths on the server; then where to, on this computer, or - for standard output
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<OsString>,
     #[command(flatten)]
-    choice: Choice,
+    choice: SelectionArgs,
     #[command(flatten)]
-    trees: Trees,
+    trees: TreeArgs,
     #[command(flatten)]
-    lines: Lines,
+    lines: ConnectionArgs,
 }
 
-impl Get {
+impl GetArgs {
     /// Whether a second run can go on where an interrupted one stopped: what went into a pipe is not kept.
     pub(crate) fn can_go_on(&self) -> bool {
         self.paths.last().is_none_or(|path| path != "-")
@@ -54,8 +55,8 @@ impl Get {
 }
 
 pub(crate) async fn run(
-    arguments: Get,
-    session: &mut Session,
+    arguments: GetArgs,
+    session: &mut ClientSession,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
     let walking = arguments.trees.walking()?;
@@ -69,7 +70,7 @@ pub(crate) async fn run(
     if downloads.iter().any(|download| matches!(download.to, Destination::Stream(_))) {
         printer.leave_output_to_content();
     }
-    let report = Report::new(printer, Direction::Get, manner, client.identity().clone());
+    let report = RunReport::new(printer, Direction::Get, manner, client.identity().clone());
     let result = download::download(client, downloads, &walking, manner, &|event| report.take(event)).await;
     report.end(result)
 }
@@ -87,7 +88,7 @@ fn suspicion(paths: &[OsString]) -> Option<(&OsString, &OsString)> {
 /// says that the local file is meant.
 async fn refuse_forgotten_destination(
     (source, to): (&OsString, &OsString),
-    session: &mut Session,
+    session: &mut ClientSession,
 ) -> Result<(), Failure> {
     let mut is_there = false;
     let found = |_, found: Result<Description, WireError>| is_there = found.is_ok();
@@ -102,7 +103,7 @@ async fn refuse_forgotten_destination(
     Err(Failure::usage(message).hint(hint))
 }
 
-fn plan(mut paths: Vec<OsString>, walking: &Walking) -> Result<Vec<Download>, Failure> {
+fn plan(mut paths: Vec<OsString>, walking: &WalkOptions) -> Result<Vec<Download>, Failure> {
     let destination = if paths.len() > 1 { paths.pop() } else { None };
     if let Some(to) = &destination {
         refuse_mixed_up_sides(to)?;
@@ -147,7 +148,7 @@ fn output() -> std::io::Result<Box<dyn Write + Send>> {
     Ok(Box::new(std::io::stdout()))
 }
 
-fn remote_name(path: &OsString) -> Result<RemotePath, Failure> {
+fn remote_name(path: &OsString) -> Result<EntryPath, Failure> {
     let text = path.to_str().ok_or_else(|| {
         Failure::usage(format!("{} is not UTF-8, so the server has nothing of that name", path.display()))
             .hint("names on the server are UTF-8: see `sealift ls`")
@@ -161,7 +162,7 @@ mod tests {
 
     fn planned(paths: &[&str]) -> Result<Vec<PathBuf>, Exit> {
         let paths = paths.iter().map(OsString::from).collect();
-        let plan = plan(paths, &Walking::default()).map_err(|failure| failure.exit)?;
+        let plan = plan(paths, &WalkOptions::default()).map_err(|failure| failure.exit)?;
         let path = |download: Download| match download.to {
             Destination::File { path, .. } => path,
             Destination::Stream(_) => PathBuf::from("-"),

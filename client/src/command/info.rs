@@ -2,33 +2,34 @@
 
 use clap::Args;
 use jiff::tz::TimeZone;
+use sealift_protocol::WireError;
 use sealift_protocol::message::{Description, EntryKind};
-use sealift_protocol::{RemotePath, WireError};
 use sealift_transfer::remote;
+use sealift_types::EntryPath;
 use serde_json::json;
 
-use crate::arguments::remote_path;
 use crate::failure::{Exit, Failure};
 use crate::outcome::together;
 use crate::printer::Printer;
-use crate::session::Session;
+use crate::remote_path::remote_path;
+use crate::session::ClientSession;
 use crate::text;
 
 /// Show what the server knows about paths
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  sealift info report.pdf\n  sealift info --json a.jpg b.jpg")]
-pub(crate) struct Info {
+pub(crate) struct InfoArgs {
     /// Paths on the server
     #[arg(required = true, value_parser = remote_path, value_name = "PATH")]
-    paths: Vec<RemotePath>,
+    paths: Vec<EntryPath>,
 }
 
 pub(crate) async fn run(
-    arguments: Info,
-    session: &mut Session,
+    arguments: InfoArgs,
+    session: &mut ClientSession,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let Info { paths } = arguments;
+    let InfoArgs { paths } = arguments;
     let client = session.client()?;
     let own = client.identity().clone();
     let zone = TimeZone::system();

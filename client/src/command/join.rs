@@ -4,14 +4,14 @@ use std::io::{self, Read};
 
 use clap::Args;
 use sealift_certs::JoinToken;
-use sealift_protocol::Name;
 use sealift_transfer::join::join;
 use sealift_transfer::profile::ProfileError;
+use sealift_types::Name;
 use serde_json::json;
 
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
-use crate::session::Session;
+use crate::session::ClientSession;
 use crate::text;
 
 /// Join a server with a token from its administrator
@@ -23,14 +23,14 @@ use crate::text;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  sealift join sealift-join:AbCd...\n  \
     sealift join --profile work sealift-join:AbCd...\n  ssh server sealiftd invite alice | sealift join -")]
-pub(crate) struct Join {
+pub(crate) struct JoinArgs {
     /// What `sealiftd invite NAME` printed on the server, or - to read it from standard input
     token: String,
 }
 
 pub(crate) async fn run(
-    arguments: Join,
-    session: &mut Session,
+    arguments: JoinArgs,
+    session: &mut ClientSession,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
     let token = read(arguments.token)?.parse::<JoinToken>()?;

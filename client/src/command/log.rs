@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
-use sealift_protocol::RemotePath;
 use sealift_protocol::message::{self, Transfer};
 use sealift_transfer::remote::{self, LogFilter};
+use sealift_types::EntryPath;
 use serde_json::json;
 
-use crate::arguments::remote_path;
 use crate::failure::{Exit, Failure, code_text};
 use crate::printer::Printer;
-use crate::session::Session;
+use crate::remote_path::remote_path;
+use crate::session::ClientSession;
 use crate::text;
 
 /// Show the transfer log, newest first
@@ -21,16 +21,16 @@ use crate::text;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  sealift log\n  sealift log --failed --limit 0\n  \
     sealift log --direction put docs/\n  sealift log --json --limit 1000")]
-pub(crate) struct Log {
+pub(crate) struct LogArgs {
     /// Only this path, or what is below it
     #[arg(value_parser = remote_path)]
-    path: Option<RemotePath>,
+    path: Option<EntryPath>,
     /// The most transfers to show; 0 for all
     #[arg(long, short = 'n', default_value_t = 20, value_name = "N")]
     limit: u64,
     /// Only this direction
     #[arg(long, value_enum)]
-    direction: Option<Direction>,
+    direction: Option<DirectionFilter>,
     /// Only what failed
     #[arg(long)]
     failed: bool,
@@ -41,7 +41,7 @@ pub(crate) struct Log {
 
 /// Which way a transfer went.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Direction {
+enum DirectionFilter {
     /// To the server
     Put,
     /// From the server
@@ -49,14 +49,14 @@ enum Direction {
 }
 
 pub(crate) async fn run(
-    arguments: Log,
-    session: &mut Session,
+    arguments: LogArgs,
+    session: &mut ClientSession,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let Log { path, limit, direction, failed, previews } = arguments;
+    let LogArgs { path, limit, direction, failed, previews } = arguments;
     let direction = direction.map(|direction| match direction {
-        Direction::Put => message::Direction::Put,
-        Direction::Get => message::Direction::Get,
+        DirectionFilter::Put => message::Direction::Put,
+        DirectionFilter::Get => message::Direction::Get,
     });
     let filter = LogFilter { limit: (limit > 0).then_some(limit), direction, failed, previews, path };
     let zone = TimeZone::system();

@@ -4,15 +4,15 @@ use std::borrow::Cow;
 
 use clap::Args;
 use jiff::tz::TimeZone;
-use sealift_protocol::RemotePath;
 use sealift_protocol::message::{Entry, EntryKind, List};
 use sealift_transfer::{Connection, remote};
+use sealift_types::EntryPath;
 use serde_json::json;
 
-use crate::arguments::remote_path;
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
-use crate::session::Session;
+use crate::remote_path::remote_path;
+use crate::session::ClientSession;
 use crate::text;
 
 /// List a directory
@@ -24,10 +24,10 @@ use crate::text;
     The columns of -l: - for a file, x for one that may be executed, d for a directory, l for a link,\ns for a space;\
     who stored it; its size; when it was last modified; its name."
 )]
-pub(crate) struct Ls {
+pub(crate) struct LsArgs {
     /// What to list: a directory, a file, or / for the spaces [default: your own space]
     #[arg(value_parser = remote_path)]
-    path: Option<RemotePath>,
+    path: Option<EntryPath>,
     /// Long: with kind, owner, size and time
     #[arg(long, short)]
     long: bool,
@@ -48,11 +48,11 @@ struct Style {
 }
 
 pub(crate) async fn run(
-    arguments: Ls,
-    session: &mut Session,
+    arguments: LsArgs,
+    session: &mut ClientSession,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let Ls { path, long, recursive, bytes } = arguments;
+    let LsArgs { path, long, recursive, bytes } = arguments;
     let style = Style { long: long.then(TimeZone::system), units: printer.is_terminal() && !bytes };
     let root = path.map_or_else(|| remote_path("."), Ok).map_err(Failure::usage)?;
     let connection = session.client()?.connection().await?;
@@ -69,7 +69,7 @@ pub(crate) async fn run(
 /// Shows a listing with `prefix` before the names. Returns the spaces in it.
 async fn list(
     connection: &mut Connection,
-    path: RemotePath,
+    path: EntryPath,
     recursive: bool,
     prefix: &str,
     style: &Style,

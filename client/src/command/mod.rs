@@ -19,10 +19,35 @@ pub(crate) mod whoami;
 
 use std::time::Duration;
 
-use crate::arguments::Verb;
+use clap::Subcommand;
+
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
-use crate::session::Session;
+use crate::session::ClientSession;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Join(join::JoinArgs),
+    #[command(visible_alias = "upload")]
+    Put(put::PutArgs),
+    #[command(visible_alias = "download")]
+    Get(get::GetArgs),
+    Sync(sync::SyncArgs),
+    #[command(visible_alias = "list")]
+    Ls(ls::LsArgs),
+    #[command(visible_alias = "stat")]
+    Info(info::InfoArgs),
+    #[command(visible_alias = "delete")]
+    Rm(rm::RmArgs),
+    Mv(mv::MvArgs),
+    Cp(cp::CpArgs),
+    Log(log::LogArgs),
+    Whoami(whoami::WhoamiArgs),
+    Renew(renew::RenewArgs),
+    Profile(profile::ProfileArgs),
+    Clean(clean::CleanArgs),
+}
 
 /// What to do after a verb was interrupted.
 pub(crate) fn after_interruption(verb: &Verb) -> &'static str {
@@ -48,7 +73,11 @@ pub(crate) fn grace(verb: &Verb) -> Option<Duration> {
 }
 
 /// Does what a verb says.
-pub(crate) async fn run(verb: Verb, session: &mut Session, printer: &mut Printer) -> Result<Exit, Failure> {
+pub(crate) async fn run(
+    verb: Verb,
+    session: &mut ClientSession,
+    printer: &mut Printer,
+) -> Result<Exit, Failure> {
     match verb {
         Verb::Join(arguments) => join::run(arguments, session, printer).await,
         Verb::Put(arguments) => put::run(arguments, session, printer).await,

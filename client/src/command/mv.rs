@@ -1,15 +1,15 @@
 //! `sealift mv FROM TO`
 
 use clap::Args;
-use sealift_protocol::RemotePath;
 use sealift_protocol::message::Transplant;
 use sealift_transfer::remote;
+use sealift_types::EntryPath;
 use serde_json::json;
 
-use crate::arguments::remote_path;
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
-use crate::session::Session;
+use crate::remote_path::remote_path;
+use crate::session::ClientSession;
 use crate::text;
 
 /// Move or rename a file or a directory on the server
@@ -19,24 +19,24 @@ use crate::text;
 #[command(
     after_help = "Examples:\n  sealift mv draft.pdf report.pdf\n  sealift mv report.pdf /team/reports/"
 )]
-pub(crate) struct Mv {
+pub(crate) struct MvArgs {
     /// What to move
     #[arg(value_parser = remote_path)]
-    from: RemotePath,
+    from: EntryPath,
     /// Its new path, or the directory to move it to
     #[arg(value_parser = remote_path)]
-    to: RemotePath,
+    to: EntryPath,
     /// Replace nothing: fail if the new path is taken
     #[arg(long, short = 'n')]
     no_clobber: bool,
 }
 
 pub(crate) async fn run(
-    arguments: Mv,
-    session: &mut Session,
+    arguments: MvArgs,
+    session: &mut ClientSession,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let Mv { from, to, no_clobber } = arguments;
+    let MvArgs { from, to, no_clobber } = arguments;
     let client = session.client()?;
     let own = client.identity().clone();
     let paths = Transplant { if_absent: no_clobber, ..Transplant::new(from.clone(), to) };

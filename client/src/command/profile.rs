@@ -4,26 +4,26 @@ use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
-use sealift_protocol::Name;
 use sealift_transfer::configuration::select_profile;
+use sealift_types::Name;
 use serde_json::json;
 
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
-use crate::session::Session;
+use crate::session::ClientSession;
 use crate::text;
 
 /// List, select, rename and remove the saved profiles
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  sealift profile list\n  sealift profile use work\n  \
     sealift profile rename default home")]
-pub(crate) struct Profile {
+pub(crate) struct ProfileArgs {
     #[command(subcommand)]
-    action: Action,
+    action: ProfileAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum ProfileAction {
     /// List the profiles with their identities, servers and the end of their certificates
     List,
     /// Select the profile that is meant when none is named
@@ -45,11 +45,15 @@ enum Action {
     },
 }
 
-pub(crate) fn run(profile: &Profile, session: &Session, printer: &mut Printer) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    profile: &ProfileArgs,
+    session: &ClientSession,
+    printer: &mut Printer,
+) -> Result<Exit, Failure> {
     let settings = &session.settings;
     match &profile.action {
-        Action::List => list(session, printer)?,
-        Action::Use { name } => {
+        ProfileAction::List => list(session, printer)?,
+        ProfileAction::Use { name } => {
             // Not one that is not there, or is damaged.
             settings.profiles.load(name)?;
             select_profile(&settings.directory, Some(name))?;
@@ -59,7 +63,7 @@ pub(crate) fn run(profile: &Profile, session: &Session, printer: &mut Printer) -
                 printer.note(&format!("but SEALIFT_PROFILE is set to {other}, which counts more: unset it"));
             }
         }
-        Action::Rename { from, to } => {
+        ProfileAction::Rename { from, to } => {
             settings.profiles.rename(from, to)?;
             if settings.profile_in_file.as_ref() == Some(from) {
                 select_profile(&settings.directory, Some(to))?;
@@ -67,7 +71,7 @@ pub(crate) fn run(profile: &Profile, session: &Session, printer: &mut Printer) -
             done(printer, &json!({ "type": "renamed", "from": from, "to": to }))?;
             printer.note(&format!("the profile {from} is called {to} now"));
         }
-        Action::Remove { name } => {
+        ProfileAction::Remove { name } => {
             settings.profiles.remove(name)?;
             if settings.profile_in_file.as_ref() == Some(name) {
                 select_profile(&settings.directory, None)?;
@@ -84,7 +88,7 @@ fn done(printer: &mut Printer, object: &serde_json::Value) -> Result<(), Failure
     if printer.wants_json() { printer.object(object) } else { Ok(()) }
 }
 
-fn list(session: &Session, printer: &mut Printer) -> Result<(), Failure> {
+fn list(session: &ClientSession, printer: &mut Printer) -> Result<(), Failure> {
     let settings = &session.settings;
     let meant = settings.meant_profile().ok();
     let mut rows = Vec::new();

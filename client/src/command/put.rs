@@ -7,18 +7,18 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sealift_protocol::RemotePath;
 use sealift_protocol::message::Direction;
-use sealift_transfer::plan::{self, Uploads};
-use sealift_transfer::tree::Walking;
+use sealift_transfer::plan::{self, PlannedUploads};
+use sealift_transfer::tree::WalkOptions;
 use sealift_transfer::upload;
+use sealift_types::EntryPath;
 
-use super::report::Report;
-use super::transfer::{Choice, Lines, Trees};
-use crate::arguments::remote_path;
+use super::report::RunReport;
+use super::transfer::{ConnectionArgs, SelectionArgs, TreeArgs};
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
-use crate::session::Session;
+use crate::remote_path::remote_path;
+use crate::session::ClientSession;
 
 /// Store files and directories on the server
 ///
@@ -49,7 +49,7 @@ use crate::session::Session;
     A pipe hides that the command before it failed, unless the shell is told otherwise with `set -o pipefail`; and then \
     what it printed until then is stored all the same. --stdin-from-command stores nothing of a command that fails."
 )]
-pub(crate) struct Put {
+pub(crate) struct PutArgs {
     /// Local files, or - for standard input; then where to, on the server
     #[arg(required_unless_present = "behind", value_name = "PATH")]
     paths: Vec<OsString>,
@@ -63,17 +63,17 @@ pub(crate) struct Put {
     #[arg(long, conflicts_with = "stdin_from_command")]
     allow_empty: bool,
     #[command(flatten)]
-    choice: Choice,
+    choice: SelectionArgs,
     /// Store files that are being written to as they are read, up to the length that they had
     #[arg(long)]
     allow_changing: bool,
     #[command(flatten)]
-    trees: Trees,
+    trees: TreeArgs,
     #[command(flatten)]
-    lines: Lines,
+    lines: ConnectionArgs,
 }
 
-impl Put {
+impl PutArgs {
     /// Whether a second run can go on where an interrupted one stopped: what came by a pipe is gone.
     pub(crate) fn can_go_on(&self) -> bool {
         self.stdin_from_command.is_none() && self.paths.first().is_none_or(|path| path != "-")
@@ -81,8 +81,8 @@ impl Put {
 }
 
 pub(crate) async fn run(
-    arguments: Put,
-    session: &mut Session,
+    arguments: PutArgs,
+    session: &mut ClientSession,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
     let walking = arguments.trees.walking()?;
@@ -111,13 +111,13 @@ pub(crate) async fn run(
         }
     };
     let client = session.client()?;
-    let report = Report::new(printer, Direction::Put, manner, client.identity().clone());
+    let report = RunReport::new(printer, Direction::Put, manner, client.identity().clone());
     let result = upload::upload(client, uploads, manner, &|event| report.take(event)).await;
     report.end(result)
 }
 
 /// The sources, and where they go.
-fn divide(mut paths: Vec<OsString>) -> Result<(Vec<OsString>, Option<RemotePath>), Failure> {
+fn divide(mut paths: Vec<OsString>) -> Result<(Vec<OsString>, Option<EntryPath>), Failure> {
     let destination = if paths.len() > 1 { paths.pop() } else { None };
     if paths.iter().any(|path| path.is_empty()) {
         return Err(Failure::usage("a local path is empty, as when a variable is not set: name what to put"));
@@ -142,14 +142,18 @@ fn divide(mut paths: Vec<OsString>) -> Result<(Vec<OsString>, Option<RemotePath>
 
 fn plan(
     sources: Vec<OsString>,
-    destination: Option<&RemotePath>,
-    walking: &Walking,
-) -> Result<Uploads, Failure> {
+    destination: Option<&EntryPath>,
+    walking: &WalkOptions,
+) -> Result<PlannedUploads, Failure> {
     Ok(plan::uploads(sources.into_iter().map(PathBuf::from), destination, walking)?)
 }
 
 /// Only what stands behind -- is run: a word before it may be a destination, or a command whose -- was forgotten.
-fn plan_command(to: &OsString, paths: &[OsString], command: Vec<OsString>) -> Result<Uploads, Failure> {
+fn plan_command(
+    to: &OsString,
+    paths: &[OsString],
+    command: Vec<OsString>,
+) -> Result<PlannedUploads, Failure> {
     const FORM: &str = "write `sealift put --stdin-from-command DEST -- COMMAND...`";
     if let Some(path) = paths.first() {
         let message =
@@ -183,7 +187,7 @@ fn refuse_forgotten_destination(sources: &[OsString], to: &OsString) -> Result<(
         .hint(format!("add a destination such as ./ (your own space) to store them all, or {meant}")))
 }
 
-fn remote(path: &OsString) -> Result<RemotePath, Failure> {
+fn remote(path: &OsString) -> Result<EntryPath, Failure> {
     let text = path.to_str().ok_or_else(|| {
         Failure::usage(format!("the destination {} is not UTF-8: name another one", path.display()))
     })?;
@@ -195,7 +199,7 @@ mod tests {
     use super::*;
 
     fn planned(paths: &[&str]) -> Result<Vec<String>, Exit> {
-        let walking = Walking::default();
+        let walking = WalkOptions::default();
         let divided = divide(paths.iter().map(OsString::from).collect());
         let plan = divided.and_then(|(sources, to)| match sources.as_slice() {
             [only] if only == "-" => Ok(plan::upload_stream(Box::new(std::io::empty()), to.as_ref())?),

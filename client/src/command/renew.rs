@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
-use crate::session::Session;
+use crate::session::ClientSession;
 use crate::text;
 
 /// Renew this computer's certificate now
@@ -14,9 +14,13 @@ use crate::text;
 /// Every other command does so by itself when less than a third of the certificate's life is left.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sealift renew")]
-pub(crate) struct Renew {}
+pub(crate) struct RenewArgs {}
 
-pub(crate) async fn run(_: Renew, session: &mut Session, printer: &mut Printer) -> Result<Exit, Failure> {
+pub(crate) async fn run(
+    _: RenewArgs,
+    session: &mut ClientSession,
+    printer: &mut Printer,
+) -> Result<Exit, Failure> {
     let validity = session.client()?.renew().await?;
     let expires = text::nanoseconds(validity.not_after);
     if printer.wants_json() {

@@ -7,12 +7,12 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sealift_protocol::Name;
 use sealift_protocol::message::Direction;
-use sealift_transfer::event::{Action, AtServer, Change, Done, Place};
-use sealift_transfer::sync::{Outcome, Withheld};
+use sealift_transfer::event::{EitherPath, ServerCopy, TransferSummary, TreeChange, TreeChangeKind};
+use sealift_transfer::sync::{SyncOutcome, Withheld};
 use sealift_transfer::tree::Omitted;
-use sealift_transfer::{Error, Event, Manner};
+use sealift_transfer::{Event, TransferError, TransferOptions};
+use sealift_types::Name;
 use serde_json::json;
 
 use crate::failure::{Exit, Failure};
@@ -26,7 +26,7 @@ const NOTABLE: u64 = 1024 * 1024;
 
 /// A transfer that is not over yet.
 #[derive(Debug)]
-struct Open {
+struct OpenTransfer {
     /// The absolute path on the server.
     remote: String,
     /// The local file, or `-`.
@@ -53,16 +53,16 @@ struct Total {
 }
 
 /// Takes a run's events, and knows at the end how it went.
-pub(crate) struct Report<'a> {
-    state: Mutex<State<'a>>,
+pub(crate) struct RunReport<'a> {
+    state: Mutex<ReportState<'a>>,
 }
 
-struct State<'a> {
+struct ReportState<'a> {
     printer: &'a mut Printer,
     direction: Direction,
-    manner: Manner,
+    manner: TransferOptions,
     own: Name,
-    open: HashMap<usize, Open>,
+    open: HashMap<usize, OpenTransfer>,
     bar: Bar,
     began: Instant,
     /// When a JSON line last told of progress, and how many bytes had crossed then.
@@ -109,7 +109,7 @@ struct State<'a> {
     /// Failures that are not about the file: how often each came, and what to say of it.
     common: Vec<(usize, Failure)>,
     /// The last file that is complete.
-    last: Option<Open>,
+    last: Option<OpenTransfer>,
     /// What was found and was not there any more.
     vanished: usize,
     /// Files without all that they should have beside their content.
@@ -119,11 +119,16 @@ struct State<'a> {
     broken: Option<Failure>,
 }
 
-impl<'a> Report<'a> {
+impl<'a> RunReport<'a> {
     /// For the transfers of a caller whose own space is `own`.
-    pub(crate) fn new(printer: &'a mut Printer, direction: Direction, manner: Manner, own: Name) -> Self {
+    pub(crate) fn new(
+        printer: &'a mut Printer,
+        direction: Direction,
+        manner: TransferOptions,
+        own: Name,
+    ) -> Self {
         let (bar, now) = (Bar::new(printer.wants_bar()), Instant::now());
-        let state = State {
+        let state = ReportState {
             printer,
             direction,
             manner,
@@ -172,7 +177,7 @@ impl<'a> Report<'a> {
     }
 
     /// Tells how it all went.
-    pub(crate) fn end(self, result: Result<(), Error>) -> Result<Exit, Failure> {
+    pub(crate) fn end(self, result: Result<(), TransferError>) -> Result<Exit, Failure> {
         let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         state.bar.clear();
         if let Some(failure) = state.broken.take() {
@@ -188,7 +193,7 @@ impl<'a> Report<'a> {
     }
 
     /// Tells how syncing went.
-    pub(crate) fn end_sync(self, result: Result<Outcome, Error>) -> Result<Exit, Failure> {
+    pub(crate) fn end_sync(self, result: Result<SyncOutcome, TransferError>) -> Result<Exit, Failure> {
         let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         state.bar.clear();
         if let Some(failure) = state.broken.take() {
@@ -237,14 +242,14 @@ impl<'a> Report<'a> {
         Ok(together(state.failures.len() + 1, &state.failures))
     }
 
-    fn state(&self) -> MutexGuard<'_, State<'a>> {
+    fn state(&self) -> MutexGuard<'_, ReportState<'a>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State<'_> {
+impl ReportState<'_> {
     /// What to say when the whole run ended with an error.
-    fn gave_up(&self, error: Error) -> Failure {
+    fn gave_up(&self, error: TransferError) -> Failure {
         let mut failure = Failure::from(error);
         if self.found > 1 && self.finished > 0 {
             let of = self.total.map_or_else(String::new, |total| format!(" of {}", total.files));
@@ -261,7 +266,7 @@ impl State<'_> {
                 self.open_files += usize::from(content);
                 self.found_bytes = self.found_bytes.saturating_add(size.unwrap_or(0));
                 let (remote, local) = (absolute(&remote, &self.own), local.display().to_string());
-                let open = Open { remote, local, size, content, offset: 0, crossed: 0, compared: 0 };
+                let open = OpenTransfer { remote, local, size, content, offset: 0, crossed: 0, compared: 0 };
                 self.open.insert(id, open);
             }
             Event::FoundAll { count, contents, bytes } => {
@@ -317,7 +322,7 @@ impl State<'_> {
             Event::Vanished { id } => self.has_vanished(id),
             Event::Failed { id, error } => {
                 self.advance(id, 0, 0);
-                if let Some(Open { remote, local, .. }) = self.close(id) {
+                if let Some(OpenTransfer { remote, local, .. }) = self.close(id) {
                     self.failed(Some(&remote), &local, error);
                 }
             }
@@ -326,14 +331,14 @@ impl State<'_> {
     }
 
     /// Takes out what has ended.
-    fn close(&mut self, id: usize) -> Option<Open> {
+    fn close(&mut self, id: usize) -> Option<OpenTransfer> {
         let open = self.open.remove(&id)?;
         self.open_files -= usize::from(open.content);
         self.kept_crossing -= open.offset;
         Some(open)
     }
 
-    fn finished(&mut self, id: usize, done: &Done) {
+    fn finished(&mut self, id: usize, done: &TransferSummary) {
         self.finished += 1;
         self.deduplicated += usize::from(done.deduplicated);
         self.had_bytes += if done.deduplicated { done.size } else { 0 };
@@ -345,7 +350,7 @@ impl State<'_> {
         self.comparing -= open.compared;
         self.show_position();
         if self.printer.wants_json() {
-            let Open { remote, local, .. } = &open;
+            let OpenTransfer { remote, local, .. } = &open;
             let line = json!({
                 "type": "finished",
                 "direction": self.direction,
@@ -372,7 +377,7 @@ impl State<'_> {
     fn kept(&mut self, id: usize) {
         self.advance(id, 0, 0);
         self.kept += 1;
-        let Some(Open { remote, local, .. }) = self.close(id) else { return };
+        let Some(OpenTransfer { remote, local, .. }) = self.close(id) else { return };
         if self.printer.wants_json() {
             let direction = self.direction;
             self.print(&json!({ "type": "kept", "direction": direction, "path": remote, "local": local }));
@@ -382,20 +387,20 @@ impl State<'_> {
     /// What was found has gone before it was transferred.
     fn has_vanished(&mut self, id: usize) {
         self.advance(id, 0, 0);
-        let Some(Open { remote, local, .. }) = self.close(id) else { return };
+        let Some(OpenTransfer { remote, local, .. }) = self.close(id) else { return };
         let what = if self.direction == Direction::Put { &local } else { &remote };
         self.gone(&local, what);
     }
 
     /// A file would be transferred.
-    fn would(&mut self, id: usize, size: Option<u64>, at_server: AtServer) {
-        let Some(Open { remote, local, .. }) = self.close(id) else { return };
+    fn would(&mut self, id: usize, size: Option<u64>, at_server: ServerCopy) {
+        let Some(OpenTransfer { remote, local, .. }) = self.close(id) else { return };
         self.would += 1;
         self.bytes = self.bytes.saturating_add(size.unwrap_or(0));
         let (count, bytes) = match at_server {
-            AtServer::No => (&mut 0, &mut 0),
-            AtServer::Perhaps => (&mut self.may_be_there, &mut self.may_be_there_bytes),
-            AtServer::Yes => (&mut self.there, &mut self.there_bytes),
+            ServerCopy::No => (&mut 0, &mut 0),
+            ServerCopy::Perhaps => (&mut self.may_be_there, &mut self.may_be_there_bytes),
+            ServerCopy::Yes => (&mut self.there, &mut self.there_bytes),
         };
         *count += 1;
         *bytes = bytes.saturating_add(size.unwrap_or(0));
@@ -407,8 +412,8 @@ impl State<'_> {
             let mut would = json!({
                 "type": "would", "action": action, "path": remote, "local": local, "size": size,
             });
-            if self.direction == Direction::Put && at_server != AtServer::Perhaps {
-                would["at_server"] = (at_server == AtServer::Yes).into();
+            if self.direction == Direction::Put && at_server != ServerCopy::Perhaps {
+                would["at_server"] = (at_server == ServerCopy::Yes).into();
             }
             self.print(&would);
             return;
@@ -419,23 +424,25 @@ impl State<'_> {
     }
 
     /// Something else was done, or would be.
-    fn changed(&mut self, change: &Change) {
-        let Change { action, place, from, size, pretended } = change;
+    fn changed(&mut self, change: &TreeChange) {
+        let TreeChange { action, place, from, size, pretended } = change;
         self.changed += 1;
-        self.touched += usize::from(*action == Action::Touch);
-        if *pretended && matches!(action, Action::Store | Action::Fetch | Action::Update) {
+        self.touched += usize::from(*action == TreeChangeKind::Touch);
+        if *pretended
+            && matches!(action, TreeChangeKind::Store | TreeChangeKind::Fetch | TreeChangeKind::Update)
+        {
             self.would += 1;
             self.bytes = self.bytes.saturating_add(size.unwrap_or(0));
         }
         let action = action_name(*action);
-        let shown = |place: &Place| match place {
-            Place::Remote(path) => {
+        let shown = |place: &EitherPath| match place {
+            EitherPath::Remote(path) => {
                 let slash = if path.means_directory() && path.as_str() != "/" { "/" } else { "" };
                 absolute(path, &self.own) + slash
             }
-            Place::Local(path) => path.display().to_string(),
+            EitherPath::Local(path) => path.display().to_string(),
         };
-        let key = if matches!(place, Place::Remote(_)) { "path" } else { "local" };
+        let key = if matches!(place, EitherPath::Remote(_)) { "path" } else { "local" };
         let (place, from) = (shown(place), from.as_ref().map(shown));
         if self.printer.wants_json() {
             let kind = if *pretended { "would" } else { "did" };
@@ -466,7 +473,7 @@ impl State<'_> {
         }
         let path = path.display().to_string();
         match error {
-            Error::Local { .. } => self.gone(&path, &path),
+            TransferError::Local { .. } => self.gone(&path, &path),
             error => self.skipped(&path, &Failure::from(error), true),
         }
     }
@@ -494,9 +501,9 @@ impl State<'_> {
     }
 
     /// A file has its content, and not all that it should have beside it. Where one has not, many have not.
-    fn imperfect(&mut self, error: Error) {
+    fn imperfect(&mut self, error: TransferError) {
         self.imperfect += 1;
-        let is_unfit = matches!(error, Error::Unfit { .. });
+        let is_unfit = matches!(error, TransferError::Unfit { .. });
         let mut failure = Failure::from(error);
         if !is_unfit {
             failure = failure.hint(
@@ -511,7 +518,7 @@ impl State<'_> {
         }
     }
 
-    fn retrying(&mut self, error: Error, wait: Duration) {
+    fn retrying(&mut self, error: TransferError, wait: Duration) {
         let failure = Failure::from(error);
         let message = format!("{}; trying again in {:.1} s", failure.message, wait.as_secs_f64());
         if self.printer.wants_json() {
@@ -524,9 +531,12 @@ impl State<'_> {
         self.bar.suspend(|| printer.note(&message));
     }
 
-    fn failed(&mut self, remote: Option<&str>, local: &str, error: Error) {
+    fn failed(&mut self, remote: Option<&str>, local: &str, error: TransferError) {
         // The server names the path as it was asked for; what is local names the local file.
-        let known = matches!(error, Error::Local { .. } | Error::Unfit { .. } | Error::SourceChanged { .. });
+        let known = matches!(
+            error,
+            TransferError::Local { .. } | TransferError::Unfit { .. } | TransferError::SourceChanged { .. }
+        );
         let about = remote.filter(|_| !known).unwrap_or(local);
         let common = Failure::common(&error);
         let failure = Failure::from(error);
@@ -587,15 +597,15 @@ fn files(count: usize) -> String {
 }
 
 /// An action as programs and people know it.
-fn action_name(action: Action) -> &'static str {
+fn action_name(action: TreeChangeKind) -> &'static str {
     match action {
-        Action::Store => "store",
-        Action::Fetch => "fetch",
-        Action::Update => "update",
-        Action::Move => "move",
-        Action::Copy => "copy",
-        Action::Delete => "delete",
-        Action::MakeDirectory => "mkdir",
-        Action::Touch => "touch",
+        TreeChangeKind::Store => "store",
+        TreeChangeKind::Fetch => "fetch",
+        TreeChangeKind::Update => "update",
+        TreeChangeKind::Move => "move",
+        TreeChangeKind::Copy => "copy",
+        TreeChangeKind::Delete => "delete",
+        TreeChangeKind::MakeDirectory => "mkdir",
+        TreeChangeKind::Touch => "touch",
     }
 }

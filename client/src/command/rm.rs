@@ -1,16 +1,17 @@
 //! `sealift rm PATH...`
 
 use clap::Args;
+use sealift_protocol::WireError;
 use sealift_protocol::message::{Description, EntryKind, List};
-use sealift_protocol::{RemotePath, WireError};
-use sealift_transfer::{Client, Error, remote};
+use sealift_transfer::{Client, TransferError, remote};
+use sealift_types::EntryPath;
 use serde_json::json;
 
-use crate::arguments::remote_path;
 use crate::failure::{Exit, Failure};
 use crate::outcome::together;
 use crate::printer::Printer;
-use crate::session::Session;
+use crate::remote_path::remote_path;
+use crate::session::ClientSession;
 use crate::text;
 
 /// Delete files and directories on the server
@@ -20,25 +21,25 @@ use crate::text;
 #[command(
     after_help = "Examples:\n  sealift rm report.pdf\n  sealift rm photos/a.jpg photos/b.jpg photos/\n  sealift rm -r photos"
 )]
-pub(crate) struct Rm {
+pub(crate) struct RmArgs {
     /// Paths on the server
     #[arg(required = true, value_parser = remote_path, value_name = "PATH")]
-    paths: Vec<RemotePath>,
+    paths: Vec<EntryPath>,
     /// Delete directories with all that is in them
     #[arg(long, short)]
     recursive: bool,
 }
 
 pub(crate) async fn run(
-    arguments: Rm,
-    session: &mut Session,
+    arguments: RmArgs,
+    session: &mut ClientSession,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let Rm { paths, recursive } = arguments;
+    let RmArgs { paths, recursive } = arguments;
     let client = session.client()?;
     let own = client.identity().clone();
     let counted = if printer.wants_notes() { count(client, &paths, recursive).await? } else { Vec::new() };
-    let (mut failures, mut broken, mut removed_all) = (Vec::new(), None, Count::default());
+    let (mut failures, mut broken, mut removed_all) = (Vec::new(), None, RemovedCount::default());
     let each = |number: usize, removed: Result<(), WireError>| {
         let path = text::absolute(&paths[number], &own);
         match removed {
@@ -63,13 +64,13 @@ pub(crate) async fn run(
 
 /// How much was removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Count {
+struct RemovedCount {
     entries: u64,
     /// There were more, which nobody counted.
     more: bool,
 }
 
-impl Count {
+impl RemovedCount {
     fn add(&mut self, other: Option<&Self>) {
         let Self { entries, more } = other.copied().unwrap_or(Self { entries: 1, more: false });
         self.entries += entries;
@@ -91,13 +92,17 @@ impl Count {
 }
 
 /// Counts what is about to be removed; the server removes a directory with one step, and does not count.
-async fn count(client: &mut Client, paths: &[RemotePath], recursive: bool) -> Result<Vec<Count>, Failure> {
+async fn count(
+    client: &mut Client,
+    paths: &[EntryPath],
+    recursive: bool,
+) -> Result<Vec<RemovedCount>, Failure> {
     /// More is not counted: nobody is to wait for that.
     const MOST: u64 = 10_000;
     if !recursive {
         return Ok(Vec::new());
     }
-    let mut counts = vec![Count { entries: 1, more: false }; paths.len()];
+    let mut counts = vec![RemovedCount { entries: 1, more: false }; paths.len()];
     let mut directories = Vec::new();
     let each = |number, found: Result<Description, WireError>| {
         let is_directory = found.is_ok_and(|found| found.kind == EntryKind::Directory);
@@ -118,7 +123,7 @@ async fn count(client: &mut Client, paths: &[RemotePath], recursive: bool) -> Re
         match listed {
             Ok(()) => *count = count.up_to(MOST),
             // Somebody was faster, or the caller may not look: that is told in a moment, if it matters.
-            Err(Error::Refused(_)) => count.entries = 1,
+            Err(TransferError::Refused(_)) => count.entries = 1,
             Err(error) => return Err(error.into()),
         }
     }
@@ -138,7 +143,7 @@ mod tests {
             (9_999, "removed 10000 entries"),
             (10_000, "removed more than 10000 entries"),
         ] {
-            let count = Count { entries: 1 + listed, more: false }.up_to(10_000);
+            let count = RemovedCount { entries: 1 + listed, more: false }.up_to(10_000);
             assert_eq!(count.sentence(), said);
         }
     }

@@ -4,17 +4,17 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::Args;
-use sealift_protocol::RemotePath;
 use sealift_protocol::message::Direction;
-use sealift_transfer::Manner;
-use sealift_transfer::sync::{self, Delete, Rules};
+use sealift_transfer::TransferOptions;
+use sealift_transfer::sync::{self, DeletePolicy, SyncOptions};
+use sealift_types::EntryPath;
 
-use super::report::Report;
-use super::transfer::{Lines, Trees};
-use crate::arguments::remote_path;
+use super::report::RunReport;
+use super::transfer::{ConnectionArgs, TreeArgs};
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
-use crate::session::Session;
+use crate::remote_path::remote_path;
+use crate::session::ClientSession;
 
 /// Make a directory equal to another one, on the server or here
 ///
@@ -32,7 +32,7 @@ use crate::session::Session;
     sealift sync --delete site :/team/site  and delete what is not here\n  \
     sealift sync -n --delete site :site     only say what that would do\n  \
     sealift sync --exclude .git . :work     this directory without some of its files")]
-pub(crate) struct Sync {
+pub(crate) struct SyncArgs {
     /// The directory that is to be copied, with a colon in front if it is on the server
     #[arg(value_name = "SRC")]
     source: OsString,
@@ -55,49 +55,58 @@ pub(crate) struct Sync {
     #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]
-    trees: Trees,
+    trees: TreeArgs,
     #[command(flatten)]
-    lines: Lines,
+    lines: ConnectionArgs,
 }
 
 /// What goes where.
 #[derive(Debug, PartialEq, Eq)]
-enum Way {
-    Up(PathBuf, RemotePath),
-    Down(RemotePath, PathBuf),
+enum SyncDirection {
+    Up(PathBuf, EntryPath),
+    Down(EntryPath, PathBuf),
 }
 
 pub(crate) async fn run(
-    arguments: Sync,
-    session: &mut Session,
+    arguments: SyncArgs,
+    session: &mut ClientSession,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let Sync { source, destination, delete, delete_anyway, checksum, allow_changing, dry_run, trees, lines } =
-        arguments;
+    let SyncArgs {
+        source,
+        destination,
+        delete,
+        delete_anyway,
+        checksum,
+        allow_changing,
+        dry_run,
+        trees,
+        lines,
+    } = arguments;
     let way = way(&source, &destination)?;
     let delete = match (delete, delete_anyway) {
-        (_, true) => Delete::Anyway,
-        (true, false) => Delete::Guarded,
-        (false, false) => Delete::No,
+        (_, true) => DeletePolicy::Anyway,
+        (true, false) => DeletePolicy::Guarded,
+        (false, false) => DeletePolicy::No,
     };
-    let rules = Rules { walking: trees.walking()?, checksum, delete, allow_changing, pretend: dry_run };
+    let rules = SyncOptions { walking: trees.walking()?, checksum, delete, allow_changing, pretend: dry_run };
     session.wish(lines.wishes());
     let client = session.client()?;
     let own = client.identity().clone();
-    let direction = if matches!(way, Way::Up(..)) { Direction::Put } else { Direction::Get };
-    let report = Report::new(printer, direction, Manner::new(false, dry_run), own);
+    let direction = if matches!(way, SyncDirection::Up(..)) { Direction::Put } else { Direction::Get };
+    let report = RunReport::new(printer, direction, TransferOptions::new(false, dry_run), own);
     let take = |event| report.take(event);
     let result = match &way {
-        Way::Up(from, to) => sync::up(client, from, to, &rules, &take).await,
-        Way::Down(from, to) => sync::down(client, from, to, &rules, &take).await,
+        SyncDirection::Up(from, to) => sync::up(client, from, to, &rules, &take).await,
+        SyncDirection::Down(from, to) => sync::down(client, from, to, &rules, &take).await,
     };
     report.end_sync(result)
 }
 
-fn way(source: &OsStr, destination: &OsStr) -> Result<Way, Failure> {
+fn way(source: &OsStr, destination: &OsStr) -> Result<SyncDirection, Failure> {
     match (remote(source)?, remote(destination)?) {
-        (None, Some(to)) => Ok(Way::Up(local(source)?, to)),
-        (Some(from), None) => Ok(Way::Down(from, local(destination)?)),
+        (None, Some(to)) => Ok(SyncDirection::Up(local(source)?, to)),
+        (Some(from), None) => Ok(SyncDirection::Down(from, local(destination)?)),
         (None, None) => Err(Failure::usage(
             "both directories are on this computer: put a colon before the one that is on the server, such as :docs",
         )),
@@ -108,7 +117,7 @@ fn way(source: &OsStr, destination: &OsStr) -> Result<Way, Failure> {
 }
 
 /// The path on the server; `None` for one without a colon.
-fn remote(side: &OsStr) -> Result<Option<RemotePath>, Failure> {
+fn remote(side: &OsStr) -> Result<Option<EntryPath>, Failure> {
     if !side.as_encoded_bytes().starts_with(b":") {
         return Ok(None);
     }
@@ -136,8 +145,8 @@ mod tests {
 
     #[test]
     fn a_colon_marks_the_servers_side() {
-        let up = |from: &str, to: &str| Ok(Way::Up(from.into(), to.parse().unwrap()));
-        let down = |from: &str, to: &str| Ok(Way::Down(from.parse().unwrap(), to.into()));
+        let up = |from: &str, to: &str| Ok(SyncDirection::Up(from.into(), to.parse().unwrap()));
+        let down = |from: &str, to: &str| Ok(SyncDirection::Down(from.parse().unwrap(), to.into()));
         for (source, destination, expected) in [
             ("docs", ":docs", up("docs", "docs")),
             ("docs/", ":", up("docs/", "")),

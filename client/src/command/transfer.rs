@@ -4,17 +4,17 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
-use sealift_transfer::Manner;
+use sealift_transfer::TransferOptions;
 use sealift_transfer::throttle::Limit;
-use sealift_transfer::tree::{Filter, Walking};
+use sealift_transfer::tree::{Filter, WalkOptions};
 
 use crate::failure::Failure;
-use crate::session::Wishes;
+use crate::session::ConnectionWishes;
 
 /// What is left out of trees, and what is done about links.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Directories")]
-pub(crate) struct Trees {
+pub(crate) struct TreeArgs {
     /// Leave out what matches a pattern, as in a .gitignore at the top of the tree; may be repeated
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
@@ -29,9 +29,9 @@ pub(crate) struct Trees {
     links: bool,
 }
 
-impl Trees {
+impl TreeArgs {
     /// How to walk.
-    pub(crate) fn walking(&self) -> Result<Walking, Failure> {
+    pub(crate) fn walking(&self) -> Result<WalkOptions, Failure> {
         let mut patterns = Vec::new();
         for path in &self.exclude_from {
             let text = fs::read_to_string(path).map_err(|error| {
@@ -52,7 +52,7 @@ impl Trees {
         }
         let filter = Filter::new(patterns.iter().map(String::as_str))
             .map_err(|error| Failure::usage(error.to_string()))?;
-        Ok(Walking { filter, links: self.links })
+        Ok(WalkOptions { filter, links: self.links })
     }
 }
 
@@ -68,7 +68,7 @@ fn check_pattern(option: &str, pattern: &str) -> Result<(), Failure> {
 
 /// What is transferred, and whether it is.
 #[derive(Debug, Args)]
-pub(crate) struct Choice {
+pub(crate) struct SelectionArgs {
     /// Leave files alone that are newer where they would be replaced
     #[arg(long, short)]
     update: bool,
@@ -77,16 +77,16 @@ pub(crate) struct Choice {
     dry_run: bool,
 }
 
-impl Choice {
-    pub(crate) fn manner(&self) -> Manner {
-        Manner::new(self.update, self.dry_run)
+impl SelectionArgs {
+    pub(crate) fn manner(&self) -> TransferOptions {
+        TransferOptions::new(self.update, self.dry_run)
     }
 }
 
 /// How the connections are used.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connections")]
-pub(crate) struct Lines {
+pub(crate) struct ConnectionArgs {
     /// Share many files, or a large one, among up to so many connections [default: 2 if it helps]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=16))]
     connections: Option<u8>,
@@ -98,9 +98,9 @@ pub(crate) struct Lines {
     retries: Option<u32>,
 }
 
-impl Lines {
-    pub(crate) fn wishes(&self) -> Wishes {
-        Wishes {
+impl ConnectionArgs {
+    pub(crate) fn wishes(&self) -> ConnectionWishes {
+        ConnectionWishes {
             connections: self.connections.map(usize::from),
             retries: self.retries,
             limit: self.limit_rate.map(Limit::new),
@@ -129,12 +129,12 @@ fn rate(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Trees, rate};
+    use super::{TreeArgs, rate};
 
-    fn trees(exclude: &[&str], include: &[&str]) -> Trees {
+    fn trees(exclude: &[&str], include: &[&str]) -> TreeArgs {
         let owned = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
         let (exclude, include) = (owned(exclude), owned(include));
-        Trees { exclude, include, exclude_from: Vec::new(), links: false }
+        TreeArgs { exclude, include, exclude_from: Vec::new(), links: false }
     }
 
     #[test]

@@ -10,15 +10,19 @@ use serde_json::json;
 
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
-use crate::session::Session;
+use crate::session::ClientSession;
 use crate::text;
 
 /// Show who you are on the server, and what you may do there
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sealift whoami")]
-pub(crate) struct Whoami {}
+pub(crate) struct WhoamiArgs {}
 
-pub(crate) async fn run(_: Whoami, session: &mut Session, printer: &mut Printer) -> Result<Exit, Failure> {
+pub(crate) async fn run(
+    _: WhoamiArgs,
+    session: &mut ClientSession,
+    printer: &mut Printer,
+) -> Result<Exit, Failure> {
     let connection = session.client()?.connection().await?;
     let account = remote::whoami(connection).await?;
     let address = connection.address().to_string();

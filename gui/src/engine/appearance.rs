@@ -9,18 +9,19 @@ use eframe::egui::Theme;
 use futures_util::StreamExt;
 use zbus::{Connection, OwnedVariant, Proxy, Variant};
 
-use super::{Shared, Update};
+use super::context::EngineContext;
+use super::messages::EngineUpdate;
 
 const NAMESPACE: &str = "org.freedesktop.appearance";
 const KEY: &str = "color-scheme";
 
 /// Tells the window how the desktop is, now and whenever that changes.
-pub(super) async fn watch(shared: Arc<Shared>) {
+pub(super) async fn watch(shared: Arc<EngineContext>) {
     let gtk = of_gtk(|name| std::env::var_os(name), |path| std::fs::read_to_string(path).ok());
-    shared.tell(Update::Appearance(gtk));
+    shared.tell(EngineUpdate::Appearance(gtk));
     let Ok(connection) = Connection::session().await else { return };
     // A desktop without a portal has nothing more to tell.
-    let _ = follow(&connection, |theme| shared.tell(Update::Appearance(theme.or(gtk)))).await;
+    let _ = follow(&connection, |theme| shared.tell(EngineUpdate::Appearance(theme.or(gtk)))).await;
 }
 
 /// Reads the portal's setting, and tells of it and of its changes. Ends when the bus does.

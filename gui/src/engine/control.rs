@@ -3,155 +3,103 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use sealift_protocol::WireError;
 use sealift_protocol::message::{EntryKind, List};
-use sealift_protocol::{Name, RemotePath, WireError};
 use sealift_transfer::remote::{self, LogFilter};
-use sealift_transfer::{Client, Error, Kind};
+use sealift_transfer::{FailureKind, TransferError};
+use sealift_types::{EntryPath, Name};
 
-use super::{Command, Preview, Shared, Update, infos, names, preview, profiles, relocate};
+use super::context::EngineContext;
+use super::messages::{EngineCommand, EngineUpdate, Preview};
+use super::profiles::infos;
+use super::requests::{change, did, read};
+use super::{names, preview, profiles, relocate};
 use crate::model::Undo;
 use crate::model::queue::Trouble;
 use crate::texts;
 
 /// Does what a command says, and tells what comes of it.
-pub(super) async fn obey(shared: Arc<Shared>, command: Command) {
+pub(super) async fn obey(shared: Arc<EngineContext>, command: EngineCommand) {
     match command {
-        Command::Join { token, name, again } => profiles::join(&shared, &token, &name, again).await,
-        Command::RemoveProfile(name) => profiles::remove(&shared, name),
-        Command::RenameProfile { from, to } => profiles::rename(&shared, from, to),
-        Command::Connect(profile) => {
+        EngineCommand::Join { token, name, again } => profiles::join(&shared, &token, &name, again).await,
+        EngineCommand::RemoveProfile(name) => profiles::remove(&shared, name),
+        EngineCommand::RenameProfile { from, to } => profiles::rename(&shared, from, to),
+        EngineCommand::Connect(profile) => {
             let connected = connect(&shared, &profile).await;
             // The command line may have changed them, too.
-            shared.tell(Update::Profiles(infos(&shared.profiles)));
+            shared.tell(EngineUpdate::Profiles(infos(&shared.profiles)));
             shared.tell(match connected {
-                Ok(account) => Update::Connected { profile, account },
-                Err(error) => Update::NotConnected { profile, trouble: Trouble::from(&error) },
+                Ok(account) => EngineUpdate::Connected { profile, account },
+                Err(error) => EngineUpdate::NotConnected { profile, trouble: Trouble::from(&error) },
             });
         }
-        Command::List { profile, path, generation } => {
+        EngineCommand::List { profile, path, generation } => {
             let result = list(&shared, &profile, path, generation).await;
             if let Err(error) = &result
-                && error.kind() == Kind::Connection
+                && error.kind() == FailureKind::Connection
             {
-                shared.tell(Update::NotConnected { profile, trouble: Trouble::from(error) });
+                shared.tell(EngineUpdate::NotConnected { profile, trouble: Trouble::from(error) });
             }
             let result = result.map_err(|error| Trouble::from(&error));
-            shared.tell(Update::Listed { generation, result });
+            shared.tell(EngineUpdate::Listed { generation, result });
         }
-        Command::Describe { profile, path, generation } => {
+        EngineCommand::Describe { profile, path, generation } => {
             describe(&shared, &profile, path, generation).await;
         }
-        Command::Log { profile, filter, generation } => {
+        EngineCommand::Log { profile, filter, generation } => {
             let result = log(&shared, &profile, filter, generation).await;
-            shared.tell(Update::LogEnd { generation, result: result.map_err(|error| Trouble::from(&error)) });
+            shared.tell(EngineUpdate::LogEnd {
+                generation,
+                result: result.map_err(|error| Trouble::from(&error)),
+            });
         }
-        Command::MakeFolder { profile, path } => {
+        EngineCommand::MakeFolder { profile, path } => {
             let made = change(&shared, &profile, async |client| {
                 remote::make_new_directory(client.connection().await?, path.clone()).await
             });
             shared.tell(match made.await {
                 Ok(etag) => did(texts::made_folder(&path), Some(Undo::RemoveFolder { profile, path, etag })),
-                Err(error) => Update::Failed(Trouble::from(&error)),
+                Err(error) => EngineUpdate::Failed(Trouble::from(&error)),
             });
         }
-        Command::Relocate { profile, pairs, copy, how } => {
+        EngineCommand::Relocate { profile, pairs, copy, how } => {
             relocate::relocate(&shared, &profile, pairs, copy, how).await;
         }
-        Command::RemoveFolder { profile, path, etag } => {
+        EngineCommand::RemoveFolder { profile, path, etag } => {
             let removed = change(&shared, &profile, async |client| {
                 remote::remove_if(client.connection().await?, path.clone(), etag.clone()).await
             });
             shared.tell(match removed.await {
                 Ok(()) => did(texts::deleted(std::slice::from_ref(&path), 1), None),
-                Err(error) => Update::Failed(Trouble::from(&error)),
+                Err(error) => EngineUpdate::Failed(Trouble::from(&error)),
             });
         }
-        Command::Delete { profile, paths } => shared.tell(delete(&shared, &profile, paths).await),
-        Command::Renew(profile) => {
+        EngineCommand::Delete { profile, paths } => shared.tell(delete(&shared, &profile, paths).await),
+        EngineCommand::Renew(profile) => {
             let renewed = change(&shared, &profile, async |client| client.renew().await);
             let update = match renewed.await {
-                Ok(_) => Update::Did { text: texts::RENEWED.into(), undo: None, touched: false },
-                Err(error) => Update::Failed(Trouble::from(&error)),
+                Ok(_) => EngineUpdate::Did { text: texts::RENEWED.into(), undo: None, touched: false },
+                Err(error) => EngineUpdate::Failed(Trouble::from(&error)),
             };
             shared.forget_clients(&profile);
-            shared.tell(Update::Profiles(infos(&shared.profiles)));
+            shared.tell(EngineUpdate::Profiles(infos(&shared.profiles)));
             shared.tell(update);
         }
-        Command::PlanUploads { profile, paths, to } => names::uploads(&shared, &profile, paths, &to).await,
-        Command::PlanDownloads { profile, entries, to, instead } => {
+        EngineCommand::PlanUploads { profile, paths, to } => {
+            names::uploads(&shared, &profile, paths, &to).await;
+        }
+        EngineCommand::PlanDownloads { profile, entries, to, instead } => {
             names::downloads(&shared, &profile, entries, to, instead).await;
         }
         // The main loop's own business.
-        Command::Stir => {}
+        EngineCommand::Stir => {}
     }
 }
 
-pub(super) fn did(text: String, undo: Option<Undo>) -> Update {
-    Update::Did { text, undo, touched: true }
-}
-
-/// Lends a client of the profile for work that only reads. If the connection that it had turned out to be stale before
-/// anything was `answered`, the work begins again with another one.
-pub(super) async fn read<T>(
-    shared: &Shared,
+async fn connect(
+    shared: &EngineContext,
     profile: &Name,
-    mut work: impl AsyncFnMut(&mut Client, &mut bool) -> Result<T, Error>,
-) -> Result<T, Error> {
-    loop {
-        let mut client = shared.client(profile)?;
-        let was_connected = client.is_connected();
-        let mut answered = false;
-        match work(&mut client, &mut answered).await {
-            Err(error) if was_connected && !answered && is_stale(&error) => {}
-            result => {
-                shared.give_back(profile, client);
-                return result;
-            }
-        }
-    }
-}
-
-/// Lends a client of the profile for work that changes something. The work is never repeated, because a server that is
-/// lost may have done it. A connection that was idle is tried first with a request that changes nothing.
-pub(super) async fn change<T>(
-    shared: &Shared,
-    profile: &Name,
-    work: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let mut client = ready(shared, profile).await?;
-    let result = work(&mut client).await;
-    shared.give_back(profile, client);
-    result
-}
-
-/// A client of which the connection is either good or not made yet.
-async fn ready(shared: &Shared, profile: &Name) -> Result<Client, Error> {
-    loop {
-        let mut client = shared.client(profile)?;
-        if !client.is_connected() {
-            return Ok(client);
-        }
-        match remote::whoami(client.connection().await?).await {
-            Ok(_) => return Ok(client),
-            Err(error) if is_stale(&error) => {}
-            Err(error) => {
-                shared.give_back(profile, client);
-                return Err(error);
-            }
-        }
-    }
-}
-
-/// True if the connection was of no use any more: a server closes connections that nobody uses.
-fn is_stale(error: &Error) -> bool {
-    match error {
-        Error::Lost(_) => true,
-        Error::Refused(error) => error.retry,
-        _ => false,
-    }
-}
-
-async fn connect(shared: &Shared, profile: &Name) -> Result<sealift_protocol::message::Account, Error> {
+) -> Result<sealift_protocol::message::Account, TransferError> {
     // Whoever asks for it wants to know how it is now.
     shared.forget_clients(profile);
     let mut client = shared.client(profile)?;
@@ -164,14 +112,19 @@ async fn connect(shared: &Shared, profile: &Name) -> Result<sealift_protocol::me
     Ok(account)
 }
 
-async fn list(shared: &Shared, profile: &Name, path: RemotePath, generation: u64) -> Result<(), Error> {
+async fn list(
+    shared: &EngineContext,
+    profile: &Name,
+    path: EntryPath,
+    generation: u64,
+) -> Result<(), TransferError> {
     let wanted = List::of(path);
     read(shared, profile, async |client, answered| {
         let mut listing = remote::list(client.connection().await?, wanted.clone()).await?;
         while let Some(entries) = listing.page().await? {
             *answered = true;
             // The window looks at them when it is drawn next.
-            let _ = shared.updates.send(Update::Page { generation, entries });
+            let _ = shared.updates.send(EngineUpdate::Page { generation, entries });
             shared.waker.soon();
         }
         Ok(())
@@ -179,20 +132,20 @@ async fn list(shared: &Shared, profile: &Name, path: RemotePath, generation: u64
     .await
 }
 
-async fn describe(shared: &Shared, profile: &Name, path: RemotePath, generation: u64) {
+async fn describe(shared: &EngineContext, profile: &Name, path: EntryPath, generation: u64) {
     let described = read(shared, profile, async |client, _| {
         let mut found = None;
         let paths = std::slice::from_ref(&path);
         remote::info(client.connection().await?, paths, |_, answer| found = Some(answer)).await?;
         match found {
             Some(answer) => Ok(answer?),
-            None => Err(Error::Protocol("no answer came".into())),
+            None => Err(TransferError::Protocol("no answer came".into())),
         }
     });
     let result = described.await;
     let file = result.as_ref().ok().filter(|described| described.kind == EntryKind::File).cloned();
     let result = result.map_err(|error| Trouble::from(&error));
-    shared.tell(Update::Described { generation, result });
+    shared.tell(EngineUpdate::Described { generation, result });
     if let Some(description) = file {
         let preview = match preview::kind(&description) {
             None => Preview::Nothing,
@@ -200,23 +153,28 @@ async fn describe(shared: &Shared, profile: &Name, path: RemotePath, generation:
                 preview::fetch(shared, profile, &description, kind).await.unwrap_or(Preview::Nothing)
             }
         };
-        shared.tell(Update::Previewed { generation, preview });
+        shared.tell(EngineUpdate::Previewed { generation, preview });
     }
 }
 
-async fn log(shared: &Shared, profile: &Name, filter: LogFilter, generation: u64) -> Result<(), Error> {
+async fn log(
+    shared: &EngineContext,
+    profile: &Name,
+    filter: LogFilter,
+    generation: u64,
+) -> Result<(), TransferError> {
     read(shared, profile, async |client, answered| {
         let mut log = remote::log(client.connection().await?, filter.clone());
         while let Some(records) = log.page().await? {
             *answered = true;
-            shared.tell(Update::LogPage { generation, records });
+            shared.tell(EngineUpdate::LogPage { generation, records });
         }
         Ok(())
     })
     .await
 }
 
-async fn delete(shared: &Shared, profile: &Name, paths: Vec<RemotePath>) -> Update {
+async fn delete(shared: &EngineContext, profile: &Name, paths: Vec<EntryPath>) -> EngineUpdate {
     let mut gone = 0;
     let mut first: Option<WireError> = None;
     let deleted = change(shared, profile, async |client| {
@@ -231,8 +189,8 @@ async fn delete(shared: &Shared, profile: &Name, paths: Vec<RemotePath>) -> Upda
     });
     let result = deleted.await;
     match (result, first) {
-        (Err(error), _) => Update::Failed(Trouble::from(&error)),
-        (Ok(()), Some(error)) => Update::Failed(Trouble::from(&Error::from(error))),
+        (Err(error), _) => EngineUpdate::Failed(Trouble::from(&error)),
+        (Ok(()), Some(error)) => EngineUpdate::Failed(Trouble::from(&TransferError::from(error))),
         (Ok(()), None) => did(texts::deleted(&paths, gone), None),
     }
 }

@@ -4,16 +4,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sealift_protocol::message::{Direction, List};
-use sealift_protocol::{ErrorCode, Name, RemotePath};
 use sealift_transfer::error::Unfit;
-use sealift_transfer::{Error, remote};
+use sealift_transfer::{TransferError, remote};
+use sealift_types::{EntryPath, ErrorCode, Name};
 
-use super::control::read;
-use super::{Shared, Update};
+use super::context::EngineContext;
+use super::messages::EngineUpdate;
+use super::requests::read;
 use crate::model::queue::{Facts, ItemId, Spec, Trouble, Wanted};
 
 /// Looks at local files and directories, and at the directory on the server that they go to.
-pub(super) async fn uploads(shared: &Shared, profile: &Name, paths: Vec<PathBuf>, to: &RemotePath) {
+pub(super) async fn uploads(shared: &EngineContext, profile: &Name, paths: Vec<PathBuf>, to: &EntryPath) {
     let (owner, directory) = (profile.clone(), to.clone());
     let looking = tokio::task::spawn_blocking(move || {
         let specs = paths.into_iter().map(|path| upload(&owner, path, &directory));
@@ -29,17 +30,17 @@ pub(super) async fn uploads(shared: &Shared, profile: &Name, paths: Vec<PathBuf>
     let Ok((specs, troubles)) = looking.await else { return };
     let taken = match remote_names(shared, profile, to).await {
         Ok(taken) => taken,
-        Err(error) => return shared.tell(Update::Failed(Trouble::from(&error))),
+        Err(error) => return shared.tell(EngineUpdate::Failed(Trouble::from(&error))),
     };
-    shared.tell(Update::Planned { specs, taken, troubles, instead: None });
+    shared.tell(EngineUpdate::Planned { specs, taken, troubles, instead: None });
 }
 
-fn upload(profile: &Name, path: PathBuf, directory: &RemotePath) -> Result<(Spec, Facts), Error> {
-    let metadata = path.metadata().map_err(Error::local("read", &path))?;
+fn upload(profile: &Name, path: PathBuf, directory: &EntryPath) -> Result<(Spec, Facts), TransferError> {
+    let metadata = path.metadata().map_err(TransferError::local("read", &path))?;
     let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| Error::Unfit { path: path.clone(), unfit: Unfit::NotUtf8 })?;
+    let name = name.ok_or_else(|| TransferError::Unfit { path: path.clone(), unfit: Unfit::NotUtf8 })?;
     if !metadata.is_dir() && !metadata.is_file() {
-        return Err(Error::Unfit { path, unfit: Unfit::Special });
+        return Err(TransferError::Unfit { path, unfit: Unfit::Special });
     }
     let remote = directory.join(name)?;
     let tree = metadata.is_dir();
@@ -57,10 +58,10 @@ fn upload(profile: &Name, path: PathBuf, directory: &RemotePath) -> Result<(Spec
 
 /// The names in a directory on the server, and what has them; none if it is not there, or may not be read.
 async fn remote_names(
-    shared: &Shared,
+    shared: &EngineContext,
     profile: &Name,
-    path: &RemotePath,
-) -> Result<Vec<(String, Facts)>, Error> {
+    path: &EntryPath,
+) -> Result<Vec<(String, Facts)>, TransferError> {
     let wanted = List::of(path.clone());
     let listed = read(shared, profile, async |client, _| {
         let mut names = Vec::new();
@@ -75,7 +76,9 @@ async fn remote_names(
     });
     match listed.await {
         // Whoever may only drop files there is not told what is there.
-        Err(Error::Refused(error)) if matches!(error.code, ErrorCode::NotFound | ErrorCode::NotAllowed) => {
+        Err(TransferError::Refused(error))
+            if matches!(error.code, ErrorCode::NotFound | ErrorCode::NotAllowed) =>
+        {
             Ok(Vec::new())
         }
         listed => listed,
@@ -84,7 +87,7 @@ async fn remote_names(
 
 /// Looks at the local directory that these go to.
 pub(super) async fn downloads(
-    shared: &Shared,
+    shared: &EngineContext,
     profile: &Name,
     entries: Vec<Wanted>,
     to: PathBuf,
@@ -99,22 +102,22 @@ pub(super) async fn downloads(
             let profile = owner.clone();
             Some((Spec { profile, direction: Direction::Get, local, remote, tree, size }, facts))
         };
-        Ok::<_, Error>((entries.into_iter().filter_map(spec).collect::<Vec<_>>(), taken))
+        Ok::<_, TransferError>((entries.into_iter().filter_map(spec).collect::<Vec<_>>(), taken))
     });
     match looking.await {
         Ok(Ok((specs, taken))) => {
-            shared.tell(Update::Planned { specs, taken, troubles: Vec::new(), instead });
+            shared.tell(EngineUpdate::Planned { specs, taken, troubles: Vec::new(), instead });
         }
-        Ok(Err(error)) => shared.tell(Update::Failed(Trouble::from(&error))),
+        Ok(Err(error)) => shared.tell(EngineUpdate::Failed(Trouble::from(&error))),
         Err(_) => {}
     }
 }
 
-fn local_names(directory: &Path) -> Result<Vec<(String, Facts)>, Error> {
+fn local_names(directory: &Path) -> Result<Vec<(String, Facts)>, TransferError> {
     let entries = match std::fs::read_dir(directory) {
         // It is made when the first file comes.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(Error::local("read", directory))?,
+        entries => entries.map_err(TransferError::local("read", directory))?,
     };
     let named = |entry: std::fs::DirEntry| {
         let name = entry.file_name().to_string_lossy().into_owned();

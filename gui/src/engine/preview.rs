@@ -4,13 +4,14 @@ use std::io::{self, Cursor, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use image::{ImageReader, Limits};
-use sealift_protocol::Name;
 use sealift_protocol::message::Description;
 use sealift_transfer::download::{Destination, Download, download};
-use sealift_transfer::tree::Walking;
-use sealift_transfer::{Error, Manner};
+use sealift_transfer::tree::WalkOptions;
+use sealift_transfer::{TransferError, TransferOptions};
+use sealift_types::Name;
 
-use super::Shared;
+use super::context::EngineContext;
+use super::messages::Preview;
 
 /// The largest image that is fetched.
 const IMAGE: u64 = 16 * 1024 * 1024;
@@ -24,58 +25,44 @@ const SHOWN: usize = 16 * 1024;
 /// The longer side of an image as it is shown, in pixels.
 const SIDE: u32 = 640;
 
-/// What was seen in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Preview {
-    /// Nothing that could be shown.
-    Nothing,
-    /// The beginning of a text.
-    Text(Arc<str>),
-    /// A small image.
-    Image {
-        /// Its width and height.
-        size: [usize; 2],
-        /// Red, green, blue and alpha of each of its pixels.
-        pixels: Arc<[u8]>,
-    },
-}
-
 /// What may be in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum PreviewKind {
     Image,
     Text,
 }
 
 /// What may be in a file, going by its name and size; nothing if it is not worth fetching.
-pub(super) fn kind(description: &Description) -> Option<Kind> {
+pub(super) fn kind(description: &Description) -> Option<PreviewKind> {
     let size = description.size?;
     let name = description.path.file_name()?;
     let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
     match extension.as_deref() {
-        Some("png" | "jpg" | "jpeg" | "gif" | "webp" | "bmp") => (size <= IMAGE).then_some(Kind::Image),
+        Some("png" | "jpg" | "jpeg" | "gif" | "webp" | "bmp") => {
+            (size <= IMAGE).then_some(PreviewKind::Image)
+        }
         Some(
             "zip" | "gz" | "xz" | "zst" | "bz2" | "7z" | "tar" | "pdf" | "mp4" | "mkv" | "mov" | "mp3"
             | "flac" | "iso" | "exe" | "deb" | "so" | "bin" | "o" | "a",
         ) => None,
-        _ => (size <= TEXT).then_some(Kind::Text),
+        _ => (size <= TEXT).then_some(PreviewKind::Text),
     }
 }
 
 /// Fetches a file, and makes of it what can be shown.
 pub(super) async fn fetch(
-    shared: &Shared,
+    shared: &EngineContext,
     profile: &Name,
     description: &Description,
-    kind: Kind,
-) -> Result<Preview, Error> {
-    let most = if kind == Kind::Image { IMAGE } else { TEXT };
+    kind: PreviewKind,
+) -> Result<Preview, TransferError> {
+    let most = if kind == PreviewKind::Image { IMAGE } else { TEXT };
     let bytes = Arc::new(Mutex::new(Vec::new()));
-    let sink = Sink { bytes: bytes.clone(), most: usize::try_from(most).unwrap_or(usize::MAX) };
+    let sink = LimitedBuffer { bytes: bytes.clone(), most: usize::try_from(most).unwrap_or(usize::MAX) };
     let wanted =
         Download { from: description.path.clone(), to: Destination::Stream(Box::new(sink)), tree: None };
     // A look is no download.
-    let manner = Manner::preview();
+    let manner = TransferOptions::preview();
     let mut client = shared.client(profile)?;
     let failed = Mutex::new(false);
     let events = |event| {
@@ -83,26 +70,26 @@ pub(super) async fn fetch(
             *failed.lock().unwrap_or_else(PoisonError::into_inner) = true;
         }
     };
-    download(&mut client, vec![wanted], &Walking::default(), manner, &events).await?;
+    download(&mut client, vec![wanted], &WalkOptions::default(), manner, &events).await?;
     shared.give_back(profile, client);
     if failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Ok(Preview::Nothing);
     }
     let bytes = std::mem::take(&mut *bytes.lock().unwrap_or_else(PoisonError::into_inner));
     let made = tokio::task::spawn_blocking(move || match kind {
-        Kind::Image => image(&bytes),
-        Kind::Text => text(&bytes),
+        PreviewKind::Image => image(&bytes),
+        PreviewKind::Text => text(&bytes),
     });
     Ok(made.await.ok().flatten().unwrap_or(Preview::Nothing))
 }
 
 /// Takes so many bytes and no more, whatever the file has become meanwhile.
-struct Sink {
+struct LimitedBuffer {
     bytes: Arc<Mutex<Vec<u8>>>,
     most: usize,
 }
 
-impl Write for Sink {
+impl Write for LimitedBuffer {
     fn write(&mut self, more: &[u8]) -> io::Result<usize> {
         let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         if bytes.len() + more.len() > self.most {
@@ -168,8 +155,8 @@ mod tests {
 
     #[test]
     fn only_what_is_small_and_may_be_shown_is_fetched() {
-        assert_eq!(kind(&described("a.PNG", 5)), Some(Kind::Image));
-        assert_eq!(kind(&described("README", 5)), Some(Kind::Text));
+        assert_eq!(kind(&described("a.PNG", 5)), Some(PreviewKind::Image));
+        assert_eq!(kind(&described("README", 5)), Some(PreviewKind::Text));
         assert_eq!(kind(&described("a.png", IMAGE + 1)), None);
         assert_eq!(kind(&described("log.txt", TEXT + 1)), None);
         assert_eq!(kind(&described("a.zip", 5)), None);

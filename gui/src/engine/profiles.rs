@@ -3,11 +3,12 @@
 use std::time::SystemTime;
 
 use sealift_certs::JoinToken;
-use sealift_protocol::Name;
 use sealift_transfer::profile::{ProfileError, default_name};
-use sealift_transfer::{Error, Profiles};
+use sealift_transfer::{Profiles, TransferError};
+use sealift_types::Name;
 
-use super::{ProfileInfo, Shared, Update, options};
+use super::context::{EngineContext, options};
+use super::messages::{EngineUpdate, ProfileInfo};
 use crate::model::queue::Trouble;
 
 /// What there is to know of all profiles.
@@ -23,7 +24,7 @@ pub(crate) fn infos(profiles: &Profiles) -> Vec<ProfileInfo> {
             trouble: None,
         },
         Err(error) => {
-            let trouble = Some(Trouble::from(&Error::from(error)));
+            let trouble = Some(Trouble::from(&TransferError::from(error)));
             ProfileInfo { name, identity: None, server: String::new(), expires: None, renew: false, trouble }
         }
     };
@@ -32,23 +33,28 @@ pub(crate) fn infos(profiles: &Profiles) -> Vec<ProfileInfo> {
 
 /// Trades a token for a profile. It takes the place of the one that is of no use any more, if that is of the same
 /// server: `again`, or one that has expired. Else it gets the `name`, or one that is free.
-pub(super) async fn join(shared: &Shared, token: &str, name: &str, again: Option<Name>) {
+pub(super) async fn join(shared: &EngineContext, token: &str, name: &str, again: Option<Name>) {
     let joined = try_to_join(shared, token, name, again).await;
     let name = match joined {
         Ok(name) => name,
-        Err(trouble) => return shared.tell(Update::NotJoined(trouble)),
+        Err(trouble) => return shared.tell(EngineUpdate::NotJoined(trouble)),
     };
     shared.forget_clients(&name);
     // What waited for it goes on.
     shared.queue().release(&name);
     shared.stirred.notify_one();
-    shared.tell(Update::Profiles(infos(&shared.profiles)));
-    shared.tell(Update::Joined(name));
+    shared.tell(EngineUpdate::Profiles(infos(&shared.profiles)));
+    shared.tell(EngineUpdate::Joined(name));
 }
 
-async fn try_to_join(shared: &Shared, token: &str, name: &str, again: Option<Name>) -> Result<Name, Trouble> {
+async fn try_to_join(
+    shared: &EngineContext,
+    token: &str,
+    name: &str,
+    again: Option<Name>,
+) -> Result<Name, Trouble> {
     let token = token.parse::<JoinToken>().map_err(|error| Trouble::of_person(error.to_string()))?;
-    let failed = |error: Error| Trouble::from(&error);
+    let failed = |error: TransferError| Trouble::from(&error);
     let again = again.filter(|name| shared.profiles.is_of_server(name, &token));
     let again = again.or_else(|| expired(shared, &token).filter(|_| name.is_empty()));
     // First of all, so that no token is spent on a certificate that cannot be kept.
@@ -67,7 +73,7 @@ async fn try_to_join(shared: &Shared, token: &str, name: &str, again: Option<Nam
 }
 
 /// An expired profile of the token's server.
-fn expired(shared: &Shared, token: &JoinToken) -> Option<Name> {
+fn expired(shared: &EngineContext, token: &JoinToken) -> Option<Name> {
     let now = SystemTime::now();
     let has_expired = |info: &ProfileInfo| info.expires.is_some_and(|expires| expires <= now);
     let mut expired = infos(&shared.profiles).into_iter().filter(has_expired).map(|info| info.name);
@@ -82,29 +88,29 @@ fn free_name(profiles: &Profiles) -> Name {
 }
 
 /// Removes a profile, and its transfers from the list.
-pub(super) fn remove(shared: &Shared, name: Name) {
+pub(super) fn remove(shared: &EngineContext, name: Name) {
     change(shared, &name.clone(), shared.profiles.remove(&name), |shared| {
         shared.queue().forget_server(&name);
-        Update::Removed(name)
+        EngineUpdate::Removed(name)
     });
 }
 
 /// Gives a profile and its transfers another name.
-pub(super) fn rename(shared: &Shared, from: Name, to: Name) {
+pub(super) fn rename(shared: &EngineContext, from: Name, to: Name) {
     change(shared, &from.clone(), shared.profiles.rename(&from, &to), |shared| {
         // Those of another server that had the name.
         shared.forget_clients(&to);
         shared.queue().rename_server(&from, &to);
-        Update::Renamed { from, to }
+        EngineUpdate::Renamed { from, to }
     });
 }
 
 /// Nothing of the engine runs between the change on the disk and that of the queue.
 fn change(
-    shared: &Shared,
+    shared: &EngineContext,
     name: &Name,
     changed: Result<(), ProfileError>,
-    then: impl FnOnce(&Shared) -> Update,
+    then: impl FnOnce(&EngineContext) -> EngineUpdate,
 ) {
     match changed {
         Ok(()) => {
@@ -112,10 +118,10 @@ fn change(
             let update = then(shared);
             shared.stirred.notify_one();
             shared.dirty.notify_one();
-            shared.tell(Update::Profiles(infos(&shared.profiles)));
+            shared.tell(EngineUpdate::Profiles(infos(&shared.profiles)));
             shared.tell(update);
         }
-        Err(error) => shared.tell(Update::Failed(Trouble::from(&Error::from(error)))),
+        Err(error) => shared.tell(EngineUpdate::Failed(Trouble::from(&TransferError::from(error)))),
     }
 }
 
@@ -133,9 +139,9 @@ mod tests {
         let [old, new] = ["old", "new"].map(|name| name.parse::<Name>().unwrap());
         std::fs::create_dir(directory.path().join("old")).unwrap();
         let (updates, told) = channel();
-        let shared = Shared {
+        let shared = EngineContext {
             profiles: Profiles::new(directory.path().into()),
-            queue: Arc::new(std::sync::Mutex::new(crate::model::queue::Queue::new(1))),
+            queue: Arc::new(std::sync::Mutex::new(crate::model::queue::TransferQueue::new(1))),
             updates,
             waker: Arc::default(),
             attended: Arc::default(),
@@ -148,7 +154,7 @@ mod tests {
             shared.idle.lock().unwrap().insert(name.clone(), Vec::new());
         }
         rename(&shared, old, new);
-        assert!(told.try_iter().any(|update| matches!(update, Update::Renamed { .. })));
+        assert!(told.try_iter().any(|update| matches!(update, EngineUpdate::Renamed { .. })));
         assert!(shared.idle.lock().unwrap().is_empty());
     }
 }

@@ -1,11 +1,12 @@
 //! Moves and copies on the server. What is there stays, unless somebody has said that it is to be replaced.
 
 use sealift_protocol::message::Transplant;
-use sealift_protocol::{ErrorCode, Name, RemotePath};
-use sealift_transfer::{Client, Error, remote};
+use sealift_transfer::{Client, TransferError, remote};
+use sealift_types::{EntryPath, ErrorCode, Name};
 
-use super::control::{change, did};
-use super::{How, Shared, Update};
+use super::context::EngineContext;
+use super::messages::{CollisionAnswer, EngineUpdate};
+use super::requests::{change, did};
 use crate::model::Undo;
 use crate::model::conflict::{Coming, Conflict, Relocation, numbered};
 use crate::model::queue::{Facts, Trouble};
@@ -16,11 +17,11 @@ const NUMBERS: u32 = 1000;
 
 /// Moves or copies entries, one after the other. Tells which places are taken.
 pub(super) async fn relocate(
-    shared: &Shared,
+    shared: &EngineContext,
     profile: &Name,
-    pairs: Vec<(RemotePath, RemotePath)>,
+    pairs: Vec<(EntryPath, EntryPath)>,
     copy: bool,
-    how: How,
+    how: CollisionAnswer,
 ) {
     let (mut done, mut taken) = (Vec::new(), Vec::new());
     let mut next = 0;
@@ -28,7 +29,7 @@ pub(super) async fn relocate(
         while let Some((from, to)) = pairs.get(next) {
             match place(client, from, to, copy, how).await {
                 Ok(placed) => done.push((from.clone(), placed)),
-                Err(error) if how == How::Ask && is_taken(&error) => {
+                Err(error) if how == CollisionAnswer::Ask && is_taken(&error) => {
                     // The server says the same of a folder that is to go into itself: nothing is there then.
                     let Some((new, there)) = facts(client, from, to).await? else { return Err(error) };
                     let relocation = Relocation {
@@ -50,12 +51,12 @@ pub(super) async fn relocate(
     let result = result.await;
     if !done.is_empty() {
         let text = match (how, copy) {
-            (How::Back, _) => texts::moved_back(done.len()),
+            (CollisionAnswer::Back, _) => texts::moved_back(done.len()),
             (_, true) => texts::copied(&done),
             (_, false) => texts::moved(&done),
         };
         // What was replaced would not come back.
-        let can_undo = !copy && matches!(how, How::Ask | How::KeepBoth { .. });
+        let can_undo = !copy && matches!(how, CollisionAnswer::Ask | CollisionAnswer::KeepBoth { .. });
         let undo = can_undo.then(|| {
             let back = done.into_iter().rev().map(|(from, placed)| (placed, from));
             Undo::MoveBack { profile: profile.clone(), pairs: back.collect() }
@@ -63,26 +64,26 @@ pub(super) async fn relocate(
         shared.tell(did(text, undo));
     }
     if !taken.is_empty() {
-        shared.tell(Update::Taken(taken));
+        shared.tell(EngineUpdate::Taken(taken));
     }
     if let Err(error) = result {
-        shared.tell(Update::Failed(Trouble::from(&error)));
+        shared.tell(EngineUpdate::Failed(Trouble::from(&error)));
     }
 }
 
 /// Moves or copies one entry. Returns its new path.
 async fn place(
     client: &mut Client,
-    from: &RemotePath,
-    to: &RemotePath,
+    from: &EntryPath,
+    to: &EntryPath,
     copy: bool,
-    how: How,
-) -> Result<RemotePath, Error> {
+    how: CollisionAnswer,
+) -> Result<EntryPath, TransferError> {
     let mut to = to.clone();
     let name = to.file_name().unwrap_or_default().to_owned();
     let mut number = 2;
     loop {
-        let if_absent = how != How::Replace;
+        let if_absent = how != CollisionAnswer::Replace;
         let paths = Transplant { if_absent, exact: true, ..Transplant::new(from.clone(), to.clone()) };
         let connection = client.connection().await?;
         let placed = match copy {
@@ -90,7 +91,7 @@ async fn place(
             false => remote::rename(connection, paths).await,
         };
         match (placed, how) {
-            (Err(error), How::KeepBoth { is_folder }) if is_taken(&error) && number < NUMBERS => {
+            (Err(error), CollisionAnswer::KeepBoth { is_folder }) if is_taken(&error) && number < NUMBERS => {
                 let above = &to.as_str()[..to.as_str().rfind('/').map_or(0, |slash| slash + 1)];
                 to = format!("{above}{}", numbered(&name, number, is_folder)).parse()?;
                 number += 1;
@@ -100,16 +101,16 @@ async fn place(
     }
 }
 
-fn is_taken(error: &Error) -> bool {
-    matches!(error, Error::Refused(error) if error.code == ErrorCode::Exists)
+fn is_taken(error: &TransferError) -> bool {
+    matches!(error, TransferError::Refused(error) if error.code == ErrorCode::Exists)
 }
 
 /// What is known of both; `None` if one of them is not there.
 async fn facts(
     client: &mut Client,
-    from: &RemotePath,
-    to: &RemotePath,
-) -> Result<Option<(Facts, Facts)>, Error> {
+    from: &EntryPath,
+    to: &EntryPath,
+) -> Result<Option<(Facts, Facts)>, TransferError> {
     let mut found = [None; 2];
     let paths = [from.clone(), to.clone()];
     remote::info(client.connection().await?, &paths, |number, answer| {

@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 use sealift_protocol::message::Direction;
 use sealift_transfer::download::{Destination, Download, download};
 use sealift_transfer::leftovers::{self, Leftovers};
-use sealift_transfer::tree::{Omitted, Walking};
-use sealift_transfer::upload::{Source, Upload, upload};
-use sealift_transfer::{Error, Event, Manner, Mend, plan};
+use sealift_transfer::tree::{Omitted, WalkOptions};
+use sealift_transfer::upload::{Upload, UploadSource, upload};
+use sealift_transfer::{Event, Remedy, TransferError, TransferOptions, plan};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_local};
 
-use super::{Command, Shared, Update, control};
+use super::context::EngineContext;
+use super::control;
+use super::messages::{EngineCommand, EngineUpdate};
 use crate::model::Numbers;
 use crate::model::queue::{Job, Spec, State, Totals, Trouble};
 use crate::store::QueueFile;
@@ -33,8 +35,8 @@ const SAVING: Duration = Duration::from_millis(700);
 
 /// Takes commands and runs jobs until nobody sends commands any more.
 pub(super) async fn run(
-    shared: Arc<Shared>,
-    mut commands: mpsc::UnboundedReceiver<Command>,
+    shared: Arc<EngineContext>,
+    mut commands: mpsc::UnboundedReceiver<EngineCommand>,
     file: Option<QueueFile>,
 ) {
     #[cfg(all(unix, not(target_os = "macos")))]
@@ -65,7 +67,7 @@ pub(super) async fn run(
         work.look(&shared, jobs.is_empty());
         tokio::select! {
             command = commands.recv() => match command {
-                Some(Command::Stir) => shared.dirty.notify_one(),
+                Some(EngineCommand::Stir) => shared.dirty.notify_one(),
                 Some(command) => { spawn_local(control::obey(shared.clone(), command)); }
                 None => break,
             },
@@ -95,7 +97,7 @@ struct Work {
 }
 
 impl Work {
-    fn begin(&mut self, shared: &Shared) {
+    fn begin(&mut self, shared: &EngineContext) {
         if self.since.is_none() {
             let totals = shared.queue().totals();
             self.since = Some((Instant::now(), totals));
@@ -103,7 +105,7 @@ impl Work {
     }
 
     /// Tells what has become of it, when it is over.
-    fn look(&mut self, shared: &Shared, is_idle: bool) {
+    fn look(&mut self, shared: &EngineContext, is_idle: bool) {
         /// A directory is not listed again for each of a hundred thousand files.
         const REFRESH: Duration = Duration::from_secs(2);
         let Some((since, before)) = self.since else { return };
@@ -112,7 +114,7 @@ impl Work {
         let news = [after.done, after.failed];
         if (is_idle || due) && self.told.is_none_or(|(_, told)| told != news) {
             self.told = Some((Instant::now(), news));
-            shared.tell(Update::Stored);
+            shared.tell(EngineUpdate::Stored);
         }
         if is_idle {
             self.since = None;
@@ -130,16 +132,16 @@ impl Work {
                 });
             }
             if after.failed > before.failed {
-                shared.tell(Update::Failed(Trouble { message: text, mend: Mend::Person }));
+                shared.tell(EngineUpdate::Failed(Trouble { message: text, mend: Remedy::Person }));
             } else if !text.is_empty() {
-                shared.tell(Update::Did { text, undo: None, touched: false });
+                shared.tell(EngineUpdate::Did { text, undo: None, touched: false });
             }
         }
     }
 }
 
 /// Removes what has arrived of downloads that nobody goes on with, when the jobs that were at them have ended.
-async fn discard(shared: Arc<Shared>, stopped: Vec<JoinHandle<()>>, mut given_up: Vec<Arc<Spec>>) {
+async fn discard(shared: Arc<EngineContext>, stopped: Vec<JoinHandle<()>>, mut given_up: Vec<Arc<Spec>>) {
     for job in stopped {
         let _ = job.await;
     }
@@ -165,7 +167,7 @@ fn remove_parts(spec: &Spec) {
 }
 
 /// Does a job, and tells the queue how it goes.
-async fn transfer(shared: Arc<Shared>, job: Job) {
+async fn transfer(shared: Arc<EngineContext>, job: Job) {
     let numbers = Numbers::of(&job);
     let events = |event: Event| {
         shared.queue().take(&job, &numbers, event, Instant::now());
@@ -173,15 +175,15 @@ async fn transfer(shared: Arc<Shared>, job: Job) {
     };
     let result = async {
         let mut client = shared.client(&job.profile)?;
-        let manner = Manner::default();
+        let manner = TransferOptions::default();
         match job.direction {
             Direction::Put => upload(&mut client, uploads(&job), manner, &events).await?,
             Direction::Get => {
-                download(&mut client, downloads(&job), &Walking::default(), manner, &events).await?;
+                download(&mut client, downloads(&job), &WalkOptions::default(), manner, &events).await?;
             }
         }
         shared.give_back(&job.profile, client);
-        Ok::<(), Error>(())
+        Ok::<(), TransferError>(())
     };
     let error = result.await.err().map(|error| (Trouble::from(&error), error.kind().concerns_all()));
     shared.queue().job_ended(&job, error);
@@ -192,7 +194,7 @@ async fn transfer(shared: Arc<Shared>, job: Job) {
 }
 
 /// Opens what a job has fetched to be opened.
-fn open(shared: &Arc<Shared>, job: &Job) {
+fn open(shared: &Arc<EngineContext>, job: &Job) {
     for (id, spec) in &job.items {
         let is_done = shared.queue().item(*id).is_some_and(|item| item.state == State::Done);
         if is_done && spec.direction == Direction::Get && spec.local.starts_with(&shared.opening.directory) {
@@ -200,7 +202,7 @@ fn open(shared: &Arc<Shared>, job: &Job) {
             spawn_local(async move {
                 let opened = shared.opening.open(spec.local.clone()).await;
                 if let Err(reason) = opened {
-                    shared.tell(Update::Failed(texts::not_opened(spec.name(), &reason)));
+                    shared.tell(EngineUpdate::Failed(texts::not_opened(spec.name(), &reason)));
                 }
             });
         }
@@ -214,13 +216,13 @@ fn uploads(job: &Job) -> impl Iterator<Item = Result<Upload, Omitted>> + Send + 
         let found: Box<dyn Iterator<Item = _> + Send> = if spec.tree {
             // With a slash behind it, what is in it goes to where it is to be.
             let source: PathBuf = spec.local.join("");
-            match plan::uploads([source], Some(&spec.remote), &Walking::default()) {
+            match plan::uploads([source], Some(&spec.remote), &WalkOptions::default()) {
                 Ok(uploads) => Box::new(uploads),
                 // Only the list of spaces is no place for a directory, and nobody can choose that.
                 Err(_) => Box::new(std::iter::empty()),
             }
         } else {
-            let source = Source::File(spec.local.clone());
+            let source = UploadSource::File(spec.local.clone());
             Box::new(std::iter::once(Ok(Upload { id, source, to: spec.remote.clone(), inside: None })))
         };
         found
@@ -237,7 +239,7 @@ fn downloads(job: &Job) -> Vec<Download> {
 }
 
 /// Saves the queue whenever it has changed, with a pause between.
-async fn save(shared: Arc<Shared>, file: Option<QueueFile>) {
+async fn save(shared: Arc<EngineContext>, file: Option<QueueFile>) {
     let Some(file) = file else { return };
     let mut saved = shared.queue().version();
     loop {
@@ -255,7 +257,7 @@ async fn save(shared: Arc<Shared>, file: Option<QueueFile>) {
         saved = version;
         if let Ok(Err(error)) = written {
             let path = file.path().to_owned();
-            shared.tell(Update::Failed(Trouble::from(&Error::Local {
+            shared.tell(EngineUpdate::Failed(Trouble::from(&TransferError::Local {
                 action: "save the queue in",
                 path,
                 source: error,

@@ -4,26 +4,26 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use sealift_protocol::message::{Entry, EntryKind};
-use sealift_protocol::{Name, RemotePath};
+use sealift_types::{EntryPath, Name};
 
 use super::conflict::{Choice, Relocation};
-use super::queue::{Facts, ItemId, Queue, Spec, Wanted};
+use super::queue::{Facts, ItemId, Spec, TransferQueue, Wanted};
 use super::{Dialog, Model, Undo};
-use crate::engine::{Command, How};
+use crate::engine::{CollisionAnswer, EngineCommand};
 use crate::texts;
 
 /// Where uploads go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct UploadTarget {
     /// With whose server.
     pub profile: Name,
     /// Which directory.
-    pub directory: RemotePath,
+    pub directory: EntryPath,
 }
 
 impl Model {
     /// Everything that is selected, with its path.
-    pub fn selected(&self) -> Vec<(RemotePath, Entry)> {
+    pub fn selected(&self) -> Vec<(EntryPath, Entry)> {
         let with_path = |entry: &Entry| Some((self.browser.path_of(entry)?, entry.clone()));
         self.browser.selection().filter_map(with_path).collect()
     }
@@ -36,22 +36,22 @@ impl Model {
     }
 
     /// The directory that is shown, for what is chosen later.
-    pub fn target(&self) -> Option<Target> {
-        Some(Target { profile: self.profile.clone()?, directory: self.browser.path.clone() })
+    pub fn target(&self) -> Option<UploadTarget> {
+        Some(UploadTarget { profile: self.profile.clone()?, directory: self.browser.path.clone() })
     }
 
     /// Uploads local files and directories.
-    pub fn upload_to(&mut self, target: Target, paths: Vec<PathBuf>) {
+    pub fn upload_to(&mut self, target: UploadTarget, paths: Vec<PathBuf>) {
         if paths.is_empty() {
             return;
         }
-        let Target { profile, directory: to } = target;
+        let UploadTarget { profile, directory: to } = target;
         if to.as_str() == "/" {
             let trouble = texts::upload_needs_a_space();
             self.notices.complain(&trouble, Instant::now());
             return;
         }
-        self.commands.push(Command::PlanUploads { profile, paths, to });
+        self.commands.push(EngineCommand::PlanUploads { profile, paths, to });
     }
 
     /// Uploads files that were copied in a file manager: they come as their paths or addresses, one on each line.
@@ -84,7 +84,7 @@ impl Model {
     /// Downloads into a local directory, in the place of an entry of the queue or in addition.
     pub fn download(&mut self, profile: Name, entries: Vec<Wanted>, to: PathBuf, instead: Option<ItemId>) {
         self.downloads.clone_from(&to);
-        self.commands.push(Command::PlanDownloads { profile, entries, to, instead });
+        self.commands.push(EngineCommand::PlanDownloads { profile, entries, to, instead });
     }
 
     /// Decides about names that are taken.
@@ -93,15 +93,19 @@ impl Model {
         self.enqueue(decided.specs);
         self.replace(decided.replacements);
         for Relocation { profile, from, to, copy, is_folder } in decided.relocations {
-            let how = if choice == Choice::Replace { How::Replace } else { How::KeepBoth { is_folder } };
-            self.commands.push(Command::Relocate { profile, pairs: vec![(from, to)], copy, how });
+            let how = if choice == Choice::Replace {
+                CollisionAnswer::Replace
+            } else {
+                CollisionAnswer::KeepBoth { is_folder }
+            };
+            self.commands.push(EngineCommand::Relocate { profile, pairs: vec![(from, to)], copy, how });
         }
     }
 
     pub(super) fn enqueue(&mut self, specs: Vec<Spec>) {
         if !specs.is_empty() {
             self.queue().add(specs);
-            self.commands.push(Command::Stir);
+            self.commands.push(EngineCommand::Stir);
         }
     }
 
@@ -113,37 +117,37 @@ impl Model {
     }
 
     /// Changes the queue, and has the engine look at it.
-    pub fn with_queue(&mut self, change: impl FnOnce(&mut Queue)) {
+    pub fn with_queue(&mut self, change: impl FnOnce(&mut TransferQueue)) {
         change(&mut self.queue());
-        self.commands.push(Command::Stir);
+        self.commands.push(EngineCommand::Stir);
     }
 
     /// Makes a folder in the directory that is shown.
     pub fn make_folder(&mut self, name: &str) {
         match self.browser.path.join(name.trim()) {
-            Ok(path) => self.command(|profile| Command::MakeFolder { profile, path }),
+            Ok(path) => self.command(|profile| EngineCommand::MakeFolder { profile, path }),
             Err(error) => self.complain_about(&error.into()),
         }
     }
 
     /// Gives an entry another name in its directory.
-    pub fn rename(&mut self, path: RemotePath, name: &str) {
+    pub fn rename(&mut self, path: EntryPath, name: &str) {
         let text = path.as_str();
         let above = text.rsplit_once('/').map_or("", |(above, _)| above);
-        match sealift_protocol::path::check_name(name).and_then(|()| format!("{above}/{name}").parse()) {
+        match sealift_types::path::check_name(name).and_then(|()| format!("{above}/{name}").parse()) {
             Ok(to) if to == path => {}
-            Ok(to) => self.relocate(vec![(path, to)], false, How::Ask),
+            Ok(to) => self.relocate(vec![(path, to)], false, CollisionAnswer::Ask),
             Err(error) => self.complain_about(&error.into()),
         }
     }
 
     /// Moves or copies entries into a directory.
-    pub fn transplant(&mut self, paths: Vec<RemotePath>, to: &str, copy: bool) {
-        let directory = match to.trim().parse::<RemotePath>() {
+    pub fn transplant(&mut self, paths: Vec<EntryPath>, to: &str, copy: bool) {
+        let directory = match to.trim().parse::<EntryPath>() {
             Ok(directory) => directory,
             Err(error) => return self.complain_about(&error.into()),
         };
-        let target = |path: RemotePath| {
+        let target = |path: EntryPath| {
             let to = directory.join(path.file_name()?).ok()?;
             (to != path).then_some((path, to))
         };
@@ -151,16 +155,16 @@ impl Model {
         if pairs.is_empty() {
             return;
         }
-        self.relocate(pairs, copy, How::Ask);
+        self.relocate(pairs, copy, CollisionAnswer::Ask);
     }
 
-    fn relocate(&mut self, pairs: Vec<(RemotePath, RemotePath)>, copy: bool, how: How) {
-        self.command(|profile| Command::Relocate { profile, pairs, copy, how });
+    fn relocate(&mut self, pairs: Vec<(EntryPath, EntryPath)>, copy: bool, how: CollisionAnswer) {
+        self.command(|profile| EngineCommand::Relocate { profile, pairs, copy, how });
     }
 
     /// Deletes entries, directories with all that is in them.
-    pub fn delete(&mut self, paths: Vec<RemotePath>) {
-        self.command(|profile| Command::Delete { profile, paths });
+    pub fn delete(&mut self, paths: Vec<EntryPath>) {
+        self.command(|profile| EngineCommand::Delete { profile, paths });
     }
 
     /// Takes back what a message tells of.
@@ -168,9 +172,9 @@ impl Model {
         // The server that is shown may be another one by now.
         self.commands.push(match undo {
             Undo::MoveBack { profile, pairs } => {
-                Command::Relocate { profile, pairs, copy: false, how: How::Back }
+                EngineCommand::Relocate { profile, pairs, copy: false, how: CollisionAnswer::Back }
             }
-            Undo::RemoveFolder { profile, path, etag } => Command::RemoveFolder { profile, path, etag },
+            Undo::RemoveFolder { profile, path, etag } => EngineCommand::RemoveFolder { profile, path, etag },
         });
     }
 }

@@ -4,9 +4,9 @@ mod sort;
 
 use std::collections::HashSet;
 
-use sealift_protocol::RemotePath;
 use sealift_protocol::message::{Entry, EntryKind};
-use sealift_protocol::path::name_key;
+use sealift_types::EntryPath;
+use sealift_types::path::name_key;
 
 use super::item::Trouble;
 pub use sort::Sort;
@@ -15,7 +15,7 @@ pub use sort::Sort;
 #[derive(Debug)]
 pub struct Browser {
     /// Which directory; `/` is the list of spaces.
-    pub path: RemotePath,
+    pub path: EntryPath,
     /// What is in it.
     entries: Vec<Entry>,
     /// Entries by their rows.
@@ -39,14 +39,14 @@ pub struct Browser {
     /// The entry that gets the cursor when the listing is complete.
     wanted: Option<String>,
     /// Directories that were left, the last one last.
-    history: Vec<RemotePath>,
+    history: Vec<EntryPath>,
     /// Counts the listings that were asked for; answers to older ones are not wanted any more.
     pub generation: u64,
 }
 
 impl Browser {
     /// Nothing yet, at `path`.
-    pub fn at(path: RemotePath) -> Self {
+    pub fn at(path: EntryPath) -> Self {
         Self {
             path,
             entries: Vec::new(),
@@ -67,7 +67,7 @@ impl Browser {
     }
 
     /// Goes to another directory, of which a listing is to be asked for.
-    pub fn go(&mut self, path: RemotePath) {
+    pub fn go(&mut self, path: EntryPath) {
         if path != self.path {
             let left = std::mem::replace(&mut self.path, path);
             self.history.push(left);
@@ -89,7 +89,7 @@ impl Browser {
     }
 
     /// The directory above, if there is one: a space's is the list of spaces.
-    pub fn above(&self) -> Option<RemotePath> {
+    pub fn above(&self) -> Option<EntryPath> {
         let path = self.path.as_str().trim_end_matches('/');
         let (above, _) = path.rsplit_once('/')?;
         if above.is_empty() { "/" } else { above }.parse().ok()
@@ -196,7 +196,7 @@ impl Browser {
     }
 
     /// The path of an entry.
-    pub fn path_of(&self, entry: &Entry) -> Option<RemotePath> {
+    pub fn path_of(&self, entry: &Entry) -> Option<EntryPath> {
         self.path.join(&entry.name).ok()
     }
 

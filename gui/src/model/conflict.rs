@@ -6,8 +6,8 @@ use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use sealift_protocol::message::Direction;
-use sealift_protocol::path::{MAX_COMPONENT, name_key};
-use sealift_protocol::{Name, RemotePath};
+use sealift_types::path::{MAX_COMPONENT, name_key};
+use sealift_types::{EntryPath, Name};
 
 use super::item::{Facts, ItemId, Spec};
 
@@ -50,9 +50,9 @@ pub struct Relocation {
     /// With the server of which profile.
     pub profile: Name,
     /// Where it is.
-    pub from: RemotePath,
+    pub from: EntryPath,
     /// Its new path.
-    pub to: RemotePath,
+    pub to: EntryPath,
     /// Whether the original stays.
     pub copy: bool,
     /// Whether it is a folder.
@@ -75,12 +75,12 @@ pub struct Decided {
 pub struct Conflicts {
     waiting: VecDeque<Conflict>,
     /// What is taken at the destinations of transfers.
-    taken: HashMap<Destination, Facts>,
+    taken: HashMap<TransferPlace, Facts>,
 }
 
 /// Where a transfer goes. Transfers to the same destination replace each other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Destination {
+struct TransferPlace {
     /// The profile of the server; none for a download, which goes to this computer.
     server: Option<Name>,
     /// The directory.
@@ -89,7 +89,7 @@ struct Destination {
     name: String,
 }
 
-impl Destination {
+impl TransferPlace {
     fn of(spec: &Spec) -> Self {
         Self { server: server(spec).cloned(), parent: parent(spec).into_owned(), name: key(&target(spec)) }
     }
@@ -134,17 +134,17 @@ impl Conflicts {
             self.taken.clear();
         }
         let Some((first, _)) = specs.first() else { return Vec::new() };
-        let destination = Destination::of(first);
+        let destination = TransferPlace::of(first);
         for spec in queued {
             if server(spec) == destination.server.as_ref() && parent(spec) == destination.parent {
-                self.taken.insert(Destination::of(spec), coming(spec));
+                self.taken.insert(TransferPlace::of(spec), coming(spec));
             }
         }
         // What is there already is known better than what comes.
         self.taken.extend(taken.into_iter().map(|(name, facts)| (destination.beside(&name), facts)));
         let mut free = Vec::new();
         for (spec, new) in specs {
-            match self.taken.entry(Destination::of(&spec)) {
+            match self.taken.entry(TransferPlace::of(&spec)) {
                 Entry::Vacant(place) => {
                     // Of two sources with one name, the second would replace the first.
                     place.insert(new);
@@ -220,7 +220,7 @@ impl Conflicts {
 
     fn apply(&mut self, choice: Choice, mut spec: Spec) -> Option<Spec> {
         if choice == Choice::KeepBoth {
-            let (name, destination) = (target(&spec), Destination::of(&spec));
+            let (name, destination) = (target(&spec), TransferPlace::of(&spec));
             let mut new = (2..).map(|number| numbered(&name, number, spec.tree));
             let new = new.find(|name| !self.taken.contains_key(&destination.beside(name)))?;
             self.taken.insert(destination.beside(&new), coming(&spec));
@@ -366,7 +366,7 @@ mod tests {
         {
             let numbered = numbered(&name, 1000, tree);
             assert!(numbered.len() <= 255 && numbered.ends_with(" (1000)"), "{numbered}");
-            assert!(numbered.parse::<sealift_protocol::RemotePath>().is_ok());
+            assert!(numbered.parse::<sealift_types::EntryPath>().is_ok());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sealift_protocol::{Name, RemotePath};
+use sealift_types::{EntryPath, Name};
 
 use super::queue::{ItemId, Wanted};
 
@@ -17,7 +17,7 @@ pub enum Dialog {
     /// A new name.
     Rename {
         /// Of what.
-        path: RemotePath,
+        path: EntryPath,
         /// Whether it is a folder, whose name has no extension.
         is_folder: bool,
         /// What is typed.
@@ -26,7 +26,7 @@ pub enum Dialog {
     /// Where to move or copy.
     Transplant {
         /// What.
-        paths: Vec<RemotePath>,
+        paths: Vec<EntryPath>,
         /// What is typed.
         to: String,
         /// Whether the original stays.
@@ -35,7 +35,7 @@ pub enum Dialog {
     /// Whether to delete.
     Delete {
         /// What.
-        paths: Vec<RemotePath>,
+        paths: Vec<EntryPath>,
         /// Whether folders are among it, which go with all that is in them.
         folders: bool,
     },
@@ -106,14 +106,14 @@ pub enum Undo {
         /// With whose server.
         profile: Name,
         /// From where it is now to where it was.
-        pairs: Vec<(RemotePath, RemotePath)>,
+        pairs: Vec<(EntryPath, EntryPath)>,
     },
     /// Remove the folder that was made, if it is still the same and still empty.
     RemoveFolder {
         /// With whose server.
         profile: Name,
         /// Which one.
-        path: RemotePath,
+        path: EntryPath,
         /// What the server called its state when it was made.
         etag: String,
     },

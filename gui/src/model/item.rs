@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use crate::saved_queue::{Spec, State, Trouble};
-use sealift_protocol::RemotePath;
 use sealift_protocol::message::{Description, Entry, EntryKind, Nanoseconds};
+use sealift_types::EntryPath;
 
 /// What an entry of the queue is called as long as the window is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,7 +15,7 @@ pub struct ItemId(pub u64);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// What, on the server.
-    pub path: RemotePath,
+    pub path: EntryPath,
     /// What is known of it.
     pub facts: Facts,
 }

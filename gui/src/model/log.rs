@@ -5,7 +5,7 @@ use sealift_transfer::remote::LogFilter;
 
 use super::queue::Trouble;
 use super::{Model, Screen};
-use crate::engine::Command;
+use crate::engine::EngineCommand;
 use crate::texts;
 
 /// The transfer log, newest first.
@@ -53,6 +53,6 @@ impl Model {
             path: None,
         };
         let generation = self.log.generation;
-        self.command(|profile| Command::Log { profile, filter, generation });
+        self.command(|profile| EngineCommand::Log { profile, filter, generation });
     }
 }

@@ -11,13 +11,13 @@ const STEP: Duration = Duration::from_millis(100);
 
 /// A rate over the last seconds.
 #[derive(Debug, Default)]
-pub(super) struct Meter {
+pub(super) struct RateMeter {
     /// Bytes that had crossed at a moment.
     samples: VecDeque<(Instant, u64)>,
     crossed: u64,
 }
 
-impl Meter {
+impl RateMeter {
     /// Takes down that bytes have crossed.
     pub(super) fn add(&mut self, bytes: u64, now: Instant) {
         if self.samples.is_empty() {

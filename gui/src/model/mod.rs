@@ -21,18 +21,18 @@ use std::time::Instant;
 
 use eframe::egui::Theme;
 use sealift_protocol::message::{Account, Description, Direction, EntryKind};
-use sealift_protocol::{Name, RemotePath};
-use sealift_transfer::Mend;
+use sealift_transfer::Remedy;
+use sealift_types::{EntryPath, Name};
 
-use crate::engine::{Command, Opening, Preview, ProfileInfo, Update};
-pub use actions::Target;
+use crate::engine::{EngineCommand, EngineUpdate, Opening, Preview, ProfileInfo};
+pub use actions::UploadTarget;
 use browser::Browser;
 use conflict::Conflicts;
 pub use dialog::{Dialog, Undo};
 pub use log::Log;
 use notices::Notices;
 pub use progress::Numbers;
-use queue::{Queue, Spec, Trouble};
+use queue::{Spec, TransferQueue, Trouble};
 use retries::Retries;
 
 /// What the window is about.
@@ -45,11 +45,11 @@ pub struct Model {
     /// The one that is shown.
     pub profile: Option<Name>,
     /// Whether it can be reached.
-    pub link: Link,
+    pub link: ServerLink,
     /// Who one is there.
     pub account: Option<Account>,
     /// What is typed for joining.
-    pub join: Join,
+    pub join: JoinForm,
     /// The directory that is shown.
     pub browser: Browser,
     /// What is known of the entry that the cursor is on.
@@ -71,8 +71,8 @@ pub struct Model {
     /// Whether the desktop is light or dark, if it says so.
     pub appearance: Option<Theme>,
     /// All transfers. The engine works on them at the same time.
-    pub queue: Arc<Mutex<Queue>>,
-    commands: Vec<Command>,
+    pub queue: Arc<Mutex<TransferQueue>>,
+    commands: Vec<EngineCommand>,
     /// Counts the entries that were asked about.
     described: u64,
 }
@@ -90,7 +90,7 @@ pub enum Screen {
 
 /// Whether the server can be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Link {
+pub enum ServerLink {
     /// It is being tried.
     Connecting,
     /// It can.
@@ -101,7 +101,7 @@ pub enum Link {
 
 /// What is typed for joining.
 #[derive(Debug, Default)]
-pub struct Join {
+pub struct JoinForm {
     /// The token.
     pub token: String,
     /// The name that the server gets here.
@@ -118,7 +118,7 @@ pub struct Join {
 #[derive(Debug, Default)]
 pub struct Details {
     /// Which entry.
-    pub path: Option<RemotePath>,
+    pub path: Option<EntryPath>,
     /// What the server says about it.
     pub description: Option<Result<Description, Trouble>>,
     /// What is in it.
@@ -129,14 +129,14 @@ pub struct Details {
 
 impl Model {
     /// A window that has heard nothing from the engine yet.
-    pub fn new(queue: Arc<Mutex<Queue>>, downloads: PathBuf, opening: Opening) -> Self {
+    pub fn new(queue: Arc<Mutex<TransferQueue>>, downloads: PathBuf, opening: Opening) -> Self {
         Self {
             screen: Screen::Browse,
             profiles: Vec::new(),
             profile: None,
-            link: Link::Connecting,
+            link: ServerLink::Connecting,
             account: None,
-            join: Join::default(),
+            join: JoinForm::default(),
             browser: Browser::at(root()),
             details: Details::default(),
             log: Log::default(),
@@ -154,23 +154,23 @@ impl Model {
     }
 
     /// The queue, between two looks of the engine.
-    pub fn queue(&self) -> MutexGuard<'_, Queue> {
+    pub fn queue(&self) -> MutexGuard<'_, TransferQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the engine is to do since the last time.
-    pub fn take_commands(&mut self) -> Vec<Command> {
+    pub fn take_commands(&mut self) -> Vec<EngineCommand> {
         std::mem::take(&mut self.commands)
     }
 
-    fn command(&mut self, make: impl FnOnce(Name) -> Command) {
+    fn command(&mut self, make: impl FnOnce(Name) -> EngineCommand) {
         if let Some(profile) = self.profile.clone() {
             self.commands.push(make(profile));
         }
     }
 
     /// Goes to a directory.
-    pub fn go(&mut self, path: RemotePath) {
+    pub fn go(&mut self, path: EntryPath) {
         self.screen = Screen::Browse;
         self.browser.go(path);
         self.details = Details::default();
@@ -198,12 +198,12 @@ impl Model {
     /// Lists the directory anew.
     pub fn refresh(&mut self) {
         let (path, generation) = (self.browser.path.clone(), self.browser.begin());
-        self.command(|profile| Command::List { profile, path, generation });
+        self.command(|profile| EngineCommand::List { profile, path, generation });
     }
 
     /// Asks the server for everything that is shown: spaces, rights, and the directory.
     pub fn reload(&mut self) {
-        self.command(Command::Connect);
+        self.command(EngineCommand::Connect);
     }
 
     /// Opens a row: goes into a directory, fetches a file and has the system open it.
@@ -219,7 +219,7 @@ impl Model {
         }
     }
 
-    fn open_file(&mut self, remote: RemotePath, size: u64) {
+    fn open_file(&mut self, remote: EntryPath, size: u64) {
         let (Some(profile), Some(name)) = (self.profile.clone(), remote.file_name()) else { return };
         let local = self.opening.place(name);
         let direction = Direction::Get;
@@ -237,27 +237,27 @@ impl Model {
         let generation = self.described;
         self.details = Details { path: path.clone(), generation, ..Details::default() };
         if let Some(path) = path {
-            self.command(|profile| Command::Describe { profile, path, generation });
+            self.command(|profile| EngineCommand::Describe { profile, path, generation });
         }
     }
 
-    fn complain_about(&mut self, error: &sealift_transfer::Error) {
+    fn complain_about(&mut self, error: &sealift_transfer::TransferError) {
         self.notices.complain(&Trouble::from(error), Instant::now());
     }
 
     /// Takes what the engine tells.
-    pub fn apply(&mut self, update: Update, now: Instant) {
+    pub fn apply(&mut self, update: EngineUpdate, now: Instant) {
         let is_current = |profile: &Name| self.profile.as_ref() == Some(profile);
         match update {
-            Update::Profiles(profiles) => self.profiles = profiles,
-            Update::Joined(name) => self.joined(name, now),
-            Update::Removed(name) => self.removed(&name, now),
-            Update::Renamed { from, to } => self.renamed(&from, &to, now),
-            Update::NotJoined(trouble) => {
+            EngineUpdate::Profiles(profiles) => self.profiles = profiles,
+            EngineUpdate::Joined(name) => self.joined(name, now),
+            EngineUpdate::Removed(name) => self.removed(&name, now),
+            EngineUpdate::Renamed { from, to } => self.renamed(&from, &to, now),
+            EngineUpdate::NotJoined(trouble) => {
                 self.join.busy = false;
                 self.join.trouble = Some(trouble);
             }
-            Update::Connected { profile, account } => {
+            EngineUpdate::Connected { profile, account } => {
                 let is_current = is_current(&profile);
                 self.reached(&profile);
                 if !is_current {
@@ -265,7 +265,7 @@ impl Model {
                 }
                 let own = account.identity.clone();
                 self.account = Some(account);
-                self.link = Link::Up;
+                self.link = ServerLink::Up;
                 self.browser.trouble = None;
                 if self.browser.path.as_str() == "/" && !self.browser.listed {
                     // The own space is what most people want to see.
@@ -274,41 +274,41 @@ impl Model {
                 }
                 self.refresh();
             }
-            Update::NotConnected { profile, trouble } => {
+            EngineUpdate::NotConnected { profile, trouble } => {
                 let is_current = is_current(&profile);
                 match trouble.mend {
-                    Mend::TryAgain => self.retries.failed(&profile, now),
+                    Remedy::TryAgain => self.retries.failed(&profile, now),
                     _ => self.retries.forget(&profile),
                 }
                 if is_current {
-                    self.link = Link::Down(trouble);
+                    self.link = ServerLink::Down(trouble);
                 }
             }
-            Update::Page { generation, entries } => self.browser.page(generation, entries),
-            Update::Listed { generation, result } => {
+            EngineUpdate::Page { generation, entries } => self.browser.page(generation, entries),
+            EngineUpdate::Listed { generation, result } => {
                 self.browser.complete(generation, result);
                 self.describe();
             }
-            Update::Described { generation, result } => {
+            EngineUpdate::Described { generation, result } => {
                 if self.details.generation == generation {
                     self.details.description = Some(result);
                 }
             }
-            Update::Previewed { generation, preview } => {
+            EngineUpdate::Previewed { generation, preview } => {
                 if self.details.generation == generation {
                     self.details.preview = Some(preview);
                 }
             }
-            Update::LogPage { generation, records } if generation == self.log.generation => {
+            EngineUpdate::LogPage { generation, records } if generation == self.log.generation => {
                 self.log.records.extend(records);
             }
-            Update::LogEnd { generation, result } if generation == self.log.generation => {
+            EngineUpdate::LogEnd { generation, result } if generation == self.log.generation => {
                 self.log.busy = false;
                 self.log.end = true;
                 self.log.trouble = result.err();
             }
-            Update::LogPage { .. } | Update::LogEnd { .. } => {}
-            Update::Planned { specs, taken, troubles, instead } => {
+            EngineUpdate::LogPage { .. } | EngineUpdate::LogEnd { .. } => {}
+            EngineUpdate::Planned { specs, taken, troubles, instead } => {
                 for trouble in &troubles {
                     self.notices.complain(trouble, now);
                 }
@@ -321,25 +321,25 @@ impl Model {
                     None => self.enqueue(free),
                 }
             }
-            Update::Taken(conflicts) => self.conflicts.ask(conflicts),
-            Update::Did { text, undo, touched } => {
+            EngineUpdate::Taken(conflicts) => self.conflicts.ask(conflicts),
+            EngineUpdate::Did { text, undo, touched } => {
                 self.notices.tell(text, undo, now);
                 if touched {
                     self.details.path = None;
                     self.refresh();
                 }
             }
-            Update::Failed(trouble) => {
+            EngineUpdate::Failed(trouble) => {
                 self.notices.complain(&trouble, now);
                 // Some of several may have worked.
                 self.refresh();
             }
-            Update::Stored => self.refresh(),
-            Update::Appearance(theme) => self.appearance = theme,
+            EngineUpdate::Stored => self.refresh(),
+            EngineUpdate::Appearance(theme) => self.appearance = theme,
         }
     }
 }
 
-fn root() -> RemotePath {
+fn root() -> EntryPath {
     "/".parse().expect("the list of spaces is a path")
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sealift_protocol::Name;
+use sealift_types::Name;
 
 use super::Undo;
 use super::item::Trouble;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use sealift_transfer::Event;
 
 use super::item::{Item, ItemId, Spec, State, Trouble};
-use super::queue::{Job, Queue};
+use super::queue::{Job, TransferQueue};
 
 /// Which entry an event of a job belongs to.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Numbers {
     }
 }
 
-impl Queue {
+impl TransferQueue {
     /// Takes an event of a job.
     pub fn take(&mut self, job: &Job, numbers: &Numbers, event: Event, now: Instant) {
         let at = |number: usize| numbers.entry(number);

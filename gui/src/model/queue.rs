@@ -9,11 +9,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use sealift_protocol::Name;
 use sealift_protocol::message::Direction;
+use sealift_types::Name;
 
 pub use super::item::{Facts, Files, Item, ItemId, Spec, State, Trouble, Wanted};
-use super::meter::Meter;
+use super::meter::RateMeter;
 pub use totals::Totals;
 
 /// Files up to this size are transferred many at a time, because a turn of its own would cost each a round trip.
@@ -24,7 +24,7 @@ const BATCH: usize = 256;
 
 /// All transfers.
 #[derive(Debug)]
-pub struct Queue {
+pub struct TransferQueue {
     pub(super) items: HashMap<ItemId, Item>,
     /// What has not ended, in the order in which it has its turn.
     order: VecDeque<ItemId>,
@@ -40,7 +40,7 @@ pub struct Queue {
     /// Downloads that were taken off the list before they were done: what has arrived of them is of no use.
     given_up: Vec<Arc<Spec>>,
     totals: Totals,
-    pub(super) meter: Meter,
+    pub(super) meter: RateMeter,
     /// Counts the changes that are worth saving.
     version: u64,
 }
@@ -58,7 +58,7 @@ pub struct Job {
     pub items: Vec<(ItemId, Arc<Spec>)>,
 }
 
-impl Queue {
+impl TransferQueue {
     /// An empty queue that has up to `parallel` jobs under way.
     pub fn new(parallel: usize) -> Self {
         Self {
@@ -72,7 +72,7 @@ impl Queue {
             stops: Vec::new(),
             given_up: Vec::new(),
             totals: Totals::default(),
-            meter: Meter::default(),
+            meter: RateMeter::default(),
             version: 0,
         }
     }

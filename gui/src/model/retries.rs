@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use sealift_protocol::Name;
+use sealift_types::Name;
 
 /// The first wait.
 const FIRST: Duration = Duration::from_secs(1);

@@ -2,14 +2,14 @@
 
 use std::time::{Instant, SystemTime};
 
-use sealift_protocol::Name;
-use sealift_transfer::Mend;
+use sealift_transfer::Remedy;
 use sealift_transfer::profile::default_name;
+use sealift_types::Name;
 
 use super::browser::Browser;
 use super::queue::Trouble;
-use super::{Details, Dialog, Link, Log, Model, Screen, root};
-use crate::engine::{Command, ProfileInfo};
+use super::{Details, Dialog, Log, Model, Screen, ServerLink, root};
+use crate::engine::{EngineCommand, ProfileInfo};
 use crate::texts;
 
 impl Model {
@@ -29,7 +29,7 @@ impl Model {
     /// Shows another server.
     pub fn open(&mut self, profile: Name) {
         self.profile = Some(profile);
-        self.link = Link::Connecting;
+        self.link = ServerLink::Connecting;
         self.account = None;
         // What was asked was about the server that was shown.
         self.dialog = None;
@@ -46,22 +46,22 @@ impl Model {
 
     /// Tries to reach the server again.
     pub fn connect(&mut self) {
-        self.link = Link::Connecting;
-        self.command(Command::Connect);
+        self.link = ServerLink::Connecting;
+        self.command(EngineCommand::Connect);
     }
 
     /// Tries servers again that could not be reached, if it is time. Returns when the next one is due.
     pub fn retry(&mut self, now: Instant) -> Option<Instant> {
         let waiting: Vec<_> = {
             let queue = self.queue();
-            let held = queue.held().filter(|(_, trouble)| trouble.mend == Mend::TryAgain);
+            let held = queue.held().filter(|(_, trouble)| trouble.mend == Remedy::TryAgain);
             held.map(|(server, _)| server.clone()).collect()
         };
         for server in waiting {
             self.retries.suspect(&server, now);
         }
         // What is shown stays meanwhile.
-        self.commands.extend(self.retries.due(now).into_iter().map(Command::Connect));
+        self.commands.extend(self.retries.due(now).into_iter().map(EngineCommand::Connect));
         self.retries.next()
     }
 
@@ -82,7 +82,7 @@ impl Model {
         self.join.busy = true;
         self.join.trouble = None;
         let (token, name) = (self.join.token.trim().to_owned(), self.join.name.trim().to_owned());
-        self.commands.push(Command::Join { token, name, again: self.join.again.clone() });
+        self.commands.push(EngineCommand::Join { token, name, again: self.join.again.clone() });
     }
 
     /// Shows where a token goes: for one more server, or for one of which the identity is of no use any more.
@@ -117,7 +117,7 @@ impl Model {
 
     /// Removes a server from this computer.
     pub fn remove_server(&mut self, profile: Name) {
-        self.commands.push(Command::RemoveProfile(profile));
+        self.commands.push(EngineCommand::RemoveProfile(profile));
     }
 
     /// A server was removed.
@@ -136,7 +136,7 @@ impl Model {
     pub fn rename_server(&mut self, from: Name, to: &str) {
         match to.trim().parse::<Name>() {
             Ok(to) if to == from => {}
-            Ok(to) => self.commands.push(Command::RenameProfile { from, to }),
+            Ok(to) => self.commands.push(EngineCommand::RenameProfile { from, to }),
             Err(error) => self.notices.complain(&Trouble::of_person(error.to_string()), Instant::now()),
         }
     }
@@ -158,7 +158,7 @@ impl Model {
 
     /// Renews this computer's certificate.
     pub fn renew(&mut self) {
-        self.command(Command::Renew);
+        self.command(EngineCommand::Renew);
     }
 
     /// When this computer's certificate expires, as far as that is known.

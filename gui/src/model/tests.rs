@@ -1,13 +1,14 @@
 //! The queue and the model, driven as the engine and the window drive them.
 
 use super::*;
-use crate::engine::How;
+use crate::engine::CollisionAnswer;
 use crate::model::conflict::Choice;
 use crate::model::queue::{Facts, ItemId, Job, Spec, State, Totals};
+use sealift_protocol::WireError;
 use sealift_protocol::message::{Direction, Entry, EntryKind};
-use sealift_protocol::{Digest, ErrorCode, WireError};
-use sealift_transfer::event::Done;
-use sealift_transfer::{Error, Event, Mend};
+use sealift_transfer::event::TransferSummary;
+use sealift_transfer::{Event, Remedy, TransferError};
+use sealift_types::{Digest, ErrorCode};
 use std::path::Path;
 use std::time::Duration;
 
@@ -24,20 +25,26 @@ fn spec(name: &str, size: u64) -> Spec {
 
 const BIG: u64 = 10 << 20;
 
-fn done(size: u64, deduplicated: bool) -> Done {
-    Done { size, sha256: Digest::of(b""), deduplicated, duration: Duration::ZERO, wire_bytes: size }
+fn done(size: u64, deduplicated: bool) -> TransferSummary {
+    TransferSummary {
+        size,
+        sha256: Digest::of(b""),
+        deduplicated,
+        duration: Duration::ZERO,
+        wire_bytes: size,
+    }
 }
 
-fn tell(queue: &mut Queue, job: &Job, event: Event) {
+fn tell(queue: &mut TransferQueue, job: &Job, event: Event) {
     queue.take(job, &Numbers::of(job), event, Instant::now());
 }
 
-fn names(queue: &Queue) -> Vec<String> {
+fn names(queue: &TransferQueue) -> Vec<String> {
     (0..queue.len()).map(|row| queue.row(row).unwrap().1.spec.name().to_owned()).collect()
 }
 
 /// The sums must be what counting gives.
-fn check(queue: &Queue) {
+fn check(queue: &TransferQueue) {
     let mut counted = Totals::default();
     for (_, item) in (0..queue.len()).filter_map(|row| queue.row(row)) {
         match item.state {
@@ -57,7 +64,7 @@ fn check(queue: &Queue) {
 
 #[test]
 fn small_files_go_together_and_large_ones_alone() {
-    let mut queue = Queue::new(3);
+    let mut queue = TransferQueue::new(3);
     queue.add([spec("a", 1), spec("b", 2), spec("big", BIG), spec("c", 3)]);
     queue.add([Spec { direction: Direction::Get, ..spec("d", 4) }]);
     let taken = |job: &Job| job.items.iter().map(|(_, spec)| spec.name().to_owned()).collect::<Vec<_>>();
@@ -71,7 +78,7 @@ fn small_files_go_together_and_large_ones_alone() {
 
 #[test]
 fn an_entry_lives_from_waiting_to_done() {
-    let mut queue = Queue::new(1);
+    let mut queue = TransferQueue::new(1);
     let ids = queue.add([spec("a", BIG), spec("b", BIG)]);
     let job = queue.take_job(0).unwrap();
     tell(&mut queue, &job, Event::Started { id: 0, size: Some(BIG), offset: 0 });
@@ -92,7 +99,7 @@ fn an_entry_lives_from_waiting_to_done() {
 
 #[test]
 fn pausing_one_of_a_job_stops_the_job_and_lets_the_others_go_on() {
-    let mut queue = Queue::new(1);
+    let mut queue = TransferQueue::new(1);
     let ids = queue.add([spec("a", 1), spec("b", 1), spec("c", 1)]);
     let job = queue.take_job(0).unwrap();
     tell(&mut queue, &job, Event::Finished { id: 0, done: done(1, false) });
@@ -111,14 +118,14 @@ fn pausing_one_of_a_job_stops_the_job_and_lets_the_others_go_on() {
 
 #[test]
 fn what_was_cancelled_or_failed_can_be_started_again() {
-    let mut queue = Queue::new(1);
+    let mut queue = TransferQueue::new(1);
     let ids = queue.add([spec("a", BIG), spec("b", BIG), spec("c", BIG)]);
     let job = queue.take_job(0).unwrap();
-    let error = Error::Refused(WireError::new(ErrorCode::NotAllowed, "you may not"));
+    let error = TransferError::Refused(WireError::new(ErrorCode::NotAllowed, "you may not"));
     tell(&mut queue, &job, Event::Failed { id: 0, error });
     queue.job_ended(&job, None);
     let State::Failed(trouble) = &queue.item(ids[0]).unwrap().state else { panic!() };
-    assert_eq!((trouble.message.as_str(), trouble.mend), ("you may not", Mend::Person));
+    assert_eq!((trouble.message.as_str(), trouble.mend), ("you may not", Remedy::Person));
     queue.cancel(ids[1]);
     check(&queue);
     queue.retry(ids[1]);
@@ -130,11 +137,11 @@ fn what_was_cancelled_or_failed_can_be_started_again() {
 
 #[test]
 fn a_server_that_is_away_holds_its_transfers_and_not_those_of_others() {
-    let mut queue = Queue::new(1);
+    let mut queue = TransferQueue::new(1);
     let elsewhere = Spec { profile: "other".parse().unwrap(), ..spec("x", BIG) };
     queue.add([spec("a", BIG), spec("b", BIG), elsewhere]);
     let job = queue.take_job(0).unwrap();
-    let lost = Error::Connect(Vec::new());
+    let lost = TransferError::Connect(Vec::new());
     assert!(lost.kind().concerns_all());
     queue.job_ended(&job, Some((Trouble::from(&lost), true)));
     assert_eq!(queue.take_job(0).unwrap().profile.as_str(), "other");
@@ -147,7 +154,7 @@ fn a_server_that_is_away_holds_its_transfers_and_not_those_of_others() {
 
 #[test]
 fn a_tree_counts_its_files_and_fails_with_the_first_of_them() {
-    let mut queue = Queue::new(1);
+    let mut queue = TransferQueue::new(1);
     let ids = queue.add([Spec { tree: true, size: None, ..spec("tree", 0) }]);
     let job = queue.take_job(0).unwrap();
     for (id, size) in [(0, None), (1, Some(10)), (2, Some(20)), (3, Some(5))] {
@@ -161,7 +168,8 @@ fn a_tree_counts_its_files_and_fails_with_the_first_of_them() {
     tell(&mut queue, &job, Event::Finished { id: 1, done: done(10, false) });
     tell(&mut queue, &job, Event::Finished { id: 2, done: done(20, true) });
     check(&queue);
-    let error = Error::local("read", Path::new("/home/tree/3"))(std::io::ErrorKind::PermissionDenied.into());
+    let error =
+        TransferError::local("read", Path::new("/home/tree/3"))(std::io::ErrorKind::PermissionDenied.into());
     tell(&mut queue, &job, Event::Failed { id: 3, error });
     queue.job_ended(&job, None);
     let item = queue.item(ids[0]).unwrap();
@@ -173,7 +181,7 @@ fn a_tree_counts_its_files_and_fails_with_the_first_of_them() {
 
 #[test]
 fn the_order_is_what_it_was_dragged_to() {
-    let mut queue = Queue::new(1);
+    let mut queue = TransferQueue::new(1);
     let ids = queue.add(["a", "b", "c", "d"].map(|name| spec(name, BIG)));
     queue.reorder(ids[3], 0);
     assert_eq!(names(&queue), ["d", "a", "b", "c"]);
@@ -186,7 +194,7 @@ fn the_order_is_what_it_was_dragged_to() {
 
 #[test]
 fn transfers_go_with_their_server_and_follow_its_name() {
-    let mut queue = Queue::new(2);
+    let mut queue = TransferQueue::new(2);
     let elsewhere = Spec { profile: "other".parse().unwrap(), ..spec("x", BIG) };
     queue.add([spec("a", BIG), elsewhere, spec("b", 1), spec("c", 1)]);
     let (first, second) = (queue.take_job(0).unwrap(), queue.take_job(1).unwrap());
@@ -206,7 +214,7 @@ fn transfers_go_with_their_server_and_follow_its_name() {
     assert_eq!(names(&queue), ["a", "b", "c"]);
     // What the stopped job says now is about nobody.
     tell(&mut queue, &second, Event::Progress { id: 0, bytes: 1 });
-    queue.job_ended(&second, Some((Trouble::from(&Error::Connect(Vec::new())), true)));
+    queue.job_ended(&second, Some((Trouble::from(&TransferError::Connect(Vec::new())), true)));
     assert_eq!(queue.held().count(), 0);
     check(&queue);
 }
@@ -214,7 +222,7 @@ fn transfers_go_with_their_server_and_follow_its_name() {
 #[test]
 fn a_hundred_thousand_entries_are_taken_in_a_moment() {
     let begun = Instant::now();
-    let mut queue = Queue::new(2);
+    let mut queue = TransferQueue::new(2);
     queue.add((0..100_000).map(|number| spec(&format!("f{number}"), 100)));
     while let Some(job) = queue.take_job(0) {
         for id in 0..job.items.len() {
@@ -228,7 +236,8 @@ fn a_hundred_thousand_entries_are_taken_in_a_moment() {
 }
 
 fn model() -> Model {
-    let mut model = Model::new(Arc::new(Mutex::new(Queue::new(2))), "/tmp".into(), Opening::default());
+    let mut model =
+        Model::new(Arc::new(Mutex::new(TransferQueue::new(2))), "/tmp".into(), Opening::default());
     model.begin(vec![profile("default")], None);
     model.take_commands();
     model
@@ -255,34 +264,40 @@ fn the_server_that_is_shown_first_is_remembered_or_chosen_or_the_usual_one() {
         (None, name("gone"), "default"),
         (None, None, "default"),
     ] {
-        let mut model = Model::new(Arc::new(Mutex::new(Queue::new(2))), "/tmp".into(), Opening::default());
+        let mut model =
+            Model::new(Arc::new(Mutex::new(TransferQueue::new(2))), "/tmp".into(), Opening::default());
         model.begin(["a", "b", "c", "default"].map(profile).to_vec(), [remembered, chosen]);
         assert_eq!(model.profile, name(shown));
     }
-    let mut model = Model::new(Arc::new(Mutex::new(Queue::new(2))), "/tmp".into(), Opening::default());
+    let mut model =
+        Model::new(Arc::new(Mutex::new(TransferQueue::new(2))), "/tmp".into(), Opening::default());
     model.begin(["a", "b"].map(profile).to_vec(), [None]);
     assert_eq!(model.profile, name("a"), "or the first");
 }
 
 #[test]
 fn without_a_profile_the_first_thing_is_a_token() {
-    let mut model = Model::new(Arc::new(Mutex::new(Queue::new(2))), "/tmp".into(), Opening::default());
+    let mut model =
+        Model::new(Arc::new(Mutex::new(TransferQueue::new(2))), "/tmp".into(), Opening::default());
     model.begin(Vec::new(), None);
     assert_eq!(model.screen, Screen::Join);
     model.join.token = "  sealift-join:x ".into();
     model.submit_join();
     model.submit_join();
     let commands = model.take_commands();
-    assert!(matches!(&commands[..], [Command::Join { token, .. }] if token == "sealift-join:x"), "once");
-    let trouble = Trouble { message: "no".into(), mend: Mend::Person };
-    model.apply(Update::NotJoined(trouble.clone()), Instant::now());
+    assert!(
+        matches!(&commands[..], [EngineCommand::Join { token, .. }] if token == "sealift-join:x"),
+        "once"
+    );
+    let trouble = Trouble { message: "no".into(), mend: Remedy::Person };
+    model.apply(EngineUpdate::NotJoined(trouble.clone()), Instant::now());
     assert_eq!((model.join.busy, model.join.trouble.clone()), (false, Some(trouble)));
 }
 
 #[test]
 fn taken_names_wait_for_a_decision_and_the_others_do_not() {
     let mut model = model();
-    let update = Update::Planned {
+    let update = EngineUpdate::Planned {
         specs: vec![(spec("a", 1), Facts::default()), (spec("b", 1), Facts::default())],
         taken: vec![("b".into(), Facts::default())],
         troubles: Vec::new(),
@@ -300,7 +315,8 @@ fn a_move_can_be_taken_back_and_a_rename_keeps_the_directory() {
     let mut model = model();
     model.rename("/alice/docs/a".parse().unwrap(), "b");
     let commands = model.take_commands();
-    let [Command::Relocate { pairs, copy: false, how: How::Ask, .. }] = &commands[..] else {
+    let [EngineCommand::Relocate { pairs, copy: false, how: CollisionAnswer::Ask, .. }] = &commands[..]
+    else {
         panic!("{commands:?}")
     };
     assert_eq!(pairs[0].1.as_str(), "/alice/docs/b");
@@ -320,8 +336,8 @@ fn undo_goes_to_the_server_on_which_something_was_done() {
     model.undo(Undo::RemoveFolder { profile: default.clone(), path, etag });
     let commands = model.take_commands();
     let [
-        Command::Relocate { profile: first, copy: false, how: How::Back, .. },
-        Command::RemoveFolder { profile: second, .. },
+        EngineCommand::Relocate { profile: first, copy: false, how: CollisionAnswer::Back, .. },
+        EngineCommand::RemoveFolder { profile: second, .. },
     ] = &commands[..]
     else {
         panic!("{commands:?}")
@@ -352,11 +368,13 @@ fn failed_download() -> (Model, ItemId) {
 
 fn planned(model: &mut Model, taken: &[&str]) {
     let commands = model.take_commands();
-    let [Command::PlanDownloads { profile, instead, .. }] = &commands[..] else { panic!("{commands:?}") };
+    let [EngineCommand::PlanDownloads { profile, instead, .. }] = &commands[..] else {
+        panic!("{commands:?}")
+    };
     assert_eq!(profile.as_str(), "other");
     let (profile, local) = (profile.clone(), "/elsewhere/a".into());
     let spec = Spec { profile, direction: Direction::Get, local, ..spec("a", BIG) };
-    let update = Update::Planned {
+    let update = EngineUpdate::Planned {
         specs: vec![(spec, Facts::default())],
         taken: taken.iter().map(|name| ((*name).to_owned(), Facts::default())).collect(),
         troubles: Vec::new(),
@@ -378,7 +396,7 @@ fn a_download_gets_another_place_from_its_own_server_and_only_when_that_is_plann
     planned(&mut model, &[]);
     assert_eq!(locals(&model), [PathBuf::from("/elsewhere/a")]);
     assert_eq!(model.queue().take_given_up().len(), 1);
-    assert!(matches!(&model.take_commands()[..], [Command::Stir]));
+    assert!(matches!(&model.take_commands()[..], [EngineCommand::Stir]));
 }
 
 #[test]
@@ -415,7 +433,7 @@ fn late_answers_of_the_server_that_was_shown_are_not_taken_for_those_of_the_one_
         model.refresh();
         model.reload_log();
         let commands = model.take_commands();
-        let [Command::List { generation: listed, .. }, Command::Log { generation: logged, .. }] =
+        let [EngineCommand::List { generation: listed, .. }, EngineCommand::Log { generation: logged, .. }] =
             commands[..]
         else {
             panic!("{commands:?}")
@@ -423,12 +441,12 @@ fn late_answers_of_the_server_that_was_shown_are_not_taken_for_those_of_the_one_
         (listed, logged)
     };
     let describe = |model: &mut Model, listed| {
-        model.apply(Update::Page { generation: listed, entries: vec![entry("a")] }, now);
-        model.apply(Update::Listed { generation: listed, result: Ok(()) }, now);
+        model.apply(EngineUpdate::Page { generation: listed, entries: vec![entry("a")] }, now);
+        model.apply(EngineUpdate::Listed { generation: listed, result: Ok(()) }, now);
         model.browser.select(0, false, false);
         model.describe();
         let commands = model.take_commands();
-        let [Command::Describe { generation, .. }] = commands[..] else { panic!("{commands:?}") };
+        let [EngineCommand::Describe { generation, .. }] = commands[..] else { panic!("{commands:?}") };
         generation
     };
     model.browser.path = "/alice".parse().unwrap();
@@ -441,20 +459,20 @@ fn late_answers_of_the_server_that_was_shown_are_not_taken_for_those_of_the_one_
     model.open("other".parse().unwrap());
     model.browser.path = "/alice".parse().unwrap();
     for generation in [listed, late] {
-        model.apply(Update::Page { generation, entries: vec![entry("b")] }, now);
-        model.apply(Update::Listed { generation, result: Ok(()) }, now);
+        model.apply(EngineUpdate::Page { generation, entries: vec![entry("b")] }, now);
+        model.apply(EngineUpdate::Listed { generation, result: Ok(()) }, now);
     }
     assert!(!model.browser.listed, "before it was asked");
     let (new, _) = ask(&mut model);
     for generation in [listed, late] {
-        model.apply(Update::Listed { generation, result: Ok(()) }, now);
+        model.apply(EngineUpdate::Listed { generation, result: Ok(()) }, now);
     }
-    model.apply(Update::LogEnd { generation: logged, result: Ok(()) }, now);
+    model.apply(EngineUpdate::LogEnd { generation: logged, result: Ok(()) }, now);
     assert!(!model.browser.listed && model.log.busy);
     describe(&mut model, new);
     let trouble = || Err(Trouble::of_person("no"));
-    model.apply(Update::Described { generation: described, result: trouble() }, now);
-    model.apply(Update::Previewed { generation: described, preview: Preview::Nothing }, now);
+    model.apply(EngineUpdate::Described { generation: described, result: trouble() }, now);
+    model.apply(EngineUpdate::Previewed { generation: described, preview: Preview::Nothing }, now);
     assert!(model.details.description.is_none() && model.details.preview.is_none());
 }
 
@@ -476,7 +494,7 @@ fn names_that_queued_transfers_are_about_to_take_are_asked_about() {
     ] {
         let mut model = model();
         model.queue().add([queued.clone()]);
-        let update = |spec: &Spec| Update::Planned {
+        let update = |spec: &Spec| EngineUpdate::Planned {
             specs: vec![(spec.clone(), Facts::default())],
             taken: Vec::new(),
             troubles: Vec::new(),
@@ -492,7 +510,7 @@ fn names_that_queued_transfers_are_about_to_take_are_asked_about() {
     model.queue().cancel(id);
     let specs = vec![(spec("a", 1), Facts::default())];
     let (taken, troubles) = (Vec::new(), Vec::new());
-    model.apply(Update::Planned { specs, taken, troubles, instead: None }, Instant::now());
+    model.apply(EngineUpdate::Planned { specs, taken, troubles, instead: None }, Instant::now());
     assert!(model.conflicts.current().is_none());
 }
 
@@ -501,11 +519,11 @@ fn a_question_about_one_server_is_not_put_to_another() {
     let delete = || Dialog::Delete { paths: vec!["/alice/a".parse().unwrap()], folders: false };
     let (mut model, now) = (model(), Instant::now());
     model.dialog = Some(delete());
-    model.apply(Update::Joined("other".parse().unwrap()), now);
+    model.apply(EngineUpdate::Joined("other".parse().unwrap()), now);
     assert!(model.dialog.is_none(), "another server is shown");
     model.dialog = Some(delete());
     model.profiles.clear();
-    model.apply(Update::Removed("other".parse().unwrap()), now);
+    model.apply(EngineUpdate::Removed("other".parse().unwrap()), now);
     assert!(model.dialog.is_none(), "none is shown");
 }
 
@@ -513,21 +531,21 @@ fn a_question_about_one_server_is_not_put_to_another() {
 fn what_waits_for_a_server_follows_its_name() {
     let (mut model, now) = (model(), Instant::now());
     let [from, to] = ["default", "work"].map(|name| name.parse::<Name>().unwrap());
-    let trouble = Trouble::from(&Error::Connect(Vec::new()));
-    model.apply(Update::NotConnected { profile: from.clone(), trouble }, now);
+    let trouble = Trouble::from(&TransferError::Connect(Vec::new()));
+    model.apply(EngineUpdate::NotConnected { profile: from.clone(), trouble }, now);
     model.join.again = Some(from.clone());
     let specs = vec![(spec("a", 1), Facts::default()), (spec("a", 1), Facts::default())];
     let taken = vec![("a".into(), Facts::default()), ("a (2)".into(), Facts::default())];
-    model.apply(Update::Planned { specs, taken, troubles: Vec::new(), instead: None }, now);
+    model.apply(EngineUpdate::Planned { specs, taken, troubles: Vec::new(), instead: None }, now);
     let undo = Undo::MoveBack { profile: from.clone(), pairs: Vec::new() };
-    model.apply(Update::Did { text: "moved".into(), undo: Some(undo), touched: false }, now);
+    model.apply(EngineUpdate::Did { text: "moved".into(), undo: Some(undo), touched: false }, now);
     model.ask_to_remove(from.clone());
     model.take_commands();
 
-    model.apply(Update::Renamed { from, to: to.clone() }, now);
+    model.apply(EngineUpdate::Renamed { from, to: to.clone() }, now);
     assert_eq!((model.profile.as_ref(), model.join.again.as_ref()), (Some(&to), Some(&to)));
     model.retry(now + Duration::from_secs(60));
-    assert!(matches!(&model.take_commands()[..], [Command::Connect(name)] if *name == to));
+    assert!(matches!(&model.take_commands()[..], [EngineCommand::Connect(name)] if *name == to));
     model.decide(Choice::KeepBoth, true);
     assert_eq!(names(&model.queue()), ["a (3)", "a (4)"]);
     assert_eq!(model.queue().unfinished(&to), 2);

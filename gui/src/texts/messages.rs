@@ -2,19 +2,19 @@
 
 use std::path::Path;
 
-use sealift_protocol::RemotePath;
+use sealift_types::EntryPath;
 
 use super::{DO_COPY, DO_MOVE, DOWNLOAD, items};
 use crate::model::queue::Trouble;
 
-fn what(paths: &[(RemotePath, RemotePath)]) -> String {
+fn what(paths: &[(EntryPath, EntryPath)]) -> String {
     match paths {
         [(from, _)] => format!("\u{201c}{}\u{201d}", from.file_name().unwrap_or_default()),
         several => items(several.len()),
     }
 }
 
-pub(crate) fn moved(pairs: &[(RemotePath, RemotePath)]) -> String {
+pub(crate) fn moved(pairs: &[(EntryPath, EntryPath)]) -> String {
     match pairs {
         [(from, to)] if parent(from) == parent(to) => {
             format!("Renamed to \u{201c}{}\u{201d}", to.file_name().unwrap_or_default())
@@ -28,23 +28,23 @@ pub(crate) fn moved_back(count: usize) -> String {
     format!("Moved {} back", items(count))
 }
 
-pub(crate) fn copied(pairs: &[(RemotePath, RemotePath)]) -> String {
+pub(crate) fn copied(pairs: &[(EntryPath, EntryPath)]) -> String {
     let to = pairs.first().map(|(_, to)| parent(to)).unwrap_or_default();
     format!("Copied {} to {to}", what(pairs))
 }
 
-pub(crate) fn deleted(paths: &[RemotePath], count: usize) -> String {
+pub(crate) fn deleted(paths: &[EntryPath], count: usize) -> String {
     match paths {
         [one] => format!("Deleted \u{201c}{}\u{201d}", one.file_name().unwrap_or_default()),
         _ => format!("Deleted {}", items(count)),
     }
 }
 
-pub(crate) fn made_folder(path: &RemotePath) -> String {
+pub(crate) fn made_folder(path: &EntryPath) -> String {
     format!("Made the folder \u{201c}{}\u{201d}", path.file_name().unwrap_or_default())
 }
 
-fn parent(path: &RemotePath) -> &str {
+fn parent(path: &EntryPath) -> &str {
     path.as_str().rsplit_once('/').map_or("", |(above, _)| above)
 }
 

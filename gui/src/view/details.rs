@@ -6,7 +6,8 @@ use eframe::egui::{ColorImage, Grid, Label, RichText, ScrollArea, TextureHandle,
 use sealift_protocol::message::Description;
 use sealift_transfer::figures;
 
-use super::{Shown, widgets};
+use super::view_state::ViewState;
+use super::widgets;
 use crate::engine::Preview;
 use crate::model::Model;
 use crate::model::browser::{Browser, is_place};
@@ -25,7 +26,7 @@ impl std::fmt::Debug for Picture {
     }
 }
 
-pub(super) fn show(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
+pub(super) fn show(ui: &mut Ui, model: &mut Model, shown: &mut ViewState) {
     // A panel is as wide as what is in it.
     ui.take_available_width();
     if model.browser.selected() > 1 {
@@ -147,7 +148,7 @@ fn digest_of(ui: &mut Ui, digest: &str) {
     });
 }
 
-fn preview(ui: &mut Ui, preview: Option<&Preview>, description: &Description, shown: &mut Shown) {
+fn preview(ui: &mut Ui, preview: Option<&Preview>, description: &Description, shown: &mut ViewState) {
     if description.size.is_none() {
         return;
     }

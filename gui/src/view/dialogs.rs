@@ -8,10 +8,11 @@ use eframe::egui::{
     Align, Align2, Button, Context, Frame, Grid, Id, Key, Label, Layout, Modal, Modifiers, Response,
     RichText, TextEdit, Ui, UiKind, Vec2,
 };
-use sealift_protocol::path::name_key;
+use sealift_types::path::name_key;
 
 use super::picker::Pick;
-use super::{Shown, widgets};
+use super::view_state::ViewState;
+use super::widgets;
 use crate::model::browser::Browser;
 use crate::model::conflict::{Choice, Conflict};
 use crate::model::{Dialog, Model};
@@ -29,7 +30,7 @@ enum Left {
     Cancelled,
 }
 
-pub(super) fn show(window: &Context, model: &mut Model, shown: &mut Shown) {
+pub(super) fn show(window: &Context, model: &mut Model, shown: &mut ViewState) {
     if model.dialog.is_none() {
         shown.dialog_open = false;
     }
@@ -78,7 +79,7 @@ fn heading(dialog: &Dialog) -> String {
     }
 }
 
-fn ask(ui: &mut Ui, dialog: &mut Dialog, first: bool, taken: bool, shown: &mut Shown) -> Left {
+fn ask(ui: &mut Ui, dialog: &mut Dialog, first: bool, taken: bool, shown: &mut ViewState) -> Left {
     let heading = heading(dialog);
     let head = |ui: &mut Ui, icon: &str| title(ui, icon, &heading);
     match dialog {
@@ -173,7 +174,7 @@ fn local(text: &str) -> PathBuf {
     }
 }
 
-fn conflict(window: &Context, model: &mut Model, shown: &mut Shown) {
+fn conflict(window: &Context, model: &mut Model, shown: &mut ViewState) {
     let Some(conflict) = model.conflicts.current().cloned() else { return };
     let (name, merges, further) = (conflict.name(), conflict.merges(), model.conflicts.further());
     let response = modal(window, "conflict").show(window, |ui| {

@@ -1,45 +1,18 @@
 //! The keyboard in a directory.
 
-use eframe::egui::{
-    Event, EventFilter, FocusDirection, Id, Key, Modifiers, Sense, Ui, WidgetInfo, accesskit::Role,
-};
-use sealift_protocol::message::Entry;
+use eframe::egui::{Event, Key, Modifiers, Ui};
 
-use super::Shown;
-use super::table::{Act, perform};
+use super::focus;
+use super::row_action::{RowAction, perform};
+use super::view_state::ViewState;
 use crate::model::{Dialog, Model};
 
 /// Rows that a page of the keyboard moves by.
 const PAGE: isize = 15;
 
-/// Where the keyboard is while it is in the table, for the Tab key and for screen readers.
-fn place() -> Id {
-    Id::unique("row with the cursor")
-}
-
-/// The row with the cursor is a stop of the Tab key, and what a screen reader reads.
-pub(super) fn stop(ui: &Ui, entry: &Entry, selected: bool) {
-    let response = ui.interact(ui.max_rect(), place(), Sense::focusable_noninteractive());
-    response.widget_info(|| WidgetInfo::selected(Role::Row, true, selected, &entry.name));
-    if response.has_focus() {
-        // The arrows go from row to row, and not to other parts of the window.
-        let filter = EventFilter { vertical_arrows: true, ..EventFilter::default() };
-        ui.memory_mut(|memory| memory.set_focus_lock_filter(place(), filter));
-    }
-}
-
-/// Gives the keyboard to the table.
-pub(super) fn to_table(ui: &Ui) {
-    ui.memory_mut(|memory| {
-        memory.request_focus(place());
-        // An arrow has moved the row; it is not to move the keyboard out of the table as well.
-        memory.move_focus(FocusDirection::None);
-    });
-}
-
 /// The keyboard, while nobody types a text. Several keys may have been pressed since the last frame: they are done in
 /// their order, up to one that opens a dialog.
-pub(super) fn keys(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
+pub(super) fn keys(ui: &mut Ui, model: &mut Model, shown: &mut ViewState) {
     let events = ui.input_mut(|input| std::mem::take(&mut input.events));
     let mut rest = Vec::with_capacity(events.len());
     for event in events {
@@ -47,7 +20,7 @@ pub(super) fn keys(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
             && match &event {
                 Event::Key { key, pressed: true, modifiers, .. } => press(ui, model, shown, *modifiers, *key),
                 Event::Copy => {
-                    perform(ui, model, Act::CopyPath);
+                    perform(ui, model, RowAction::CopyPath);
                     true
                 }
                 // Files that were copied in a file manager come as their paths.
@@ -65,13 +38,13 @@ pub(super) fn keys(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
 }
 
 /// Does what a key is for; whether it is for anything here.
-fn press(ui: &Ui, model: &mut Model, shown: &mut Shown, modifiers: Modifiers, key: Key) -> bool {
+fn press(ui: &Ui, model: &mut Model, shown: &mut ViewState, modifiers: Modifiers, key: Key) -> bool {
     const NONE: Modifiers = Modifiers::NONE;
     const SHIFT: Modifiers = Modifiers::SHIFT;
     const ALT: Modifiers = Modifiers::ALT;
     const COMMAND: Modifiers = Modifiers::COMMAND;
     // A button that has the keyboard keeps its own keys.
-    let free = ui.memory(|memory| memory.focused().is_none_or(|id| id == place()));
+    let free = ui.memory(|memory| memory.focused().is_none_or(|id| id == focus::place()));
     // Nothing but the modifiers that are meant: Alt and an arrow are not the arrow.
     let is = |wanted: Modifiers| modifiers.matches_exact(wanted);
     match key {
@@ -81,12 +54,12 @@ fn press(ui: &Ui, model: &mut Model, shown: &mut Shown, modifiers: Modifiers, ke
             let by = distance(key).unwrap_or_default();
             model.browser.step(by, is(SHIFT));
             shown.scroll_to = model.browser.cursor;
-            to_table(ui);
+            focus::to_table(ui);
             model.describe();
         }
         Key::Enter if free && is(NONE) && model.browser.cursor.is_some() => {
             let row = model.browser.cursor.unwrap_or_default();
-            perform(ui, model, Act::Open(row));
+            perform(ui, model, RowAction::Open(row));
         }
         Key::Backspace if is(NONE) => model.up(),
         Key::Escape if is(NONE) && !model.browser.filter.is_empty() => {
@@ -96,10 +69,10 @@ fn press(ui: &Ui, model: &mut Model, shown: &mut Shown, modifiers: Modifiers, ke
         Key::Escape if is(NONE) => model.browser.select_none(),
         Key::Menu if is(NONE) => menu(model, shown),
         Key::F10 if is(SHIFT) => menu(model, shown),
-        Key::F2 if is(NONE) => perform(ui, model, Act::Rename),
-        Key::F6 if is(NONE) => perform(ui, model, Act::Transplant(false)),
-        Key::F6 if is(SHIFT) => perform(ui, model, Act::Transplant(true)),
-        Key::Delete if is(NONE) => perform(ui, model, Act::Delete),
+        Key::F2 if is(NONE) => perform(ui, model, RowAction::Rename),
+        Key::F6 if is(NONE) => perform(ui, model, RowAction::Transplant(false)),
+        Key::F6 if is(SHIFT) => perform(ui, model, RowAction::Transplant(true)),
+        Key::Delete if is(NONE) => perform(ui, model, RowAction::Delete),
         Key::A if is(COMMAND) => model.browser.select_all(),
         Key::D if is(COMMAND) => model.ask_where_to_download(),
         Key::U if is(COMMAND) => model.dialog = Some(Dialog::UploadPath { path: String::new() }),
@@ -110,7 +83,7 @@ fn press(ui: &Ui, model: &mut Model, shown: &mut Shown, modifiers: Modifiers, ke
 }
 
 /// Opens the menu of the row with the cursor.
-fn menu(model: &mut Model, shown: &mut Shown) {
+fn menu(model: &mut Model, shown: &mut ViewState) {
     let Some(row) = model.browser.cursor else { return };
     if !model.browser.is_selected(row) {
         model.browser.select(row, false, false);

@@ -2,6 +2,7 @@
 
 mod details;
 mod dialogs;
+mod focus;
 mod join;
 mod keyboard;
 mod log;
@@ -9,45 +10,24 @@ mod notices;
 mod picker;
 mod presses;
 mod queue;
+mod row_action;
 mod sidebar;
 mod table;
 mod toolbar;
+mod view_state;
 mod widgets;
 
 use std::path::PathBuf;
 
-use eframe::egui::{
-    CentralPanel, Context, Frame, Key, Margin, Modifiers, Panel, Popup, Rect, Ui, ViewportCommand,
-};
+use eframe::egui::{CentralPanel, Context, Frame, Key, Margin, Modifiers, Panel, Popup, Ui, ViewportCommand};
 
 use crate::model::{Model, Screen};
 use crate::store::Look;
-use picker::Picker;
 pub(crate) use presses::Presses;
-
-/// What only the picture knows: it is lost with the window, and nobody misses it.
-#[derive(Debug, Default)]
-pub struct Shown {
-    /// The file dialog, if one is open.
-    picker: Picker,
-    /// Whether the menu of the row with the cursor is to open.
-    menu: bool,
-    /// Whether the filter is to get the keyboard.
-    focus_filter: bool,
-    /// The row that is to come into sight.
-    scroll_to: Option<usize>,
-    /// The picture of the preview.
-    preview: Option<details::Picture>,
-    /// Whether a decision is for all.
-    for_all: bool,
-    /// Whether a dialog has just opened, and its field is to get the keyboard.
-    dialog_open: bool,
-    /// Where the directory or the log is.
-    page: Option<Rect>,
-}
+pub use view_state::ViewState;
 
 /// Draws the window.
-pub(crate) fn show(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut Shown) {
+pub(crate) fn show(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut ViewState) {
     take_files(ui, model, shown);
     if model.screen == Screen::Join {
         CentralPanel::default().show(ui, |ui| join::show(ui, model));
@@ -108,7 +88,7 @@ fn has_room_for_details(window: &Context) -> bool {
 }
 
 /// Files that were dropped, chosen, or pasted as paths.
-fn take_files(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
+fn take_files(ui: &mut Ui, model: &mut Model, shown: &mut ViewState) {
     let dropped: Vec<PathBuf> =
         ui.input(|input| input.raw.dropped_files.iter().map(|file| file.path().to_owned()).collect());
     if model.screen == Screen::Browse && model.dialog.is_none() {
@@ -118,7 +98,7 @@ fn take_files(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
 }
 
 /// Keys that mean the same wherever one is, as long as nobody types.
-fn keys(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut Shown) {
+fn keys(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut ViewState) {
     let asks = model.dialog.is_some() || model.conflicts.current().is_some();
     // An open menu has the keyboard.
     if asks || Popup::is_any_open(ui.ctx()) {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use eframe::egui::Context;
 
-use crate::model::{Dialog, Model, Target};
+use crate::model::{Dialog, Model, UploadTarget};
 use crate::texts;
 
 /// What came of a dialog: nothing chosen, if it was cancelled; `None`, if the system showed none.
@@ -34,13 +34,13 @@ pub(super) struct Picker {
 struct Open {
     pick: Pick,
     /// Where uploads go: what was shown when they were asked for.
-    target: Option<Target>,
+    target: Option<UploadTarget>,
     chosen: Receiver<Chosen>,
 }
 
 impl Picker {
     /// Opens a dialog, unless one is open. What it chooses for upload goes to the `target`.
-    pub(super) fn open(&mut self, pick: Pick, target: Option<Target>, window: &Context) {
+    pub(super) fn open(&mut self, pick: Pick, target: Option<UploadTarget>, window: &Context) {
         if self.open.is_some() {
             return;
         }
@@ -113,15 +113,18 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::engine::{Command, Opening};
-    use crate::model::queue::Queue;
+    use crate::engine::{EngineCommand, Opening};
+    use crate::model::queue::TransferQueue;
 
     #[cfg(not(any(windows, target_os = "macos")))]
     #[test]
     fn where_the_system_has_no_file_dialog_the_way_without_one_is_named() {
         for (pick, way) in [(Pick::Files, "Ctrl+U"), (Pick::Folder, "Ctrl+U"), (Pick::Target, "type")] {
-            let mut model =
-                Model::new(Arc::new(Mutex::new(Queue::new(1))), PathBuf::from("/"), Opening::default());
+            let mut model = Model::new(
+                Arc::new(Mutex::new(TransferQueue::new(1))),
+                PathBuf::from("/"),
+                Opening::default(),
+            );
             let (send, chosen) = channel();
             let mut picker = Picker { open: Some(Open { pick, target: None, chosen }) };
             send.send(Some(Vec::new())).unwrap();
@@ -141,7 +144,7 @@ mod tests {
     #[test]
     fn chosen_files_go_to_what_was_shown_when_they_were_asked_for() {
         let mut model =
-            Model::new(Arc::new(Mutex::new(Queue::new(1))), PathBuf::from("/"), Opening::default());
+            Model::new(Arc::new(Mutex::new(TransferQueue::new(1))), PathBuf::from("/"), Opening::default());
         model.open("first".parse().unwrap());
         model.browser.path = "/alice/docs".parse().unwrap();
         let (send, chosen) = channel();
@@ -152,7 +155,7 @@ mod tests {
         send.send(Some(vec!["/home/a".into()])).unwrap();
         picker.take(&mut model);
         let commands = model.take_commands();
-        let [Command::PlanUploads { profile, to, .. }] = &commands[..] else { panic!("{commands:?}") };
+        let [EngineCommand::PlanUploads { profile, to, .. }] = &commands[..] else { panic!("{commands:?}") };
         assert_eq!((profile.as_str(), to.as_str()), ("first", "/alice/docs"));
     }
 }

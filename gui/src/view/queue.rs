@@ -4,14 +4,14 @@ use eframe::egui::{
     Align, Button, Color32, CursorIcon, DragValue, Label, Layout, Rect, RichText, ScrollArea, Sense,
     TextStyle, Ui, UiBuilder, Vec2, WidgetInfo, accesskit::Role,
 };
-use sealift_protocol::Name;
 use sealift_protocol::message::Direction;
-use sealift_transfer::{Mend, figures};
+use sealift_transfer::{Remedy, figures};
+use sealift_types::Name;
 use std::time::Instant;
 
 use super::widgets;
 use crate::model::Model;
-use crate::model::queue::{Item, ItemId, Queue, State, Totals, Trouble};
+use crate::model::queue::{Item, ItemId, State, Totals, TransferQueue, Trouble};
 use crate::theme::{BUTTON, GAP};
 use crate::{icons, texts, theme};
 
@@ -22,7 +22,7 @@ const NEAR: f32 = GAP / 2.0;
 
 /// What is to be done about a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
+enum QueueAction {
     Pause(ItemId),
     Resume(ItemId),
     Cancel(ItemId),
@@ -67,7 +67,7 @@ pub(super) fn show(ui: &mut Ui, model: &mut Model) {
 
 /// Says that the transfers with a server wait, and why.
 fn waits(ui: &mut Ui, model: &mut Model, name: &Name, trouble: &Trouble) {
-    let join = trouble.mend == Mend::JoinAgain;
+    let join = trouble.mend == Remedy::JoinAgain;
     let does = if join { texts::JOIN_AGAIN } else { texts::TRY_AGAIN };
     let text = texts::held(name.as_str(), &trouble.message);
     ui.horizontal(|ui| {
@@ -107,12 +107,17 @@ fn header(ui: &mut Ui, model: &mut Model, totals: Totals, rate: u64, parallel: u
             });
         }
         let busy = totals.running + totals.waiting > 0;
-        type Change = fn(&mut Queue);
+        type Change = fn(&mut TransferQueue);
         let all: [(&str, &str, bool, Change); 4] = [
-            (icons::PAUSE, texts::PAUSE_ALL, busy, Queue::pause_all),
-            (icons::PLAY, texts::RESUME_ALL, totals.paused > 0, Queue::resume_all),
-            (icons::ARROW_COUNTER_CLOCKWISE, texts::RETRY_ALL, totals.failed > 0, Queue::retry_failed),
-            (icons::CHECK, texts::CLEAR, totals.done > 0, Queue::clear_ended),
+            (icons::PAUSE, texts::PAUSE_ALL, busy, TransferQueue::pause_all),
+            (icons::PLAY, texts::RESUME_ALL, totals.paused > 0, TransferQueue::resume_all),
+            (
+                icons::ARROW_COUNTER_CLOCKWISE,
+                texts::RETRY_ALL,
+                totals.failed > 0,
+                TransferQueue::retry_failed,
+            ),
+            (icons::CHECK, texts::CLEAR, totals.done > 0, TransferQueue::clear_ended),
         ];
         for (icon, tells, enabled, does) in all {
             if widgets::icon_button(ui, icon, tells, enabled).clicked() {
@@ -144,7 +149,7 @@ fn sized<T>(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui) -> T) -> T {
     add(&mut ui.new_child(UiBuilder::new().max_rect(rect).layout(layout)))
 }
 
-fn draw(ui: &mut Ui, queue: &Queue, row: usize, id: ItemId, item: &Item) -> Option<Act> {
+fn draw(ui: &mut Ui, queue: &TransferQueue, row: usize, id: ItemId, item: &Item) -> Option<QueueAction> {
     let mut act = None;
     let (rect, place) = ui.allocate_exact_size(Vec2::new(ui.available_width(), ROW), Sense::hover());
     let name = item.spec.name();
@@ -158,7 +163,7 @@ fn draw(ui: &mut Ui, queue: &Queue, row: usize, id: ItemId, item: &Item) -> Opti
     grip(ui, id, movable, name);
     let below = || ui.ctx().pointer_interact_pos().is_some_and(|at| at.y > rect.center().y);
     if let Some(dragged) = place.dnd_release_payload::<ItemId>().filter(|_| movable) {
-        act = Some(Act::Reorder(*dragged, row + usize::from(below())));
+        act = Some(QueueAction::Reorder(*dragged, row + usize::from(below())));
     } else if movable && place.dnd_hover_payload::<ItemId>().is_some() {
         let y = if below() { rect.bottom() } else { rect.top() };
         ui.painter().hline(rect.x_range(), y, (2.0, palette.accent));
@@ -197,15 +202,15 @@ fn small_width(ui: &Ui, text: &str) -> f32 {
 }
 
 /// What helps a transfer that has not gone well, and how it is called.
-fn help(item: &Item, id: ItemId) -> Option<(&'static str, Act)> {
+fn help(item: &Item, id: ItemId) -> Option<(&'static str, QueueAction)> {
     match &item.state {
-        State::Cancelled => Some((texts::START_AGAIN, Act::Retry(id))),
+        State::Cancelled => Some((texts::START_AGAIN, QueueAction::Retry(id))),
         State::Failed(trouble)
-            if trouble.mend == Mend::OtherPlace && item.spec.direction == Direction::Get =>
+            if trouble.mend == Remedy::OtherPlace && item.spec.direction == Direction::Get =>
         {
-            Some((texts::OTHER_PLACE, Act::OtherPlace(id)))
+            Some((texts::OTHER_PLACE, QueueAction::OtherPlace(id)))
         }
-        State::Failed(_) => Some((texts::RETRY, Act::Retry(id))),
+        State::Failed(_) => Some((texts::RETRY, QueueAction::Retry(id))),
         _ => None,
     }
 }
@@ -234,10 +239,10 @@ fn lines(ui: &mut Ui, item: &Item, name: &str) {
     let text = texts::sentence(&text);
     let told = RichText::new(&text).small();
     let told = match kind {
-        Look::Plain => told.weak(),
-        Look::Good => told.color(theme::palette(ui).good),
-        Look::Bad => told.color(ui.visuals().error_fg_color),
-        Look::Odd => told.color(ui.visuals().warn_fg_color),
+        RowLook::Plain => told.weak(),
+        RowLook::Good => told.color(theme::palette(ui).good),
+        RowLook::Bad => told.color(ui.visuals().error_fg_color),
+        RowLook::Odd => told.color(ui.visuals().warn_fg_color),
     };
     ui.spacing_mut().item_spacing.y = 2.0;
     ui.spacing_mut().interact_size.y = 18.0;
@@ -252,8 +257,11 @@ fn lines(ui: &mut Ui, item: &Item, name: &str) {
         let room = (ui.available_width() - small_width(ui, &text) - GAP).max(64.0);
         sized(ui, room, |ui| ui.add(title).on_hover_ui(|ui| drop(ui.label(path()))));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let colour =
-                if kind == Look::Odd { ui.visuals().warn_fg_color } else { ui.visuals().weak_text_color() };
+            let colour = if kind == RowLook::Odd {
+                ui.visuals().warn_fg_color
+            } else {
+                ui.visuals().weak_text_color()
+            };
             ui.add(Label::new(RichText::new(&text).small().color(colour)).truncate());
         });
     });
@@ -263,7 +271,7 @@ fn lines(ui: &mut Ui, item: &Item, name: &str) {
 
 /// How what is told of a transfer looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Look {
+enum RowLook {
     Plain,
     Good,
     Odd,
@@ -271,7 +279,7 @@ enum Look {
 }
 
 /// What is told of a transfer.
-fn status(item: &Item) -> (String, Look) {
+fn status(item: &Item) -> (String, RowLook) {
     let amount = || {
         let bytes = format!("{} of {}", figures::size(item.moved), figures::size(item.size));
         match &item.files {
@@ -285,51 +293,51 @@ fn status(item: &Item) -> (String, Look) {
     });
     match &item.state {
         State::Waiting if item.size > 0 => {
-            (format!("{}, {}", texts::WAITING, figures::size(item.size)), Look::Plain)
+            (format!("{}, {}", texts::WAITING, figures::size(item.size)), RowLook::Plain)
         }
-        State::Waiting => (texts::WAITING.to_owned(), Look::Plain),
-        State::Paused if item.moved > 0 => (format!("{}, {}", texts::PAUSED, amount()), Look::Odd),
-        State::Paused => (texts::PAUSED.to_owned(), Look::Odd),
-        State::Cancelled => (texts::CANCELLED.to_owned(), Look::Plain),
+        State::Waiting => (texts::WAITING.to_owned(), RowLook::Plain),
+        State::Paused if item.moved > 0 => (format!("{}, {}", texts::PAUSED, amount()), RowLook::Odd),
+        State::Paused => (texts::PAUSED.to_owned(), RowLook::Odd),
+        State::Cancelled => (texts::CANCELLED.to_owned(), RowLook::Plain),
         State::Failed(trouble) => {
             let message = texts::sentence(&trouble.message);
-            (skipped.map_or(message.clone(), |skipped| format!("{message}; {skipped}")), Look::Bad)
+            (skipped.map_or(message.clone(), |skipped| format!("{message}; {skipped}")), RowLook::Bad)
         }
         State::Done if item.had && skipped.is_none() => {
-            (format!("{}, {}", figures::size(item.size), texts::HAD), Look::Good)
+            (format!("{}, {}", figures::size(item.size), texts::HAD), RowLook::Good)
         }
         State::Done => {
             let done = format!("{}, {}", figures::size(item.size), texts::DONE);
             let had = item.files.as_ref().map(|files| files.had).filter(|had| *had > 0);
             let done = had.map_or(done.clone(), |had| format!("{done}, {}", texts::had_of_tree(had)));
             match skipped {
-                Some(skipped) => (format!("{done}; {skipped}"), Look::Odd),
-                None => (done, Look::Good),
+                Some(skipped) => (format!("{done}; {skipped}"), RowLook::Odd),
+                None => (done, RowLook::Good),
             }
         }
         State::Running => match &item.retrying {
-            Some(why) => (texts::retrying(why), Look::Odd),
-            None if item.compared > 0 => (texts::COMPARING.to_owned(), Look::Plain),
-            None if item.moved == 0 && item.size == 0 => (texts::STARTING.to_owned(), Look::Plain),
-            None => (amount(), Look::Plain),
+            Some(why) => (texts::retrying(why), RowLook::Odd),
+            None if item.compared > 0 => (texts::COMPARING.to_owned(), RowLook::Plain),
+            None if item.moved == 0 && item.size == 0 => (texts::STARTING.to_owned(), RowLook::Plain),
+            None => (amount(), RowLook::Plain),
         },
     }
 }
 
 /// The two places at the end of the row: pausing and going on, and taking away.
-fn buttons(ui: &mut Ui, id: ItemId, item: &Item) -> Option<Act> {
+fn buttons(ui: &mut Ui, id: ItemId, item: &Item) -> Option<QueueAction> {
     let first = match &item.state {
-        State::Waiting | State::Running => Some((icons::PAUSE, texts::PAUSE, Act::Pause(id))),
-        State::Paused => Some((icons::PLAY, texts::RESUME, Act::Resume(id))),
+        State::Waiting | State::Running => Some((icons::PAUSE, texts::PAUSE, QueueAction::Pause(id))),
+        State::Paused => Some((icons::PLAY, texts::RESUME, QueueAction::Resume(id))),
         // Where the button that helps is another one.
-        State::Failed(_) if !matches!(help(item, id), Some((_, Act::Retry(_)))) => {
-            Some((icons::ARROW_COUNTER_CLOCKWISE, texts::RETRY, Act::Retry(id)))
+        State::Failed(_) if !matches!(help(item, id), Some((_, QueueAction::Retry(_)))) => {
+            Some((icons::ARROW_COUNTER_CLOCKWISE, texts::RETRY, QueueAction::Retry(id)))
         }
         _ => None,
     };
     let last = match item.state.has_ended() {
-        true => (icons::X, texts::REMOVE, Act::Remove(id)),
-        false => (icons::X, texts::CANCEL, Act::Cancel(id)),
+        true => (icons::X, texts::REMOVE, QueueAction::Remove(id)),
+        false => (icons::X, texts::CANCEL, QueueAction::Cancel(id)),
     };
     let mut act = None;
     if first.is_none() {
@@ -344,14 +352,14 @@ fn buttons(ui: &mut Ui, id: ItemId, item: &Item) -> Option<Act> {
     act
 }
 
-fn perform(model: &mut Model, act: Act) {
+fn perform(model: &mut Model, act: QueueAction) {
     match act {
-        Act::Pause(id) => model.with_queue(|queue| queue.pause(id)),
-        Act::Resume(id) => model.with_queue(|queue| queue.resume(id)),
-        Act::Cancel(id) => model.with_queue(|queue| queue.cancel(id)),
-        Act::Retry(id) => model.with_queue(|queue| queue.retry(id)),
-        Act::Remove(id) => model.with_queue(|queue| queue.remove(id)),
-        Act::Reorder(id, row) => model.with_queue(|queue| queue.reorder(id, row)),
-        Act::OtherPlace(id) => model.ask_for_another_place(id),
+        QueueAction::Pause(id) => model.with_queue(|queue| queue.pause(id)),
+        QueueAction::Resume(id) => model.with_queue(|queue| queue.resume(id)),
+        QueueAction::Cancel(id) => model.with_queue(|queue| queue.cancel(id)),
+        QueueAction::Retry(id) => model.with_queue(|queue| queue.retry(id)),
+        QueueAction::Remove(id) => model.with_queue(|queue| queue.remove(id)),
+        QueueAction::Reorder(id, row) => model.with_queue(|queue| queue.reorder(id, row)),
+        QueueAction::OtherPlace(id) => model.ask_for_another_place(id),
     }
 }

@@ -6,17 +6,17 @@ use eframe::egui::{
     Align, Button, Layout, Response, RichText, ScrollArea, Ui, Vec2, WidgetInfo, accesskit::Role,
     containers::menu::MenuButton,
 };
-use sealift_protocol::Name;
-use sealift_transfer::Mend;
+use sealift_transfer::Remedy;
+use sealift_types::Name;
 
 use super::widgets;
-use crate::model::{Dialog, Link, Model, Screen};
+use crate::model::{Dialog, Model, Screen, ServerLink};
 use crate::store::{Look, Scheme};
 use crate::theme::GAP;
 use crate::{icons, texts, theme};
 
 /// What is to be done about a server.
-enum Act {
+enum ServerAction {
     Open(Name),
     Rename(Name),
     JoinAgain(Name),
@@ -111,33 +111,33 @@ fn servers(ui: &mut Ui, model: &mut Model) {
         let response = line(ui, icons::PLUGS, profile.name.as_str(), selected, false);
         response.context_menu(|ui| {
             widgets::menu(ui);
-            let mut item = |ui: &mut Ui, icon: &str, text: &str, does: Act| {
+            let mut item = |ui: &mut Ui, icon: &str, text: &str, does: ServerAction| {
                 if widgets::menu_item(ui, icon, text, None, true) {
                     act = Some(does);
                     ui.close();
                 }
             };
-            item(ui, icons::PENCIL_SIMPLE, texts::RENAME_SERVER, Act::Rename(profile.name.clone()));
-            item(ui, icons::PLUGS, texts::JOIN_AGAIN, Act::JoinAgain(profile.name.clone()));
+            item(ui, icons::PENCIL_SIMPLE, texts::RENAME_SERVER, ServerAction::Rename(profile.name.clone()));
+            item(ui, icons::PLUGS, texts::JOIN_AGAIN, ServerAction::JoinAgain(profile.name.clone()));
             ui.separator();
-            item(ui, icons::TRASH, texts::REMOVE_SERVER, Act::Remove(profile.name.clone()));
+            item(ui, icons::TRASH, texts::REMOVE_SERVER, ServerAction::Remove(profile.name.clone()));
         });
         let tells = match &profile.trouble {
             Some(trouble) => trouble.message.clone(),
             None => profile.server.clone(),
         };
         if response.on_hover_text(tells).clicked() && !selected {
-            act = Some(Act::Open(profile.name.clone()));
+            act = Some(ServerAction::Open(profile.name.clone()));
         }
     }
     match act {
-        Some(Act::Open(name)) => model.open(name),
-        Some(Act::Rename(profile)) => {
+        Some(ServerAction::Open(name)) => model.open(name),
+        Some(ServerAction::Rename(profile)) => {
             let name = profile.to_string();
             model.dialog = Some(Dialog::RenameServer { profile, name });
         }
-        Some(Act::JoinAgain(name)) => model.ask_to_join(Some(name)),
-        Some(Act::Remove(name)) => model.ask_to_remove(name),
+        Some(ServerAction::JoinAgain(name)) => model.ask_to_join(Some(name)),
+        Some(ServerAction::Remove(name)) => model.ask_to_remove(name),
         None => {}
     }
     if line(ui, icons::PLUS, texts::ADD_SERVER, false, false).clicked() {
@@ -169,16 +169,16 @@ fn state(ui: &mut Ui, model: &mut Model) {
     ui.spacing_mut().item_spacing.y = 4.0;
     ui.spacing_mut().interact_size.y = 20.0;
     match &model.link {
-        Link::Connecting => {
+        ServerLink::Connecting => {
             ui.label(RichText::new(texts::CONNECTING).weak());
         }
-        Link::Down(_) => {
+        ServerLink::Down(_) => {
             ui.colored_label(
                 ui.visuals().error_fg_color,
                 widgets::labelled(icons::WARNING_CIRCLE, texts::NOT_CONNECTED),
             );
         }
-        Link::Up => {
+        ServerLink::Up => {
             let who = model.account.as_ref().map(|account| account.identity.to_string()).unwrap_or_default();
             ui.horizontal(|ui| {
                 ui.label(RichText::new(icons::USER).size(theme::ICON));
@@ -198,12 +198,12 @@ fn state(ui: &mut Ui, model: &mut Model) {
         (false, false) => text.weak(),
     };
     ui.add(eframe::egui::Label::new(text).wrap());
-    let refused = matches!(&model.link, Link::Down(trouble) if trouble.mend == Mend::JoinAgain);
+    let refused = matches!(&model.link, ServerLink::Down(trouble) if trouble.mend == Remedy::JoinAgain);
     if expired || refused {
         if ui.button(texts::JOIN_AGAIN).clicked() {
             model.ask_to_join(model.profile.clone());
         }
-    } else if model.link == Link::Up && ui.link(RichText::new(texts::RENEW).small()).clicked() {
+    } else if model.link == ServerLink::Up && ui.link(RichText::new(texts::RENEW).small()).clicked() {
         model.renew();
     }
 }

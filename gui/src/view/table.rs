@@ -6,31 +6,20 @@ use eframe::egui::{
 };
 use egui_extras::{Column, TableBuilder, TableRow};
 use sealift_protocol::message::{Entry, EntryKind};
-use sealift_transfer::{Mend, figures};
+use sealift_transfer::{Remedy, figures};
 
 use super::picker::Pick;
-use super::{Shown, keyboard, widgets};
+use super::row_action::{RowAction, perform};
+use super::view_state::ViewState;
+use super::{focus, widgets};
 use crate::model::browser::{Browser, Sort, is_place};
-use crate::model::{Dialog, Link, Model};
+use crate::model::{Model, ServerLink};
 use crate::{icons, texts, theme};
 
 /// The height of the line below the rows.
 const FOOT: f32 = 18.0;
 
-/// What is to be done about the rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Act {
-    Open(usize),
-    Select(usize, Modifiers),
-    SelectFor(usize),
-    Download,
-    Rename,
-    Transplant(bool),
-    CopyPath,
-    Delete,
-}
-
-pub(super) fn show(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
+pub(super) fn show(ui: &mut Ui, model: &mut Model, shown: &mut ViewState) {
     let over = ui.input(|input| !input.raw.hovered_files.is_empty());
     eframe::egui::Panel::bottom("counts").show_separator_line(false).frame(eframe::egui::Frame::NONE).show(
         ui,
@@ -65,7 +54,7 @@ fn drop_here(ui: &Ui, path: &str) {
 /// The line below the rows: how many there are, or why they are not those of this moment. It is of one height, so that
 /// no row moves when the connection comes or goes.
 fn foot(ui: &mut Ui, model: &mut Model) {
-    let Link::Down(trouble) = model.link.clone() else {
+    let ServerLink::Down(trouble) = model.link.clone() else {
         ui.allocate_ui(vec2(ui.available_width(), FOOT), |ui| {
             ui.set_min_height(FOOT);
             ui.label(RichText::new(status(model)).small().weak());
@@ -78,7 +67,7 @@ fn foot(ui: &mut Ui, model: &mut Model) {
             return;
         }
         ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
-            let join = trouble.mend == Mend::JoinAgain;
+            let join = trouble.mend == Remedy::JoinAgain;
             let does = if join { texts::JOIN_AGAIN } else { texts::TRY_AGAIN };
             ui.spacing_mut().interact_size.y = FOOT;
             let clicked = ui.link(RichText::new(does).small()).clicked();
@@ -107,17 +96,17 @@ fn status(model: &Model) -> String {
 }
 
 /// What is shown where there are no rows; whether there is such a thing.
-fn instead(ui: &mut Ui, model: &mut Model, shown: &mut Shown) -> bool {
+fn instead(ui: &mut Ui, model: &mut Model, shown: &mut ViewState) -> bool {
     let trouble = match (&model.link, &model.browser.trouble) {
-        (Link::Down(trouble), _) if !model.browser.listed => Some((trouble.clone(), true)),
-        (Link::Down(_), _) => None,
+        (ServerLink::Down(trouble), _) if !model.browser.listed => Some((trouble.clone(), true)),
+        (ServerLink::Down(_), _) => None,
         (_, Some(trouble)) => Some((trouble.clone(), false)),
         _ => None,
     };
     if let Some((trouble, link)) = trouble {
         let title = if link { texts::NOT_CONNECTED } else { texts::NOT_LISTED };
         widgets::empty(ui, icons::WARNING_CIRCLE, title, &texts::sentence(&trouble.message), |ui| {
-            if trouble.mend == Mend::JoinAgain {
+            if trouble.mend == Remedy::JoinAgain {
                 if widgets::primary(ui, texts::JOIN_AGAIN, true).clicked() {
                     model.ask_to_join(model.profile.clone());
                 }
@@ -160,7 +149,7 @@ fn instead(ui: &mut Ui, model: &mut Model, shown: &mut Shown) -> bool {
     true
 }
 
-fn rows(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
+fn rows(ui: &mut Ui, model: &mut Model, shown: &mut ViewState) {
     let (mut act, mut sort) = (None, None);
     // What says least goes first where there is little room.
     let width = ui.available_width();
@@ -254,7 +243,7 @@ fn draw(row: &mut TableRow<'_, '_>, browser: &Browser, entry: &Entry, modified: 
         ui.label(icon);
         ui.add(Label::new(entry.name.as_str()).truncate());
         if cursor {
-            keyboard::stop(ui, entry, browser.is_selected(index));
+            focus::stop(ui, entry, browser.is_selected(index));
             // Where the keyboard is.
             let mut line = ui.max_rect().shrink2(vec2(0.0, 6.0));
             line.set_width(3.0);
@@ -302,20 +291,26 @@ fn menu(response: &Response, by_key: bool) -> Popup<'_> {
 }
 
 /// What the mouse wants of a row, or the key that opens its menu.
-fn answer(response: &Response, browser: &Browser, entry: &Entry, index: usize, by_key: bool) -> Option<Act> {
+fn answer(
+    response: &Response,
+    browser: &Browser,
+    entry: &Entry,
+    index: usize,
+    by_key: bool,
+) -> Option<RowAction> {
     let selected = browser.is_selected(index);
     let mut act = None;
     if response.double_clicked() {
-        act = Some(Act::Open(index));
+        act = Some(RowAction::Open(index));
     } else if response.clicked() {
-        act = Some(Act::Select(index, response.ctx.input(|input| input.modifiers)));
+        act = Some(RowAction::Select(index, response.ctx.input(|input| input.modifiers)));
     } else if response.secondary_clicked() && !selected {
-        act = Some(Act::SelectFor(index));
+        act = Some(RowAction::SelectFor(index));
     }
     menu(response, by_key).show(|ui| {
         widgets::menu(ui);
         let mut first = by_key;
-        let mut item = |ui: &mut Ui, icon: &str, text: &str, keys, enabled: bool, does: Act| {
+        let mut item = |ui: &mut Ui, icon: &str, text: &str, keys, enabled: bool, does: RowAction| {
             let line = widgets::menu_line(ui, icon, text, keys, enabled);
             if enabled && std::mem::take(&mut first) {
                 line.request_focus();
@@ -328,17 +323,38 @@ fn answer(response: &Response, browser: &Browser, entry: &Entry, index: usize, b
         let (one, in_space) = (browser.selected() <= 1, browser.path.as_str() != "/");
         let (plain, command) = (Modifiers::NONE, Modifiers::COMMAND);
         let enter = Some((plain, Key::Enter));
-        item(ui, icons::FOLDER_OPEN, texts::OPEN, enter, entry.kind != EntryKind::Link, Act::Open(index));
-        item(ui, icons::DOWNLOAD_SIMPLE, texts::DOWNLOAD, Some((command, Key::D)), in_space, Act::Download);
+        item(
+            ui,
+            icons::FOLDER_OPEN,
+            texts::OPEN,
+            enter,
+            entry.kind != EntryKind::Link,
+            RowAction::Open(index),
+        );
+        item(
+            ui,
+            icons::DOWNLOAD_SIMPLE,
+            texts::DOWNLOAD,
+            Some((command, Key::D)),
+            in_space,
+            RowAction::Download,
+        );
         ui.separator();
-        item(ui, icons::PENCIL_SIMPLE, texts::RENAME, Some((plain, Key::F2)), one && in_space, Act::Rename);
+        item(
+            ui,
+            icons::PENCIL_SIMPLE,
+            texts::RENAME,
+            Some((plain, Key::F2)),
+            one && in_space,
+            RowAction::Rename,
+        );
         item(
             ui,
             icons::ARROWS_LEFT_RIGHT,
             texts::MOVE,
             Some((plain, Key::F6)),
             in_space,
-            Act::Transplant(false),
+            RowAction::Transplant(false),
         );
         item(
             ui,
@@ -346,57 +362,11 @@ fn answer(response: &Response, browser: &Browser, entry: &Entry, index: usize, b
             texts::COPY,
             Some((Modifiers::SHIFT, Key::F6)),
             in_space,
-            Act::Transplant(true),
+            RowAction::Transplant(true),
         );
-        item(ui, icons::LINK, texts::COPY_PATH, Some((command, Key::C)), true, Act::CopyPath);
+        item(ui, icons::LINK, texts::COPY_PATH, Some((command, Key::C)), true, RowAction::CopyPath);
         ui.separator();
-        item(ui, icons::TRASH, texts::DELETE, Some((plain, Key::Delete)), in_space, Act::Delete);
+        item(ui, icons::TRASH, texts::DELETE, Some((plain, Key::Delete)), in_space, RowAction::Delete);
     });
     act
-}
-
-/// Does it.
-pub(super) fn perform(ui: &Ui, model: &mut Model, act: Act) {
-    match act {
-        Act::Open(row) => {
-            model.browser.select(row, false, false);
-            keyboard::to_table(ui);
-            model.open_row(row);
-        }
-        Act::Select(row, modifiers) => {
-            model.browser.select(row, modifiers.command, modifiers.shift);
-            keyboard::to_table(ui);
-            model.describe();
-        }
-        Act::SelectFor(row) => {
-            model.browser.select(row, false, false);
-            model.describe();
-        }
-        Act::Download => model.ask_where_to_download(),
-        Act::Rename => {
-            if let [(path, entry)] = &model.selected()[..] {
-                let (path, name) = (path.clone(), entry.name.clone());
-                model.dialog = Some(Dialog::Rename { path, is_folder: is_place(entry), name });
-            }
-        }
-        Act::Transplant(copy) => {
-            let paths: Vec<_> = model.selected().into_iter().map(|(path, _)| path).collect();
-            if !paths.is_empty() {
-                let to = model.browser.path.as_str().to_owned();
-                model.dialog = Some(Dialog::Transplant { paths, to, copy });
-            }
-        }
-        Act::CopyPath => {
-            let paths: Vec<_> = model.selected().into_iter().map(|(path, _)| path.to_string()).collect();
-            ui.ctx().copy_text(paths.join("\n"));
-        }
-        Act::Delete => {
-            let selected = model.selected();
-            let folders = selected.iter().any(|(_, entry)| is_place(entry));
-            let paths: Vec<_> = selected.into_iter().map(|(path, _)| path).collect();
-            if !paths.is_empty() && model.browser.path.as_str() != "/" {
-                model.dialog = Some(Dialog::Delete { paths, folders });
-            }
-        }
-    }
 }

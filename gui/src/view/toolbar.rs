@@ -4,11 +4,12 @@ use eframe::egui::{
     Button, Key, Modifiers, RichText, ScrollArea, Ui, WidgetInfo, accesskit::Role,
     containers::menu::MenuButton,
 };
-use sealift_protocol::RemotePath;
+use sealift_types::EntryPath;
 
 use super::picker::Pick;
-use super::{Shown, log, widgets};
-use crate::model::{Dialog, Link, Model, Screen};
+use super::view_state::ViewState;
+use super::{log, widgets};
+use crate::model::{Dialog, Model, Screen, ServerLink};
 use crate::store::Look;
 use crate::theme::{BUTTON, GAP};
 use crate::{icons, texts, theme};
@@ -16,7 +17,7 @@ use crate::{icons, texts, theme};
 /// The distance between buttons that belong together.
 const NEAR: f32 = GAP / 2.0;
 
-pub(super) fn show(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut Shown) {
+pub(super) fn show(ui: &mut Ui, model: &mut Model, look: &mut Look, shown: &mut ViewState) {
     let browsing = model.screen == Screen::Browse;
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = NEAR;
@@ -63,8 +64,8 @@ fn places(ui: &mut Ui, model: &mut Model) {
     }
 }
 
-fn actions(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
-    let in_space = model.browser.path.as_str() != "/" && !matches!(model.link, Link::Down(_));
+fn actions(ui: &mut Ui, model: &mut Model, shown: &mut ViewState) {
+    let in_space = model.browser.path.as_str() != "/" && !matches!(model.link, ServerLink::Down(_));
     let some = model.browser.selected() > 0;
     ui.add_enabled_ui(in_space, |ui| {
         let button = Button::new(widgets::atoms(icons::UPLOAD_SIMPLE, texts::UPLOAD)).gap(GAP);
@@ -80,7 +81,7 @@ fn actions(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
 }
 
 /// The ways to choose what is uploaded.
-fn upload(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
+fn upload(ui: &mut Ui, model: &mut Model, shown: &mut ViewState) {
     widgets::menu(ui);
     if widgets::menu_item(ui, icons::FILE, texts::UPLOAD_FILES, None, true) {
         shown.picker.open(Pick::Files, model.target(), ui.ctx());
@@ -99,7 +100,7 @@ fn upload(ui: &mut Ui, model: &mut Model, shown: &mut Shown) {
 
 fn breadcrumbs(ui: &mut Ui, model: &mut Model, room: f32) {
     let path = model.browser.path.as_str().to_owned();
-    let mut crumbs: Vec<(String, RemotePath)> = Vec::new();
+    let mut crumbs: Vec<(String, EntryPath)> = Vec::new();
     if let Ok(root) = "/".parse() {
         crumbs.push((texts::ALL_SPACES.to_owned(), root));
     }
@@ -132,7 +133,7 @@ fn breadcrumbs(ui: &mut Ui, model: &mut Model, room: f32) {
     }
 }
 
-fn filter(ui: &mut Ui, model: &mut Model, shown: &mut Shown, width: f32) {
+fn filter(ui: &mut Ui, model: &mut Model, shown: &mut ViewState, width: f32) {
     let response = widgets::filter(ui, &mut model.browser.filter, texts::FILTER, width);
     if std::mem::take(&mut shown.focus_filter) {
         response.request_focus();

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use sealift_gui::model::Numbers;
-use sealift_gui::model::queue::{Job, Queue, Spec};
+use sealift_gui::model::queue::{Job, Spec, TransferQueue};
+use sealift_protocol::WireError;
 use sealift_protocol::message::Direction;
-use sealift_protocol::{Digest, ErrorCode, WireError};
-use sealift_transfer::error::{Attempt, ConnectError};
-use sealift_transfer::event::Done;
-use sealift_transfer::{Error, Event};
+use sealift_transfer::error::{ConnectAttempt, ConnectError};
+use sealift_transfer::event::TransferSummary;
+use sealift_transfer::{Event, TransferError};
+use sealift_types::{Digest, ErrorCode};
 
 const MIB: u64 = 1 << 20;
 
@@ -32,21 +33,22 @@ fn down(name: &str, size: u64) -> Spec {
     spec(Direction::Get, name, size)
 }
 
-fn tell(queue: &mut Queue, job: &Job, event: Event) {
+fn tell(queue: &mut TransferQueue, job: &Job, event: Event) {
     queue.take(job, &Numbers::of(job), event, Instant::now());
 }
 
-fn finish(queue: &mut Queue, spec: Spec, deduplicated: bool) {
+fn finish(queue: &mut TransferQueue, spec: Spec, deduplicated: bool) {
     let size = spec.size.unwrap_or(0);
     queue.add([spec]);
     let job = queue.take_job(0).unwrap();
     let sha256 = Digest::of(b"");
-    let done = Done { size, sha256, deduplicated, duration: Duration::from_secs(1), wire_bytes: size };
+    let done =
+        TransferSummary { size, sha256, deduplicated, duration: Duration::from_secs(1), wire_bytes: size };
     tell(queue, &job, Event::Finished { id: 0, done });
     queue.job_ended(&job, None);
 }
 
-fn fail(queue: &mut Queue, spec: Spec, error: Error) {
+fn fail(queue: &mut TransferQueue, spec: Spec, error: TransferError) {
     queue.add([spec]);
     let job = queue.take_job(0).unwrap();
     tell(queue, &job, Event::Failed { id: 0, error });
@@ -54,7 +56,7 @@ fn fail(queue: &mut Queue, spec: Spec, error: Error) {
 }
 
 /// Bytes cross at an even pace until now.
-fn cross(queue: &mut Queue, job: &Job, id: usize, bytes: u64) {
+fn cross(queue: &mut TransferQueue, job: &Job, id: usize, bytes: u64) {
     let now = Instant::now();
     for tenth in 1..=10 {
         let Some(at) = now.checked_sub(Duration::from_millis(300) * (10 - tenth)) else { continue };
@@ -64,15 +66,15 @@ fn cross(queue: &mut Queue, job: &Job, id: usize, bytes: u64) {
 }
 
 /// Two under way, of which one has come to so many MiB, and others that wait, are done, and failed.
-pub(crate) fn under_way(crossed: u64) -> Queue {
-    let mut queue = Queue::new(2);
+pub(crate) fn under_way(crossed: u64) -> TransferQueue {
+    let mut queue = TransferQueue::new(2);
     finish(&mut queue, up("harbour.png", 233_000), false);
     finish(&mut queue, up("release-1.10.tar.zst", 12 * MIB), true);
     let full = std::io::ErrorKind::StorageFull.into();
     fail(
         &mut queue,
         down("concert.flac", 39 * MIB),
-        Error::local("write", "/media/stick/concert.flac".as_ref())(full),
+        TransferError::local("write", "/media/stick/concert.flac".as_ref())(full),
     );
     queue.add([up("keynote-recording.mp4", 1_930 * MIB), up("Website", 0), down("ship.glb", 7 * MIB)]);
     let recording = queue.take_job(0).unwrap();
@@ -85,18 +87,19 @@ pub(crate) fn under_way(crossed: u64) -> Queue {
     }
     for id in 0..31 {
         let (size, sha256) = (MIB / 3, Digest::of(b""));
-        let done = Done { size, sha256, deduplicated: false, duration: Duration::ZERO, wire_bytes: size };
+        let done =
+            TransferSummary { size, sha256, deduplicated: false, duration: Duration::ZERO, wire_bytes: size };
         tell(&mut queue, &website, Event::Finished { id, done });
     }
     queue
 }
 
-pub(crate) fn failed() -> Queue {
-    let mut queue = Queue::new(2);
+pub(crate) fn failed() -> TransferQueue {
+    let mut queue = TransferQueue::new(2);
     fail(
         &mut queue,
         up("plan.txt", 4_096),
-        Error::Refused(WireError::new(
+        TransferError::Refused(WireError::new(
             ErrorCode::NotAllowed,
             "you have no right to create or replace in the space /team, or there is no such space",
         )),
@@ -105,25 +108,25 @@ pub(crate) fn failed() -> Queue {
     fail(
         &mut queue,
         down("concert.flac", 39 * MIB),
-        Error::local("write", "/media/stick/concert.flac".as_ref())(full),
+        TransferError::local("write", "/media/stick/concert.flac".as_ref())(full),
     );
     let denied = std::io::ErrorKind::PermissionDenied.into();
     fail(
         &mut queue,
         up("secret.key", 12_000),
-        Error::local("read", "/home/alice/Documents/secret.key".as_ref())(denied),
+        TransferError::local("read", "/home/alice/Documents/secret.key".as_ref())(denied),
     );
     queue
 }
 
-pub(crate) fn paused() -> Queue {
+pub(crate) fn paused() -> TransferQueue {
     let mut queue = under_way(741);
     queue.pause_all();
     queue
 }
 
-pub(crate) fn done() -> Queue {
-    let mut queue = Queue::new(2);
+pub(crate) fn done() -> TransferQueue {
+    let mut queue = TransferQueue::new(2);
     for (name, had) in [("harbour.png", false), ("minutes.pdf", false), ("release-1.10.tar.zst", true)] {
         finish(&mut queue, up(name, 12 * MIB), had);
     }
@@ -131,8 +134,8 @@ pub(crate) fn done() -> Queue {
 }
 
 /// The server is away: its transfers wait.
-pub(crate) fn held() -> Queue {
-    let mut queue = Queue::new(2);
+pub(crate) fn held() -> TransferQueue {
+    let mut queue = TransferQueue::new(2);
     queue.add([up("keynote-recording.mp4", 1_930 * MIB), up("notes.txt", 900)]);
     let job = queue.take_job(0).unwrap();
     let error = away();
@@ -141,7 +144,7 @@ pub(crate) fn held() -> Queue {
 }
 
 /// Why a server cannot be reached.
-pub(crate) fn away() -> Error {
+pub(crate) fn away() -> TransferError {
     let address = "192.0.2.7:7325".parse().unwrap();
-    Error::Connect(vec![Attempt { address, cause: ConnectError::Refused }])
+    TransferError::Connect(vec![ConnectAttempt { address, cause: ConnectError::Refused }])
 }

@@ -2,7 +2,7 @@
 
 use eframe::egui::{Key, accesskit::Role};
 use egui_kittest::kittest::Queryable;
-use sealift_gui::model::Link;
+use sealift_gui::model::ServerLink;
 use sealift_gui::model::queue::State;
 use sealift_tests::World;
 
@@ -23,7 +23,7 @@ async fn a_server_that_is_back_is_found_and_what_waited_goes_on() {
 
     let world = world.restart().await;
     desk.press(Key::F5);
-    desk.until("that it is away", |screen| matches!(screen.state().model.link, Link::Down(_)));
+    desk.until("that it is away", |screen| matches!(screen.state().model.link, ServerLink::Down(_)));
     desk.see("Could not connect");
     desk.enqueue("default", "late.txt", "/alice/late.txt");
     desk.screen.state_mut().model.with_queue(|_| {});
@@ -36,7 +36,7 @@ async fn a_server_that_is_back_is_found_and_what_waited_goes_on() {
     assert!(text.contains(&old), "{text}");
     std::fs::write(&profile, text.replace(&old, &world.address.to_string())).unwrap();
     desk.transfer("what waited", |item| item.state == State::Done && item.spec.name() == "late.txt");
-    desk.until("that it is back", |screen| screen.state().model.link == Link::Up);
+    desk.until("that it is back", |screen| screen.state().model.link == ServerLink::Up);
     desk.row("late.txt");
     assert_eq!(place(&desk).height(), before.height());
     world.stop().await;
@@ -48,7 +48,7 @@ async fn servers_stay_where_they_are_when_a_connection_is_made() {
     let world = World::start().await;
     world.share("team");
     let mut desk = Desk::joined(&world, "alice").await;
-    world.grant("team", Some("alice"), sealift_server::policy::Rights::ALL);
+    world.grant("team", Some("alice"), sealift_types::Rights::ALL);
     let places = |desk: &Desk| ["default", "Add a server"].map(|name| desk.screen.get_by_label(name).rect());
     let before = places(&desk);
     desk.press(Key::F5);
@@ -56,7 +56,7 @@ async fn servers_stay_where_they_are_when_a_connection_is_made() {
     assert_eq!(places(&desk), before);
     let model = &mut desk.screen.state_mut().model;
     model.account = None;
-    model.link = Link::Connecting;
+    model.link = ServerLink::Connecting;
     desk.screen.run_steps(1);
     assert_eq!(places(&desk), before);
     world.stop().await;

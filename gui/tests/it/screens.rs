@@ -3,8 +3,8 @@
 use eframe::egui::{Key, Modifiers, accesskit::Role};
 use egui_kittest::kittest::Queryable;
 use sealift_gui::model::queue::State;
-use sealift_server::policy::Rights;
 use sealift_tests::World;
+use sealift_types::Rights;
 
 use crate::desk::Desk;
 

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant, SystemTime};
 use eframe::egui::{self, Key, Modifiers, PointerButton, accesskit::Role};
 use egui_kittest::kittest::Queryable;
 use sealift_gui::model::conflict::Choice;
-use sealift_gui::model::queue::{Queue, State};
-use sealift_gui::model::{Dialog, Link};
-use sealift_protocol::Name;
+use sealift_gui::model::queue::{State, TransferQueue};
+use sealift_gui::model::{Dialog, ServerLink};
 use sealift_protocol::message::{Entry, EntryKind};
-use sealift_server::policy::Rights;
 use sealift_tests::World;
-use sealift_transfer::Error;
+use sealift_transfer::TransferError;
 use sealift_transfer::error::HandshakeError;
+use sealift_types::Name;
+use sealift_types::Rights;
 
 use crate::busy;
 use crate::desk::Desk;
@@ -114,7 +114,7 @@ fn fill(desk: &mut Desk) {
     desk.until("the uploads", |screen| screen.state().model.queue().totals().done == count);
     desk.row("notes.txt");
     desk.row("Website");
-    desk.screen.state_mut().model.with_queue(Queue::clear_ended);
+    desk.screen.state_mut().model.with_queue(TransferQueue::clear_ended);
     // They tell of it, and then they are in the way.
     desk.see("14 transfers done");
     silence(desk);
@@ -286,8 +286,9 @@ fn transfers(desk: &mut Desk, see: &mut impl FnMut(&mut Desk, &str)) {
         now,
     );
     model.notices.tell("The certificate is renewed", None, now);
-    let no_space =
-        Error::local("write", Path::new("/media/stick/concert.flac"))(std::io::ErrorKind::StorageFull.into());
+    let no_space = TransferError::local("write", Path::new("/media/stick/concert.flac"))(
+        std::io::ErrorKind::StorageFull.into(),
+    );
     model.notices.complain(&(&no_space).into(), now);
     desk.screen.run_steps(3);
     see(desk, "notices");
@@ -313,7 +314,7 @@ fn log(desk: &mut Desk, see: &mut impl FnMut(&mut Desk, &str)) {
     see(desk, "log-filter");
     desk.screen.state_mut().model.log.filter.clear();
     desk.click("Back to the files");
-    desk.screen.state_mut().model.with_queue(Queue::clear_ended);
+    desk.screen.state_mut().model.with_queue(TransferQueue::clear_ended);
 }
 
 fn many(desk: &mut Desk, see: &mut impl FnMut(&mut Desk, &str)) {
@@ -347,13 +348,15 @@ fn many(desk: &mut Desk, see: &mut impl FnMut(&mut Desk, &str)) {
 fn trouble(desk: &mut Desk, see: &mut impl FnMut(&mut Desk, &str)) {
     let model = &mut desk.screen.state_mut().model;
     model.go("/alice".parse().unwrap());
-    model.link = Link::Down((&busy::away()).into());
+    model.link = ServerLink::Down((&busy::away()).into());
     desk.screen.run_steps(3);
     see(desk, "away");
     let model = &mut desk.screen.state_mut().model;
-    let expired =
-        Error::Handshake { address: "192.0.2.7:7325".parse().unwrap(), cause: HandshakeError::Expired };
-    model.link = Link::Down((&expired).into());
+    let expired = TransferError::Handshake {
+        address: "192.0.2.7:7325".parse().unwrap(),
+        cause: HandshakeError::Expired,
+    };
+    model.link = ServerLink::Down((&expired).into());
     model.profiles[0].expires = Some(SystemTime::now() - Duration::from_secs(3600));
     desk.screen.run_steps(3);
     see(desk, "expired");

@@ -20,7 +20,7 @@ use clap_complete::{Generator, Shell};
 const SHELLS: [Shell; 4] = [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell];
 
 fn programs() -> [(clap::Command, &'static str); 2] {
-    [(sealift_client::command_line(), "1"), (sealift_server::command::Arguments::command(), "8")]
+    [(sealift_client::command_line(), "1"), (sealift_server::command::ServerArguments::command(), "8")]
 }
 
 fn here() -> &'static Path {

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Nanoseconds, is_zero};
-use crate::{Digest, ErrorCode, Name, RemotePath, WireError};
+use crate::WireError;
+use sealift_types::EntryPath;
+use sealift_types::{Digest, ErrorCode, Name};
 
 /// What the server answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,7 +51,7 @@ pub enum Reply {
     /// To a move and a copy.
     Placed {
         /// Where the entry is now, `/` and space first.
-        path: RemotePath,
+        path: EntryPath,
     },
     /// Before the reply to a move or a copy that takes its time, any number of times, if the client knows
     /// [`WORKING`](super::WORKING).
@@ -184,7 +186,7 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Description {
     /// The whole path, `/` and space first.
-    pub path: RemotePath,
+    pub path: EntryPath,
     /// What it is.
     pub kind: EntryKind,
     /// A file's size.
@@ -240,7 +242,7 @@ pub struct Transfer {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub preview: bool,
     /// The whole path, `/` and space first.
-    pub path: RemotePath,
+    pub path: EntryPath,
     /// Bytes of the content that crossed, or was claimed; what had arrived of it when it failed. A transfer that went on
     /// where an earlier one had stopped has brought only the rest.
     pub bytes: u64,

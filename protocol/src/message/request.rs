@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Direction, Nanoseconds, is_zero};
-use crate::path::PathError;
-use crate::{Digest, ErrorCode, RemotePath, WireError};
+use crate::WireError;
+use sealift_types::EntryPath;
+use sealift_types::path::PathError;
+use sealift_types::{Digest, ErrorCode};
 
 /// What a client asks. Requests are answered in the order in which they were sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,7 +77,7 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlannedFile {
     /// Where it is going.
-    pub path: RemotePath,
+    pub path: EntryPath,
     /// Its size.
     pub size: u64,
     /// When it was last modified. Without it, nothing that an earlier attempt left is continued.
@@ -93,7 +95,7 @@ pub struct PlannedFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Put {
     /// Where to.
-    pub path: RemotePath,
+    pub path: EntryPath,
     /// How the content reaches the server.
     pub body: Body,
     /// The content's size, where it is known beforehand. Required for [`Body::Inline`] and [`Body::Claim`].
@@ -156,7 +158,7 @@ pub enum Body {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Get {
     /// Which file.
-    pub path: RemotePath,
+    pub path: EntryPath,
     /// The first byte to send; beyond the end is an error.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub offset: u64,
@@ -173,7 +175,7 @@ pub struct Get {
 
 impl Get {
     /// A whole file.
-    pub fn whole(path: RemotePath) -> Self {
+    pub fn whole(path: EntryPath) -> Self {
         Self { path, offset: 0, sha256: None, length: None, preview: false }
     }
 }
@@ -182,7 +184,7 @@ impl Get {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MakeDirectory {
     /// Which one.
-    pub path: RemotePath,
+    pub path: EntryPath,
     /// When it was last modified; the server's time if absent, and if it is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtime: Option<Nanoseconds>,
@@ -195,7 +197,7 @@ pub struct MakeDirectory {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Link {
     /// Where to.
-    pub path: RemotePath,
+    pub path: EntryPath,
     /// What it points to, at most [`MAX_TARGET`](super::MAX_TARGET) bytes: text that means something only where the link is put to use.
     pub target: String,
     /// When it was last modified; the server's time of arrival if absent.
@@ -207,7 +209,7 @@ pub struct Link {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct List {
     /// A directory lists what is in it, a file itself, `/` the spaces that the caller has any right on.
-    pub path: RemotePath,
+    pub path: EntryPath,
     /// Everything below a directory, each directory before what is in it. Not for `/`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recursive: bool,
@@ -228,7 +230,7 @@ pub struct List {
 
 impl List {
     /// Lists all that is in a directory, and nothing below that.
-    pub fn of(path: RemotePath) -> Self {
+    pub fn of(path: EntryPath) -> Self {
         Self { path, recursive: false, after: None, limit: 0, etags: false, since: None }
     }
 }
@@ -237,14 +239,14 @@ impl List {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Info {
     /// Which one.
-    pub path: RemotePath,
+    pub path: EntryPath,
 }
 
 /// Deletes an entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Remove {
     /// Which one.
-    pub path: RemotePath,
+    pub path: EntryPath,
     /// Whether a directory goes with all that is in it; otherwise it has to be empty.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recursive: bool,
@@ -258,9 +260,9 @@ pub struct Remove {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Transplant {
     /// What to move or copy.
-    pub from: RemotePath,
+    pub from: EntryPath,
     /// Its new path. A directory receives the entry under its old name; a file is replaced.
-    pub to: RemotePath,
+    pub to: EntryPath,
     /// Refuses a new path at which something is, so that nothing is replaced.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub if_absent: bool,
@@ -271,7 +273,7 @@ pub struct Transplant {
 
 impl Transplant {
     /// The usual one: into a directory that is there, and in the place of a file.
-    pub fn new(from: RemotePath, to: RemotePath) -> Self {
+    pub fn new(from: EntryPath, to: EntryPath) -> Self {
         Self { from, to, if_absent: false, exact: false }
     }
 }
@@ -296,7 +298,7 @@ pub struct LogQuery {
     pub previews: bool,
     /// Only this path, or what is below it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<RemotePath>,
+    pub path: Option<EntryPath>,
 }
 
 /// Asks who the caller is.
@@ -314,7 +316,7 @@ pub struct Renew {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Which file; it must have been fetched over this connection.
-    pub path: RemotePath,
+    pub path: EntryPath,
     /// The digest that the server announced.
     pub sha256: Digest,
 }
@@ -363,7 +365,7 @@ fn refused_path(payload: &[u8]) -> Option<PathError> {
     impl Paths {
         fn refused(self) -> Option<PathError> {
             let own = [self.path, self.from, self.to].into_iter().flatten();
-            own.map(|path| path.parse::<RemotePath>())
+            own.map(|path| path.parse::<EntryPath>())
                 .find_map(Result::err)
                 .or_else(|| self.files.into_iter().find_map(Self::refused))
         }

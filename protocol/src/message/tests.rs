@@ -1,8 +1,8 @@
 use super::request::REQUESTS;
 use super::*;
-use crate::ErrorCode;
 use crate::frame::MAX_CONTROL;
 use proptest::prelude::*;
+use sealift_types::ErrorCode;
 
 fn frame(message: &impl Serialize) -> Vec<u8> {
     let mut out = Vec::new();

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Common, Damage, size, transact};
+use super::common::{CommonArgs, Damage, size, transact};
 use crate::clock;
-use crate::data::backup::{self, Taken};
+use crate::data::backup::{self, BackupSummary};
 
 /// Copies everything to another directory, beside a running server: catalog, contents, and the authority with its keys.
 ///
@@ -23,7 +23,7 @@ use crate::data::backup::{self, Taken};
 #[command(
     after_help = "Example:\n  sealiftd backup /backup/sealift\n  sealiftd backup --verify /backup/sealift"
 )]
-pub(super) struct Backup {
+pub(super) struct BackupArgs {
     /// The directory for the copy.
     #[arg(value_name = "DEST")]
     destination: PathBuf,
@@ -34,10 +34,10 @@ pub(super) struct Backup {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
 }
 
-impl Backup {
+impl BackupArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (_, data, mut connection) = self.common.open_to_read()?;
         // Beforehand: a revocation that comes meanwhile is written into the backup, too.
@@ -52,7 +52,7 @@ impl Backup {
         if self.json {
             writeln!(out, "{}", json(&taken))?;
         } else {
-            let Taken { copied, bytes, kept, verified, repaired, removed, .. } = taken;
+            let BackupSummary { copied, bytes, kept, verified, repaired, removed, .. } = taken;
             let bytes = size(bytes);
             write!(out, "backed up {from} to {to}: {copied} files copied ({bytes}), ")?;
             write!(out, "{kept} were there, {removed} removed")?;
@@ -80,7 +80,7 @@ impl Backup {
     }
 }
 
-fn json(taken: &Taken) -> serde_json::Value {
+fn json(taken: &BackupSummary) -> serde_json::Value {
     serde_json::json!({
         "copied": taken.copied,
         "bytes": taken.bytes,

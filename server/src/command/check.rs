@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 
-use super::{Common, Damage, size, transact};
+use super::common::{CommonArgs, Damage, size, transact};
 use crate::store::objects;
 use crate::store::verification::{self, Finding};
 
@@ -17,15 +17,15 @@ use crate::store::verification::{self, Finding};
 #[command(
     after_help = "Example:\n  sealiftd check --data /srv/sealift\n  sealiftd check --quick --data /backup/sealift"
 )]
-pub(super) struct Check {
+pub(super) struct CheckArgs {
     /// Look whether the files are there and have their size, without reading them.
     #[arg(long)]
     quick: bool,
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
 }
 
-impl Check {
+impl CheckArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (_, data, connection) = self.common.open_to_read()?;
         let mut out = std::io::stdout().lock();

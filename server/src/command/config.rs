@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::{Args, Subcommand};
 
-use super::Common;
+use super::common::CommonArgs;
 use crate::config::Problems;
 use crate::config::keys::KEYS;
 
@@ -13,9 +13,9 @@ use crate::config::keys::KEYS;
 #[command(
     after_help = "Example:\n  sealiftd config check --config new.toml && mv new.toml /etc/sealift/sealiftd.toml"
 )]
-pub(super) struct Config {
+pub(super) struct ConfigArgs {
     #[command(subcommand)]
-    action: Action,
+    action: ConfigAction,
 }
 
 /// All that is wrong, each in a line.
@@ -24,24 +24,24 @@ pub(super) struct Config {
 pub(super) struct AllProblems(Problems);
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum ConfigAction {
     /// Says OK, or all that is wrong with the configuration file and the environment.
     Check {
         #[command(flatten)]
-        common: Common,
+        common: CommonArgs,
     },
     /// Prints the settings in force as a configuration file would have them, with where each comes from.
     Show {
         #[command(flatten)]
-        common: Common,
+        common: CommonArgs,
     },
 }
 
-impl Config {
+impl ConfigArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let mut out = std::io::stdout().lock();
         match self.action {
-            Action::Check { common } => {
+            ConfigAction::Check { common } => {
                 let sources = common.sources();
                 let resolved = match sources.resolve() {
                     Ok(resolved) => resolved,
@@ -54,7 +54,7 @@ impl Config {
                     }
                 }
             }
-            Action::Show { common } => {
+            ConfigAction::Show { common } => {
                 let resolved = common.sources().resolve()?;
                 let lines: Vec<_> = KEYS
                     .iter()

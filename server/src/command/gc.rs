@@ -8,12 +8,12 @@ use anyhow::{Context, bail};
 use clap::Args;
 use rusqlite::Connection;
 
-use super::{Common, size, transact};
+use super::common::{CommonArgs, size, transact};
 use crate::clock;
-use crate::config::Config;
+use crate::config::ServerConfig;
 use crate::data::{DataDirectory, DataError};
-use crate::store::gc::{self, Outcome};
-use crate::store::{Blobs, Catalog, Trees};
+use crate::store::gc::{self, CollectionOutcome};
+use crate::store::{Blobs, Catalog, TreeUpkeep};
 
 /// How often it is looked whether the server has answered.
 const LOOK: Duration = Duration::from_millis(50);
@@ -24,32 +24,36 @@ const LOOK: Duration = Duration::from_millis(50);
 /// With a running server it is that one which collects; this waits for it and says what was freed.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sealiftd gc --data /srv/sealift")]
-pub(super) struct Gc {
+pub(super) struct GcArgs {
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
 }
 
-impl Gc {
+impl GcArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (config, data, mut connection) = self.common.open_to_change()?;
         match collect(&config, &data, &mut connection)? {
-            Outcome::Done(gone) if gone.files == 0 => {
+            CollectionOutcome::Done(gone) if gone.files == 0 => {
                 writeln!(std::io::stdout(), "there is nothing to collect")?;
             }
-            Outcome::Done(gone) => {
+            CollectionOutcome::Done(gone) => {
                 writeln!(std::io::stdout(), "removed {} files ({})", gone.files, size(gone.bytes))?;
             }
-            Outcome::Kept => {
+            CollectionOutcome::Kept => {
                 bail!("a backup is being taken, which needs all files: try again when it is done")
             }
-            Outcome::Failed(reason) => bail!("{reason}"),
+            CollectionOutcome::Failed(reason) => bail!("{reason}"),
         }
         Ok(())
     }
 }
 
 /// Collects here, or has the server do it that uses the directory.
-fn collect(config: &Config, data: &DataDirectory, connection: &mut Connection) -> anyhow::Result<Outcome> {
+fn collect(
+    config: &ServerConfig,
+    data: &DataDirectory,
+    connection: &mut Connection,
+) -> anyhow::Result<CollectionOutcome> {
     let name = format!("{} {}", std::process::id(), clock::now());
     let mut asked = false;
     loop {
@@ -70,13 +74,13 @@ fn collect(config: &Config, data: &DataDirectory, connection: &mut Connection) -
     }
 }
 
-fn collect_here(config: &Config, data: &DataDirectory) -> anyhow::Result<Outcome> {
+fn collect_here(config: &ServerConfig, data: &DataDirectory) -> anyhow::Result<CollectionOutcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let blobs = Blobs::open(data.path())?;
         let (catalog, writer) = Catalog::open(&data.catalog(), blobs.clone())?;
         // What the server unlinked and had not reclaimed when it ended.
-        Trees::default().settle(&catalog).await?;
+        TreeUpkeep::default().settle(&catalog).await?;
         let outcome = gc::everything(&catalog, &blobs, config.uploads.keep(), true).await;
         drop(catalog);
         writer.join().ok().context("the catalog's writer panicked")?;

@@ -3,12 +3,12 @@
 use std::io::Write;
 
 use clap::Args;
-use sealift_protocol::Name;
+use sealift_types::Name;
 
-use super::{Common, transact};
-use crate::policy::Rights;
+use super::common::{CommonArgs, transact};
 use crate::store::spaces;
 use crate::{audit, clock};
+use sealift_types::Rights;
 
 /// Sets what somebody may do in a space, instead of what was granted to them before.
 ///
@@ -18,7 +18,7 @@ use crate::{audit, clock};
 #[command(
     after_help = "Example:\n  sealiftd grant photos alice read,create\n  sealiftd grant photos everyone none"
 )]
-pub(super) struct Grant {
+pub(super) struct GrantArgs {
     /// The space.
     space: Name,
     /// An identity's name, or `everyone`.
@@ -27,10 +27,10 @@ pub(super) struct Grant {
     #[arg(value_parser = rights)]
     rights: Rights,
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
 }
 
-impl Grant {
+impl GrantArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (_, _, mut connection) = self.common.open_to_change()?;
         let who = (self.who.as_str() != "everyone").then_some(&self.who);

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rusqlite::Connection;
 use sealift_protocol::message::Nanoseconds;
-use sealift_protocol::{Digest, Name};
+use sealift_types::{Digest, Name};
 use serde_json::json;
 
-use super::Common;
+use super::common::CommonArgs;
 use crate::clock;
 use crate::store::certificates::{self, CertificateRow};
 use crate::store::identities::{self, IdentityRow};
@@ -28,7 +28,7 @@ const SHOWN: usize = 12;
 #[command(
     after_help = "Examples:\n  sealiftd identities --data /srv/sealift\n  sealiftd identities --certificates alice"
 )]
-pub(super) struct Identities {
+pub(super) struct IdentitiesArgs {
     /// Only this identity.
     name: Option<Name>,
     /// List certificates, one by one.
@@ -41,7 +41,7 @@ pub(super) struct Identities {
     #[arg(long)]
     invitations: bool,
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
     /// One JSON object on each line.
     #[arg(long)]
     json: bool,
@@ -54,7 +54,7 @@ struct Listing {
     objects: Vec<serde_json::Value>,
 }
 
-impl Identities {
+impl IdentitiesArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (_, _, connection) = self.common.open_to_read()?;
         let listing = match (self.certificates, self.invitations) {

@@ -10,11 +10,11 @@ use clap::Args;
 use rusqlite::Connection;
 use sealift_certs::pem::certificate_from_pem;
 use sealift_certs::{JoinToken, Secret, TrustDomain, fingerprint};
-use sealift_protocol::Name;
+use sealift_types::Name;
 
-use super::{Common, transact};
-use crate::config::Config;
-use crate::listener::split_host;
+use super::common::{CommonArgs, transact};
+use crate::config::ServerConfig;
+use crate::host_port::split_host;
 use crate::store::{facts, identities};
 use crate::{audit, clock, pki};
 
@@ -24,7 +24,7 @@ use crate::{audit, clock, pki};
 /// when it is invited again.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sealiftd invite alice --ttl 15m --address files.example.org")]
-pub(super) struct Invite {
+pub(super) struct InviteArgs {
     /// Whom: the name of the identity and of its space.
     name: Name,
     /// How long the token can be used: a number with s, m, h or d [default: 1h, or `invitations.lifetime`].
@@ -37,10 +37,10 @@ pub(super) struct Invite {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
 }
 
-impl Invite {
+impl InviteArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (config, data, mut connection) = self.common.open_to_change()?;
         let listening = facts::read(&connection, facts::LISTENING)?;
@@ -81,12 +81,12 @@ impl Invite {
     }
 }
 
-impl Invite {
+impl InviteArgs {
     /// Where the machine that joins will look for the server: what this command was told, or the environment, or the running
     /// server, or the configuration, or else what this machine finds out about itself.
     fn addresses(
         &self,
-        config: &Config,
+        config: &ServerConfig,
         connection: &Connection,
         listening: SocketAddr,
     ) -> anyhow::Result<Vec<String>> {
@@ -103,7 +103,7 @@ impl Invite {
         if given.is_empty() {
             let found: Vec<_> = addresses.iter().map(|address| split_host(address).0).collect();
             if let Some(doubt) = doubt(&found, &self.name, resolves) {
-                super::advise(&doubt);
+                super::common::advise(&doubt);
             }
         }
         Ok(addresses)

@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod common;
 mod config;
 mod gc;
 mod grant;
@@ -13,29 +14,26 @@ mod serve;
 mod space;
 mod status;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::StyledStr;
 use clap::error::ContextValue;
-use clap::{Args, Parser, Subcommand};
-use rusqlite::{Connection, TransactionBehavior};
-use sealift_protocol::harmless::{harmless, harmless_lines, is_harmful};
+use clap::{Parser, Subcommand};
+use sealift_protocol::harmless::{harmless_lines, is_harmful};
 
-use crate::config::keys::{KEYS, Key};
-use crate::config::{Config, Problems, Sources};
+use self::common::Damage;
+use crate::config::Problems;
+use crate::data::DataError;
 use crate::data::backup::BackupError;
-use crate::data::{DataDirectory, DataError};
-use crate::error::Error;
-use crate::store::schema::{self, OpenError};
-use crate::store::turnstile;
+use crate::error::ServerError;
+use crate::store::open_error::OpenError;
 
 /// The Sealift server: files in, files out, over mutual TLS, with nothing to understand about certificates.
 #[derive(Debug, Parser)]
 #[command(name = "sealiftd", version, propagate_version = true, after_help = EXAMPLE, max_term_width = 100)]
-pub struct Arguments {
+pub struct ServerArguments {
     #[command(subcommand)]
-    verb: Verb,
+    verb: ServerVerb,
 }
 
 const EXAMPLE: &str = "Example:
@@ -43,107 +41,24 @@ const EXAMPLE: &str = "Example:
   sealiftd invite alice --data /srv/sealift  # prints a token: `sealift join TOKEN` on Alice's machine";
 
 #[derive(Debug, Subcommand)]
-enum Verb {
-    Serve(serve::Serve),
-    Init(init::Init),
-    Invite(invite::Invite),
-    Identities(identities::Identities),
-    Revoke(revoke::Revoke),
-    Space(space::Space),
-    Grant(grant::Grant),
-    Check(check::Check),
-    Gc(gc::Gc),
-    Backup(backup::Backup),
-    Config(config::Config),
-    Status(status::Status),
-}
-
-/// What every verb takes.
-#[derive(Debug, Args)]
-struct Common {
-    /// The data directory [env: SEALIFTD_DATA] [default: /var/lib/sealift, or what the configuration says].
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// The configuration file, TOML [default: /etc/sealift/sealiftd.toml, if it is there].
-    #[arg(long, env = "SEALIFTD_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-impl Common {
-    /// What the settings are made of: flags, the environment, the file.
-    fn sources(&self) -> Sources {
-        let mut sources = Sources::new(self.config.clone());
-        sources.flag("data", "--data", self.data.clone(), |config, data| config.data = data);
-        sources
-    }
-
-    /// The settings: what the flags say, then the environment, then the file, then the defaults.
-    fn settings(&self) -> Result<Config, Problems> {
-        Ok(self.sources().resolve()?.config)
-    }
-
-    /// Whether the environment gives a value for a key.
-    fn is_in_environment(&self, key: &str) -> bool {
-        let variable = KEYS.iter().find(|known| known.name == key).map(Key::variable);
-        variable.is_some_and(|variable| std::env::var_os(variable).is_some_and(|value| !value.is_empty()))
-    }
-
-    /// The data directory and its catalog, for a command that works beside a running server.
-    fn open(&self) -> anyhow::Result<(Config, DataDirectory, Connection)> {
-        let config = self.settings()?;
-        let data = DataDirectory::open(&config.data)?;
-        let connection = schema::open(&data.catalog())?;
-        Ok((config, data, connection))
-    }
-
-    /// The same for a command that changes something.
-    fn open_to_change(&self) -> anyhow::Result<(Config, DataDirectory, Connection)> {
-        let config = self.settings()?;
-        let data = DataDirectory::open(&config.data)?;
-        data.refuse_drill()?;
-        let connection = schema::open(&data.catalog())?;
-        Ok((config, data, connection))
-    }
-
-    /// The same for a command that changes nothing, or can do without: it works on read-only media, too.
-    fn open_to_read(&self) -> anyhow::Result<(Config, DataDirectory, Connection)> {
-        let config = self.settings()?;
-        let data = DataDirectory::open(&config.data)?;
-        let connection = schema::open_to_read(&data.catalog())?;
-        Ok((config, data, connection))
-    }
-}
-
-/// What is stored is not what it should be; the sentence says what and what to do.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Damage(String);
-
-/// Runs `work` in one transaction.
-fn transact<T>(
-    connection: &mut Connection,
-    work: impl FnOnce(&Connection) -> crate::error::Result<T>,
-) -> anyhow::Result<T> {
-    let _passage = connection.path().and_then(|catalog| turnstile::pass(Path::new(catalog)));
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let value = work(&transaction)?;
-    transaction.commit().map_err(of_commit)?;
-    Ok(value)
-}
-
-/// Why a commit failed. If it could not be synced, the next start of the server shows whether it was done.
-fn of_commit(error: rusqlite::Error) -> anyhow::Error {
-    let failed = error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure);
-    let error = anyhow::Error::from(error);
-    if !failed {
-        return error;
-    }
-    error.context("it is unknown whether this was done: look when the disk works again, and repeat the command if need be")
+enum ServerVerb {
+    Serve(serve::ServeArgs),
+    Init(init::InitArgs),
+    Invite(invite::InviteArgs),
+    Identities(identities::IdentitiesArgs),
+    Revoke(revoke::RevokeArgs),
+    Space(space::SpaceArgs),
+    Grant(grant::GrantArgs),
+    Check(check::CheckArgs),
+    Gc(gc::GcArgs),
+    Backup(backup::BackupArgs),
+    Config(config::ConfigArgs),
+    Status(status::StatusArgs),
 }
 
 /// The whole program: reads the command line, does what it says, and returns the exit code.
 pub fn main() -> ExitCode {
-    match Arguments::try_parse() {
+    match ServerArguments::try_parse() {
         Ok(arguments) => arguments.run(),
         Err(error) => tell(&error),
     }
@@ -172,23 +87,23 @@ fn tell(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
-impl Arguments {
+impl ServerArguments {
     /// Runs the verb. The exit code is 0, or 1 for a failure, 2 for settings that make no sense, 3 for what is not
     /// found, 5 for contents that are damaged.
     pub fn run(self) -> ExitCode {
         let done = match self.verb {
-            Verb::Serve(verb) => verb.run(),
-            Verb::Init(verb) => verb.run(),
-            Verb::Invite(verb) => verb.run(),
-            Verb::Identities(verb) => verb.run(),
-            Verb::Revoke(verb) => verb.run(),
-            Verb::Space(verb) => verb.run(),
-            Verb::Grant(verb) => verb.run(),
-            Verb::Check(verb) => verb.run(),
-            Verb::Gc(verb) => verb.run(),
-            Verb::Backup(verb) => verb.run(),
-            Verb::Config(verb) => verb.run(),
-            Verb::Status(verb) => verb.run(),
+            ServerVerb::Serve(verb) => verb.run(),
+            ServerVerb::Init(verb) => verb.run(),
+            ServerVerb::Invite(verb) => verb.run(),
+            ServerVerb::Identities(verb) => verb.run(),
+            ServerVerb::Revoke(verb) => verb.run(),
+            ServerVerb::Space(verb) => verb.run(),
+            ServerVerb::Grant(verb) => verb.run(),
+            ServerVerb::Check(verb) => verb.run(),
+            ServerVerb::Gc(verb) => verb.run(),
+            ServerVerb::Backup(verb) => verb.run(),
+            ServerVerb::Config(verb) => verb.run(),
+            ServerVerb::Status(verb) => verb.run(),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -199,26 +114,6 @@ impl Arguments {
             }
         }
     }
-}
-
-/// Bytes as people read them.
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut value = bytes;
-    let mut unit = None;
-    for name in UNITS {
-        if value < 10 * 1024 {
-            break;
-        }
-        (value, unit) = (value / 1024, Some(name));
-    }
-    format!("{value} {}", unit.unwrap_or("bytes"))
-}
-
-/// Tells something beside what was asked for.
-#[allow(clippy::print_stderr)]
-fn advise(advice: &str) {
-    eprintln!("sealiftd: {}", harmless(advice));
 }
 
 /// The one place where a failure is printed.
@@ -271,10 +166,10 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     if error.is::<status::NotRunning>() {
         return ExitCode::from(3);
     }
-    match error.downcast_ref::<Error>() {
-        Some(Error::Refused(refusal)) => match refusal.code {
-            sealift_protocol::ErrorCode::NotFound => ExitCode::from(3),
-            sealift_protocol::ErrorCode::BadRequest => ExitCode::from(2),
+    match error.downcast_ref::<ServerError>() {
+        Some(ServerError::Refused(refusal)) => match refusal.code {
+            sealift_types::ErrorCode::NotFound => ExitCode::from(3),
+            sealift_types::ErrorCode::BadRequest => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         },
         _ => ExitCode::FAILURE,
@@ -284,6 +179,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::path::PathBuf;
 
     use anyhow::Context;
     use sealift_certs::CertError;
@@ -310,12 +206,12 @@ mod tests {
             OpenError::Sqlite { path: path(), source: sqlite() }.into(),
             DataError::Catalog(OpenError::Sqlite { path: path(), source: sqlite() }).into(),
             BackupError::Data(data()).into(),
-            BackupError::Store(Error::File { path: path(), source: not_found() }).into(),
-            Error::Catalog(sqlite()).into(),
-            Error::Uncertain(sqlite()).into(),
-            Error::Data(data()).into(),
-            Error::Stream(sealift_protocol::io::StreamError::Io(not_found())).into(),
-            Error::Certificate(library()).into(),
+            BackupError::Store(ServerError::File { path: path(), source: not_found() }).into(),
+            ServerError::Catalog(sqlite()).into(),
+            ServerError::Uncertain(sqlite()).into(),
+            ServerError::Data(data()).into(),
+            ServerError::Stream(sealift_protocol::io::StreamError::Io(not_found())).into(),
+            ServerError::Certificate(library()).into(),
             anyhow::Error::from(library()).context("/srv/sealift/pki/ca.pem"),
             Err::<(), _>(not_found()).context("/srv/sealift/pki/ca.pem").unwrap_err(),
             anyhow::Error::from(sqlite()),

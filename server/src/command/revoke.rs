@@ -5,13 +5,13 @@ use std::io::Write;
 
 use anyhow::Context;
 use clap::Args;
-use sealift_protocol::{Digest, Name};
+use sealift_types::{Digest, Name};
 use serde_json::json;
 
-use super::{Common, transact};
+use super::common::{CommonArgs, transact};
 use crate::data::backup;
-use crate::data::revocations::{Revocation, RevocationList, Subject};
-use crate::error::Error;
+use crate::data::revocations::{Revocation, RevocationList, RevocationSubject};
+use crate::error::ServerError;
 use crate::store::certificates::{self, Machine};
 use crate::store::{identities, invitations};
 use crate::{audit, clock};
@@ -29,7 +29,7 @@ use crate::{audit, clock};
     sealiftd revoke --certificate 3f9a1c2b4d5e"
 )]
 #[group(skip)]
-pub(super) struct Revoke {
+pub(super) struct RevokeArgs {
     /// Name of the identity.
     #[arg(required_unless_present_any = ["certificate", "invitation"], conflicts_with_all = ["certificate", "invitation"])]
     name: Option<Name>,
@@ -43,17 +43,17 @@ pub(super) struct Revoke {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
 }
 
 /// What the command reports.
-struct Revoked {
+struct RevokeReport {
     identity: Name,
     machine: Option<Machine>,
     certificates: Vec<Digest>,
 }
 
-impl Revoke {
+impl RevokeArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (_, data, mut connection) = self.common.open_to_change()?;
         let mut out = std::io::stdout();
@@ -76,15 +76,15 @@ impl Revoke {
         let transacted = transact(&mut connection, |connection| {
             let revoked = self.revoke(connection, now)?;
             if let Some(name) = &self.name {
-                noted.push(Revocation { subject: Subject::Identity(name.clone()), at: now });
+                noted.push(Revocation { subject: RevocationSubject::Identity(name.clone()), at: now });
             }
             // Also the machine's first one, which what it has renewed names, known to this catalog or not.
             let origin = revoked.machine.iter().map(|machine| &machine.origin);
             let certificates: BTreeSet<_> = origin.chain(&revoked.certificates).copied().collect();
-            let certificates = certificates.into_iter().map(Subject::Certificate);
+            let certificates = certificates.into_iter().map(RevocationSubject::Certificate);
             noted.extend(certificates.map(|subject| Revocation { subject, at: now }));
             // On disk before the catalog has it: a restored catalog must never know less than was said.
-            list.append(&noted).map_err(Error::file(&data.pki("revocations")))?;
+            list.append(&noted).map_err(ServerError::file(&data.pki("revocations")))?;
             let subject = match &self.name {
                 Some(name) => name.to_string(),
                 None => format!("{} of {}", prints(&revoked.certificates), revoked.identity),
@@ -92,7 +92,7 @@ impl Revoke {
             audit::leave(connection, "revoke", &subject, now)?;
             Ok(revoked)
         });
-        let Revoked { identity, machine, certificates } = transacted.map_err(|error| match noted.is_empty() {
+        let RevokeReport { identity, machine, certificates } = transacted.map_err(|error| match noted.is_empty() {
             true => error,
             false => error.context(
                 "it is unknown whether the revocation is noted beside the authority's key; if so, it holds from the \
@@ -121,7 +121,7 @@ impl Revoke {
             writeln!(out, "revoked {whom} ({count} certificate{})", if count == 1 { "" } else { "s" })?;
         }
         for path in unreached {
-            super::advise(&format!(
+            super::common::advise(&format!(
                 "the backup {} cannot be reached: run `sealiftd backup` there before you restore from it, or what was \
                  revoked now is good again on it",
                 path.display()
@@ -130,16 +130,16 @@ impl Revoke {
         Ok(())
     }
 
-    fn revoke(&self, connection: &rusqlite::Connection, now: i64) -> crate::error::Result<Revoked> {
+    fn revoke(&self, connection: &rusqlite::Connection, now: i64) -> crate::error::Result<RevokeReport> {
         match (&self.name, &self.certificate) {
             (Some(name), _) => {
                 let certificates = identities::revoke(connection, name, now)?;
-                Ok(Revoked { identity: name.clone(), machine: None, certificates })
+                Ok(RevokeReport { identity: name.clone(), machine: None, certificates })
             }
             (None, digits) => {
                 let digits = digits.as_deref().unwrap_or_default();
                 let lost = certificates::revoke_machine(connection, digits, now)?;
-                Ok(Revoked {
+                Ok(RevokeReport {
                     identity: lost.identity,
                     machine: Some(lost.machine),
                     certificates: lost.certificates,

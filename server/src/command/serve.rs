@@ -12,13 +12,13 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
-use super::Common;
+use super::common::CommonArgs;
 use crate::config::value::address;
-use crate::config::{Addresses, Config, Live, LogFilter, LogFormat, Sources};
+use crate::config::{LiveConfig, LogDirectives, LogFormat, ServerAddresses, ServerConfig, Sources};
 use crate::descriptors::Descriptors;
 use crate::listener::Server;
 use crate::monitor::service;
-use crate::reload::{self, Hangups, Phase, Reloader};
+use crate::reload::{self, Hangups, Reloader, ServicePhase};
 
 /// Connections that the system keeps waiting while the server is busy, or fewer if the system wants it so. When they are too
 /// many, the system drops the first packet of others, and those come back after a second at the earliest.
@@ -31,9 +31,9 @@ const BACKLOG: i32 = 4096;
 /// settings again; `sealiftd config show` lists them.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sealiftd serve --data /srv/sealift --listen 0.0.0.0:8888")]
-pub(super) struct Serve {
+pub(super) struct ServeArgs {
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
     /// The address to listen on; port 0 lets the system choose [env: SEALIFTD_LISTEN] [default:
     /// [::]:8888, which takes IPv4, too].
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
@@ -56,10 +56,10 @@ pub(super) struct Serve {
     /// Which events are written: a level, or directives as in info,sealift_server=debug [env: SEALIFTD_LOG_LEVEL, or
     /// else RUST_LOG] [default: info].
     #[arg(long, value_name = "FILTER")]
-    log_level: Option<LogFilter>,
+    log_level: Option<LogDirectives>,
 }
 
-impl Serve {
+impl ServeArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (reloader, resolved) = Reloader::open(self.sources())?;
         let (config, live) = (resolved.config, reloader.live());
@@ -73,7 +73,7 @@ impl Serve {
             let socket = inherited.map_or_else(|| bind(config.listen), Ok)?;
             let address = socket.local_addr()?.as_socket().context("the socket has no address")?;
             let listen = config.listen;
-            if held && listen != address && listen != Config::default().listen {
+            if held && listen != address && listen != ServerConfig::default().listen {
                 warn!(
                     "listen = {listen} has no effect: the service manager holds {address}; \
                      `systemctl edit sealiftd.socket` changes that"
@@ -101,7 +101,7 @@ impl Serve {
         sources.flag("listen", "--listen", self.listen, |config, listen| config.listen = listen);
         let read_only = self.read_only.then_some(true);
         sources.flag("read_only", "--read-only", read_only, |config, read_only| config.read_only = read_only);
-        let addresses = (!self.address.is_empty()).then(|| Addresses::new(self.address));
+        let addresses = (!self.address.is_empty()).then(|| ServerAddresses::new(self.address));
         sources.flag("addresses", "--address", addresses, |config, addresses| config.addresses = addresses);
         let metrics = self.metrics.map(Some);
         sources
@@ -113,7 +113,7 @@ impl Serve {
 }
 
 /// Says how many files the process may open, and warns if they are too few.
-fn tell_descriptors(descriptors: Descriptors, config: &Config) {
+fn tell_descriptors(descriptors: Descriptors, config: &ServerConfig) {
     let (limit, connections) = (descriptors.limit(), descriptors.clients());
     if connections < config.max_connections.get() {
         warn!(
@@ -139,10 +139,10 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Tells systemd that the settings are read again.
-fn tell(phase: Phase) {
+fn tell(phase: ServicePhase) {
     match phase {
-        Phase::Begins => service::reloading(),
-        Phase::Ends => service::ready(),
+        ServicePhase::Begins => service::reloading(),
+        ServicePhase::Ends => service::ready(),
     }
 }
 
@@ -229,7 +229,7 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 /// Starts the log; what comes back changes which events are written.
-fn start_log(config: &Config) -> Box<dyn Fn(EnvFilter) + Send + Sync> {
+fn start_log(config: &ServerConfig) -> Box<dyn Fn(EnvFilter) + Send + Sync> {
     let colours =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let builder = tracing_subscriber::fmt()
@@ -255,7 +255,7 @@ fn start_log(config: &Config) -> Box<dyn Fn(EnvFilter) + Send + Sync> {
 }
 
 /// Puts the filter of new settings in force.
-async fn follow_filter(mut settings: Live, set: impl Fn(EnvFilter)) {
+async fn follow_filter(mut settings: LiveConfig, set: impl Fn(EnvFilter)) {
     let mut known = settings.now().log_level.clone();
     loop {
         settings.changed().await;

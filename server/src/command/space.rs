@@ -4,29 +4,29 @@ use std::io::Write;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
-use sealift_protocol::Name;
+use sealift_types::Name;
 
-use super::{Common, transact};
-use crate::policy::Rights;
+use super::common::{CommonArgs, transact};
 use crate::store::spaces::{self, SpaceGrants};
 use crate::{audit, clock};
+use sealift_types::Rights;
 
 /// Makes and lists spaces. Everyone has one of their own; shared ones belong to nobody and open by `grant`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sealiftd space add photos\n  sealiftd grant photos everyone read,create")]
-pub(super) struct Space {
+pub(super) struct SpaceArgs {
     #[command(subcommand)]
-    action: Action,
+    action: SpaceAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum SpaceAction {
     /// Makes a shared space, which nobody has a right on yet.
     Add {
         /// Its name: the first part of its paths.
         name: Name,
         #[command(flatten)]
-        common: Common,
+        common: CommonArgs,
     },
     /// Lists all spaces with their owners and grants.
     List {
@@ -34,15 +34,15 @@ enum Action {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        common: Common,
+        common: CommonArgs,
     },
 }
 
-impl Space {
+impl SpaceArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let mut out = std::io::stdout().lock();
         match self.action {
-            Action::Add { name, common } => {
+            SpaceAction::Add { name, common } => {
                 let (_, _, mut connection) = common.open_to_change()?;
                 let made = transact(&mut connection, |connection| {
                     let made = spaces::add_shared(connection, &name, clock::now())?;
@@ -56,7 +56,7 @@ impl Space {
                 }
                 writeln!(out, "added /{name}: `sealiftd grant {name} WHO RIGHTS` opens it")?;
             }
-            Action::List { json, common } => {
+            SpaceAction::List { json, common } => {
                 let (_, _, connection) = common.open_to_read()?;
                 for space in spaces::all(&connection)? {
                     if json {

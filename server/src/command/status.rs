@@ -15,12 +15,12 @@ use sealift_certs::{certificate_from_pem, validity};
 use sealift_protocol::message::Direction;
 use serde_json::{Map, Value, json};
 
-use super::Common;
+use super::common::CommonArgs;
 use crate::clock;
 use crate::data::DataDirectory;
-use crate::monitor::census::Stock;
+use crate::monitor::census::StoreCounts;
 use crate::monitor::control;
-use crate::monitor::health::Disk;
+use crate::monitor::health::DiskUsage;
 use crate::store::identities;
 
 /// Between the two looks that tell how fast transfers are.
@@ -35,9 +35,9 @@ const SOON: Duration = Duration::from_secs(14 * 86400);
 /// Exit code 3 says that no server runs; what its catalog knows is shown all the same.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sealiftd status\n  sealiftd status --json | jq .store.stored_bytes")]
-pub(super) struct Status {
+pub(super) struct StatusArgs {
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
     /// One JSON object.
     #[arg(long)]
     json: bool,
@@ -50,18 +50,18 @@ pub(super) struct NotRunning(PathBuf);
 
 /// What is shown.
 struct View {
-    running: Option<control::Status>,
+    running: Option<control::ServerStatus>,
     /// Bytes per second, by the numbers of the transfers.
     rates: HashMap<u64, f64>,
-    store: Option<Stock>,
-    disk: Option<Disk>,
+    store: Option<StoreCounts>,
+    disk: Option<DiskUsage>,
     authority_expires: u64,
     server_expires: u64,
     /// Who has a certificate that ends soon, and when.
     ending: Vec<(String, u64)>,
 }
 
-impl Status {
+impl StatusArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (_, data, connection) = self.common.open()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -103,8 +103,8 @@ impl View {
         Ok(Self {
             running,
             rates,
-            store: Some(Stock::count(connection)?),
-            disk: Disk::of(data.path()).ok(),
+            store: Some(StoreCounts::count(connection)?),
+            disk: DiskUsage::of(data.path()).ok(),
             authority_expires: expiry(data, "ca.pem")?,
             // Made at the first start.
             server_expires: expiry(data, "server.pem").unwrap_or(0),
@@ -143,7 +143,7 @@ impl View {
         }
         match &self.store {
             Some(stock) => {
-                let Stock { entries, contents, logical_bytes, stored_bytes, .. } = *stock;
+                let StoreCounts { entries, contents, logical_bytes, stored_bytes, .. } = *stock;
                 writeln!(out, "store         {entries} entries, {contents} contents")?;
                 writeln!(
                     out,
@@ -173,7 +173,7 @@ impl View {
         Ok(())
     }
 
-    fn print_running(&self, status: &control::Status, out: &mut impl Write) -> std::io::Result<()> {
+    fn print_running(&self, status: &control::ServerStatus, out: &mut impl Write) -> std::io::Result<()> {
         let state = if status.stopping { "stopping" } else { "running" };
         writeln!(out, "server        {}, {state} for {}", status.server, time(status.uptime_seconds))?;
         if let Some(address) = &status.address {
@@ -206,9 +206,9 @@ impl View {
 }
 
 /// How full a disk is: bytes, and files where their number has a limit.
-fn full(disk: &Disk) -> String {
+fn full(disk: &DiskUsage) -> String {
     let percent = |free: u64, all: u64| (free.saturating_mul(100)).checked_div(all).unwrap_or(0);
-    let Disk { free_bytes, size_bytes, .. } = *disk;
+    let DiskUsage { free_bytes, size_bytes, .. } = *disk;
     let share = percent(free_bytes, size_bytes);
     let bytes = format!("{} left of {} ({share} %)", size(free_bytes), size(size_bytes));
     match disk.free_inodes.zip(disk.inodes) {
@@ -218,10 +218,14 @@ fn full(disk: &Disk) -> String {
 }
 
 /// How fast the transfers are that are in both.
-fn rates_between(first: &control::Status, second: &control::Status, passed: Duration) -> HashMap<u64, f64> {
+fn rates_between(
+    first: &control::ServerStatus,
+    second: &control::ServerStatus,
+    passed: Duration,
+) -> HashMap<u64, f64> {
     let before: HashMap<_, _> =
         first.transfers.iter().map(|transfer| (transfer.number, transfer.bytes)).collect();
-    let rate = |transfer: &crate::monitor::running::Running| {
+    let rate = |transfer: &crate::monitor::running::TransferView| {
         let moved = transfer.bytes.saturating_sub(*before.get(&transfer.number)?);
         #[allow(clippy::cast_precision_loss)] // A rate is not exact anyway.
         Some((transfer.number, moved as f64 / passed.as_secs_f64()))

@@ -1,14 +1,14 @@
 //! Settings that are amounts: of bytes, or of things.
 
-use super::value::{Given, Setting, quoted};
+use super::value::{GivenValue, Setting, quoted};
 
 /// Bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Size(u64);
+pub struct SizeSetting(u64);
 
 /// A number of things; 0 is one, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Count(u64);
+pub struct NumberSetting(u64);
 
 /// A setting that follows from what the server finds, unless it is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ const UNITS: [(&str, u64); 8] = [
     ("kB", 1_000),
 ];
 
-impl Size {
+impl SizeSetting {
     /// So many bytes.
     pub const fn of(bytes: u64) -> Self {
         Self(bytes)
@@ -41,7 +41,7 @@ impl Size {
     }
 }
 
-impl Count {
+impl NumberSetting {
     /// So many.
     pub const fn of(number: u64) -> Self {
         Self(number)
@@ -66,8 +66,8 @@ impl<T> Automatic<T> {
     }
 }
 
-impl Setting for Size {
-    fn read(given: &Given) -> Result<Self, String> {
+impl Setting for SizeSetting {
+    fn read(given: &GivenValue) -> Result<Self, String> {
         let bytes = match given.number() {
             Some(number) => whole(number),
             None => given.text().and_then(written_size),
@@ -99,8 +99,8 @@ fn whole(number: f64) -> Option<u64> {
     ((0.0..=MOST).contains(&number) && number.fract() == 0.0).then_some(number as u64)
 }
 
-impl Setting for Count {
-    fn read(given: &Given) -> Result<Self, String> {
+impl Setting for NumberSetting {
+    fn read(given: &GivenValue) -> Result<Self, String> {
         let number = given.number().and_then(whole);
         number.map(Self).ok_or_else(|| "write a whole number".into())
     }
@@ -111,7 +111,7 @@ impl Setting for Count {
 }
 
 impl<T: Setting> Setting for Automatic<T> {
-    fn read(given: &Given) -> Result<Self, String> {
+    fn read(given: &GivenValue) -> Result<Self, String> {
         if given.text() == Some("auto") {
             return Ok(Self(None));
         }
@@ -137,22 +137,22 @@ mod tests {
             ("2GB", 2_000_000_000, "\"1953125KiB\""),
             ("7", 7, "7"),
         ] {
-            let size = Size::read(&Given::Text(written.into())).unwrap();
+            let size = SizeSetting::read(&GivenValue::Text(written.into())).unwrap();
             assert_eq!((size.get(), size.write().as_str()), (bytes, shown), "{written}");
-            let again = Size::read(&Given::Text(size.write().trim_matches('"').into())).unwrap();
+            let again = SizeSetting::read(&GivenValue::Text(size.write().trim_matches('"').into())).unwrap();
             assert_eq!(again, size);
         }
         for wrong in ["", "MiB", "-1", "-1MiB", "1.5", "1e30", "nan", "inf", "5 apples", "1MIB"] {
-            assert!(Size::read(&Given::Text(wrong.into())).is_err(), "{wrong}");
+            assert!(SizeSetting::read(&GivenValue::Text(wrong.into())).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn what_is_automatic_says_so() {
-        let read = |text: &str| Automatic::<Count>::read(&Given::Text(text.into()));
+        let read = |text: &str| Automatic::<NumberSetting>::read(&GivenValue::Text(text.into()));
         assert_eq!(read("auto").unwrap().get(), None);
         assert_eq!(read("auto").unwrap().write(), "\"auto\"");
-        assert_eq!(read("0").unwrap().get().map(Count::get), Some(0));
+        assert_eq!(read("0").unwrap().get().map(NumberSetting::get), Some(0));
         assert!(read("much").unwrap_err().contains("\"auto\""));
     }
 }

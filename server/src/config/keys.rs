@@ -1,26 +1,26 @@
 //! Every setting by its key.
 
-use super::Config;
-use super::value::{Given, Setting};
+use super::ServerConfig;
+use super::value::{GivenValue, Setting};
 
 /// One setting.
 #[derive(Debug)]
-pub struct Key {
+pub struct SettingKey {
     /// Its key in the file; a dot leads into a table.
     pub name: &'static str,
     /// When a change of it takes effect.
-    pub change: Change,
+    pub change: SettingScope,
     /// Sets it; the error says what would be right.
-    pub(super) set: fn(&mut Config, &Given) -> Result<(), String>,
+    pub(super) set: fn(&mut ServerConfig, &GivenValue) -> Result<(), String>,
     /// Its value as the file would have it.
-    pub(super) show: fn(&Config) -> String,
+    pub(super) show: fn(&ServerConfig) -> String,
     /// Takes its value from other settings.
-    pub(crate) take: fn(&mut Config, &Config),
+    pub(crate) take: fn(&mut ServerConfig, &ServerConfig),
 }
 
 /// When the change of a setting takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub enum SettingScope {
     /// While the server runs.
     Live,
     /// At its next start.
@@ -29,9 +29,9 @@ pub enum Change {
 
 macro_rules! key {
     ($change:ident, $first:ident $(. $rest:ident)*) => {
-        Key {
+        SettingKey {
             name: concat!(stringify!($first) $(, ".", stringify!($rest))*),
-            change: Change::$change,
+            change: SettingScope::$change,
             set: |config, given| {
                 config.$first $(.$rest)* = Setting::read(given)?;
                 Ok(())
@@ -43,7 +43,7 @@ macro_rules! key {
 }
 
 /// All of them, in the order in which they are shown.
-pub static KEYS: &[Key] = &[
+pub static KEYS: &[SettingKey] = &[
     key!(Restart, data),
     key!(Restart, listen),
     key!(Restart, read_only),
@@ -79,14 +79,14 @@ pub static KEYS: &[Key] = &[
     key!(Restart, metrics.listen),
 ];
 
-impl Key {
+impl SettingKey {
     /// Its environment variable: `timeouts.idle` is `SEALIFTD_TIMEOUTS_IDLE`.
     pub fn variable(&self) -> String {
         format!("{}{}", super::source::PREFIX, self.name.replace('.', "_").to_ascii_uppercase())
     }
 
     /// Its value in `config`, as the file would have it.
-    pub fn value(&self, config: &Config) -> String {
+    pub fn value(&self, config: &ServerConfig) -> String {
         (self.show)(config)
     }
 }

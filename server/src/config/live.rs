@@ -4,21 +4,21 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::Config;
+use super::ServerConfig;
 
 /// The current settings. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Live(watch::Receiver<Arc<Config>>);
+pub struct LiveConfig(watch::Receiver<Arc<ServerConfig>>);
 
-impl Live {
+impl LiveConfig {
     /// Settings that whoever has the sender changes.
-    pub fn new(config: Config) -> (watch::Sender<Arc<Config>>, Self) {
+    pub fn new(config: ServerConfig) -> (watch::Sender<Arc<ServerConfig>>, Self) {
         let (sender, receiver) = watch::channel(Arc::new(config));
         (sender, Self(receiver))
     }
 
     /// The settings as they are now. To be asked for each use, not kept.
-    pub fn now(&self) -> Arc<Config> {
+    pub fn now(&self) -> Arc<ServerConfig> {
         self.0.borrow().clone()
     }
 
@@ -31,9 +31,9 @@ impl Live {
     }
 }
 
-impl From<Config> for Live {
+impl From<ServerConfig> for LiveConfig {
     /// Settings that do not change.
-    fn from(config: Config) -> Self {
+    fn from(config: ServerConfig) -> Self {
         Self::new(config).1
     }
 }

@@ -17,11 +17,11 @@ use std::time::Duration;
 
 use sealift_protocol::DEFAULT_PORT;
 
-use amount::{Automatic, Count, Size};
-pub use live::Live;
-pub use source::{Origin, Problems, Resolved, Sources};
-use value::Time;
-pub use value::{Addresses, LogFilter, LogFormat};
+use amount::{Automatic, NumberSetting, SizeSetting};
+pub use live::LiveConfig;
+pub use source::{Problems, Resolved, Sources, ValueOrigin};
+use value::TimeSetting;
+pub use value::{LogDirectives, LogFormat, ServerAddresses};
 
 /// Where the data is unless told otherwise.
 pub const DEFAULT_DATA: &str = "/var/lib/sealift";
@@ -40,7 +40,7 @@ const DAY: u64 = 86400 * SECOND;
 
 /// The settings.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Config {
+pub struct ServerConfig {
     /// The data directory.
     pub data: PathBuf,
     /// The address to listen on; port 0 lets the system choose.
@@ -48,11 +48,11 @@ pub struct Config {
     /// Whether the data is served without a change to it.
     pub read_only: bool,
     /// How clients reach the server, `HOST` or `HOST:PORT`, best first; found out if empty.
-    pub addresses: Addresses,
+    pub addresses: ServerAddresses,
     /// The most connections at once; more are told to come back.
     pub max_connections: NonZero<usize>,
     /// How many connections an address and an identity may have.
-    pub limits: Limits,
+    pub limits: ConnectionLimits,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// How long certificates are valid.
@@ -60,11 +60,11 @@ pub struct Config {
     /// How long a machine may wait before it joins.
     pub invitations: InvitationSettings,
     /// What becomes of uploads that break off.
-    pub uploads: Uploads,
+    pub uploads: UploadSettings,
     /// How long the log of transfers is.
-    pub transfers: TransferLog,
+    pub transfers: TransferLogSettings,
     /// What may be done to trees.
-    pub trees: Trees,
+    pub trees: TreeSettings,
     /// What is left free of the disk.
     pub disk: DiskSettings,
     /// What clients may make the server hold in memory.
@@ -72,9 +72,9 @@ pub struct Config {
     /// How the log is written.
     pub log: LogFormat,
     /// What is written to the log.
-    pub log_level: LogFilter,
+    pub log_level: LogDirectives,
     /// Where the server tells what it measures.
-    pub metrics: Metrics,
+    pub metrics: MetricsSettings,
 }
 
 /// How many connections an address and an identity may have.
@@ -82,7 +82,7 @@ pub struct Config {
 /// The defaults leave room for an office behind one address, and for a proxy or a tunnel whose clients all come from
 /// the loopback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// Handshakes under way, over all addresses.
     pub handshakes: NonZero<usize>,
     /// Handshakes under way from one address.
@@ -108,14 +108,14 @@ pub struct Timeouts {
 /// How long certificates are valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CertificateSettings {
-    client_lifetime: Time<HOUR, { 365 * DAY }>,
-    server_lifetime: Time<DAY, { 365 * DAY }>,
+    client_lifetime: TimeSetting<HOUR, { 365 * DAY }>,
+    server_lifetime: TimeSetting<DAY, { 365 * DAY }>,
 }
 
 /// How long a machine may wait before it joins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvitationSettings {
-    lifetime: Time<SECOND, { 365 * DAY }>,
+    lifetime: TimeSetting<SECOND, { 365 * DAY }>,
 }
 
 /// What becomes of uploads that break off. `keep` is how long what came of one waits to be continued; for 0 nothing is
@@ -123,18 +123,18 @@ pub struct InvitationSettings {
 /// `trust_stored` is how long a stored content counts as good after the server had all of its bytes before it.
 /// `unfinished` and `unfinished_bytes` bound what one identity has under way and left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Uploads {
-    keep: Time<0, { 365 * DAY }>,
+pub struct UploadSettings {
+    keep: TimeSetting<0, { 365 * DAY }>,
     yield_after: Timeout,
-    trust_stored: Time<0, { 365 * DAY }>,
+    trust_stored: TimeSetting<0, { 365 * DAY }>,
     unfinished: NonZero<usize>,
-    unfinished_bytes: Automatic<Size>,
+    unfinished_bytes: Automatic<SizeSetting>,
 }
 
 /// How long the log of transfers is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TransferLog {
-    keep: Time<DAY, { 3650 * DAY }>,
+pub struct TransferLogSettings {
+    keep: TimeSetting<DAY, { 3650 * DAY }>,
     /// The most records.
     pub most: NonZero<usize>,
 }
@@ -142,59 +142,59 @@ pub struct TransferLog {
 /// What uploads leave free of the disk, so that there is always room to delete and to administrate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DiskSettings {
-    reserve: Automatic<Size>,
-    reserve_inodes: Automatic<Count>,
+    reserve: Automatic<SizeSetting>,
+    reserve_inodes: Automatic<NumberSetting>,
 }
 
 /// What clients may make the server hold in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemorySettings {
-    budget: Size,
-    queue: Size,
+    budget: SizeSetting,
+    queue: SizeSetting,
 }
 
 /// What may be done to trees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Trees {
+pub struct TreeSettings {
     /// The most entries that one request may copy.
     pub copy_limit: NonZero<usize>,
 }
 
 /// Where the server tells what it measures: nowhere unless an address is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Metrics {
+pub struct MetricsSettings {
     /// The address, which should be one of this machine alone.
     pub listen: Option<SocketAddr>,
 }
 
 /// A time that passes before something is given up.
-type Timeout = Time<1, DAY>;
+type Timeout = TimeSetting<1, DAY>;
 
-impl Default for Config {
+impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             data: DEFAULT_DATA.into(),
             listen: SocketAddr::from(([0u16; 8], DEFAULT_PORT)),
             read_only: false,
-            addresses: Addresses::default(),
+            addresses: ServerAddresses::default(),
             max_connections: number(4096),
-            limits: Limits::default(),
+            limits: ConnectionLimits::default(),
             timeouts: Timeouts::default(),
             certificates: CertificateSettings::default(),
             invitations: InvitationSettings::default(),
-            uploads: Uploads::default(),
-            transfers: TransferLog::default(),
-            trees: Trees::default(),
+            uploads: UploadSettings::default(),
+            transfers: TransferLogSettings::default(),
+            trees: TreeSettings::default(),
             disk: DiskSettings::default(),
             memory: MemorySettings::default(),
             log: LogFormat::default(),
-            log_level: LogFilter::default(),
-            metrics: Metrics::default(),
+            log_level: LogDirectives::default(),
+            metrics: MetricsSettings::default(),
         }
     }
 }
 
-impl Default for Limits {
+impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             handshakes: number(1024),
@@ -214,18 +214,18 @@ const fn number(value: usize) -> NonZero<usize> {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            handshake: Time::of(10 * SECOND),
-            first_request: Time::of(10 * SECOND),
-            idle: Time::of(600 * SECOND),
-            stall: Time::of(60 * SECOND),
-            drain: Time::of(30 * SECOND),
+            handshake: TimeSetting::of(10 * SECOND),
+            first_request: TimeSetting::of(10 * SECOND),
+            idle: TimeSetting::of(600 * SECOND),
+            stall: TimeSetting::of(60 * SECOND),
+            drain: TimeSetting::of(30 * SECOND),
         }
     }
 }
 
 impl Default for CertificateSettings {
     fn default() -> Self {
-        Self { client_lifetime: Time::of(90 * DAY), server_lifetime: Time::of(90 * DAY) }
+        Self { client_lifetime: TimeSetting::of(90 * DAY), server_lifetime: TimeSetting::of(90 * DAY) }
     }
 }
 
@@ -243,7 +243,7 @@ impl CertificateSettings {
 
 impl Default for InvitationSettings {
     fn default() -> Self {
-        Self { lifetime: Time::of(HOUR) }
+        Self { lifetime: TimeSetting::of(HOUR) }
     }
 }
 
@@ -254,25 +254,25 @@ impl InvitationSettings {
     }
 }
 
-impl Default for Uploads {
+impl Default for UploadSettings {
     fn default() -> Self {
         Self {
-            keep: Time::of(DAY),
-            yield_after: Time::of(2 * SECOND),
-            trust_stored: Time::of(7 * DAY),
+            keep: TimeSetting::of(DAY),
+            yield_after: TimeSetting::of(2 * SECOND),
+            trust_stored: TimeSetting::of(7 * DAY),
             unfinished: NonZero::<usize>::MIN.saturating_add(255),
             unfinished_bytes: Automatic::default(),
         }
     }
 }
 
-impl Default for TransferLog {
+impl Default for TransferLogSettings {
     fn default() -> Self {
-        Self { keep: Time::of(90 * DAY), most: NonZero::<usize>::MIN.saturating_add(4_999_999) }
+        Self { keep: TimeSetting::of(90 * DAY), most: NonZero::<usize>::MIN.saturating_add(4_999_999) }
     }
 }
 
-impl Default for Trees {
+impl Default for TreeSettings {
     fn default() -> Self {
         Self { copy_limit: NonZero::<usize>::MIN.saturating_add(4_999_999) }
     }
@@ -305,7 +305,7 @@ impl Timeouts {
     }
 }
 
-impl Uploads {
+impl UploadSettings {
     /// How long what came of an upload before it broke off waits to be continued; nothing is kept for zero.
     pub fn keep(self) -> Duration {
         self.keep.get()
@@ -318,7 +318,7 @@ impl Uploads {
 
     /// Bytes in all of them; `None` if they follow from the size of the disk.
     pub fn unfinished_bytes(self) -> Option<u64> {
-        self.unfinished_bytes.get().map(Size::get)
+        self.unfinished_bytes.get().map(SizeSetting::get)
     }
 
     /// How long an upload's client must have been silent until a newer attempt at the same upload takes over.
@@ -332,7 +332,7 @@ impl Uploads {
     }
 }
 
-impl TransferLog {
+impl TransferLogSettings {
     /// How long a record is kept.
     pub fn keep(self) -> Duration {
         self.keep.get()
@@ -341,7 +341,7 @@ impl TransferLog {
 
 impl Default for MemorySettings {
     fn default() -> Self {
-        Self { budget: Size::of(192 << 20), queue: Size::of(1 << 20) }
+        Self { budget: SizeSetting::of(192 << 20), queue: SizeSetting::of(1 << 20) }
     }
 }
 
@@ -360,12 +360,12 @@ impl MemorySettings {
 impl DiskSettings {
     /// Bytes; `None` if they follow from the size of the disk.
     pub fn reserve(self) -> Option<u64> {
-        self.reserve.get().map(Size::get)
+        self.reserve.get().map(SizeSetting::get)
     }
 
     /// Inodes; `None` if they follow from how many the disk has.
     pub fn reserve_inodes(self) -> Option<u64> {
-        self.reserve_inodes.get().map(Count::get)
+        self.reserve_inodes.get().map(NumberSetting::get)
     }
 }
 

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{KEYS, Key};
+use super::keys::{KEYS, SettingKey};
 use super::suggestion::nearest;
-use super::value::Given;
-use super::{Config, DEFAULT_FILE};
+use super::value::GivenValue;
+use super::{DEFAULT_FILE, ServerConfig};
 
 /// What the names of the environment's variables begin with.
 pub const PREFIX: &str = "SEALIFTD_";
@@ -24,18 +24,18 @@ const FILE: &str = "SEALIFTD_CONFIG";
 pub struct Sources {
     file: Option<PathBuf>,
     environment: Vec<(String, Option<String>)>,
-    flags: Vec<Flag>,
+    flags: Vec<FlagValue>,
 }
 
-struct Flag {
+struct FlagValue {
     key: &'static str,
     name: &'static str,
-    apply: Box<dyn Fn(&mut Config) + Send + Sync>,
+    apply: Box<dyn Fn(&mut ServerConfig) + Send + Sync>,
 }
 
 /// Where a value was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum ValueOrigin {
     /// Nowhere.
     Default,
     /// In the file, on this line.
@@ -50,9 +50,9 @@ pub enum Origin {
 #[derive(Debug, Clone)]
 pub struct Resolved {
     /// The settings, after all sources were taken together.
-    pub config: Config,
+    pub config: ServerConfig,
     /// Where they came from.
-    pub origins: Vec<Origin>,
+    pub origins: Vec<ValueOrigin>,
     /// The file that was read.
     pub file: Option<PathBuf>,
 }
@@ -89,11 +89,11 @@ impl Sources {
         key: &'static str,
         name: &'static str,
         value: Option<T>,
-        set: fn(&mut Config, T),
+        set: fn(&mut ServerConfig, T),
     ) {
         if let Some(value) = value {
-            let apply = Box::new(move |config: &mut Config| set(config, value.clone()));
-            self.flags.push(Flag { key, name, apply });
+            let apply = Box::new(move |config: &mut ServerConfig| set(config, value.clone()));
+            self.flags.push(FlagValue { key, name, apply });
         }
     }
 
@@ -104,7 +104,7 @@ impl Sources {
 
     /// Reads them all.
     pub fn resolve(&self) -> Result<Resolved, Problems> {
-        let mut reading = Reading::default();
+        let mut reading = PartialConfig::default();
         let file = match fs::read_to_string(self.file()) {
             Ok(text) => {
                 reading.file(self.file(), &text);
@@ -122,37 +122,37 @@ impl Sources {
         self.environment.iter().for_each(|(name, value)| reading.variable(name, value.as_deref()));
         for flag in &self.flags {
             (flag.apply)(&mut reading.config);
-            reading.found(flag.key, Origin::Flag(flag.name));
+            reading.found(flag.key, ValueOrigin::Flag(flag.name));
         }
-        let Reading { config, origins, problems } = reading;
+        let PartialConfig { config, origins, problems } = reading;
         if problems.is_empty() { Ok(Resolved { config, origins, file }) } else { Err(Problems(problems)) }
     }
 }
 
-impl Config {
+impl ServerConfig {
     /// The defaults, but for what a file's text says.
     pub fn from_toml(text: &str) -> Result<Self, Problems> {
-        let mut reading = Reading::default();
+        let mut reading = PartialConfig::default();
         reading.file(Path::new("the configuration"), text);
         if reading.problems.is_empty() { Ok(reading.config) } else { Err(Problems(reading.problems)) }
     }
 }
 
 /// Settings as far as they were read.
-struct Reading {
-    config: Config,
-    origins: Vec<Origin>,
+struct PartialConfig {
+    config: ServerConfig,
+    origins: Vec<ValueOrigin>,
     problems: Vec<String>,
 }
 
-impl Default for Reading {
+impl Default for PartialConfig {
     fn default() -> Self {
-        let origins = vec![Origin::Default; KEYS.len()];
-        Self { config: Config::default(), origins, problems: Vec::new() }
+        let origins = vec![ValueOrigin::Default; KEYS.len()];
+        Self { config: ServerConfig::default(), origins, problems: Vec::new() }
     }
 }
 
-impl Reading {
+impl PartialConfig {
     fn file(&mut self, path: &Path, text: &str) {
         let line = |at: usize| text[..at].matches('\n').count() + 1;
         let (table, errors) = DeTable::parse_recoverable(text);
@@ -177,7 +177,8 @@ impl Reading {
             let is_table = KEYS.iter().any(|key| key.name.starts_with(&format!("{name}.")));
             let problem = match (KEYS.iter().find(|key| key.name == name), value.get_ref()) {
                 (Some(key), found) => {
-                    let (given, origin) = (Given::from(found), Origin::File(file.path.to_owned(), line));
+                    let (given, origin) =
+                        (GivenValue::from(found), ValueOrigin::File(file.path.to_owned(), line));
                     let written = shorten(&file.text[value.span()]);
                     let wrong = self.set(key, &given, origin).err();
                     wrong.map(|mend| format!("{name} = {written} makes no sense: {mend}"))
@@ -203,7 +204,7 @@ impl Reading {
         let wanted = if name == "RUST_LOG" { "SEALIFTD_LOG_LEVEL" } else { name };
         let Some(key) = KEYS.iter().find(|key| key.variable() == wanted) else {
             if !is_of_kubernetes(name) {
-                let known: Vec<_> = KEYS.iter().map(Key::variable).collect();
+                let known: Vec<_> = KEYS.iter().map(SettingKey::variable).collect();
                 let mend = mend(nearest(name, known.iter().map(String::as_str).chain([FILE])));
                 self.problems.push(format!("there is no variable {name}: {mend}"));
             }
@@ -213,20 +214,21 @@ impl Reading {
             self.problems.push(format!("{name} is not UTF-8: write it so, or use the configuration file"));
             return;
         };
-        if let Err(mend) = self.set(key, &Given::Text(value.to_owned()), Origin::Environment(name.to_owned()))
+        if let Err(mend) =
+            self.set(key, &GivenValue::Text(value.to_owned()), ValueOrigin::Environment(name.to_owned()))
         {
             let value = shorten(value);
             self.problems.push(format!("{name} = {value} makes no sense: {mend}"));
         }
     }
 
-    fn set(&mut self, key: &Key, given: &Given, origin: Origin) -> Result<(), String> {
+    fn set(&mut self, key: &SettingKey, given: &GivenValue, origin: ValueOrigin) -> Result<(), String> {
         (key.set)(&mut self.config, given)?;
         self.found(key.name, origin);
         Ok(())
     }
 
-    fn found(&mut self, key: &str, origin: Origin) {
+    fn found(&mut self, key: &str, origin: ValueOrigin) {
         if let Some(index) = KEYS.iter().position(|known| known.name == key) {
             self.origins[index] = origin;
         }
@@ -264,13 +266,13 @@ fn shorten(value: &str) -> String {
     short
 }
 
-impl fmt::Debug for Flag {
+impl fmt::Debug for FlagValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ValueOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),

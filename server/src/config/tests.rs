@@ -2,11 +2,11 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::keys::{Change, KEYS};
+use super::keys::{KEYS, SettingScope};
 use super::*;
 
 fn problem(text: &str) -> String {
-    let problems = Config::from_toml(text).unwrap_err();
+    let problems = ServerConfig::from_toml(text).unwrap_err();
     assert_eq!(problems.all().len(), 1, "{problems:?}");
     problems.to_string()
 }
@@ -26,7 +26,7 @@ fn sources(text: Option<&str>, pairs: &[(&str, &str)]) -> (tempfile::TempDir, So
 
 #[test]
 fn reads_what_is_set_and_keeps_the_rest() {
-    let config = Config::from_toml(
+    let config = ServerConfig::from_toml(
         "listen = '127.0.0.1:0'\nlog = 'json'\nmax_connections = 0x10\n[timeouts]\nidle = 1.5\n[uploads]\nkeep = 0",
     )
     .unwrap();
@@ -34,8 +34,8 @@ fn reads_what_is_set_and_keeps_the_rest() {
     assert_eq!(config.timeouts.idle(), Duration::from_millis(1500));
     assert_eq!(config.timeouts.stall(), Duration::from_secs(60));
     assert!(config.uploads.keep().is_zero());
-    let default = Config::from_toml("").unwrap();
-    assert_eq!(default, Config::default());
+    let default = ServerConfig::from_toml("").unwrap();
+    assert_eq!(default, ServerConfig::default());
     assert_eq!((default.listen.port(), default.uploads.keep()), (8888, Duration::from_secs(86400)));
 }
 
@@ -52,7 +52,7 @@ fn times_are_written_as_people_do() {
         ("'2 minutes'", 120.0),
         ("'7'", 7.0),
     ] {
-        let config = Config::from_toml(&format!("timeouts.idle = {written}")).unwrap();
+        let config = ServerConfig::from_toml(&format!("timeouts.idle = {written}")).unwrap();
         assert_eq!(config.timeouts.idle(), Duration::from_secs_f64(seconds), "{written}");
     }
     for wrong in
@@ -99,7 +99,7 @@ fn what_is_wrong_is_named_with_its_line_and_the_mend() {
         let said = problem(text);
         assert!(said.contains(words) && !said.contains('\n'), "{text}: {said}");
     }
-    let problems = Config::from_toml("listn = 1\nlog = 'xml'\n[uploads]\nkep = 1").unwrap_err();
+    let problems = ServerConfig::from_toml("listn = 1\nlog = 'xml'\n[uploads]\nkep = 1").unwrap_err();
     assert_eq!(problems.all().len(), 3);
     assert!(problems.to_string().ends_with("(and 2 more: `sealiftd config check` lists all)"), "{problems}");
     let missing =
@@ -134,8 +134,8 @@ fn every_key_has_a_variable_and_what_is_shown_can_be_read() {
                  drain = '1h1s'\n[certificates]\nclient_lifetime = '7d'\nserver_lifetime = '30d'\n[invitations]\nlifetime = '15m'\n[uploads]\nkeep = '100h'\nyield_after = '1ms'\n\
                  trust_stored = '0s'\nunfinished = 7\nunfinished_bytes = '1GiB'\n\
                  [memory]\nbudget = '64MiB'\nqueue = '64KiB'\n[disk]\nreserve = '1MiB'\nreserve_inodes = 9\n[transfers]\nkeep = '1d'\nmost = 7\n[trees]\ncopy_limit = 5\n[metrics]\nlisten = '127.0.0.1:1'\n";
-    let config = Config::from_toml(other).unwrap();
-    let default = Config::default();
+    let config = ServerConfig::from_toml(other).unwrap();
+    let default = ServerConfig::default();
     let mut shown = String::new();
     let mut variables = Vec::new();
     for key in KEYS {
@@ -151,7 +151,7 @@ fn every_key_has_a_variable_and_what_is_shown_can_be_read() {
         };
         variables.push((key.variable(), bare));
     }
-    assert_eq!(Config::from_toml(&shown).unwrap(), config, "{shown}");
+    assert_eq!(ServerConfig::from_toml(&shown).unwrap(), config, "{shown}");
     let pairs: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(sources(None, &pairs).1.resolve().unwrap().config, config);
     let distinct: BTreeSet<_> = variables.iter().map(|(name, _)| name).collect();
@@ -159,7 +159,7 @@ fn every_key_has_a_variable_and_what_is_shown_can_be_read() {
     assert!(distinct.contains(&"SEALIFTD_TIMEOUTS_FIRST_REQUEST".to_owned()));
 
     let mut running = default.clone();
-    for key in KEYS.iter().filter(|key| key.change == Change::Restart) {
+    for key in KEYS.iter().filter(|key| key.change == SettingScope::Restart) {
         (key.take)(&mut running, &config);
         assert_eq!(key.value(&running), key.value(&config));
     }
@@ -186,7 +186,7 @@ fn variables_that_nobody_knows_are_errors_with_a_suggestion() {
         ("SEALIFTD_PORT_8888_TCP_ADDR", "10.0.0.1"),
         ("SEALIFT_PROFILE", "x"),
     ] {
-        assert_eq!(said(name, value).unwrap().config, Config::default(), "{name}");
+        assert_eq!(said(name, value).unwrap().config, ServerConfig::default(), "{name}");
     }
 }
 
@@ -206,7 +206,11 @@ fn rust_log_gives_way_to_our_own_variable() {
 fn the_example_documents_every_key_and_its_default() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/sealiftd.toml");
     let text = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(Config::from_toml(&text).unwrap(), Config::default(), "as it is installed it changes nothing");
+    assert_eq!(
+        ServerConfig::from_toml(&text).unwrap(),
+        ServerConfig::default(),
+        "as it is installed it changes nothing"
+    );
 
     // A value is `#key = value`, a comment has a space behind the sign.
     let set: String = text
@@ -221,13 +225,18 @@ fn the_example_documents_every_key_and_its_default() {
     std::fs::write(&file, &set).unwrap();
     let resolved = Sources::with_environment(Some(file), []).resolve().unwrap();
     for (key, origin) in KEYS.iter().zip(&resolved.origins) {
-        assert!(matches!(origin, Origin::File(..)), "{} is not in packaging/sealiftd.toml", key.name);
-        assert_eq!(key.value(&resolved.config), key.value(&Config::default()), "the default of {}", key.name);
+        assert!(matches!(origin, ValueOrigin::File(..)), "{} is not in packaging/sealiftd.toml", key.name);
+        assert_eq!(
+            key.value(&resolved.config),
+            key.value(&ServerConfig::default()),
+            "the default of {}",
+            key.name
+        );
     }
     let documents = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
     let documents = std::fs::read_to_string(documents).unwrap();
     for key in KEYS {
-        let row = format!("| `{}` | `{}` |", key.name, key.value(&Config::default()));
+        let row = format!("| `{}` | `{}` |", key.name, key.value(&ServerConfig::default()));
         assert!(documents.contains(&row), "docs/configuration.md has no row {row}");
     }
 }

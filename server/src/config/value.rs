@@ -11,11 +11,11 @@ use rustls::pki_types::ServerName;
 use toml::de::DeValue;
 use tracing_subscriber::EnvFilter;
 
-use crate::listener::split_host;
+use crate::host_port::split_host;
 
 /// What a source gives for a key. In the environment everything is text.
 #[derive(Debug)]
-pub enum Given {
+pub enum GivenValue {
     /// A string.
     Text(String),
     /// A number.
@@ -31,7 +31,7 @@ pub enum Given {
 /// A type of settings.
 pub(super) trait Setting: Sized {
     /// Parses; the error says what would be right.
-    fn read(given: &Given) -> Result<Self, String>;
+    fn read(given: &GivenValue) -> Result<Self, String>;
 
     /// The value as the file would have it.
     fn write(&self) -> String;
@@ -39,11 +39,11 @@ pub(super) trait Setting: Sized {
 
 /// Names and addresses under which clients reach the server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Addresses(Vec<String>);
+pub struct ServerAddresses(Vec<String>);
 
 /// A time between `LEAST` and `MOST` milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Time<const LEAST: u64, const MOST: u64>(Duration);
+pub struct TimeSetting<const LEAST: u64, const MOST: u64>(Duration);
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -57,9 +57,9 @@ pub enum LogFormat {
 
 /// What is written to the log: a level, or directives as tracing has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogFilter(String);
+pub struct LogDirectives(String);
 
-impl From<&DeValue<'_>> for Given {
+impl From<&DeValue<'_>> for GivenValue {
     fn from(value: &DeValue<'_>) -> Self {
         match value {
             DeValue::String(text) => Self::Text(text.to_string()),
@@ -79,7 +79,7 @@ impl From<&DeValue<'_>> for Given {
     }
 }
 
-impl Given {
+impl GivenValue {
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -97,7 +97,7 @@ impl Given {
 }
 
 impl Setting for PathBuf {
-    fn read(given: &Given) -> Result<Self, String> {
+    fn read(given: &GivenValue) -> Result<Self, String> {
         let path = given.text().filter(|text| !text.is_empty()).map(Self::from);
         path.ok_or_else(|| "write the path of a directory, as in \"/var/lib/sealift\"".into())
     }
@@ -108,7 +108,7 @@ impl Setting for PathBuf {
 }
 
 impl Setting for SocketAddr {
-    fn read(given: &Given) -> Result<Self, String> {
+    fn read(given: &GivenValue) -> Result<Self, String> {
         let address = given.text().and_then(|text| text.parse().ok());
         address.ok_or_else(|| "write an address and a port, as in \"0.0.0.0:8888\" or \"[::]:8888\"".into())
     }
@@ -120,7 +120,7 @@ impl Setting for SocketAddr {
 
 /// No address is an empty string.
 impl Setting for Option<SocketAddr> {
-    fn read(given: &Given) -> Result<Self, String> {
+    fn read(given: &GivenValue) -> Result<Self, String> {
         if given.text() == Some("") {
             return Ok(None);
         }
@@ -134,9 +134,9 @@ impl Setting for Option<SocketAddr> {
 }
 
 impl Setting for bool {
-    fn read(given: &Given) -> Result<Self, String> {
+    fn read(given: &GivenValue) -> Result<Self, String> {
         match given {
-            Given::Truth(truth) => Ok(*truth),
+            GivenValue::Truth(truth) => Ok(*truth),
             given => given
                 .text()
                 .and_then(|text| text.parse().ok())
@@ -150,7 +150,7 @@ impl Setting for bool {
 }
 
 impl Setting for NonZero<usize> {
-    fn read(given: &Given) -> Result<Self, String> {
+    fn read(given: &GivenValue) -> Result<Self, String> {
         let whole = given.number().filter(|number| number.fract() == 0.0 && (1.0..=1e9).contains(number));
         // Whole, and within the bounds of every usize.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -164,11 +164,13 @@ impl Setting for NonZero<usize> {
     }
 }
 
-impl Setting for Addresses {
-    fn read(given: &Given) -> Result<Self, String> {
+impl Setting for ServerAddresses {
+    fn read(given: &GivenValue) -> Result<Self, String> {
         let texts: Vec<&str> = match given {
-            Given::List(texts) => texts.iter().map(String::as_str).collect(),
-            Given::Text(text) => text.split(',').map(str::trim).filter(|text| !text.is_empty()).collect(),
+            GivenValue::List(texts) => texts.iter().map(String::as_str).collect(),
+            GivenValue::Text(text) => {
+                text.split(',').map(str::trim).filter(|text| !text.is_empty()).collect()
+            }
             _ => return Err("write a list, as in [\"files.example.org\", \"[2001:db8::7]:8888\"]".into()),
         };
         texts.into_iter().map(address).collect::<Result<_, _>>().map(Self)
@@ -180,14 +182,14 @@ impl Setting for Addresses {
     }
 }
 
-impl Addresses {
+impl ServerAddresses {
     /// Of a list of which each was parsed by [`address`].
     pub fn new(addresses: Vec<String>) -> Self {
         Self(addresses)
     }
 }
 
-impl Deref for Addresses {
+impl Deref for ServerAddresses {
     type Target = [String];
 
     fn deref(&self) -> &[String] {
@@ -210,7 +212,7 @@ pub fn address(text: &str) -> Result<String, String> {
     }
 }
 
-impl<const LEAST: u64, const MOST: u64> Time<LEAST, MOST> {
+impl<const LEAST: u64, const MOST: u64> TimeSetting<LEAST, MOST> {
     /// So many milliseconds, which must be within the bounds.
     pub(super) const fn of(milliseconds: u64) -> Self {
         assert!(LEAST <= milliseconds && milliseconds <= MOST, "a default is out of its bounds");
@@ -223,8 +225,8 @@ impl<const LEAST: u64, const MOST: u64> Time<LEAST, MOST> {
     }
 }
 
-impl<const LEAST: u64, const MOST: u64> Setting for Time<LEAST, MOST> {
-    fn read(given: &Given) -> Result<Self, String> {
+impl<const LEAST: u64, const MOST: u64> Setting for TimeSetting<LEAST, MOST> {
+    fn read(given: &GivenValue) -> Result<Self, String> {
         let time = match given.number() {
             Some(seconds) => Duration::try_from_secs_f64(seconds).ok(),
             None => given.text().and_then(written_time),
@@ -260,7 +262,7 @@ fn show_time(time: Duration) -> String {
 }
 
 impl Setting for LogFormat {
-    fn read(given: &Given) -> Result<Self, String> {
+    fn read(given: &GivenValue) -> Result<Self, String> {
         let format = given.text().and_then(|text| <Self as clap::ValueEnum>::from_str(text, false).ok());
         format.ok_or_else(|| "write \"text\" or \"json\"".into())
     }
@@ -273,8 +275,8 @@ impl Setting for LogFormat {
     }
 }
 
-impl Setting for LogFilter {
-    fn read(given: &Given) -> Result<Self, String> {
+impl Setting for LogDirectives {
+    fn read(given: &GivenValue) -> Result<Self, String> {
         given.text().unwrap_or_default().parse()
     }
 
@@ -283,7 +285,7 @@ impl Setting for LogFilter {
     }
 }
 
-impl std::str::FromStr for LogFilter {
+impl std::str::FromStr for LogDirectives {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -307,13 +309,13 @@ impl std::str::FromStr for LogFilter {
     }
 }
 
-impl Default for LogFilter {
+impl Default for LogDirectives {
     fn default() -> Self {
         Self("info".into())
     }
 }
 
-impl LogFilter {
+impl LogDirectives {
     /// The filter itself.
     pub fn filter(&self) -> EnvFilter {
         parser().parse_lossy(&self.0)
@@ -336,7 +338,7 @@ mod tests {
     /// tracing 0.3.23 would read the second directive as one of the target `sealift_serve`, and panic at the last one.
     #[test]
     fn white_space_around_log_directives_means_nothing() {
-        let read = |text: &str| text.parse::<LogFilter>().map(|filter| filter.filter().to_string());
+        let read = |text: &str| text.parse::<LogDirectives>().map(|filter| filter.filter().to_string());
         let plain = read("warn,sealift_server=debug").unwrap();
         assert!(plain.contains("sealift_server=debug"), "{plain}");
         for text in [" warn , sealift_server=debug", "warn,\u{a0}\tsealift_server=debug\n"] {
@@ -349,7 +351,7 @@ mod tests {
     #[test]
     fn values_of_fields_are_no_regular_expressions() {
         let text = format!("warn,[request{{path=.*a{}}}]=debug", ".".repeat(24));
-        let filter = text.parse::<LogFilter>().unwrap().filter().to_string();
+        let filter = text.parse::<LogDirectives>().unwrap().filter().to_string();
         assert!(filter.contains(".*a..."), "{filter}");
     }
 }

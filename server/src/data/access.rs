@@ -5,7 +5,8 @@
 
 use std::path::Path;
 
-use super::{DataDirectory, DataError};
+use super::DataDirectory;
+use super::data_error::{DataError, file};
 
 /// Read, write and enter for everybody else, and write for the group: a group that may read is the administrator's
 /// decision.
@@ -35,7 +36,7 @@ pub(super) fn check(data: &DataDirectory, foreign: bool) -> Result<(), DataError
         match path.metadata() {
             Ok(facts) => judge(&path, &facts, forbidden, right, foreign)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(super::file(&path)(error)),
+            Err(error) => return Err(file(&path)(error)),
         }
     }
     Ok(())
@@ -67,10 +68,10 @@ pub(super) fn claim(path: &Path) -> Result<(), DataError> {
     match path.metadata() {
         Ok(facts) => {
             judge(path, &facts, 0, 0, false)?;
-            close(path).map_err(super::file(path))
+            close(path).map_err(file(path))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(super::file(path)(error)),
+        Err(error) => Err(file(path)(error)),
     }
 }
 
@@ -82,12 +83,6 @@ pub(super) fn close(path: &Path) -> std::io::Result<()> {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
     }
     Ok(())
-}
-
-/// Whether this process may do everything anyway.
-#[cfg(unix)]
-pub(super) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }
 
 /// Elsewhere the directory's permissions are inherited from where it is.
@@ -103,37 +98,5 @@ pub(super) fn claim(_: &Path) -> Result<(), DataError> {
 
 #[cfg(not(unix))]
 pub(super) fn close(_: &Path) -> std::io::Result<()> {
-    Ok(())
-}
-
-#[cfg(not(unix))]
-pub(super) fn is_root() -> bool {
-    false
-}
-
-/// Gives what root has made at `path` to the owner of `like`.
-#[cfg(unix)]
-pub(super) fn give(like: &Path, path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
-    if !is_root() {
-        return Ok(());
-    }
-    let facts = like.metadata()?;
-    if facts.uid() != 0 {
-        std::os::unix::fs::chown(path, Some(facts.uid()), Some(facts.gid()))?;
-    }
-    Ok(())
-}
-
-/// Gives a file or directory that root has just made to the owner of the directory that it is in.
-///
-/// Called wherever something comes into being in a data directory: the administrator's commands may run as root, and the
-/// server, which runs as another user, must be able to use what they leave.
-pub(crate) fn inherit_owner(path: &Path) -> std::io::Result<()> {
-    give(path.parent().unwrap_or(path), path)
-}
-
-#[cfg(not(unix))]
-pub(super) fn give(_: &Path, _: &Path) -> std::io::Result<()> {
     Ok(())
 }

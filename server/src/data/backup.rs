@@ -22,20 +22,20 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 use sealift_certs::files::{create_private_dir, write_private};
 use sealift_certs::{fingerprint, pem::certificate_from_pem};
-use sealift_protocol::Digest;
+use sealift_types::Digest;
 
-use self::files::{Copied, Copier, Found};
+use self::files::{CopyFile, CopyOutcome, KnownCopy};
 pub use self::known::{remember, spread};
 use super::revocations::RevocationList;
-use super::{DataDirectory, DataError, Lock, access};
+use super::{DataDirectory, DataError, Lock, access, owner};
 use crate::clock;
-use crate::error::Error;
+use crate::error::ServerError;
 use crate::store::blobs::{in_directory, keep_files, path_below, sync_directory};
 use crate::store::{facts, verification};
 
 /// What a backup has done.
 #[derive(Debug, Default)]
-pub struct Taken {
+pub struct BackupSummary {
     /// Files below `blobs/` that were copied.
     pub copied: u64,
     /// Bytes in those.
@@ -82,16 +82,16 @@ pub enum BackupError {
     Data(#[from] DataError),
     /// The copying failed.
     #[error(transparent)]
-    Store(#[from] Error),
+    Store(#[from] ServerError),
 }
 
 /// A backup that is being taken.
-struct Copying<'a> {
+struct RunningBackup<'a> {
     source: &'a DataDirectory,
     target: DataDirectory,
     /// Whether copies that are there are read, and not only looked at.
     verify: bool,
-    taken: Taken,
+    taken: BackupSummary,
     /// Called before each change; a test ends the process in it.
     step: &'a dyn Fn(),
     _lock: Lock,
@@ -105,7 +105,7 @@ pub fn take(
     connection: &Connection,
     destination: &Path,
     verify: bool,
-) -> Result<Taken, BackupError> {
+) -> Result<BackupSummary, BackupError> {
     take_stepwise(source, connection, destination, verify, &|| {})
 }
 
@@ -115,7 +115,7 @@ fn take_stepwise(
     destination: &Path,
     verify: bool,
     step: &dyn Fn(),
-) -> Result<Taken, BackupError> {
+) -> Result<BackupSummary, BackupError> {
     refuse_inside(source, destination)?;
     let mark = mark(source)?;
     let target = DataDirectory(destination.to_owned());
@@ -128,7 +128,8 @@ fn take_stepwise(
     source.own(destination)?;
     step();
     let lock = target.lock()?;
-    let mut copying = Copying { source, target, verify, taken: Taken::default(), step, _lock: lock };
+    let mut copying =
+        RunningBackup { source, target, verify, taken: BackupSummary::default(), step, _lock: lock };
     // First of all, so that whatever interrupts this leaves something that the next run recognises.
     copying.private(&copying.target.backup_mark(), mark.as_bytes())?;
     for name in ["blobs", "incoming", "pki"] {
@@ -157,13 +158,13 @@ fn take_stepwise(
     Ok(copying.taken)
 }
 
-impl Copying<'_> {
+impl RunningBackup<'_> {
     /// Puts every file in its place that is not there yet, or is damaged there.
     fn blobs(&mut self, blobs: &[(Digest, u64)]) -> Result<(), BackupError> {
         let to = self.target.0.join("blobs");
         for (digest, size) in blobs {
             let copy = path_below(&to, digest);
-            self.blob(&copy, digest, *size).map_err(Error::file(&copy))?;
+            self.blob(&copy, digest, *size).map_err(ServerError::file(&copy))?;
         }
         for number in 0..=u8::MAX {
             let directory = to.join(format!("{number:02x}"));
@@ -177,11 +178,11 @@ impl Copying<'_> {
     fn blob(&mut self, copy: &Path, digest: &Digest, size: u64) -> io::Result<()> {
         let original = path_below(&self.source.0.join("blobs"), digest);
         let found = files::look(&original, copy, size)?;
-        let is_read = found == Found::Unknown || (found == Found::Verified && self.verify);
+        let is_read = found == KnownCopy::Unknown || (found == KnownCopy::Verified && self.verify);
         if is_read {
             (self.step)();
         }
-        if (found == Found::Verified && !is_read) || (is_read && files::verify(copy, digest, size)?) {
+        if (found == KnownCopy::Verified && !is_read) || (is_read && files::verify(copy, digest, size)?) {
             self.taken.kept += 1;
             self.taken.verified += u64::from(is_read);
             return Ok(());
@@ -189,19 +190,23 @@ impl Copying<'_> {
         if let Some(directory) = copy.parent().filter(|directory| !directory.exists()) {
             (self.step)();
             create_private_dir(directory)?;
-            access::give(&self.source.0, directory)?;
+            owner::give(&self.source.0, directory)?;
         }
         (self.step)();
         let unfinished = self.target.0.join("incoming").join("backup");
-        let copier = Copier { unfinished: &unfinished, owner: &self.source.0 };
+        let copier = CopyFile { unfinished: &unfinished, owner: &self.source.0 };
         match copier.copy(&original, copy, digest, size)? {
-            Copied::Whole => {
+            CopyOutcome::Whole => {
                 self.taken.copied += 1;
                 self.taken.bytes += size;
-                self.taken.repaired += u64::from(is_read || found == Found::Useless { exists: true });
+                self.taken.repaired += u64::from(is_read || found == KnownCopy::Useless { exists: true });
             }
-            Copied::Missing if found == Found::Useless { exists: false } => self.taken.missing.push(*digest),
-            Copied::Damaged | Copied::Refused | Copied::Missing => self.taken.damaged.push(*digest),
+            CopyOutcome::Missing if found == KnownCopy::Useless { exists: false } => {
+                self.taken.missing.push(*digest);
+            }
+            CopyOutcome::Damaged | CopyOutcome::Refused | CopyOutcome::Missing => {
+                self.taken.damaged.push(*digest);
+            }
         }
         Ok(())
     }
@@ -288,7 +293,8 @@ impl Copying<'_> {
         for above in absolute.ancestors().skip(1) {
             match sync_directory(above) {
                 // A directory that this process cannot even read is none that it has made.
-                Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {}
+                Err(ServerError::File { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
+                }
                 synced => synced?,
             }
         }
@@ -313,14 +319,14 @@ impl Copying<'_> {
         }
         self.taken.damaged.extend(verification::damaged_rows(&copy)?);
         let blobs = files_of(&copy)?;
-        copy.close().map_err(|(_, error)| Error::from(error))?;
-        File::open(new).and_then(|file| file.sync_all()).map_err(Error::file(new))?;
+        copy.close().map_err(|(_, error)| ServerError::from(error))?;
+        File::open(new).and_then(|file| file.sync_all()).map_err(ServerError::file(new))?;
         Ok(blobs)
     }
 }
 
 /// One snapshot of the catalog in a file of its own, which says when it was taken.
-fn copy_catalog(connection: &Connection, new: &Path) -> Result<Connection, Error> {
+fn copy_catalog(connection: &Connection, new: &Path) -> Result<Connection, ServerError> {
     let moment = clock::now();
     let mut copy = Connection::open(new)?;
     {
@@ -337,7 +343,7 @@ fn copy_catalog(connection: &Connection, new: &Path) -> Result<Connection, Error
 }
 
 /// The files that a catalog refers to.
-fn files_of(catalog: &Connection) -> Result<Vec<(Digest, u64)>, Error> {
+fn files_of(catalog: &Connection) -> Result<Vec<(Digest, u64)>, ServerError> {
     let mut statement = catalog.prepare("SELECT digest, size FROM blobs ORDER BY digest")?;
     let rows = statement
         .query_map([], |row| Ok((Digest::from_bytes(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned())))?;

@@ -16,7 +16,7 @@ use super::{DataDirectory, DataError, LOCK_PATIENCE, Lock, file, lock_within};
 /// Opens the data directory at `path` for a server that changes nothing in it.
 pub(crate) fn open(path: &Path) -> Result<(DataDirectory, Lock), DataError> {
     let path = &path.canonicalize().map_err(file(path))?;
-    let original = DataDirectory::look(path, super::access::is_root())?;
+    let original = DataDirectory::look(path, super::owner::is_root())?;
     let shared = share(&original)?;
     let scratch =
         tempfile::Builder::new().prefix("sealiftd-").tempdir().map_err(file(&std::env::temp_dir()))?;

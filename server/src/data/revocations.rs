@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use sealift_certs::files::sync_directory;
 use sealift_protocol::message::Nanoseconds;
-use sealift_protocol::{Digest, Name};
+use sealift_types::{Digest, Name};
 
 use super::{DataDirectory, DataError, file, inherit_owner, lock_within};
 
@@ -33,14 +33,14 @@ pub(super) const FILE: &str = "revocations";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
     /// Whose certificates are refused from then on.
-    pub subject: Subject,
+    pub subject: RevocationSubject,
     /// When.
     pub at: Nanoseconds,
 }
 
 /// What a revocation is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
+pub enum RevocationSubject {
     /// One certificate, by the SHA-256 of its DER.
     Certificate(Digest),
     /// Every certificate that an identity had been issued.
@@ -103,8 +103,10 @@ impl fmt::Display for Revocation {
     /// Writes the line of the file, with its end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.subject {
-            Subject::Certificate(fingerprint) => writeln!(f, "certificate {fingerprint} {}", self.at),
-            Subject::Identity(name) => writeln!(f, "identity {name} {}", self.at),
+            RevocationSubject::Certificate(fingerprint) => {
+                writeln!(f, "certificate {fingerprint} {}", self.at)
+            }
+            RevocationSubject::Identity(name) => writeln!(f, "identity {name} {}", self.at),
         }
     }
 }
@@ -155,8 +157,8 @@ fn revocation(line: &str) -> Option<Revocation> {
     let words: Vec<_> = line.split(' ').collect();
     let [kind, subject, at] = words[..] else { return None };
     let subject = match kind {
-        "certificate" => Subject::Certificate(subject.parse().ok()?),
-        "identity" => Subject::Identity(subject.parse().ok()?),
+        "certificate" => RevocationSubject::Certificate(subject.parse().ok()?),
+        "identity" => RevocationSubject::Identity(subject.parse().ok()?),
         _ => return None,
     };
     Some(Revocation { subject, at: at.parse().ok()? })
@@ -183,8 +185,8 @@ mod tests {
             DataDirectory::open_or_initialise(&folder.path().join("data"), SystemTime::now()).unwrap();
         assert_eq!(read(&data).unwrap(), []);
         let at = 1_764_345_600_000_000_000;
-        let certificate = Revocation { subject: Subject::Certificate(Digest::of(b"one")), at };
-        let identity = Revocation { subject: Subject::Identity("alice".parse().unwrap()), at: -6 };
+        let certificate = Revocation { subject: RevocationSubject::Certificate(Digest::of(b"one")), at };
+        let identity = Revocation { subject: RevocationSubject::Identity("alice".parse().unwrap()), at: -6 };
         append_to(&data, std::slice::from_ref(&certificate)).unwrap();
         let path = data.pki(FILE);
         let whole = fs::read_to_string(&path).unwrap();

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// What the store holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stock {
+pub struct StoreCounts {
     /// Files, links and directories.
     pub entries: u64,
     /// Different contents.
@@ -44,29 +44,29 @@ pub struct Stock {
 
 /// Counts, and remembers what it counted. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Census {
+pub struct StoreCensus {
     catalog: Catalog,
-    memory: Arc<Mutex<Memory>>,
+    memory: Arc<Mutex<CensusMemory>>,
 }
 
 #[derive(Debug, Default)]
-struct Memory {
-    counted: Option<Counted>,
+struct CensusMemory {
+    counted: Option<CountedStock>,
     counting: bool,
 }
 
 /// A count and when it was made.
 #[derive(Debug, Clone, Copy)]
-pub struct Counted {
+pub struct CountedStock {
     /// What was counted.
-    pub stock: Stock,
+    pub stock: StoreCounts,
     /// When that was done.
     pub at: Instant,
     /// How long it took.
     took: Duration,
 }
 
-impl Stock {
+impl StoreCounts {
     /// Counts.
     pub fn count(connection: &Connection) -> Result<Self> {
         let numbers = |sql: &str| -> Result<[u64; 2]> {
@@ -106,7 +106,7 @@ impl Stock {
     }
 }
 
-impl Census {
+impl StoreCensus {
     /// Of a catalog.
     pub fn of(catalog: Catalog) -> Self {
         Self { catalog, memory: Arc::default() }
@@ -114,7 +114,7 @@ impl Census {
 
     /// The last count, or a new one if that is old and a new one does not take long. Otherwise the new one is there for
     /// whoever asks next. `None` while the first is being made.
-    pub async fn look(&self) -> Option<Counted> {
+    pub async fn look(&self) -> Option<CountedStock> {
         if self.begin() {
             let here = self.clone();
             let counting = tokio::spawn(async move { here.count().await });
@@ -126,7 +126,7 @@ impl Census {
     /// Whether it is time to count, and nobody does.
     fn begin(&self) -> bool {
         let mut memory = self.lock();
-        let fresh = |counted: &Counted| counted.at.elapsed() < FRESH.max(counted.took * SHARE);
+        let fresh = |counted: &CountedStock| counted.at.elapsed() < FRESH.max(counted.took * SHARE);
         if memory.counting || memory.counted.as_ref().is_some_and(fresh) {
             return false;
         }
@@ -136,18 +136,18 @@ impl Census {
 
     async fn count(&self) {
         let begun = Instant::now();
-        let stock = self.catalog.read(Stock::count).await;
+        let stock = self.catalog.read(StoreCounts::count).await;
         let mut memory = self.lock();
         memory.counting = false;
         match stock {
             Ok(stock) => {
-                memory.counted = Some(Counted { stock, at: Instant::now(), took: begun.elapsed() });
+                memory.counted = Some(CountedStock { stock, at: Instant::now(), took: begun.elapsed() });
             }
             Err(error) => error!(%error, "the store could not be counted"),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Memory> {
+    fn lock(&self) -> MutexGuard<'_, CensusMemory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

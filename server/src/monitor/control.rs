@@ -17,15 +17,15 @@ pub use tokio::net::UnixListener;
 use tokio::net::UnixStream;
 use tracing::{debug, warn};
 
-use super::census::Stock;
+use super::census::StoreCounts;
 #[cfg(not(unix))]
 pub use super::elsewhere::UnixListener;
 #[cfg(not(unix))]
 use super::elsewhere::UnixStream;
-use super::health::Disk;
-use super::running::Running;
+use super::health::DiskUsage;
+use super::running::TransferView;
 use crate::SERVER;
-use crate::state::State;
+use crate::state::ServerState;
 
 /// Transfers that are listed at most.
 const LISTED: usize = 1000;
@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How a running server is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Status {
+pub struct ServerStatus {
     /// Its name and version.
     pub server: String,
     /// When it started, in seconds since 1970.
@@ -60,13 +60,13 @@ pub struct Status {
     /// Downloads under way.
     pub downloads: usize,
     /// Those under way, the oldest first.
-    pub transfers: Vec<Running>,
+    pub transfers: Vec<TransferView>,
     /// What the store holds, as far as it has been counted.
-    pub store: Option<Stock>,
+    pub store: Option<StoreCounts>,
     /// How long ago that was counted.
     pub counted_seconds_ago: Option<f64>,
     /// The disk.
-    pub disk: Option<Disk>,
+    pub disk: Option<DiskUsage>,
     /// When the authority's certificate expires, in seconds since 1970.
     pub authority_expires: u64,
     /// When the server's certificate expires.
@@ -97,7 +97,7 @@ pub fn listen(data: &Path) -> io::Result<UnixListener> {
 }
 
 /// Answers for ever, one after the other: an answer takes no time, and who does not read it has a time limit.
-pub async fn serve(listener: UnixListener, state: Arc<State>) {
+pub async fn serve(listener: UnixListener, state: Arc<ServerState>) {
     loop {
         let (mut stream, _) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -122,7 +122,7 @@ pub async fn serve(listener: UnixListener, state: Arc<State>) {
 }
 
 /// Asks the server that uses a data directory; `None` if there is none.
-pub async fn ask(data: &Path) -> io::Result<Option<Status>> {
+pub async fn ask(data: &Path) -> io::Result<Option<ServerStatus>> {
     let mut stream = match UnixStream::connect(path(data)).await {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
@@ -138,13 +138,13 @@ pub async fn ask(data: &Path) -> io::Result<Option<Status>> {
     tokio::time::timeout(2 * PATIENCE, read).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-async fn status(state: &State) -> Status {
+async fn status(state: &ServerState) -> ServerStatus {
     let monitor = &state.monitor;
     let seconds =
         |time: std::time::SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let counted = monitor.census.look().await;
     let transfers = &monitor.transfers;
-    Status {
+    ServerStatus {
         server: SERVER.into(),
         started: seconds(monitor.started),
         uptime_seconds: monitor.begun.elapsed().as_secs(),
@@ -158,7 +158,7 @@ async fn status(state: &State) -> Status {
         transfers: transfers.running(LISTED),
         store: counted.map(|counted| counted.stock),
         counted_seconds_ago: counted.map(|counted| counted.at.elapsed().as_secs_f64()),
-        disk: Disk::of(&state.config().data).ok(),
+        disk: DiskUsage::of(&state.config().data).ok(),
         authority_expires: seconds(state.pki.authority().validity().not_after),
         server_expires: seconds(state.pki.validity().not_after),
     }

@@ -40,7 +40,7 @@ impl UnixStream {
 pub mod service {
     use std::sync::Arc;
 
-    use crate::state::State;
+    use crate::state::ServerState;
 
     /// Clients may come.
     pub fn ready() {}
@@ -52,5 +52,5 @@ pub mod service {
     pub fn stopping() {}
 
     /// Tells nobody.
-    pub async fn keep_told(_: Arc<State>) {}
+    pub async fn keep_told(_: Arc<ServerState>) {}
 }

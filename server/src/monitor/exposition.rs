@@ -11,14 +11,14 @@ use super::meter::{Counter, Histogram};
 use super::requests::OUTCOMES;
 use super::running::ENDINGS;
 use super::{HANDSHAKES, LIMITS};
-use crate::state::State;
+use crate::state::ServerState;
 
 /// Microseconds in a second.
 const MICROSECONDS: f64 = 1e6;
 
 /// All measurements.
-pub async fn render(state: &State) -> String {
-    let mut page = Page::default();
+pub async fn render(state: &ServerState) -> String {
+    let mut page = MetricsPage::default();
     server(&mut page, state);
     memory(&mut page, state);
     requests(&mut page, state);
@@ -46,7 +46,7 @@ pub async fn render(state: &State) -> String {
     page.0
 }
 
-fn server(page: &mut Page, state: &State) {
+fn server(page: &mut MetricsPage, state: &ServerState) {
     let monitor = &state.monitor;
     page.family("sealift_build_info", "gauge", "Which sealiftd this is.");
     page.sample("sealift_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
@@ -74,7 +74,7 @@ fn server(page: &mut Page, state: &State) {
     }
 }
 
-fn memory(page: &mut Page, state: &State) {
+fn memory(page: &mut MetricsPage, state: &ServerState) {
     let (used, most) = state.budget.used();
     let (waits, refused) = state.budget.counts();
     page.gauge("sealift_memory_budget_bytes", "Memory for blocks and queues.", state.budget.size());
@@ -91,7 +91,7 @@ fn memory(page: &mut Page, state: &State) {
     page.counter("sealift_unfinished_refused_total", help, state.unfinished.refused());
 }
 
-fn requests(page: &mut Page, state: &State) {
+fn requests(page: &mut MetricsPage, state: &ServerState) {
     page.family("sealift_requests_total", "counter", "Requests that were answered.");
     for (kind, counts, _) in state.monitor.requests.kinds() {
         for (outcome, count) in OUTCOMES.iter().zip(counts) {
@@ -107,7 +107,7 @@ fn requests(page: &mut Page, state: &State) {
     }
 }
 
-fn transfers(page: &mut Page, state: &State) {
+fn transfers(page: &mut MetricsPage, state: &ServerState) {
     let transfers = &state.monitor.transfers;
     let directions = [("put", Direction::Put), ("get", Direction::Get)];
     page.family("sealift_transfers_running", "gauge", "Transfers under way.");
@@ -138,7 +138,7 @@ fn transfers(page: &mut Page, state: &State) {
     }
 }
 
-fn store(page: &mut Page, state: &State) {
+fn store(page: &mut MetricsPage, state: &ServerState) {
     let (catalog, blobs) = (state.catalog.meter(), state.blobs.meter());
     let name = "sealift_catalog_commit_duration_seconds";
     page.family(name, "histogram", "Transactions of the catalog, with the sync of the disk.");
@@ -184,9 +184,9 @@ fn unix_time(time: SystemTime) -> f64 {
 
 /// The text so far. Labels come from lists in the program, so nothing in them needs an escape.
 #[derive(Debug, Default)]
-struct Page(String);
+struct MetricsPage(String);
 
-impl Page {
+impl MetricsPage {
     fn family(&mut self, name: &str, kind: &str, help: &str) {
         // Writing to memory does not fail.
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
@@ -236,7 +236,7 @@ mod tests {
         for value in [900, 2_000_000, 9_000_000] {
             histogram.take(value);
         }
-        let mut page = Page::default();
+        let mut page = MetricsPage::default();
         page.histogram("x_seconds", &[("kind", "put")], &histogram, MICROSECONDS);
         let expected = "\
             x_seconds_bucket{kind=\"put\",le=\"0.001\"} 1\n\

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use crate::state::State;
-pub use crate::store::disk::Disk;
+use crate::state::ServerState;
+pub use crate::store::disk::DiskUsage;
 
 /// How long a look into the catalog may take. Readers wait for nobody, so this means a disk that hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whether the catalog answers: the runtime, its threads and the disk are alive then. The writer is not asked to write,
 /// since one change may rightly take long.
-pub async fn catalog_answers(state: &State) -> std::result::Result<(), String> {
+pub async fn catalog_answers(state: &ServerState) -> std::result::Result<(), String> {
     let look = state.catalog.read(|connection| {
         Ok(connection.prepare_cached("SELECT count(*) FROM facts")?.query_row([], |_| Ok(()))?)
     });
@@ -23,7 +23,7 @@ pub async fn catalog_answers(state: &State) -> std::result::Result<(), String> {
 }
 
 /// Whether clients are served; the error says in one sentence why not.
-pub async fn is_ready(state: &State) -> std::result::Result<(), String> {
+pub async fn is_ready(state: &ServerState) -> std::result::Result<(), String> {
     if state.monitor.is_stopping() {
         return Err("the server is stopping".into());
     }

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
 use super::{exposition, health};
-use crate::state::State;
+use crate::state::ServerState;
 
 /// Connections at once; others wait.
 const CONNECTIONS: usize = 16;
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const HEAD: usize = 16 * 1024;
 
 /// Answers for ever. Each connection has one request.
-pub async fn serve(listener: TcpListener, state: Arc<State>) {
+pub async fn serve(listener: TcpListener, state: Arc<ServerState>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         // The semaphore is never closed.
@@ -49,7 +49,7 @@ pub async fn serve(listener: TcpListener, state: Arc<State>) {
     }
 }
 
-async fn answer(stream: TcpStream, state: Arc<State>) {
+async fn answer(stream: TcpStream, state: Arc<ServerState>) {
     let service = service_fn(move |request| {
         let state = state.clone();
         async move { Ok::<_, Infallible>(respond(&state, &request).await) }
@@ -67,7 +67,7 @@ async fn answer(stream: TcpStream, state: Arc<State>) {
     }
 }
 
-async fn respond(state: &State, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+async fn respond(state: &ServerState, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is known here\n".into());
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));

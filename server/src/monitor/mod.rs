@@ -24,10 +24,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 
-use self::census::Census;
+use self::census::StoreCensus;
 use self::meter::Counter;
-use self::requests::Requests;
-use self::running::Transfers;
+use self::requests::RequestCounts;
+use self::running::RunningTransfers;
 use crate::store::Catalog;
 
 /// What a running server knows of itself.
@@ -38,11 +38,11 @@ pub struct Monitor {
     /// The same on a clock that is never set.
     pub begun: Instant,
     /// What came of requests.
-    pub requests: Requests,
+    pub requests: RequestCounts,
     /// Transfers.
-    pub transfers: Transfers,
+    pub transfers: RunningTransfers,
     /// What the store holds.
-    pub census: Census,
+    pub census: StoreCensus,
     /// Connections that were accepted.
     pub connections: Counter,
     /// Handshakes that failed, by [`HandshakeFailure`].
@@ -94,9 +94,9 @@ impl Monitor {
         Self {
             started: SystemTime::now(),
             begun: Instant::now(),
-            requests: Requests::default(),
-            transfers: Transfers::default(),
-            census: Census::of(catalog),
+            requests: RequestCounts::default(),
+            transfers: RunningTransfers::default(),
+            census: StoreCensus::of(catalog),
             connections: Counter::default(),
             handshakes: Default::default(),
             limited: Default::default(),

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use sealift_protocol::ErrorCode;
 use sealift_protocol::message::{Reply, Request};
+use sealift_types::ErrorCode;
 
 use super::meter::{Counter, Histogram};
 use crate::audit::Audited;
@@ -19,7 +19,7 @@ pub const OUTCOMES: [&str; 3] = ["ok", "refused", "failed"];
 
 /// A request that was read and waits for its answer.
 #[derive(Debug)]
-pub struct Asked {
+pub struct AskedRequest {
     kind: usize,
     read: Instant,
     /// What the log is to say of it when it has gone well.
@@ -28,7 +28,7 @@ pub struct Asked {
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// As the client wished.
     Ok,
     /// The client asked for what it may not have, or what is not there.
@@ -39,21 +39,21 @@ pub enum Outcome {
 
 /// What came of the requests so far.
 #[derive(Debug)]
-pub struct Requests {
+pub struct RequestCounts {
     answered: [[Counter; OUTCOMES.len()]; KINDS.len()],
     durations: [Histogram; KINDS.len()],
 }
 
-impl Default for Requests {
+impl Default for RequestCounts {
     fn default() -> Self {
         let durations = std::array::from_fn(|_| Histogram::of_durations());
         Self { answered: Default::default(), durations }
     }
 }
 
-impl Requests {
+impl RequestCounts {
     /// Notes that a request was answered.
-    pub fn answered(&self, asked: &Asked, outcome: Outcome) {
+    pub fn answered(&self, asked: &AskedRequest, outcome: RequestOutcome) {
         self.answered[asked.kind][outcome as usize].count();
         self.durations[asked.kind].time(asked.read.elapsed());
     }
@@ -66,7 +66,7 @@ impl Requests {
     }
 }
 
-impl Asked {
+impl AskedRequest {
     /// A request that was read just now; none stands for one that is not understood.
     pub fn now(request: Option<&Request>) -> Self {
         let kind = match request {
@@ -92,7 +92,7 @@ impl Asked {
     }
 }
 
-impl Outcome {
+impl RequestOutcome {
     /// What a reply says of its request.
     pub fn of(reply: &Reply) -> Self {
         match reply {

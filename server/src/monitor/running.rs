@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use sealift_protocol::ErrorCode;
 use sealift_protocol::message::Direction;
+use sealift_types::ErrorCode;
 use serde::{Deserialize, Serialize};
 use tracing::{Span, info};
 
@@ -17,7 +17,7 @@ const UNKNOWN: u64 = u64::MAX;
 
 /// What crosses in one direction.
 #[derive(Debug)]
-pub struct Flow {
+pub struct ByteFlow {
     /// Bytes of contents that crossed or were claimed.
     pub content: Counter,
     /// Bytes of frames.
@@ -33,20 +33,20 @@ pub const ENDINGS: [&str; 4] = ["ok", "refused", "failed", "interrupted"];
 
 /// All transfers of a running server. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Transfers(Arc<Inner>);
+pub struct RunningTransfers(Arc<TransfersState>);
 
 #[derive(Debug, Default)]
-struct Inner {
-    running: Mutex<(u64, BTreeMap<u64, Arc<Transfer>>)>,
-    up: Flow,
-    down: Flow,
+struct TransfersState {
+    running: Mutex<(u64, BTreeMap<u64, Arc<RunningTransfer>>)>,
+    up: ByteFlow,
+    down: ByteFlow,
 }
 
 /// One transfer, from its first byte on. Its line of the log is written when nobody has it any more: not on the
 /// catalog's thread, which all uploads wait for, as long as whoever answers the client has a clone.
 #[derive(Debug)]
-pub struct Transfer {
-    transfers: Transfers,
+pub struct RunningTransfer {
+    transfers: RunningTransfers,
     number: u64,
     begun: Instant,
     direction: Direction,
@@ -63,7 +63,7 @@ pub struct Transfer {
 
 /// A transfer under way, as `sealiftd status` shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Running {
+pub struct TransferView {
     /// Tells it from others of this run.
     pub number: u64,
     /// `put` or `get`.
@@ -82,14 +82,14 @@ pub struct Running {
     pub seconds: f64,
 }
 
-impl Default for Flow {
+impl Default for ByteFlow {
     fn default() -> Self {
         let (content, wire, ended) = (Counter::default(), Counter::default(), Default::default());
         Self { content, wire, ended, durations: Histogram::of_durations() }
     }
 }
 
-impl Transfers {
+impl RunningTransfers {
     /// Notes that a transfer begins.
     pub fn begin(
         &self,
@@ -97,11 +97,11 @@ impl Transfers {
         identity: String,
         address: String,
         path: String,
-    ) -> Arc<Transfer> {
+    ) -> Arc<RunningTransfer> {
         let mut running = self.lock();
         let (next, running) = &mut *running;
         *next += 1;
-        let transfer = Arc::new(Transfer {
+        let transfer = Arc::new(RunningTransfer {
             transfers: self.clone(),
             number: *next,
             begun: Instant::now(),
@@ -120,7 +120,7 @@ impl Transfers {
     }
 
     /// Those under way, the oldest first, at most `limit`.
-    pub fn running(&self, limit: usize) -> Vec<Running> {
+    pub fn running(&self, limit: usize) -> Vec<TransferView> {
         self.lock().1.values().take(limit).map(|transfer| transfer.look()).collect()
     }
 
@@ -130,19 +130,19 @@ impl Transfers {
     }
 
     /// What has crossed in a direction.
-    pub fn flow(&self, direction: Direction) -> &Flow {
+    pub fn flow(&self, direction: Direction) -> &ByteFlow {
         match direction {
             Direction::Put => &self.0.up,
             _ => &self.0.down,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, Arc<Transfer>>)> {
+    fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, Arc<RunningTransfer>>)> {
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Transfer {
+impl RunningTransfer {
     /// Notes that this is where the transfer's request is served: its line of the log says so, whoever writes it.
     pub fn serve_here(&self) {
         let _ = self.span.set(Span::current());
@@ -201,9 +201,9 @@ impl Transfer {
         self.transfers.lock().1.remove(&self.number);
     }
 
-    fn look(&self) -> Running {
+    fn look(&self) -> TransferView {
         let size = self.size.load(Ordering::Relaxed);
-        Running {
+        TransferView {
             number: self.number,
             direction: self.direction,
             identity: self.identity.clone(),
@@ -216,7 +216,7 @@ impl Transfer {
     }
 }
 
-impl Drop for Transfer {
+impl Drop for RunningTransfer {
     fn drop(&mut self) {
         let Some((error, duration)) = self.ended.get() else { return };
         let (bytes, wire_bytes) = self.crossed();
@@ -237,7 +237,7 @@ impl Drop for Transfer {
 fn ending(error: Option<ErrorCode>) -> usize {
     match error {
         Some(ErrorCode::Interrupted) => 3,
-        error => super::requests::Outcome::of_error(error) as usize,
+        error => super::requests::RequestOutcome::of_error(error) as usize,
     }
 }
 
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_crosses_is_counted_once_and_what_ends_is_gone() {
-        let transfers = Transfers::default();
+        let transfers = RunningTransfers::default();
         let begin = || transfers.begin(Direction::Put, "a".into(), "1".into(), "/a/b".into());
         let (one, two) = (begin(), begin());
         one.expect(100);

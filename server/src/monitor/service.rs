@@ -8,7 +8,7 @@ use sealift_protocol::message::Direction;
 use tracing::{debug, error};
 
 use super::health;
-use crate::state::State;
+use crate::state::ServerState;
 
 /// How often the line that `systemctl status` shows is made anew.
 const LINE: Duration = Duration::from_secs(5);
@@ -33,7 +33,7 @@ pub fn stopping() {
 
 /// Tells how the server is, and that it lives, for ever. A server whose catalog does not answer says nothing, and is
 /// started anew by systemd after the time that it was given.
-pub async fn keep_told(state: Arc<State>) {
+pub async fn keep_told(state: Arc<ServerState>) {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return;
     }
@@ -53,7 +53,7 @@ pub async fn keep_told(state: Arc<State>) {
     }
 }
 
-fn line(state: &State) -> String {
+fn line(state: &ServerState) -> String {
     let (connections, transfers) = (state.sessions.count(), &state.monitor.transfers);
     let (up, down) = (transfers.count(Direction::Put), transfers.count(Direction::Get));
     format!("Serving {connections} connections, {up} uploads, {down} downloads")

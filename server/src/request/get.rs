@@ -6,61 +6,73 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use sealift_protocol::WireError;
 use sealift_protocol::frame::HEADER;
 use sealift_protocol::message::{Content, Direction, Get, MAX_INLINE, Reply, Trailer};
-use sealift_protocol::{Digest, ErrorCode, RemotePath, WireError};
+use sealift_types::{Digest, EntryPath, ErrorCode};
 use tracing::error;
 
-use self::ahead::ReadAhead;
-use super::{enter_with, find_place, to_reply};
-use crate::error::{Error, Result};
-use crate::monitor::requests::Outcome;
-use crate::policy::Rights;
-use crate::session::{Caller, Writer};
-use crate::state::State;
-use crate::store::blobs::{ExtentReader, Guard};
-use crate::store::entries::{self, Place};
-use crate::store::objects::{self, Bytes};
-use crate::ticket::Ticket;
+use self::ahead::ContentReadAhead;
+use super::access::{enter_with, find_place};
+use super::answer::to_reply;
+use crate::caller::Caller;
+use crate::error::{Result, ServerError};
+use crate::monitor::requests::RequestOutcome;
+use crate::session::SessionWriter;
+use crate::state::ServerState;
+use crate::store::blobs::{ExtentReader, FileGuard};
+use crate::store::entries::{self, EntryPlace};
+use crate::store::objects::{self, ContentBytes};
+use crate::transfer_guard::TransferGuard;
+use sealift_types::Rights;
 
 /// Bytes of small contents that are looked up before the first of them is sent, beyond those of one.
 const AHEAD: usize = 256 * 1024;
 
 /// A get whose file was looked up.
 #[derive(Debug)]
-pub struct Found {
-    ticket: Ticket,
-    opened: Result<(Content, Source)>,
-    path: RemotePath,
+pub struct LocatedFile {
+    ticket: TransferGuard,
+    opened: Result<(Content, ContentSource)>,
+    path: EntryPath,
     /// The most bytes that are wanted.
     length: Option<u64>,
 }
 
 /// A content of which a range was sent. Those that follow it on the same connection share its row of the log.
 #[derive(Debug)]
-pub struct Carried {
-    ticket: Ticket,
-    path: RemotePath,
+pub struct RangedRead {
+    ticket: TransferGuard,
+    path: EntryPath,
     sha256: Digest,
     bytes: u64,
     wire_bytes: u64,
 }
 
-impl Carried {
+impl RangedRead {
     /// No more ranges follow, because the client wants none, or because it is gone.
     pub async fn finish(self, gone: bool) {
         self.ticket.finish(gone.then_some(ErrorCode::Interrupted)).await;
     }
 
     /// Whether what was found is more of the same.
-    fn goes_on(&self, ticket: &Ticket, path: &RemotePath, opened: &Result<(Content, Source)>) -> bool {
+    fn goes_on(
+        &self,
+        ticket: &TransferGuard,
+        path: &EntryPath,
+        opened: &Result<(Content, ContentSource)>,
+    ) -> bool {
         let same = self.path == *path && self.ticket.is_preview() == ticket.is_preview();
         same && opened.as_ref().is_ok_and(|(content, _)| content.sha256 == self.sha256)
     }
 }
 
 /// Looks up files in one go: up to the first that is not in the catalog, as far as there is room in memory.
-pub async fn find_all(state: &Arc<State>, caller: &Caller, gets: &VecDeque<Get>) -> Result<Vec<Found>> {
+pub async fn find_all(
+    state: &Arc<ServerState>,
+    caller: &Caller,
+    gets: &VecDeque<Get>,
+) -> Result<Vec<LocatedFile>> {
     let guard = Arc::new(state.blobs.guard());
     let (here, wanted, blobs, guarded) = (caller.clone(), gets.clone(), state.blobs.clone(), guard.clone());
     let look = move |connection: &Connection| {
@@ -70,19 +82,19 @@ pub async fn find_all(state: &Arc<State>, caller: &Caller, gets: &VecDeque<Get>)
             let mut one = find(connection, &here, get);
             if let Ok((content, bytes)) = &mut one
                 && content.size <= MAX_INLINE
-                && let Bytes::Extents(extents) = bytes
+                && let ContentBytes::Extents(extents) = bytes
                 // Should it be damaged, `open` finds out.
                 && let Ok(data) = packs.read(extents)
             {
-                *bytes = Bytes::Inline(data);
+                *bytes = ContentBytes::Inline(data);
             }
             let enough = match &one {
-                Ok((_, Bytes::Inline(data))) => {
+                Ok((_, ContentBytes::Inline(data))) => {
                     held += data.len();
                     held > AHEAD
                 }
                 // No more than one open file for each connection.
-                Ok((_, Bytes::Extents(_))) => true,
+                Ok((_, ContentBytes::Extents(_))) => true,
                 Err(_) => false,
             };
             found.push(one);
@@ -94,39 +106,45 @@ pub async fn find_all(state: &Arc<State>, caller: &Caller, gets: &VecDeque<Get>)
     };
     let found = state.catalog.read(look).await?;
     let open = |(found, get): (_, &Get)| {
-        let ticket = Ticket::new(state, caller, Direction::Get, &get.path);
+        let ticket = TransferGuard::new(state, caller, Direction::Get, &get.path);
         let ticket = if get.preview { ticket.of_preview() } else { ticket };
-        Found { ticket, opened: open(state, found, &guard), path: get.path.clone(), length: get.length }
+        LocatedFile { ticket, opened: open(state, found, &guard), path: get.path.clone(), length: get.length }
     };
     Ok(found.into_iter().zip(gets).map(open).collect())
 }
 
 /// Opens the files that hold a content.
-fn open(state: &State, found: Result<(Content, Bytes)>, guard: &Guard) -> Result<(Content, Source)> {
+fn open(
+    state: &ServerState,
+    found: Result<(Content, ContentBytes)>,
+    guard: &FileGuard,
+) -> Result<(Content, ContentSource)> {
     match found? {
-        (content, Bytes::Inline(data)) => Ok((content, Source::Memory(data))),
-        (content, Bytes::Extents(extents)) => match state.blobs.read(&extents, content.offset, guard) {
-            Ok(reader) => Ok((content, Source::Files(reader))),
-            Err(error) if error.is_damage() => {
-                error!(%error, "a blob is missing, or does not reach where a content should be");
-                let sha256 = content.sha256;
-                state.catalog.post(move |connection| objects::suspect(connection, &sha256));
-                Err(Error::Refused(damage(&sha256)))
+        (content, ContentBytes::Inline(data)) => Ok((content, ContentSource::Memory(data))),
+        (content, ContentBytes::Extents(extents)) => {
+            match state.blobs.read(&extents, content.offset, guard) {
+                Ok(reader) => Ok((content, ContentSource::Files(reader))),
+                Err(error) if error.is_damage() => {
+                    error!(%error, "a blob is missing, or does not reach where a content should be");
+                    let sha256 = content.sha256;
+                    state.catalog.post(move |connection| objects::suspect(connection, &sha256));
+                    Err(ServerError::Refused(damage(&sha256)))
+                }
+                Err(error) => Err(error),
             }
-            Err(error) => Err(error),
-        },
+        }
     }
 }
 
 /// Sends the content from the offset on, then its digest. `carried` is what the get before this one sent a range of.
 pub async fn send(
-    state: &Arc<State>,
-    writer: &mut Writer,
-    found: Found,
-    carried: &mut Option<Carried>,
-) -> Result<Outcome> {
+    state: &Arc<ServerState>,
+    writer: &mut SessionWriter,
+    found: LocatedFile,
+    carried: &mut Option<RangedRead>,
+) -> Result<RequestOutcome> {
     let before = writer.bytes();
-    let Found { mut ticket, opened, path, length } = found;
+    let LocatedFile { mut ticket, opened, path, length } = found;
     ticket.transfer().serve_here();
     let mut crossed = (0, 0);
     match carried.take() {
@@ -145,7 +163,7 @@ pub async fn send(
                 ticket.finish(Some(error.code)).await;
             }
             super::push(writer, &reply)?;
-            return Ok(Outcome::of(&reply));
+            return Ok(RequestOutcome::of(&reply));
         }
     };
     let Content { size, sha256, offset, .. } = content;
@@ -154,7 +172,7 @@ pub async fn send(
     writer.push(&Reply::Content(content))?;
     let rest = length.map_or(size - offset, |length| length.min(size - offset));
     let trailer = match source {
-        Source::Memory(data) => {
+        ContentSource::Memory(data) => {
             let range = usize::try_from(offset).ok().zip(usize::try_from(offset + rest).ok());
             match range.and_then(|(start, end)| data.get(start..end)).filter(|_| data.len() as u64 == size) {
                 Some(range) => {
@@ -164,11 +182,11 @@ pub async fn send(
                 None => damaged(&sha256),
             }
         }
-        Source::Files(reader) => {
+        ContentSource::Files(reader) => {
             let progress =
                 |sent, wire_bytes| ticket.progress(crossed.0 + sent, crossed.1 + wire_bytes - before);
             let (lender, turns) = (state.budget.speed(ticket.identity()), state.reads.clone());
-            let ahead = ReadAhead::new(reader, rest, lender, turns);
+            let ahead = ContentReadAhead::new(reader, rest, lender, turns);
             match send_files(writer, ahead, &sha256, progress).await? {
                 true => Trailer::End { size, sha256 },
                 false => damaged(&sha256),
@@ -184,31 +202,31 @@ pub async fn send(
     if error.is_none() {
         ticket.progress(bytes, wire_bytes);
         if offset + rest < size {
-            *carried = Some(Carried { ticket, path, sha256, bytes, wire_bytes });
-            return Ok(Outcome::Ok);
+            *carried = Some(RangedRead { ticket, path, sha256, bytes, wire_bytes });
+            return Ok(RequestOutcome::Ok);
         }
     }
     if error == Some(ErrorCode::Integrity) {
         state.catalog.post(move |connection| objects::suspect(connection, &sha256));
     }
     ticket.finish(error).await;
-    Ok(Outcome::of_error(error))
+    Ok(RequestOutcome::of_error(error))
 }
 
 /// The whole content of a file, as [`find_all`] and [`send`] would read it.
 #[cfg(test)]
-pub(crate) async fn whole(state: &Arc<State>, caller: &Caller, path: RemotePath) -> Result<Vec<u8>> {
+pub(crate) async fn whole(state: &Arc<ServerState>, caller: &Caller, path: EntryPath) -> Result<Vec<u8>> {
     use std::io::Read;
     use std::path::Path;
     let gets = VecDeque::from([Get::whole(path)]);
     let mut found = find_all(state, caller, &gets).await?;
-    let Some(Found { ticket, opened, .. }) = found.pop() else { return Err(Error::Stopped) };
+    let Some(LocatedFile { ticket, opened, .. }) = found.pop() else { return Err(ServerError::Stopped) };
     ticket.withdraw();
     match opened? {
-        (_, Source::Memory(data)) => Ok(data),
-        (content, Source::Files(mut reader)) => {
+        (_, ContentSource::Memory(data)) => Ok(data),
+        (content, ContentSource::Files(mut reader)) => {
             let mut data = Vec::new();
-            let read = reader.read_to_end(&mut data).map_err(Error::file(Path::new("blobs")));
+            let read = reader.read_to_end(&mut data).map_err(ServerError::file(Path::new("blobs")));
             read.and_then(|_| {
                 if Digest::of(&data) == content.sha256 {
                     Ok(data)
@@ -221,17 +239,17 @@ pub(crate) async fn whole(state: &Arc<State>, caller: &Caller, path: RemotePath)
 }
 
 #[derive(Debug)]
-enum Source {
+enum ContentSource {
     Memory(Vec<u8>),
     Files(ExtentReader),
 }
 
 /// What is sent, and where its bytes are.
-fn find(connection: &Connection, caller: &Caller, get: &Get) -> Result<(Content, Bytes)> {
+fn find(connection: &Connection, caller: &Caller, get: &Get) -> Result<(Content, ContentBytes)> {
     let Get { path, offset, sha256, .. } = get;
     let (permit, names) = enter_with(connection, caller, path, Rights::READ)?;
     match find_place(connection, &permit, path, &names)? {
-        Place::File(node, file) => {
+        EntryPlace::File(node, file) => {
             // An offset into another content is of no use here.
             let offset = if sha256.is_none_or(|meant| meant == file.digest) { *offset } else { 0 };
             if offset > file.size {
@@ -239,7 +257,7 @@ fn find(connection: &Connection, caller: &Caller, get: &Get) -> Result<(Content,
                     "the file has {} bytes, so none at {offset}: ask for a smaller offset",
                     file.size
                 );
-                return Err(Error::refused(ErrorCode::BadRequest, message));
+                return Err(ServerError::refused(ErrorCode::BadRequest, message));
             }
             let bytes = objects::bytes(connection, file.object)?;
             let content = Content {
@@ -251,12 +269,12 @@ fn find(connection: &Connection, caller: &Caller, get: &Get) -> Result<(Content,
             };
             Ok((content, bytes))
         }
-        Place::Root | Place::Directory(_) => Err(entries::is_a_directory(&permit, &names)),
-        Place::Link(..) => Err(entries::is_a_link(&permit, &names)),
+        EntryPlace::Root | EntryPlace::Directory(_) => Err(entries::is_a_directory(&permit, &names)),
+        EntryPlace::Link(..) => Err(entries::is_a_link(&permit, &names)),
     }
 }
 
-fn send_small(writer: &mut Writer, data: &[u8]) -> Result<()> {
+fn send_small(writer: &mut SessionWriter, data: &[u8]) -> Result<()> {
     if !data.is_empty() {
         writer.push_data(data)?;
     }
@@ -265,8 +283,8 @@ fn send_small(writer: &mut Writer, data: &[u8]) -> Result<()> {
 
 /// Reads ahead while this task encrypts and sends. Returns whether all was there.
 async fn send_files(
-    writer: &mut Writer,
-    mut ahead: ReadAhead,
+    writer: &mut SessionWriter,
+    mut ahead: ContentReadAhead,
     sha256: &Digest,
     progress: impl Fn(u64, u64),
 ) -> Result<bool> {

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use sealift_protocol::message::{Description, EntryKind, Info, Reply};
 
-use super::{enter_with, find_place};
+use super::access::{enter_with, find_place};
+use crate::caller::Caller;
 use crate::error::Result;
-use crate::policy::Rights;
-use crate::session::Caller;
-use crate::state::State;
-use crate::store::entries::{self, Place};
+use crate::state::ServerState;
+use crate::store::entries::{self, EntryPlace};
 use crate::store::spaces;
+use sealift_types::Rights;
 
 /// Describes the path.
-pub async fn serve(state: &Arc<State>, caller: &Caller, info: Info) -> Result<Reply> {
+pub async fn serve(state: &Arc<ServerState>, caller: &Caller, info: Info) -> Result<Reply> {
     let caller = caller.clone();
     state.catalog.read(move |connection| describe(connection, &caller, &info)).await.map(Reply::Info)
 }
@@ -23,7 +23,7 @@ fn describe(connection: &Connection, caller: &Caller, info: &Info) -> Result<Des
     let (permit, names) = enter_with(connection, caller, &info.path, Rights::READ)?;
     let path = entries::display(permit.name(), &names).parse()?;
     Ok(match find_place(connection, &permit, &info.path, &names)? {
-        Place::Root => {
+        EntryPlace::Root => {
             let rows = spaces::of_identity(connection, caller.identity)?;
             let space = rows.into_iter().find(|row| row.name == *permit.name());
             let (created_at, by) = space.map_or((0, None), |space| (space.created_at, space.owner));
@@ -40,7 +40,7 @@ fn describe(connection: &Connection, caller: &Caller, info: &Info) -> Result<Des
                 stored_bytes: None,
             }
         }
-        Place::Directory(node) => Description {
+        EntryPlace::Directory(node) => Description {
             path,
             kind: EntryKind::Directory,
             size: None,
@@ -52,7 +52,7 @@ fn describe(connection: &Connection, caller: &Caller, info: &Info) -> Result<Des
             by: Some(node.by),
             stored_bytes: None,
         },
-        Place::Link(node, target) => Description {
+        EntryPlace::Link(node, target) => Description {
             path,
             kind: EntryKind::Link,
             size: None,
@@ -64,7 +64,7 @@ fn describe(connection: &Connection, caller: &Caller, info: &Info) -> Result<Des
             by: Some(node.by),
             stored_bytes: None,
         },
-        Place::File(node, file) => Description {
+        EntryPlace::File(node, file) => Description {
             path,
             kind: EntryKind::File,
             size: Some(file.size),

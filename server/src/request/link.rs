@@ -1,15 +1,15 @@
 //! `link`: stores a symbolic link.
 
 use rusqlite::Connection;
-use sealift_protocol::ErrorCode;
 use sealift_protocol::message::{Link, MAX_TARGET, Reply};
+use sealift_types::ErrorCode;
 
-use super::enter_with;
+use super::access::enter_with;
+use crate::caller::Caller;
 use crate::clock;
-use crate::error::{Error, Result};
-use crate::policy::Rights;
-use crate::session::Caller;
-use crate::store::entries::{self, NewFile};
+use crate::error::{Result, ServerError};
+use crate::store::entries::{self, NewEntry};
+use sealift_types::Rights;
 
 /// Stores the target as it is: where it leads is for those to judge who put the link to use.
 pub fn apply(connection: &Connection, caller: &Caller, request: &Link) -> Result<Reply> {
@@ -17,13 +17,13 @@ pub fn apply(connection: &Connection, caller: &Caller, request: &Link) -> Result
     let wanted = Rights::CREATE.union(Rights::REPLACE);
     let (permit, names) = enter_with(connection, caller, &request.path, wanted)?;
     if request.path.means_directory() {
-        return Err(Error::refused(
+        return Err(ServerError::refused(
             ErrorCode::IsADirectory,
             "the path ends in a slash and so means a directory: name the link",
         ));
     }
     let now = clock::now();
-    let link = NewFile { mtime: request.mtime.unwrap_or(now), executable: false, by: caller.identity, now };
+    let link = NewEntry { mtime: request.mtime.unwrap_or(now), executable: false, by: caller.identity, now };
     entries::link(connection, &permit, &names, &request.target, &link)?;
     Ok(Reply::Done {})
 }
@@ -38,7 +38,7 @@ fn check_target(target: &str) -> Result<()> {
     };
     let message =
         format!("the link's target {reason}, which is not allowed: leave the link out, or make another");
-    Err(Error::refused(ErrorCode::BadRequest, message))
+    Err(ServerError::refused(ErrorCode::BadRequest, message))
 }
 
 #[cfg(test)]

@@ -4,23 +4,30 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use sealift_protocol::message::{Entry, EntryKind, List, Reply};
-use sealift_protocol::path::name_key;
-use sealift_protocol::{ErrorCode, Location};
+use sealift_types::path::name_key;
+use sealift_types::{ErrorCode, Location};
 
-use super::{enter_with, find_place, push, to_reply};
-use crate::error::{Error, Result};
-use crate::monitor::requests::Outcome;
-use crate::policy::Rights;
-use crate::session::{Caller, Writer};
-use crate::state::State;
-use crate::store::entries::{self, Page, Place};
+use super::access::{enter_with, find_place};
+use super::answer::{push, to_reply};
+use crate::caller::Caller;
+use crate::error::{Result, ServerError};
+use crate::monitor::requests::RequestOutcome;
+use crate::session::SessionWriter;
+use crate::state::ServerState;
+use crate::store::entries::{self, EntryPage, EntryPlace};
 use crate::store::spaces;
+use sealift_types::Rights;
 
 /// Sends the entries page by page; no more than one is held, whatever there is to list.
-pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, list: List) -> Result<Outcome> {
+pub async fn serve(
+    state: &Arc<ServerState>,
+    caller: &Caller,
+    writer: &mut SessionWriter,
+    list: List,
+) -> Result<RequestOutcome> {
     let mut left = if list.limit == 0 { u64::MAX } else { list.limit };
     let mut after = Some(list.after.clone().unwrap_or_default());
-    let mut outcome = Outcome::Ok;
+    let mut outcome = RequestOutcome::Ok;
     let mut since = list.since.clone();
     while let Some(from) = after.take() {
         // Before the snapshot: whatever comes later is a change.
@@ -32,7 +39,7 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, lis
         };
         let changed =
             since.as_ref().is_some_and(|since| state.disturbances.since(since, &caller.name, &list.path));
-        let reply = match page.map(Page::finish) {
+        let reply = match page.map(EntryPage::finish) {
             Ok((entries, more)) => {
                 left -= entries.len() as u64;
                 after = entries.last().filter(|_| more).map(|entry| entry.name.clone());
@@ -40,7 +47,7 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, lis
             }
             Err(error) => to_reply(Err(error)),
         };
-        outcome = Outcome::of(&reply);
+        outcome = RequestOutcome::of(&reply);
         push(writer, &reply)?;
         if after.is_some() {
             writer.flush().await?;
@@ -49,12 +56,12 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, writer: &mut Writer, lis
     Ok(outcome)
 }
 
-fn page(connection: &Connection, caller: &Caller, list: &List, after: &str, limit: u64) -> Result<Page> {
-    let mut page = Page::new(limit).with_etags(list.etags);
+fn page(connection: &Connection, caller: &Caller, list: &List, after: &str, limit: u64) -> Result<EntryPage> {
+    let mut page = EntryPage::new(limit).with_etags(list.etags);
     if list.path.locate(&caller.name)? == Location::Spaces {
         caller.verify(connection)?;
         if list.recursive {
-            return Err(Error::refused(
+            return Err(ServerError::refused(
                 ErrorCode::BadRequest,
                 "/ is the list of spaces, whose contents are listed one by one: name a space, as in /NAME",
             ));
@@ -65,10 +72,10 @@ fn page(connection: &Connection, caller: &Caller, list: &List, after: &str, limi
     let (permit, names) = enter_with(connection, caller, &list.path, Rights::READ)?;
     let place = find_place(connection, &permit, &list.path, &names)?;
     match &place {
-        Place::Root | Place::Directory(_) => {
+        EntryPlace::Root | EntryPlace::Directory(_) => {
             entries::list(connection, &permit, &place, list.recursive, after, &mut page)?;
         }
-        Place::File(..) | Place::Link(..) => {
+        EntryPlace::File(..) | EntryPlace::Link(..) => {
             if place.name().is_some_and(|name| name_key(name) > name_key(after)) {
                 page.take_place(&place, "");
             }
@@ -77,7 +84,12 @@ fn page(connection: &Connection, caller: &Caller, list: &List, after: &str, limi
     Ok(page)
 }
 
-fn fill_with_spaces(connection: &Connection, caller: &Caller, after: &str, page: &mut Page) -> Result<()> {
+fn fill_with_spaces(
+    connection: &Connection,
+    caller: &Caller,
+    after: &str,
+    page: &mut EntryPage,
+) -> Result<()> {
     for space in spaces::of_identity(connection, caller.identity)? {
         if space.name.as_str() <= after {
             continue;

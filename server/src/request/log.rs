@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use sealift_protocol::Location;
 use sealift_protocol::message::{LogQuery, Reply, Transfer};
+use sealift_types::Location;
 
-use super::to_reply;
+use super::answer::to_reply;
+use crate::caller::Caller;
 use crate::error::Result;
-use crate::monitor::requests::Outcome;
-use crate::session::{Caller, Writer};
-use crate::state::State;
+use crate::monitor::requests::RequestOutcome;
+use crate::session::SessionWriter;
+use crate::state::ServerState;
 use crate::store::entries;
-use crate::store::transfers::{self, Filter};
+use crate::store::transfers::{self, TransferFilter};
 
 /// Records in one answer, over all its replies.
 const MOST: usize = 1000;
@@ -22,13 +23,13 @@ const PAGE: usize = 32 * 1024;
 
 /// Sends the records, newest first, page by page: no more than one is held, however slowly the client reads.
 pub async fn serve(
-    state: &Arc<State>,
+    state: &Arc<ServerState>,
     caller: &Caller,
-    writer: &mut Writer,
+    writer: &mut SessionWriter,
     query: LogQuery,
-) -> Result<Outcome> {
+) -> Result<RequestOutcome> {
     // What was noted before is to be seen; what could not be written is not there, and no reason to say nothing.
-    let _ = caller.changes(state).write(|_| Ok(())).await;
+    let _ = caller.changes(&state.catalog).write(|_| Ok(())).await;
     let mut left = match usize::try_from(query.limit) {
         Ok(limit @ 1..) => limit.min(MOST),
         _ => MOST,
@@ -47,7 +48,7 @@ pub async fn serve(
         };
         writer.push(&reply)?;
         if !more {
-            return Ok(Outcome::of(&reply));
+            return Ok(RequestOutcome::of(&reply));
         }
         writer.flush().await?;
     }
@@ -64,7 +65,7 @@ fn page(
         Some(Location::In { space, names }) => Some(entries::display(&space, &names)),
         Some(Location::Spaces) | None => None,
     };
-    let filter = Filter {
+    let filter = TransferFilter {
         identity: caller.identity,
         before: query.before,
         direction: query.direction,

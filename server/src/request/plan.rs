@@ -3,23 +3,33 @@
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use sealift_protocol::WireError;
 use sealift_protocol::message::{MAX_PLAN, Plan, PlannedFile, Reply, Verdict};
-use sealift_protocol::{ErrorCode, WireError};
+use sealift_types::ErrorCode;
 
-use super::{enter_with, put};
-use crate::error::{Error, Result};
-use crate::policy::Rights;
-use crate::prefixes::Prefixes;
-use crate::session::Caller;
-use crate::state::State;
-use crate::store::entries::{self, Slot};
+use super::access::enter_with;
+use super::put;
+use crate::caller::Caller;
+use crate::error::{Result, ServerError};
+use crate::offered_prefixes::OfferedPrefixes;
+use crate::state::ServerState;
+use crate::store::entries::{self, EntrySlot};
 use crate::store::objects;
-use crate::store::parts::{self, Key, Offer, Target};
+use crate::store::partial_uploads::{self, PartialUploadKey, ResumeOffer, UploadPath};
+use sealift_types::Rights;
 
 /// Judges every file. What the client is offered to continue is hashed meanwhile.
-pub async fn serve(state: &Arc<State>, caller: &Caller, prefixes: &Prefixes, plan: Plan) -> Result<Reply> {
+pub async fn serve(
+    state: &Arc<ServerState>,
+    caller: &Caller,
+    prefixes: &OfferedPrefixes,
+    plan: Plan,
+) -> Result<Reply> {
     if plan.files.len() > MAX_PLAN {
-        return Err(Error::refused(ErrorCode::BadRequest, format!("a plan names at most {MAX_PLAN} files")));
+        return Err(ServerError::refused(
+            ErrorCode::BadRequest,
+            format!("a plan names at most {MAX_PLAN} files"),
+        ));
     }
     if plan.files.iter().any(|file| file.update && file.mtime.is_none()) {
         return Err(put::undated());
@@ -39,9 +49,9 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, prefixes: &Prefixes, pla
 struct Judgement {
     verdict: Verdict,
     /// The part behind [`Verdict::Resume`].
-    offer: Option<Offer>,
+    offer: Option<ResumeOffer>,
     /// The upload, if an earlier attempt at it is under way.
-    busy: Option<Key>,
+    busy: Option<PartialUploadKey>,
 }
 
 impl From<Verdict> for Judgement {
@@ -50,7 +60,7 @@ impl From<Verdict> for Judgement {
     }
 }
 
-async fn judge_all(state: &Arc<State>, caller: &Caller, plan: &Arc<Plan>) -> Result<Vec<Judgement>> {
+async fn judge_all(state: &Arc<ServerState>, caller: &Caller, plan: &Arc<Plan>) -> Result<Vec<Judgement>> {
     let (state_here, caller, plan) = (state.clone(), caller.clone(), plan.clone());
     let judged = state.catalog.read(move |connection| {
         caller.verify(connection)?;
@@ -62,22 +72,27 @@ async fn judge_all(state: &Arc<State>, caller: &Caller, plan: &Arc<Plan>) -> Res
 
 /// A part goes before a content of the same size: when the part was begun, the content was not within reach, and a
 /// claim that fails would cost all that the part saves.
-fn judge(connection: &Connection, caller: &Caller, state: &State, file: &PlannedFile) -> Result<Judgement> {
+fn judge(
+    connection: &Connection,
+    caller: &Caller,
+    state: &ServerState,
+    file: &PlannedFile,
+) -> Result<Judgement> {
     if file.path.means_directory() {
         let message = "the path ends in a slash and so means a directory: name the file";
         return Ok(Verdict::Refuse(WireError::new(ErrorCode::IsADirectory, message)).into());
     }
     let wanted = Rights::CREATE.union(Rights::REPLACE);
     let allowed = enter_with(connection, caller, &file.path, wanted).and_then(|(permit, names)| {
-        Slot::find(connection, &permit, &names)?;
+        EntrySlot::find(connection, &permit, &names)?;
         let stays = match file.mtime.filter(|_| file.update) {
             Some(mtime) => entries::is_newer(connection, &permit, &names, mtime)?,
             None => false,
         };
-        Ok((Target::new(caller.identity, &permit, &names), stays))
+        Ok((UploadPath::new(caller.identity, &permit, &names), stays))
     });
     let (target, stays) = match allowed {
-        Err(Error::Refused(error)) => return Ok(Verdict::Refuse(shortened(error)).into()),
+        Err(ServerError::Refused(error)) => return Ok(Verdict::Refuse(shortened(error)).into()),
         other => other?,
     };
     if stays {
@@ -87,7 +102,7 @@ fn judge(connection: &Connection, caller: &Caller, state: &State, file: &Planned
     // Asked before the look at what is free: what ends between the two is found there.
     let busy = upload.clone().filter(|upload| state.attempts.has(upload));
     if let Some(upload) = upload
-        && let Some(offer) = parts::offer(connection, &state.blobs, &upload)?
+        && let Some(offer) = partial_uploads::offer(connection, &state.blobs, &upload)?
     {
         let verdict = Verdict::Resume { offset: offer.offset };
         return Ok(Judgement { verdict, offer: Some(offer), busy });

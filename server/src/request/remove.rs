@@ -1,14 +1,14 @@
 //! `remove`: deletes a file, a link or a directory.
 
 use rusqlite::Connection;
-use sealift_protocol::ErrorCode;
 use sealift_protocol::message::{Remove, Reply};
+use sealift_types::ErrorCode;
 
-use super::{enter_with, find_place};
-use crate::error::{Error, Result};
-use crate::policy::Rights;
-use crate::session::Caller;
+use super::access::{enter_with, find_place};
+use crate::caller::Caller;
+use crate::error::{Result, ServerError};
 use crate::store::entries;
+use sealift_types::Rights;
 
 /// Deletes the entry; a content goes with its last name.
 pub fn apply(connection: &Connection, caller: &Caller, request: &Remove) -> Result<Reply> {
@@ -17,13 +17,13 @@ pub fn apply(connection: &Connection, caller: &Caller, request: &Remove) -> Resu
     if let Some(etag) = &request.if_match {
         if request.recursive {
             let message = "a directory goes on a condition only when nothing is in it: leave out `recursive`";
-            return Err(Error::refused(ErrorCode::BadRequest, message));
+            return Err(ServerError::refused(ErrorCode::BadRequest, message));
         }
         if place.etag() != *etag {
             let path = entries::display(permit.name(), &names);
             let message =
                 format!("{path} was changed meanwhile, and stays: look at it, then delete it again");
-            return Err(Error::refused(ErrorCode::Changed, message));
+            return Err(ServerError::refused(ErrorCode::Changed, message));
         }
     }
     entries::remove(connection, &permit, &names, request.recursive)?;

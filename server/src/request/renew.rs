@@ -5,17 +5,17 @@ use std::time::SystemTime;
 
 use sealift_protocol::message::{Renew, Reply};
 
+use crate::caller::Caller;
 use crate::clock;
 use crate::error::Result;
-use crate::session::Caller;
-use crate::state::State;
-use crate::store::certificates::{self, NewCertificate, Origin};
+use crate::state::ServerState;
+use crate::store::certificates::{self, CertificateOrigin, NewCertificate};
 
 /// Issues a certificate for the caller's identity and a new key.
-pub async fn serve(state: &Arc<State>, caller: &Caller, renew: Renew) -> Result<Reply> {
+pub async fn serve(state: &Arc<ServerState>, caller: &Caller, renew: Renew) -> Result<Reply> {
     let (here, caller) = (state.clone(), caller.clone());
     let lifetime = state.config().certificates.client_lifetime();
-    let catalog = caller.changes(state);
+    let catalog = caller.changes(&state.catalog);
     let issued = catalog.write(move |connection| {
         caller.verify(connection)?;
         caller.refuse_changes()?;
@@ -26,7 +26,7 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, renew: Renew) -> Result<
             fingerprint: &issued.fingerprint,
             issued_at: clock::nanoseconds(now),
             expires_at: clock::nanoseconds(issued.validity.not_after),
-            origin: Origin::Renewal(&machine),
+            origin: CertificateOrigin::Renewal(&machine),
         };
         certificates::add(connection, caller.identity, new)?;
         Ok(issued.pem)

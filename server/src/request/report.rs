@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use sealift_protocol::message::{Reply, Report};
-use sealift_protocol::{ErrorCode, Location};
+use sealift_types::{ErrorCode, Location};
 use tracing::{error, warn};
 
-use crate::error::{Error, Result};
+use crate::caller::Caller;
+use crate::error::{Result, ServerError};
 use crate::log_limit::LogLimit;
-use crate::session::Caller;
-use crate::state::State;
+use crate::state::ServerState;
 use crate::store::{entries, transfers};
 
 static REPORTED: LogLimit = LogLimit::new();
 
 /// Corrects the log, and has the stored copy read: a client's word alone takes no content out of others' reach. If the copy
 /// is damaged, an upload can mend it, and the administrator is called for.
-pub async fn serve(state: &Arc<State>, caller: &Caller, report: Report) -> Result<Reply> {
+pub async fn serve(state: &Arc<ServerState>, caller: &Caller, report: Report) -> Result<Reply> {
     let (here, sha256) = (caller.clone(), report.sha256);
-    let catalog = caller.changes(state);
+    let catalog = caller.changes(&state.catalog);
     let marked = catalog.write(move |connection| {
         here.verify(connection)?;
         here.refuse_changes()?;
@@ -27,7 +27,7 @@ pub async fn serve(state: &Arc<State>, caller: &Caller, report: Report) -> Resul
         transfers::mark_corrupt(connection, here.identity, &here.address, &path, &sha256)
     });
     if !marked.await? {
-        return Err(Error::refused(
+        return Err(ServerError::refused(
             ErrorCode::NotFound,
             "no such download over this connection is in the log",
         ));

@@ -3,22 +3,24 @@
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use sealift_protocol::content::Order;
+use sealift_pipeline::ReorderBuffer;
 use sealift_protocol::frame::HEADER;
 use sealift_protocol::io::StreamError;
 use sealift_protocol::message::Slice;
-use sealift_protocol::{ErrorCode, FrameKind, WireError};
+use sealift_protocol::{FrameKind, WireError};
+use sealift_types::ErrorCode;
 use tracing::debug;
 
-use crate::error::{Error, Result};
-use crate::session::{Caller, Reader};
-use crate::state::State;
+use crate::caller::Caller;
+use crate::error::{Result, ServerError};
+use crate::session::SessionReader;
+use crate::state::ServerState;
 
 /// What came of a slice.
 #[derive(Debug)]
-pub enum Acceptance {
+pub enum SliceAcceptance {
     /// It was received, and is answered when its turn has come.
-    Taken(Arc<Order>, u64),
+    Taken(Arc<ReorderBuffer>, u64),
     /// It is empty, and there is an upload to bring others of.
     Welcome,
     /// It was refused; the body may still be on its way.
@@ -27,35 +29,35 @@ pub enum Acceptance {
 
 /// Receives a slice. An error means that the connection is of no further use.
 pub async fn accept(
-    state: &Arc<State>,
+    state: &Arc<ServerState>,
     caller: &Caller,
-    reader: &mut Reader,
+    reader: &mut SessionReader,
     slice: Slice,
-) -> Result<Acceptance> {
+) -> Result<SliceAcceptance> {
     match receive(state, caller, reader, slice).await {
-        Err(error @ (Error::Refused(_) | Error::Catalog(_))) => {
+        Err(error @ (ServerError::Refused(_) | ServerError::Catalog(_))) => {
             debug!(%error, "a slice was refused");
-            Ok(Acceptance::Refused(error.to_wire()))
+            Ok(SliceAcceptance::Refused(error.to_wire()))
         }
         received => received,
     }
 }
 
 async fn receive(
-    state: &Arc<State>,
+    state: &Arc<ServerState>,
     caller: &Caller,
-    reader: &mut Reader,
+    reader: &mut SessionReader,
     slice: Slice,
-) -> Result<Acceptance> {
+) -> Result<SliceAcceptance> {
     let here = caller.clone();
     state.catalog.read(move |connection: &Connection| here.verify(connection)).await?;
     let upload = state.shared.find(caller.identity, slice.key).ok_or_else(absent)?;
-    if !upload.widen(state, caller.identity) {
+    if !upload.widen(|| state.room_ahead(caller.identity)) {
         return Err(absent());
     }
     upload.watch(&reader.stream().pulse());
     if slice.length == 0 {
-        return Ok(Acceptance::Welcome);
+        return Ok(SliceAcceptance::Welcome);
     }
     let index = upload.index(slice.offset, slice.length)?;
     let mut filling = upload.order().fill(index).await.ok_or_else(absent)?;
@@ -70,19 +72,19 @@ async fn receive(
         if length > left {
             reader.skip(header).await?;
             let message = "more bytes came of a slice than were announced";
-            return Err(Error::refused(ErrorCode::BadRequest, message));
+            return Err(ServerError::refused(ErrorCode::BadRequest, message));
         }
         filling.receive(reader, header).await?;
         left -= length;
         upload.received(length, length + HEADER as u64);
     }
     filling.pass();
-    Ok(Acceptance::Taken(upload.order().clone(), index))
+    Ok(SliceAcceptance::Taken(upload.order().clone(), index))
 }
 
 /// The refusal of a slice of an upload that is not there, or is not shared.
-pub fn absent() -> Error {
+pub fn absent() -> ServerError {
     let message =
         "there is no such upload to bring a slice of: send it over the connection that puts the file";
-    Error::refused(ErrorCode::Absent, message)
+    ServerError::refused(ErrorCode::Absent, message)
 }

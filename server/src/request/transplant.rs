@@ -7,17 +7,21 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use sealift_protocol::message::{Reply, Transplant};
-use sealift_protocol::{ErrorCode, RemotePath};
+use sealift_types::{EntryPath, ErrorCode};
 
-use super::{Calls, Waiting, enter_with, find_place};
+use super::access::{enter_with, find_place};
+use super::background::BackgroundCalls;
+use super::waiting::WaitingClient;
+use crate::caller::Caller;
 use crate::clock;
-use crate::error::{Error, Result};
-use crate::policy::{Permit, Rights};
-use crate::session::Caller;
-use crate::state::State;
+use crate::error::{Result, ServerError};
+use crate::policy::Permit;
+use crate::state::ServerState;
 use crate::store::entries::{
-    self, Copied, Copying, Longest, Measure, Moved, NewFile, Place, Progress, Slice,
+    self, CopyProgress, EntryPlace, LongestPath, NewEntry, PathMeasure, TreeCopied, TreeCopy, TreeMoved,
+    WorkSlice,
 };
+use sealift_types::Rights;
 
 /// Entries that are measured in one look.
 const LOOK: usize = 20_000;
@@ -26,14 +30,14 @@ const LOOK: usize = 20_000;
 const ATTEMPTS: usize = 4;
 
 /// Source and target of a request, with the rights on them as they are now.
-pub(crate) struct Ends {
+pub(crate) struct TransplantEnds {
     from: Permit,
     from_names: Vec<String>,
     to: Permit,
     to_names: Vec<String>,
 }
 
-impl Ends {
+impl TransplantEnds {
     pub(crate) fn of_move(connection: &Connection, caller: &Caller, paths: &Transplant) -> Result<Self> {
         let (ends, place) = Self::find(connection, caller, paths, Rights::DELETE.union(Rights::READ))?;
         ends.check_target(connection, paths, &place, Some(&place))?;
@@ -52,7 +56,7 @@ impl Ends {
         caller: &Caller,
         paths: &Transplant,
         rights: Rights,
-    ) -> Result<(Self, Place)> {
+    ) -> Result<(Self, EntryPlace)> {
         let (from, from_names) = enter_with(connection, caller, &paths.from, rights)?;
         let place = find_place(connection, &from, &paths.from, &from_names)?;
         let (to, to_names) = enter_target(connection, caller, &paths.to)?;
@@ -64,8 +68,8 @@ impl Ends {
         &self,
         connection: &Connection,
         paths: &Transplant,
-        source: &Place,
-        leaves: Option<&Place>,
+        source: &EntryPlace,
+        leaves: Option<&EntryPlace>,
     ) -> Result<()> {
         let Transplant { if_absent, exact, .. } = *paths;
         if exact {
@@ -87,7 +91,7 @@ impl Ends {
     }
 
     /// The answer. What was at the new place, if anything, is not there any more.
-    fn placed(&self, names: &[String], caller: &Caller, calls: &Calls) -> Result<Reply> {
+    fn placed(&self, names: &[String], caller: &Caller, calls: &BackgroundCalls) -> Result<Reply> {
         let path = entries::display(self.to.name(), names).parse()?;
         calls.disturbing.tell(&caller.name, &path);
         Ok(Reply::Placed { path })
@@ -96,47 +100,52 @@ impl Ends {
 
 /// Moves a file, a link or a directory.
 pub(super) async fn rename(
-    state: &Arc<State>,
+    state: &Arc<ServerState>,
     caller: &Caller,
-    waiting: &mut Waiting<'_>,
+    waiting: &mut WaitingClient<'_>,
     paths: Arc<Transplant>,
 ) -> Result<Reply> {
     let mut measured = None;
     for _ in 0..ATTEMPTS {
         let (here, request) = (caller.clone(), paths.clone());
-        let work = move |connection: &Connection, calls: &Calls| {
-            let ends = Ends::of_move(connection, &here, &request)?;
+        let work = move |connection: &Connection, calls: &BackgroundCalls| {
+            let ends = TransplantEnds::of_move(connection, &here, &request)?;
             let now = clock::now();
-            let directories = NewFile { mtime: now, executable: false, by: here.identity, now };
+            let directories = NewEntry { mtime: now, executable: false, by: here.identity, now };
             match entries::rename(connection, ends.from(), ends.to(), &directories, measured)? {
-                Moved::Done(names) => {
+                TreeMoved::Done(names) => {
                     calls.disturbing.tell(&here.name, &request.from);
                     ends.placed(&names, &here, calls).map(Ok)
                 }
-                Moved::Unmeasured(measure) => Ok(Err(measure)),
+                TreeMoved::Unmeasured(measure) => Ok(Err(measure)),
             }
         };
-        let moving = caller.changes(state).submit_holding(calls(state, &paths), work, |_, _, _| Ok(())).await;
+        let moving =
+            caller.changes(&state.catalog).submit_holding(calls(state, &paths), work, |_, _, _| Ok(())).await;
         match moving.wait().await? {
             Ok(reply) => return Ok(reply),
             Err(measure) => measured = Some(measure_all(state, waiting, measure).await?),
         }
     }
     let message = format!("{} is changed all the time: try again in a moment", paths.from);
-    Err(Error::refused(ErrorCode::Busy, message))
+    Err(ServerError::refused(ErrorCode::Busy, message))
 }
 
 /// What a change of both ends holds, which touches few entries besides those on the way to them.
-fn calls(state: &State, paths: &Transplant) -> Calls {
-    Calls::of(state, paths.from.depth() + paths.to.depth() + entries::FEW, true)
+fn calls(state: &ServerState, paths: &Transplant) -> BackgroundCalls {
+    BackgroundCalls::of(state, paths.from.depth() + paths.to.depth() + entries::FEW, true)
 }
 
 /// Finds out how long the paths below a directory are. Reads only, so nobody waits for it.
-async fn measure_all(state: &Arc<State>, waiting: &mut Waiting<'_>, mut measure: Measure) -> Result<Longest> {
+async fn measure_all(
+    state: &Arc<ServerState>,
+    waiting: &mut WaitingClient<'_>,
+    mut measure: PathMeasure,
+) -> Result<LongestPath> {
     let mut looks = 0;
     loop {
         let look = move |connection: &Connection| {
-            let longest = measure.go_on(connection, &mut Slice::of(LOOK))?;
+            let longest = measure.go_on(connection, &mut WorkSlice::of(LOOK))?;
             Ok((measure, longest))
         };
         let longest;
@@ -151,20 +160,21 @@ async fn measure_all(state: &Arc<State>, waiting: &mut Waiting<'_>, mut measure:
 
 /// Copies a file, a link, or a directory with all that is in it.
 pub(super) async fn copy(
-    state: &Arc<State>,
+    state: &Arc<ServerState>,
     caller: &Caller,
-    waiting: &mut Waiting<'_>,
+    waiting: &mut WaitingClient<'_>,
     paths: Arc<Transplant>,
 ) -> Result<Reply> {
     let (here, request) = (caller.clone(), paths.clone());
-    let work = move |connection: &Connection, calls: &Calls| {
-        let ends = Ends::of_copy(connection, &here, &request)?;
+    let work = move |connection: &Connection, calls: &BackgroundCalls| {
+        let ends = TransplantEnds::of_copy(connection, &here, &request)?;
         match entries::copy(connection, ends.from(), ends.to(), here.identity, clock::now())? {
-            Copied::Done(names) => ends.placed(&names, &here, calls).map(Some),
-            Copied::Large => Ok(None),
+            TreeCopied::Done(names) => ends.placed(&names, &here, calls).map(Some),
+            TreeCopied::Large => Ok(None),
         }
     };
-    let copying = caller.changes(state).submit_holding(calls(state, &paths), work, |_, _, _| Ok(())).await;
+    let copying =
+        caller.changes(&state.catalog).submit_holding(calls(state, &paths), work, |_, _, _| Ok(())).await;
     match copying.wait().await? {
         Some(reply) => Ok(reply),
         None => {
@@ -178,24 +188,24 @@ pub(super) async fn copy(
 
 /// Copies a large directory, slice by slice. Dropped half-way, it leaves what it has to be reclaimed.
 async fn copy_large(
-    state: &Arc<State>,
+    state: &Arc<ServerState>,
     caller: &Caller,
-    waiting: &mut Waiting<'_>,
+    waiting: &mut WaitingClient<'_>,
     paths: Arc<Transplant>,
 ) -> Result<Reply> {
-    let catalog = caller.changes(state);
+    let catalog = caller.changes(&state.catalog);
     let most = state.config().trees.copy_limit.get() as u64;
     let (here, request, building) = (caller.clone(), paths.clone(), state.trees.building().clone());
-    let begin = move |connection: &Connection, _: &mut Slice| {
-        let ends = Ends::of_copy(connection, &here, &request)?;
-        Copying::begin(connection, &building, ends.from(), ends.to(), here.identity, clock::now())
+    let begin = move |connection: &Connection, _: &mut WorkSlice| {
+        let ends = TransplantEnds::of_copy(connection, &here, &request)?;
+        TreeCopy::begin(connection, &building, ends.from(), ends.to(), here.identity, clock::now())
     };
     let mut copying = state.trees.slice(&catalog, begin).await?;
     loop {
         state.blobs.reserve().admit()?;
         let (here, request) = (caller.clone(), paths.clone());
-        let go_on = move |connection: &Connection, slice: &mut Slice| {
-            let ends = Ends::of_copy(connection, &here, &request)?;
+        let go_on = move |connection: &Connection, slice: &mut WorkSlice| {
+            let ends = TransplantEnds::of_copy(connection, &here, &request)?;
             copying.check_length(ends.to())?;
             let progress = copying.go_on(connection, ends.from(), slice)?;
             Ok((copying, progress))
@@ -207,14 +217,14 @@ async fn copy_large(
             return Err(too_large(&paths.from, most));
         }
         match progress {
-            Progress::Growing => {}
-            Progress::Complete => break,
-            Progress::Gone => return Err(gone(&paths.from)),
+            CopyProgress::Growing => {}
+            CopyProgress::Complete => break,
+            CopyProgress::Gone => return Err(gone(&paths.from)),
         }
     }
     let (here, request) = (caller.clone(), paths.clone());
     let link = move |connection: &Connection| {
-        let ends = Ends::of_copy(connection, &here, &request)?;
+        let ends = TransplantEnds::of_copy(connection, &here, &request)?;
         let names = copying.link(connection, ends.from(), ends.to())?;
         // Nothing was at the new place.
         Ok(Reply::Placed { path: entries::display(ends.to.name(), &names).parse()? })
@@ -222,8 +232,8 @@ async fn copy_large(
     catalog.write(link).await
 }
 
-fn too_large(path: &RemotePath, most: u64) -> Error {
-    Error::refused(
+fn too_large(path: &EntryPath, most: u64) -> ServerError {
+    ServerError::refused(
         ErrorCode::NotAllowed,
         format!(
             "{path} has more than {most} entries, the most that the server copies at once (trees.copy_limit): \
@@ -232,32 +242,30 @@ fn too_large(path: &RemotePath, most: u64) -> Error {
     )
 }
 
-fn gone(path: &RemotePath) -> Error {
-    Error::refused(
+fn gone(path: &EntryPath) -> ServerError {
+    ServerError::refused(
         ErrorCode::NotFound,
         format!("{path} was moved or deleted while it was copied, and nothing was copied: try again"),
     )
 }
 
 /// A target with a trailing slash has to be a directory that exists.
-fn enter_target(
-    connection: &Connection,
-    caller: &Caller,
-    path: &RemotePath,
-) -> Result<(Permit, Vec<String>)> {
+fn enter_target(connection: &Connection, caller: &Caller, path: &EntryPath) -> Result<(Permit, Vec<String>)> {
     let (permit, names) = enter_with(connection, caller, path, Rights::CREATE.union(Rights::REPLACE))?;
     if path.means_directory() {
         let refused = |code, what| {
             let path = entries::display(permit.name(), &names);
-            Err(Error::refused(
+            Err(ServerError::refused(
                 code,
                 format!("{path} {what}: to give a new name, leave out the trailing slash"),
             ))
         };
         match entries::find(connection, &permit, &names) {
-            Ok(Place::Root | Place::Directory(_)) => {}
-            Ok(Place::File(..)) => return refused(ErrorCode::NotADirectory, "is a file, not a directory"),
-            Ok(Place::Link(..)) => {
+            Ok(EntryPlace::Root | EntryPlace::Directory(_)) => {}
+            Ok(EntryPlace::File(..)) => {
+                return refused(ErrorCode::NotADirectory, "is a file, not a directory");
+            }
+            Ok(EntryPlace::Link(..)) => {
                 return refused(
                     ErrorCode::NotADirectory,
                     "is a symbolic link, which the server does not follow",

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use sealift_protocol::message::{Account, Reply, SpaceRights};
 
 use crate::SERVER;
+use crate::caller::Caller;
 use crate::error::Result;
-use crate::session::Caller;
-use crate::state::State;
+use crate::state::ServerState;
 use crate::store::spaces;
 
 /// Tells who the caller is.
-pub async fn serve(state: &Arc<State>, caller: &Caller) -> Result<Reply> {
+pub async fn serve(state: &Arc<ServerState>, caller: &Caller) -> Result<Reply> {
     let caller = caller.clone();
     let read = state.catalog.read(move |connection| {
         caller.verify(connection)?;

@@ -7,44 +7,47 @@ use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{
     FEATURES, Hello, Reply, Request, Trailer, Turn, WORKING, Welcome, decode, decode_request,
 };
-use sealift_protocol::{ErrorCode, FrameKind, Header, VERSION};
+use sealift_protocol::{FrameKind, Header, VERSION};
+use sealift_types::ErrorCode;
 use tokio::sync::{mpsc, watch};
 use tracing::{Instrument, debug, info_span};
 
+use super::connection::{SessionReader, SessionSignals};
+use super::pending::{QueuedReply, ReplySlot, SessionActivity};
 use super::refused_body::RefusedBody;
-use super::room::{Charge, Room};
-use super::{Activity, Caller, Queued, Reader, Signals, Slot};
+use super::room::{RequestCharge, RequestRoom};
 use crate::SERVER;
-use crate::error::{Error, Result};
-use crate::monitor::requests::Asked;
-use crate::prefixes::Prefixes;
+use crate::caller::Caller;
+use crate::error::{Result, ServerError};
+use crate::monitor::requests::AskedRequest;
+use crate::offered_prefixes::OfferedPrefixes;
 use crate::request::{self, put, slice};
-use crate::state::State;
+use crate::state::ServerState;
 
-pub(super) struct Reading<'a> {
-    pub(super) state: &'a Arc<State>,
+pub(super) struct RequestLoop<'a> {
+    pub(super) state: &'a Arc<ServerState>,
     pub(super) caller: &'a Caller,
-    pub(super) signals: &'a Signals,
-    pub(super) reader: &'a mut Reader,
-    pub(super) queue: mpsc::Sender<Queued>,
+    pub(super) signals: &'a SessionSignals,
+    pub(super) reader: &'a mut SessionReader,
+    pub(super) queue: mpsc::Sender<QueuedReply>,
     pub(super) serves: watch::Receiver<u64>,
-    /// Requests queued as [`Slot::Serve`].
+    /// Requests queued as [`ReplySlot::Serve`].
     pub(super) asked: u64,
     /// Requests that were read.
     pub(super) number: u64,
-    pub(super) room: Room,
-    pub(super) busy: &'a Activity,
-    pub(super) prefixes: &'a Prefixes,
+    pub(super) room: RequestRoom,
+    pub(super) busy: &'a SessionActivity,
+    pub(super) prefixes: &'a OfferedPrefixes,
 }
 
-impl Reading<'_> {
+impl RequestLoop<'_> {
     pub(super) async fn run(mut self) -> Result<()> {
         let ended = self.requests().await;
-        let broke = matches!(ended, Err(Error::Stream(StreamError::Io(_) | StreamError::Closed)));
+        let broke = matches!(ended, Err(ServerError::Stream(StreamError::Io(_) | StreamError::Closed)));
         self.busy.cut.store(broke || self.reader.was_cut(), Ordering::Relaxed);
         if let Err(error) = ended {
             debug!(%error, "reading ended");
-            self.push(None, None, Slot::Close(error.to_wire())).await?;
+            self.push(None, None, ReplySlot::Close(error.to_wire())).await?;
         }
         Ok(())
     }
@@ -74,14 +77,14 @@ impl Reading<'_> {
             let is_first = self.busy.begin();
             self.number += 1;
             let number = self.number;
-            let asked = Some(Asked::now(request.as_ref().ok()));
+            let asked = Some(AskedRequest::now(request.as_ref().ok()));
             let charge = Some(self.room.charge(self.state, self.caller, is_first, header.length()).await?);
             match request {
                 Ok(Request::Hello(hello)) if !greeted => {
                     let welcome = welcome(self.caller, &hello)?;
                     self.busy.knows_working.store(hello.knows(WORKING), Ordering::Relaxed);
                     greeted = true;
-                    self.push(asked, charge, Slot::Ready(Box::new(welcome))).await?;
+                    self.push(asked, charge, ReplySlot::Ready(Box::new(welcome))).await?;
                 }
                 Ok(Request::Hello(_)) => return Err(bad_request("a second hello is not expected")),
                 Ok(_) if !greeted => return Err(bad_request("the first request has to be a hello")),
@@ -95,12 +98,12 @@ impl Reading<'_> {
                     let accepting =
                         Box::pin(put::accept(state, caller, self.reader, request, before, prefixes));
                     match accepting.instrument(span).await? {
-                        put::Acceptance::Committing(pending, transfer) => {
-                            self.push(asked, charge, Slot::Changed(pending, Some(transfer))).await?;
+                        put::PutAcceptance::Committing(pending, transfer) => {
+                            self.push(asked, charge, ReplySlot::Changed(pending, Some(transfer))).await?;
                         }
-                        put::Acceptance::Answered { reply, body_follows } => {
+                        put::PutAcceptance::Answered { reply, body_follows } => {
                             refused = body_follows.then(RefusedBody::new);
-                            self.push(asked, charge, Slot::Ready(Box::new(reply))).await?;
+                            self.push(asked, charge, ReplySlot::Ready(Box::new(reply))).await?;
                         }
                     }
                 }
@@ -108,15 +111,15 @@ impl Reading<'_> {
                     let span = info_span!("slice", request = number, offset = request.offset);
                     let accepting = slice::accept(self.state, self.caller, self.reader, request);
                     match accepting.instrument(span).await? {
-                        slice::Acceptance::Taken(order, index) => {
-                            self.push(asked, charge, Slot::Slice(order, index)).await?;
+                        slice::SliceAcceptance::Taken(order, index) => {
+                            self.push(asked, charge, ReplySlot::Slice(order, index)).await?;
                         }
-                        slice::Acceptance::Welcome => {
-                            self.push(asked, charge, Slot::Ready(Box::new(Reply::Done {}))).await?;
+                        slice::SliceAcceptance::Welcome => {
+                            self.push(asked, charge, ReplySlot::Ready(Box::new(Reply::Done {}))).await?;
                         }
-                        slice::Acceptance::Refused(error) => {
+                        slice::SliceAcceptance::Refused(error) => {
                             refused = Some(RefusedBody::new());
-                            self.push(asked, charge, Slot::Ready(Box::new(Reply::Error(error)))).await?;
+                            self.push(asked, charge, ReplySlot::Ready(Box::new(Reply::Error(error)))).await?;
                         }
                     }
                 }
@@ -125,23 +128,23 @@ impl Reading<'_> {
                     match request::admit(self.state, &request).map(|()| request::change(request)) {
                         Err(refused) => {
                             let reply = request::to_reply(Err(refused));
-                            self.push(asked, charge, Slot::Ready(Box::new(reply))).await?;
+                            self.push(asked, charge, ReplySlot::Ready(Box::new(reply))).await?;
                         }
                         Ok(Ok(change)) => {
                             self.catch_up().await;
                             let pending = request::submit(self.state, self.caller, change, disturbed).await;
-                            self.push(asked, charge, Slot::Changed(pending, None)).await?;
+                            self.push(asked, charge, ReplySlot::Changed(pending, None)).await?;
                         }
                         Ok(Err(request)) => {
                             self.asked += 1;
-                            self.push(asked, charge, Slot::Serve(request)).await?;
+                            self.push(asked, charge, ReplySlot::Serve(request)).await?;
                         }
                     }
                 }
                 Err(error) => {
                     // Should it have been a put, its body follows; for everything else this changes nothing.
                     refused = Some(RefusedBody::new());
-                    self.push(asked, charge, Slot::Ready(Box::new(Reply::Error(error)))).await?;
+                    self.push(asked, charge, ReplySlot::Ready(Box::new(Reply::Error(error)))).await?;
                 }
             }
         }
@@ -162,12 +165,12 @@ impl Reading<'_> {
         loop {
             let header = tokio::select! {
                 biased;
-                () = self.signals.revoked.cancelled() => return Err(Error::refused(
+                () = self.signals.revoked.cancelled() => return Err(ServerError::refused(
                     ErrorCode::CertificateRefused,
                     "this certificate is revoked: ask the server's administrator for a new token",
                 )),
                 header = self.reader.header(patience) => header,
-                () = self.signals.shutdown.cancelled() => return Err(Error::Stopped),
+                () = self.signals.shutdown.cancelled() => return Err(ServerError::Stopped),
             };
             return match header {
                 Ok(header) => Ok(header),
@@ -190,15 +193,20 @@ impl Reading<'_> {
         }
     }
 
-    async fn push(&self, asked: Option<Asked>, charge: Option<Charge>, slot: Slot) -> Result<()> {
-        let queued = Queued { asked, number: self.number, charge, slot };
-        self.queue.send(queued).await.map_err(|_| Error::Stopped)
+    async fn push(
+        &self,
+        asked: Option<AskedRequest>,
+        charge: Option<RequestCharge>,
+        slot: ReplySlot,
+    ) -> Result<()> {
+        let queued = QueuedReply { asked, number: self.number, charge, slot };
+        self.queue.send(queued).await.map_err(|_| ServerError::Stopped)
     }
 }
 
 fn welcome(caller: &Caller, hello: &Hello) -> Result<Reply> {
     if !hello.versions.contains(&VERSION) {
-        return Err(Error::refused(
+        return Err(ServerError::refused(
             ErrorCode::UnsupportedVersion,
             format!(
                 "this server speaks version {VERSION} only, the client {:?}: update the older of the two",
@@ -220,6 +228,6 @@ fn welcome(caller: &Caller, hello: &Hello) -> Result<Reply> {
     }))
 }
 
-fn bad_request(message: &str) -> Error {
-    Error::refused(ErrorCode::BadRequest, message)
+fn bad_request(message: &str) -> ServerError {
+    ServerError::refused(ErrorCode::BadRequest, message)
 }

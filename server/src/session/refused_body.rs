@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
+use sealift_protocol::Header;
 use sealift_protocol::frame::HEADER;
-use sealift_protocol::{ErrorCode, Header};
+use sealift_types::ErrorCode;
 use tokio::time::Instant;
 
-use crate::error::{Error, Result};
+use crate::error::{Result, ServerError};
 
 /// Bytes that are read at most: more than a client that stops when it sees the refusal can have under way by then.
 const MOST: u64 = 64 * 1024 * 1024;
@@ -36,7 +37,7 @@ impl RefusedBody {
         if self.bytes <= MOST && self.refused.elapsed() <= LONGEST {
             return Ok(());
         }
-        Err(Error::refused(
+        Err(ServerError::refused(
             ErrorCode::BadRequest,
             "the request was refused, and its body went on for more than 64 MiB or 5 minutes: stop sending a body whose \
              request is refused; the server closes the connection",

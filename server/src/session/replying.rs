@@ -8,16 +8,18 @@ use sealift_protocol::message::{Get, Reply, Request};
 use tokio::sync::{mpsc, watch};
 use tracing::{Instrument, debug, info_span};
 
-use super::room::Charge;
-use super::{Activity, Caller, Queued, Slot, Writer, say_goodbye};
-use crate::budget::Loan;
+use super::connection::{SessionWriter, say_goodbye};
+use super::pending::{QueuedReply, ReplySlot, SessionActivity};
+use super::room::RequestCharge;
+use crate::budget::BudgetLoan;
+use crate::caller::Caller;
 use crate::error::Result;
-use crate::monitor::requests::{Asked, Outcome};
-use crate::prefixes::Prefixes;
-use crate::request::get::Carried;
-use crate::request::{self, Waiting, slice};
-use crate::state::State;
-use crate::store::catalog::Pending;
+use crate::monitor::requests::{AskedRequest, RequestOutcome};
+use crate::offered_prefixes::OfferedPrefixes;
+use crate::request::get::RangedRead;
+use crate::request::{self, WaitingClient, slice};
+use crate::state::ServerState;
+use crate::store::catalog::PendingCommit;
 
 /// Gets that are looked up together.
 const LOOK_UPS: usize = 32;
@@ -29,41 +31,41 @@ const GATHER: usize = 32 * 1024;
 /// contents or a page of a listing, or the first block of a download.
 const ANSWERS: usize = 512 * 1024;
 
-pub(super) struct Replying<'a> {
-    pub(super) state: &'a Arc<State>,
+pub(super) struct ReplyLoop<'a> {
+    pub(super) state: &'a Arc<ServerState>,
     pub(super) caller: &'a Caller,
-    pub(super) writer: &'a mut Writer,
-    pub(super) slots: mpsc::Receiver<Queued>,
+    pub(super) writer: &'a mut SessionWriter,
+    pub(super) slots: mpsc::Receiver<QueuedReply>,
     /// One that came behind gets and has to wait for its turn.
-    pub(super) held: Option<Queued>,
+    pub(super) held: Option<QueuedReply>,
     /// What the last get sent a range of.
-    pub(super) carried: Option<Carried>,
+    pub(super) carried: Option<RangedRead>,
     /// The memory for answers, while there are any.
-    pub(super) answers: Option<Loan>,
+    pub(super) answers: Option<BudgetLoan>,
     pub(super) served: watch::Sender<u64>,
-    pub(super) busy: &'a Activity,
-    pub(super) prefixes: &'a Prefixes,
+    pub(super) busy: &'a SessionActivity,
+    pub(super) prefixes: &'a OfferedPrefixes,
 }
 
-impl Replying<'_> {
+impl ReplyLoop<'_> {
     /// Returns whether the server ended the conversation.
     pub(super) async fn run(mut self) -> Result<bool> {
-        while let Some(Queued { asked, number, charge, slot }) = self.next_slot().await? {
-            if !matches!(&slot, Slot::Serve(request) if matches!(**request, Request::Get(_))) {
+        while let Some(QueuedReply { asked, number, charge, slot }) = self.next_slot().await? {
+            if !matches!(&slot, ReplySlot::Serve(request) if matches!(**request, Request::Get(_))) {
                 self.end_ranges().await;
             }
             let outcome = match slot {
-                Slot::Ready(reply) => {
+                ReplySlot::Ready(reply) => {
                     request::push(self.writer, &reply)?;
-                    Outcome::of(&reply)
+                    RequestOutcome::of(&reply)
                 }
-                Slot::Changed(pending, transfer) => {
+                ReplySlot::Changed(pending, transfer) => {
                     let outcome = self.conclude(pending).await?;
                     // Here it is logged.
                     drop(transfer);
                     outcome
                 }
-                Slot::Slice(order, index) => {
+                ReplySlot::Slice(order, index) => {
                     if order.next() <= index {
                         self.writer.flush().await?;
                     }
@@ -71,9 +73,9 @@ impl Replying<'_> {
                     let reply = if passed { Ok(Reply::Done {}) } else { Err(slice::absent()) };
                     let reply = request::to_reply(reply);
                     request::push(self.writer, &reply)?;
-                    Outcome::of(&reply)
+                    RequestOutcome::of(&reply)
                 }
-                Slot::Serve(request) => match *request {
+                ReplySlot::Serve(request) => match *request {
                     Request::Get(get) => {
                         self.gets(get, asked, number, charge).await?;
                         continue;
@@ -81,14 +83,15 @@ impl Replying<'_> {
                     other => {
                         let span = info_span!("request", request = number);
                         let knows_working = self.busy.knows_working.load(Ordering::Relaxed);
-                        let waiting = Waiting::new(self.state, self.writer, &self.busy.cut, knows_working);
+                        let waiting =
+                            WaitingClient::new(self.state, self.writer, &self.busy.cut, knows_working);
                         let serving = request::serve(self.state, self.caller, self.prefixes, waiting, other);
                         let outcome = serving.instrument(span).await?;
                         self.served.send_modify(|served| *served += 1);
                         outcome
                     }
                 },
-                Slot::Close(error) => {
+                ReplySlot::Close(error) => {
                     say_goodbye(self.writer, error).await?;
                     return Ok(true);
                 }
@@ -112,11 +115,11 @@ impl Replying<'_> {
     }
 
     /// Notes that a request was answered.
-    fn answered(&self, asked: Option<Asked>, outcome: Outcome) {
+    fn answered(&self, asked: Option<AskedRequest>, outcome: RequestOutcome) {
         self.busy.end();
         if let Some(asked) = asked {
             self.state.monitor.requests.answered(&asked, outcome);
-            if let Some(audited) = asked.audited.filter(|_| outcome == Outcome::Ok) {
+            if let Some(audited) = asked.audited.filter(|_| outcome == RequestOutcome::Ok) {
                 audited.log(&self.caller.name, &self.caller.address);
             }
         }
@@ -126,25 +129,27 @@ impl Replying<'_> {
     async fn gets(
         &mut self,
         first: Get,
-        asked: Option<Asked>,
+        asked: Option<AskedRequest>,
         number: u64,
-        charge: Option<Charge>,
+        charge: Option<RequestCharge>,
     ) -> Result<()> {
         let mut gets = VecDeque::from([first]);
         let mut askers = VecDeque::from([(asked, number, charge)]);
         while !gets.is_empty() {
             while self.held.is_none() && gets.len() < LOOK_UPS {
                 match self.slots.try_recv() {
-                    Ok(Queued { asked, number, charge, slot: Slot::Serve(request) }) => match *request {
-                        Request::Get(get) => {
-                            gets.push_back(get);
-                            askers.push_back((asked, number, charge));
+                    Ok(QueuedReply { asked, number, charge, slot: ReplySlot::Serve(request) }) => {
+                        match *request {
+                            Request::Get(get) => {
+                                gets.push_back(get);
+                                askers.push_back((asked, number, charge));
+                            }
+                            other => {
+                                let slot = ReplySlot::Serve(Box::new(other));
+                                self.held = Some(QueuedReply { asked, number, charge, slot });
+                            }
                         }
-                        other => {
-                            let slot = Slot::Serve(Box::new(other));
-                            self.held = Some(Queued { asked, number, charge, slot });
-                        }
-                    },
+                    }
                     Ok(other) => self.held = Some(other),
                     Err(_) => break,
                 }
@@ -166,7 +171,7 @@ impl Replying<'_> {
     }
 
     /// The next reply to be; what is gathered is sent before waiting for one.
-    async fn next_slot(&mut self) -> Result<Option<Queued>> {
+    async fn next_slot(&mut self) -> Result<Option<QueuedReply>> {
         if let Some(slot) = self.held.take() {
             return Ok(Some(slot));
         }
@@ -182,13 +187,13 @@ impl Replying<'_> {
     }
 
     /// Waits for the memory that answers need, where some are to be made. If there is none to be had, the client is told.
-    async fn with_room(&mut self, queued: Queued) -> Result<Queued> {
-        if self.answers.is_none() && !matches!(queued.slot, Slot::Close(_)) {
+    async fn with_room(&mut self, queued: QueuedReply) -> Result<QueuedReply> {
+        if self.answers.is_none() && !matches!(queued.slot, ReplySlot::Close(_)) {
             match self.state.memory(self.caller.identity, ANSWERS).await {
                 Ok(answers) => self.answers = Some(answers),
                 Err(error) => {
                     debug!(%error, "no memory for an answer");
-                    return Ok(Queued { slot: Slot::Close(error.to_wire()), ..queued });
+                    return Ok(QueuedReply { slot: ReplySlot::Close(error.to_wire()), ..queued });
                 }
             }
         }
@@ -196,7 +201,7 @@ impl Replying<'_> {
     }
 
     /// Replies with what came of a change; what is gathered is sent before waiting for its commit.
-    async fn conclude(&mut self, pending: Pending<Reply>) -> Result<Outcome> {
+    async fn conclude(&mut self, pending: PendingCommit<Reply>) -> Result<RequestOutcome> {
         let result = match pending.try_now() {
             Ok(result) => result,
             Err(pending) => {
@@ -206,6 +211,6 @@ impl Replying<'_> {
         };
         let reply = request::to_reply(result);
         request::push(self.writer, &reply)?;
-        Ok(Outcome::of(&reply))
+        Ok(RequestOutcome::of(&reply))
     }
 }

@@ -1,5 +1,6 @@
 //! Access to the catalog: one writer that groups commits, and readers that never wait for it.
 
+mod change;
 mod turns;
 
 use std::path::{Path, PathBuf};
@@ -14,14 +15,16 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, info, warn};
 
-pub use self::turns::Line;
-use self::turns::Turns;
+pub use self::change::ChangeHeld;
+use self::change::{ChangeJob, QueuedChange};
+pub use self::turns::WriterLine;
+use self::turns::WriterTurns;
 use super::Blobs;
-use super::objects::Small;
-use super::packs::{Pack, Placement};
-use super::schema::{self, OpenError};
+use super::open_error::OpenError;
+use super::packs::Pack;
+use super::schema;
 use super::turnstile::Turnstile;
-use crate::error::{Error, Result};
+use crate::error::{Result, ServerError};
 use crate::monitor::meter::{Counter, GROUPS, Histogram};
 
 /// Changes that share one transaction at most, so that the first one's answer does not wait for ever.
@@ -42,14 +45,14 @@ const READERS: usize = 4;
 #[derive(Clone)]
 pub struct Catalog {
     path: Arc<PathBuf>,
-    writer: turns::Sender,
+    writer: turns::ChangeSender,
     /// Where the changes wait that are asked for through this clone.
-    line: Line,
+    line: WriterLine,
     /// Changes of all lines wait in one, so that a test knows their order.
     #[cfg(test)]
     in_order: bool,
     readers: Readers,
-    meter: Arc<Meter>,
+    meter: Arc<CommitMeter>,
 }
 
 /// Reading connections that wait for the next reader; `None` once the catalog must not be read any more, see [`reopen`].
@@ -57,7 +60,7 @@ type Readers = Arc<Mutex<Option<Vec<Connection>>>>;
 
 /// What commits cost.
 #[derive(Debug)]
-pub struct Meter {
+pub struct CommitMeter {
     /// How long they took.
     pub durations: Histogram,
     /// How many changes shared each.
@@ -66,7 +69,7 @@ pub struct Meter {
     pub failed: Counter,
 }
 
-impl Default for Meter {
+impl Default for CommitMeter {
     fn default() -> Self {
         let (durations, changes) = (Histogram::of_durations(), Histogram::new(GROUPS));
         Self { durations, changes, failed: Counter::default() }
@@ -76,123 +79,6 @@ impl Default for Meter {
 impl std::fmt::Debug for Catalog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Catalog").field(&self.path).finish()
-    }
-}
-
-/// What a change holds until it is durable or has failed.
-pub trait Held: Send + 'static {
-    /// Whether the change writes nothing before everything that could refuse it was looked at. One that fails all the same
-    /// takes its whole group with it: the disk is full, or worse.
-    fn checks_first(&self) -> bool {
-        false
-    }
-
-    /// How many entries the change may touch.
-    fn weight(&self) -> usize {
-        1
-    }
-
-    /// Whether the change is not made any more if nobody waits for its result when its turn comes.
-    fn ends_with_its_asker(&self) -> bool {
-        false
-    }
-
-    /// A small content that it brings, which may be stored together with others.
-    fn content(&self) -> Option<Small<'_>> {
-        None
-    }
-
-    /// Tells where the content is going to be: the change need not bring it any more.
-    fn packed(&mut self, _place: Placement) {}
-
-    /// Tells that the change's transaction is durable, or that it failed with all that is in it.
-    fn concluded(&mut self, _commit: std::result::Result<(), &Error>) {}
-}
-
-impl Held for () {}
-
-/// A change that waits for its turn in a transaction.
-trait Change: Send {
-    /// Whether somebody waits for it to be durable.
-    fn is_urgent(&self) -> bool;
-    /// What it holds.
-    fn held(&mut self) -> &mut dyn Held;
-    /// Runs inside the transaction; `false` takes back what it did.
-    fn apply(&mut self, transaction: &Connection) -> bool;
-    /// Why it failed.
-    fn failure(&self) -> Error;
-    /// Runs after a failure that was taken back, in the same transaction; `false` takes this back as well.
-    fn recover(&mut self, transaction: &Connection) -> bool;
-    /// Tells the one who asked, after the commit or its failure.
-    fn answer(self: Box<Self>, commit: std::result::Result<(), &Error>);
-}
-
-struct Job<T, F, G, H> {
-    urgent: bool,
-    work: Option<F>,
-    otherwise: Option<G>,
-    held: H,
-    result: Option<Result<T>>,
-    /// Why what follows a failure could not be done.
-    trouble: Option<Error>,
-    answer: oneshot::Sender<Result<T>>,
-}
-
-impl<T, F, G, H> Change for Job<T, F, G, H>
-where
-    T: Send,
-    F: FnOnce(&Connection, &H) -> Result<T> + Send,
-    G: FnOnce(&Connection, &H, &Error) -> Result<()> + Send,
-    H: Held,
-{
-    fn is_urgent(&self) -> bool {
-        self.urgent
-    }
-
-    fn held(&mut self) -> &mut dyn Held {
-        &mut self.held
-    }
-
-    fn apply(&mut self, transaction: &Connection) -> bool {
-        if self.held.ends_with_its_asker() && self.answer.is_closed() {
-            return false;
-        }
-        self.result = self.work.take().map(|work| work(transaction, &self.held));
-        matches!(self.result, Some(Ok(_)))
-    }
-
-    fn failure(&self) -> Error {
-        match (&self.trouble, &self.result) {
-            // A refusal would not say what is wrong with the disk.
-            (Some(error), _) | (None, Some(Err(error))) => copy(error),
-            _ => rolled_back(),
-        }
-    }
-
-    fn recover(&mut self, transaction: &Connection) -> bool {
-        match (self.otherwise.take(), &self.result) {
-            (Some(otherwise), Some(Err(error))) => match otherwise(transaction, &self.held, error) {
-                Ok(()) => true,
-                Err(error) => {
-                    error!(%error, "what was to be noted of a failed change could not be");
-                    self.trouble = Some(error);
-                    false
-                }
-            },
-            _ => false,
-        }
-    }
-
-    fn answer(self: Box<Self>, commit: std::result::Result<(), &Error>) {
-        // Not with the answer, which may wait for long until somebody cares.
-        drop(self.held);
-        let result = match commit {
-            // A refusal as well: it may come from what an earlier change of the group had done.
-            Err(error) => Err(copy(error)),
-            Ok(()) => self.result.unwrap_or(Err(Error::Stopped)),
-        };
-        // Whoever asked may have gone; the change stands all the same.
-        let _ = self.answer.send(result);
     }
 }
 
@@ -208,7 +94,7 @@ impl Catalog {
         blobs: Blobs,
         prepare: impl Fn(&mut Connection) -> rusqlite::Result<()> + Send + 'static,
     ) -> Result<(Self, JoinHandle<()>), OpenError> {
-        let writing = Writing::open(path, &prepare, schema::PATIENCE)?;
+        let writing = CatalogWriter::open(path, &prepare, schema::PATIENCE)?;
         let (writer, changes) = turns::turns();
         let failed = |error: std::io::Error| OpenError::Sqlite {
             path: path.to_owned(),
@@ -216,7 +102,7 @@ impl Catalog {
         };
         // Only for its clock: the thread is there to block.
         let runtime = Builder::new_current_thread().enable_time().build().map_err(failed)?;
-        let meter = Arc::new(Meter::default());
+        let meter = Arc::new(CommitMeter::default());
         let readers: Readers = Arc::new(Mutex::new(Some(Vec::new())));
         let thread = thread::Builder::new()
             .name("catalog".into())
@@ -230,7 +116,7 @@ impl Catalog {
         let catalog = Self {
             path: Arc::new(path.to_owned()),
             writer,
-            line: Line::Behind,
+            line: WriterLine::Behind,
             #[cfg(test)]
             in_order: false,
             readers,
@@ -240,7 +126,7 @@ impl Catalog {
     }
 
     /// The catalog for changes that wait in a line; else they wait behind everything.
-    pub fn within(&self, line: Line) -> Self {
+    pub fn within(&self, line: WriterLine) -> Self {
         #[cfg(test)]
         let line = if self.in_order { self.line } else { line };
         Self { line, ..self.clone() }
@@ -259,20 +145,20 @@ impl Catalog {
     pub async fn submit<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
-    ) -> Pending<T> {
+    ) -> PendingCommit<T> {
         self.submit_holding((), |connection, ()| work(connection), |_, (), _| Ok(())).await
     }
 
     /// The same with something that is held until the change is durable or has failed, and with what is to be noted in
     /// the catalog if `work` fails.
-    pub async fn submit_holding<T: Send + 'static, H: Held>(
+    pub async fn submit_holding<T: Send + 'static, H: ChangeHeld>(
         &self,
         held: H,
         work: impl FnOnce(&Connection, &H) -> Result<T> + Send + 'static,
-        otherwise: impl FnOnce(&Connection, &H, &Error) -> Result<()> + Send + 'static,
-    ) -> Pending<T> {
+        otherwise: impl FnOnce(&Connection, &H, &ServerError) -> Result<()> + Send + 'static,
+    ) -> PendingCommit<T> {
         let (answer, result) = oneshot::channel();
-        let job = Job {
+        let job = ChangeJob {
             urgent: true,
             work: Some(work),
             otherwise: Some(otherwise),
@@ -281,9 +167,9 @@ impl Catalog {
             trouble: None,
             answer,
         };
-        // A writer that has ended drops the job, and with it the answer: `Pending` says so.
+        // A writer that has ended drops the job, and with it the answer: `PendingCommit` says so.
         self.writer.send(self.line, Box::new(job)).await;
-        Pending(result)
+        PendingCommit(result)
     }
 
     /// Queues a change whose result nobody waits for, in order with the others; it may be committed a little later.
@@ -310,12 +196,14 @@ impl Catalog {
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let catalog = self.clone();
-        tokio::task::spawn_blocking(move || catalog.read_here(work)).await.map_err(|_| Error::Stopped)?
+        tokio::task::spawn_blocking(move || catalog.read_here(work))
+            .await
+            .map_err(|_| ServerError::Stopped)?
     }
 
     /// The same on this thread, which must be one that may block.
     pub fn read_here<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let kept = self.readers().as_mut().ok_or(Error::Stopped)?.pop();
+        let kept = self.readers().as_mut().ok_or(ServerError::Stopped)?.pop();
         let connection = match kept {
             Some(connection) => connection,
             None => schema::open_reader(&self.path)?,
@@ -335,7 +223,7 @@ impl Catalog {
     }
 
     /// What commits have cost so far.
-    pub fn meter(&self) -> &Meter {
+    pub fn meter(&self) -> &CommitMeter {
         &self.meter
     }
 
@@ -355,11 +243,14 @@ impl Catalog {
     }
 }
 
-fn unawaited(urgent: bool, work: impl FnOnce(&Connection) -> Result<()> + Send + 'static) -> Box<dyn Change> {
+fn unawaited(
+    urgent: bool,
+    work: impl FnOnce(&Connection) -> Result<()> + Send + 'static,
+) -> Box<dyn QueuedChange> {
     let (answer, _) = oneshot::channel();
     let work = move |connection: &Connection, (): &()| work(connection);
-    let otherwise = |_: &Connection, (): &(), _: &Error| Ok(());
-    Box::new(Job {
+    let otherwise = |_: &Connection, (): &(), _: &ServerError| Ok(());
+    Box::new(ChangeJob {
         urgent,
         work: Some(work),
         otherwise: Some(otherwise),
@@ -372,26 +263,26 @@ fn unawaited(urgent: bool, work: impl FnOnce(&Connection) -> Result<()> + Send +
 
 /// The result of a change to come.
 #[derive(Debug)]
-pub struct Pending<T>(oneshot::Receiver<Result<T>>);
+pub struct PendingCommit<T>(oneshot::Receiver<Result<T>>);
 
-impl<T> Pending<T> {
+impl<T> PendingCommit<T> {
     /// The result, if there is one already.
     pub fn try_now(mut self) -> std::result::Result<Result<T>, Self> {
         match self.0.try_recv() {
             Ok(result) => Ok(result),
-            Err(oneshot::error::TryRecvError::Closed) => Ok(Err(Error::Stopped)),
+            Err(oneshot::error::TryRecvError::Closed) => Ok(Err(ServerError::Stopped)),
             Err(oneshot::error::TryRecvError::Empty) => Err(self),
         }
     }
 
     /// Waits until the change is durable or has failed.
     pub async fn wait(self) -> Result<T> {
-        self.0.await.map_err(|_| Error::Stopped)?
+        self.0.await.map_err(|_| ServerError::Stopped)?
     }
 }
 
 /// The writer's connection.
-struct Writing {
+struct CatalogWriter {
     connection: Connection,
     /// Set while a commit is wanted: see [`fence`].
     committing: Arc<AtomicBool>,
@@ -399,7 +290,7 @@ struct Writing {
     log_is_empty: bool,
 }
 
-impl Writing {
+impl CatalogWriter {
     /// Opens the catalog and brings what its log holds into the file, so that everything that is believed from here on has
     /// been written and synced anew. After a failed sync the system may show pages that the disk does not have. Others who
     /// read the log get the time `patience` to end.
@@ -460,11 +351,11 @@ fn reopen(
     path: &Path,
     prepare: &impl Fn(&mut Connection) -> rusqlite::Result<()>,
     readers: &Readers,
-) -> Result<Writing, OpenError> {
+) -> Result<CatalogWriter, OpenError> {
     let kept = |connections| *readers.lock().unwrap_or_else(PoisonError::into_inner) = connections;
     // They may remember what the disk does not have.
     kept(Some(Vec::new()));
-    let reopened = Writing::open_again(path, prepare);
+    let reopened = CatalogWriter::open_again(path, prepare);
     if reopened.is_err() {
         kept(None);
     }
@@ -473,11 +364,11 @@ fn reopen(
 
 /// Makes changes until nobody can ask for any, or until the disk fails in such a way that the catalog cannot be opened again.
 async fn write(
-    mut writing: Writing,
-    again: impl Fn() -> Result<Writing, OpenError>,
-    mut changes: Turns,
+    mut writing: CatalogWriter,
+    again: impl Fn() -> Result<CatalogWriter, OpenError>,
+    mut changes: WriterTurns,
     blobs: Blobs,
-    meter: &Meter,
+    meter: &CommitMeter,
     turnstile: &Turnstile,
 ) {
     let mut group = Vec::new();
@@ -496,7 +387,7 @@ async fn write(
                 blobs.reserve().release();
             }
         }
-        if matches!(committed, Err(Error::Uncertain(_))) {
+        if matches!(committed, Err(ServerError::Uncertain(_))) {
             // Closed first, so that nothing is taken over from it.
             drop(writing);
             let reopened = again();
@@ -511,7 +402,7 @@ async fn write(
     }
 }
 
-fn conclude(group: &mut Vec<Box<dyn Change>>, committed: &Result<()>) {
+fn conclude(group: &mut Vec<Box<dyn QueuedChange>>, committed: &Result<()>) {
     let commit = committed.as_ref().copied();
     for change in &mut *group {
         change.held().concluded(commit);
@@ -523,7 +414,7 @@ fn conclude(group: &mut Vec<Box<dyn Change>>, committed: &Result<()>) {
 }
 
 /// Waits for changes, and for more if nobody waits for those; `false` when there will be none.
-async fn gather(changes: &mut Turns, group: &mut Vec<Box<dyn Change>>) -> bool {
+async fn gather(changes: &mut WriterTurns, group: &mut Vec<Box<dyn QueuedChange>>) -> bool {
     let Some(first) = changes.recv().await else { return false };
     let deadline = Instant::now() + PATIENCE;
     let (mut next, mut weight, mut urgent) = (Some(first), 0, false);
@@ -544,8 +435,8 @@ async fn gather(changes: &mut Turns, group: &mut Vec<Box<dyn Change>>) -> bool {
 }
 
 /// Makes the changes of a group, all or none of them. A change that is refused leaves nothing, and the others stand.
-fn commit(writing: &mut Writing, blobs: &Blobs, group: &mut [Box<dyn Change>]) -> Result<()> {
-    let Writing { connection, committing, .. } = writing;
+fn commit(writing: &mut CatalogWriter, blobs: &Blobs, group: &mut [Box<dyn QueuedChange>]) -> Result<()> {
+    let CatalogWriter { connection, committing, .. } = writing;
     // A transaction whose beginning or end has failed may be open still.
     if !connection.is_autocommit() {
         connection.execute_batch("ROLLBACK")?;
@@ -567,8 +458,8 @@ fn commit(writing: &mut Writing, blobs: &Blobs, group: &mut [Box<dyn Change>]) -
     let committed = thread::scope(|scope| {
         let writing = thread::Builder::new().name("pack".into()).spawn_scoped(scope, || pack.write(blobs));
         let applied = apply_all(&transaction, group);
-        let written = writing.map_err(Error::file(Path::new("a thread for a pack")))?;
-        let _hold = written.join().map_err(|_| Error::Stopped)??;
+        let written = writing.map_err(ServerError::file(Path::new("a thread for a pack")))?;
+        let _hold = written.join().map_err(|_| ServerError::Stopped)??;
         applied?;
         pack.settle(&transaction)?;
         end(transaction)
@@ -580,8 +471,8 @@ fn commit(writing: &mut Writing, blobs: &Blobs, group: &mut [Box<dyn Change>]) -
 }
 
 /// Stores the small contents of a group together, if that is worth it.
-fn pack(connection: &Connection, blobs: &Blobs, group: &mut [Box<dyn Change>]) -> Result<Option<Pack>> {
-    let held: Vec<&dyn Held> = group.iter_mut().map(|change| &*change.held()).collect();
+fn pack(connection: &Connection, blobs: &Blobs, group: &mut [Box<dyn QueuedChange>]) -> Result<Option<Pack>> {
+    let held: Vec<&dyn ChangeHeld> = group.iter_mut().map(|change| &*change.held()).collect();
     let contents = held.iter().enumerate().filter_map(|(number, held)| Some((number, held.content()?)));
     let pack = Pack::make(connection, blobs, contents)?;
     for (number, place) in pack.iter().flat_map(Pack::places) {
@@ -590,12 +481,12 @@ fn pack(connection: &Connection, blobs: &Blobs, group: &mut [Box<dyn Change>]) -
     Ok(pack)
 }
 
-fn apply_all(transaction: &Connection, group: &mut [Box<dyn Change>]) -> Result<()> {
+fn apply_all(transaction: &Connection, group: &mut [Box<dyn QueuedChange>]) -> Result<()> {
     group.iter_mut().try_for_each(|change| apply(transaction, change.as_mut()))
 }
 
 /// One change, fenced off from the others of its group. An error ends the group.
-fn apply(transaction: &Connection, change: &mut dyn Change) -> Result<()> {
+fn apply(transaction: &Connection, change: &mut dyn QueuedChange) -> Result<()> {
     if change.held().checks_first() {
         // A savepoint would copy each page that the change touches.
         let before = transaction.total_changes();
@@ -621,22 +512,17 @@ fn apply(transaction: &Connection, change: &mut dyn Change) -> Result<()> {
 }
 
 /// Why a commit failed. An error of the disk leaves it open whether what was to be committed is there after the next start.
-fn of_commit(error: rusqlite::Error) -> Error {
+fn of_commit(error: rusqlite::Error) -> ServerError {
     match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::SystemIoFailure) => Error::Uncertain(error),
+        Some(rusqlite::ErrorCode::SystemIoFailure) => ServerError::Uncertain(error),
         _ => error.into(),
     }
 }
 
 /// Fails if SQLite has ended the transaction by itself, as it does when the disk is full or fails: nothing of the group
 /// stands any more, and whatever came next would stand alone.
-fn still_open(transaction: &Connection, change: &dyn Change) -> Result<()> {
+fn still_open(transaction: &Connection, change: &dyn QueuedChange) -> Result<()> {
     if transaction.is_autocommit() { Err(change.failure()) } else { Ok(()) }
-}
-
-fn rolled_back() -> Error {
-    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT_ROLLBACK);
-    rusqlite::Error::SqliteFailure(code, Some("SQLite has taken the transaction back".into())).into()
 }
 
 /// Keeps statements from committing by themselves, whatever becomes of the transaction that they were to be part of.
@@ -646,28 +532,6 @@ fn fence(connection: &mut Connection) -> rusqlite::Result<Arc<AtomicBool>> {
     let allowed = committing.clone();
     connection.commit_hook(Some(move || !allowed.load(Ordering::Relaxed)))?;
     Ok(committing)
-}
-
-/// An error for each of those who share a failed commit.
-fn copy(error: &Error) -> Error {
-    match error {
-        Error::Catalog(rusqlite::Error::SqliteFailure(code, message)) => {
-            rusqlite::Error::SqliteFailure(*code, message.clone()).into()
-        }
-        Error::Uncertain(rusqlite::Error::SqliteFailure(code, message)) => {
-            Error::Uncertain(rusqlite::Error::SqliteFailure(*code, message.clone()))
-        }
-        Error::File { path, source } => {
-            // With its number, by which a lack of descriptors or of room is recognised.
-            let source = match source.raw_os_error() {
-                Some(number) => std::io::Error::from_raw_os_error(number),
-                None => std::io::Error::new(source.kind(), source.to_string()),
-            };
-            Error::File { path: path.clone(), source }
-        }
-        Error::Stopped => Error::Stopped,
-        other => rusqlite::Error::ToSqlConversionFailure(other.to_string().into()).into(),
-    }
 }
 
 #[cfg(test)]

@@ -10,18 +10,16 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sealift_certs::{USER_VALIDITY, Validity};
 use sealift_protocol::message::Nanoseconds;
-use sealift_protocol::{Digest, ErrorCode, Name};
+use sealift_types::{Digest, Name};
 
-use super::{facts, identities};
+use super::columns::{by_digits, name_of};
+use super::facts;
 use crate::clock;
-use crate::data::revocations::{Revocation, Subject};
-use crate::error::{Error, Result};
+use crate::data::revocations::{Revocation, RevocationSubject};
+use crate::error::Result;
 
 /// How long the use of a certificate goes unnoted after one that was noted: each note costs a commit.
 const NOTE: Duration = Duration::from_secs(3600);
-
-/// Digits of a fingerprint that name a certificate on the command line, at least.
-const SHORTEST: usize = 8;
 
 /// Characters of a machine's name.
 const LONGEST_MACHINE: usize = 64;
@@ -36,12 +34,12 @@ pub struct NewCertificate<'a> {
     /// When it expires.
     pub expires_at: Nanoseconds,
     /// What it was issued for.
-    pub origin: Origin<'a>,
+    pub origin: CertificateOrigin<'a>,
 }
 
 /// What a certificate was issued for.
 #[derive(Debug, Clone, Copy)]
-pub enum Origin<'a> {
+pub enum CertificateOrigin<'a> {
     /// A token, on a machine that calls itself so.
     Token(Option<&'a str>),
     /// A machine that has one already, which it renews.
@@ -92,8 +90,8 @@ pub struct RevokedMachine {
 /// Records a certificate that was just issued.
 pub fn add(connection: &Connection, identity: i64, new: NewCertificate<'_>) -> Result<()> {
     let (machine, origin) = match new.origin {
-        Origin::Token(machine) => (machine.and_then(printable), *new.fingerprint),
-        Origin::Renewal(Machine { name, origin }) => (name.clone(), *origin),
+        CertificateOrigin::Token(machine) => (machine.and_then(printable), *new.fingerprint),
+        CertificateOrigin::Renewal(Machine { name, origin }) => (name.clone(), *origin),
     };
     connection
         .prepare_cached(
@@ -171,7 +169,7 @@ pub fn list(
 fn certificate(row: &Row<'_>) -> rusqlite::Result<CertificateRow> {
     Ok(CertificateRow {
         fingerprint: Digest::from_bytes(row.get(0)?),
-        identity: identities::name_of(row, 1)?,
+        identity: name_of(row, 1)?,
         machine: row.get(2)?,
         issued_at: row.get(3)?,
         expires_at: row.get(4)?,
@@ -187,7 +185,7 @@ pub fn revoke_machine(connection: &Connection, digits: &str, now: Nanoseconds) -
     let mut statement = connection.prepare(
         "SELECT name FROM certificates JOIN identities ON identities.id = identity WHERE fingerprint = ?1",
     )?;
-    let identity = statement.query_row([fingerprint.as_bytes()], |row| identities::name_of(row, 0))?;
+    let identity = statement.query_row([fingerprint.as_bytes()], |row| name_of(row, 0))?;
     let machine = machine(connection, &fingerprint)?;
     let mut statement = connection.prepare(
         "UPDATE certificates SET revoked_at = ?2
@@ -198,33 +196,6 @@ pub fn revoke_machine(connection: &Connection, digits: &str, now: Nanoseconds) -
         .query_map(params![machine.origin.as_bytes(), now], |row| row.get(0).map(Digest::from_bytes))?;
     let certificates = revoked.collect::<rusqlite::Result<_>>()?;
     Ok(RevokedMachine { identity, machine, certificates })
-}
-
-/// The one row of a table whose digest begins with these digits.
-pub(super) fn by_digits(
-    connection: &Connection,
-    table: &str,
-    column: &str,
-    digits: &str,
-    what: &str,
-) -> Result<Digest> {
-    let listing = format!("`sealiftd identities --{what}s` lists them");
-    if digits.len() < SHORTEST || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        let message = format!("{digits:?} names no {what}: give at least {SHORTEST} digits; {listing}");
-        return Err(Error::refused(ErrorCode::BadRequest, message));
-    }
-    let sql = format!("SELECT {column} FROM {table} WHERE substr(lower(hex({column})), 1, ?2) = lower(?1)");
-    let mut statement = connection.prepare(&sql)?;
-    let length = i64::try_from(digits.len()).unwrap_or(i64::MAX);
-    let found = statement.query_map(params![digits, length], |row| row.get(0).map(Digest::from_bytes))?;
-    match found.collect::<rusqlite::Result<Vec<_>>>()?[..] {
-        [digest] => Ok(digest),
-        [] => Err(Error::refused(ErrorCode::NotFound, format!("there is no {what} {digits}: {listing}"))),
-        _ => {
-            let message = format!("several {what}s begin with {digits}: give more digits; {listing}");
-            Err(Error::refused(ErrorCode::BadRequest, message))
-        }
-    }
 }
 
 /// What a server that was restored from a backup found at its first start.
@@ -276,13 +247,13 @@ pub fn catch_up(connection: &Connection, list: &[Revocation], now: Nanoseconds) 
 pub fn apply(connection: &Connection, list: &[Revocation], is_restored: bool) -> Result<()> {
     for Revocation { subject, at } in list {
         match subject {
-            Subject::Certificate(fingerprint) => {
+            RevocationSubject::Certificate(fingerprint) => {
                 let which = if is_restored { "?1 IN (fingerprint, origin)" } else { "fingerprint = ?1" };
                 let sql =
                     format!("UPDATE certificates SET revoked_at = ?2 WHERE {which} AND revoked_at IS NULL");
                 connection.prepare_cached(&sql)?.execute(params![fingerprint.as_bytes(), at])?;
             }
-            Subject::Identity(name) if is_restored => {
+            RevocationSubject::Identity(name) if is_restored => {
                 connection
                     .prepare_cached(
                         "UPDATE certificates SET revoked_at = ?2
@@ -291,11 +262,11 @@ pub fn apply(connection: &Connection, list: &[Revocation], is_restored: bool) ->
                     )?
                     .execute(params![name.as_str(), at])?;
             }
-            Subject::Identity(_) => {}
+            RevocationSubject::Identity(_) => {}
         }
     }
     for Revocation { subject, at } in list {
-        if let Subject::Identity(name) = subject {
+        if let RevocationSubject::Identity(name) = subject {
             // Not one that was invited again: it has certificates which are not in the list.
             connection
                 .prepare_cached(
@@ -347,8 +318,8 @@ pub fn adopt(
         return Ok(Adoption::Unknown);
     }
     let is_revoked = list.iter().any(|Revocation { subject, at }| match subject {
-        Subject::Certificate(revoked) => revoked == fingerprint || Some(revoked) == origin,
-        Subject::Identity(revoked) => revoked == name && *at >= issued_at,
+        RevocationSubject::Certificate(revoked) => revoked == fingerprint || Some(revoked) == origin,
+        RevocationSubject::Identity(revoked) => revoked == name && *at >= issued_at,
     });
     let identity: Option<i64> = connection
         .prepare_cached("SELECT id FROM identities WHERE name = ?1 AND revoked_at IS NULL")?
@@ -376,7 +347,7 @@ pub fn adopt(
     add(
         connection,
         identity,
-        NewCertificate { fingerprint, issued_at, expires_at, origin: Origin::Renewal(&machine) },
+        NewCertificate { fingerprint, issued_at, expires_at, origin: CertificateOrigin::Renewal(&machine) },
     )?;
     Ok(Adoption::Adopted)
 }

@@ -10,16 +10,17 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use sealift_protocol::message::{MAX_INLINE, Nanoseconds};
-use sealift_protocol::{Digest, Hasher};
+use sealift_types::{Digest, Hasher};
 use tokio::sync::Semaphore;
 use tracing::error;
 
-use super::catalog::Line;
-use super::objects::{self, Bytes, Extent, ObjectId};
+use super::catalog::WriterLine;
+use super::extent::{self, Extent};
+use super::objects::{self, ContentBytes, ContentId};
 use super::{Blobs, Catalog};
 use crate::background::background;
 use crate::clock;
-use crate::error::{Error, Result};
+use crate::error::{Result, ServerError};
 
 /// Contents that are read at once, over all connections.
 const READINGS: usize = 2;
@@ -32,26 +33,26 @@ const RUN: usize = 1024 * 1024;
 
 /// Reads stored copies to see whether they are good. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Copies {
+pub struct CopyVerifier {
     catalog: Catalog,
     blobs: Blobs,
     turns: Arc<Semaphore>,
-    reported: Arc<Reported>,
+    reported: Arc<ReportedContents>,
 }
 
 /// Contents that clients have reported, and that are not read yet.
 #[derive(Debug)]
-struct Reported {
+struct ReportedContents {
     waiting: Mutex<HashSet<Digest>>,
     /// One at a time, so that a reading stays for those who wait for one.
     turn: Semaphore,
 }
 
-impl Copies {
+impl CopyVerifier {
     /// Of a store.
     pub fn of(catalog: &Catalog, blobs: Blobs) -> Self {
-        let reported = Reported { waiting: Mutex::default(), turn: Semaphore::new(1) };
-        let catalog = catalog.within(Line::Server);
+        let reported = ReportedContents { waiting: Mutex::default(), turn: Semaphore::new(1) };
+        let catalog = catalog.within(WriterLine::Server);
         Self { catalog, blobs, turns: Arc::new(Semaphore::new(READINGS)), reported: Arc::new(reported) }
     }
 
@@ -72,7 +73,7 @@ impl Copies {
         if let Some(known) = self.known(digest, trust).await? {
             return Ok(known);
         }
-        let _turn = self.turns.acquire().await.map_err(|_| Error::Stopped)?;
+        let _turn = self.turns.acquire().await.map_err(|_| ServerError::Stopped)?;
         // Somebody else may have read it meanwhile.
         if let Some(known) = self.known(digest, trust).await? {
             return Ok(known);
@@ -81,8 +82,8 @@ impl Copies {
         let open = move |connection: &Connection| {
             let Some(object) = objects::find(connection, &digest)? else { return Ok(None) };
             Ok(Some(match objects::bytes(connection, object)? {
-                Bytes::Inline(data) => Ok(Digest::of(&data) == digest),
-                Bytes::Extents(extents) => Err(here.read(&extents, 0, &guard)),
+                ContentBytes::Inline(data) => Ok(Digest::of(&data) == digest),
+                ContentBytes::Extents(extents) => Err(here.read(&extents, 0, &guard)),
             }))
         };
         let good = match self.catalog.read(open).await? {
@@ -92,8 +93,8 @@ impl Copies {
             Some(Err(Err(_))) => false,
             Some(Err(Ok(reader))) => {
                 let reading = background("verification", move || hash(reader));
-                let read =
-                    reading.map_err(Error::file(std::path::Path::new("a thread for a verification")))?;
+                let read = reading
+                    .map_err(ServerError::file(std::path::Path::new("a thread for a verification")))?;
                 read.wait().await?.is_ok_and(|read| read == digest)
             }
         };
@@ -112,13 +113,13 @@ impl Copies {
     }
 }
 
-impl Reported {
+impl ReportedContents {
     /// Until the result is dropped, the content waits.
-    fn enter(&self, digest: Digest) -> Option<Waits<'_>> {
+    fn enter(&self, digest: Digest) -> Option<ReportedContent<'_>> {
         let mut waiting = self.lock();
         let enters = waiting.len() < REPORTED && waiting.insert(digest);
         // Not made before it is known: what is dropped leaves.
-        enters.then(|| Waits(self, digest))
+        enters.then(|| ReportedContent(self, digest))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<Digest>> {
@@ -126,16 +127,16 @@ impl Reported {
     }
 }
 
-struct Waits<'a>(&'a Reported, Digest);
+struct ReportedContent<'a>(&'a ReportedContents, Digest);
 
-impl Drop for Waits<'_> {
+impl Drop for ReportedContent<'_> {
     fn drop(&mut self) {
         self.0.lock().remove(&self.1);
     }
 }
 
 /// True if a file could not be opened for a reason that says nothing about the content.
-fn is_disk_trouble(error: &Error) -> bool {
+fn is_disk_trouble(error: &ServerError) -> bool {
     !error.is_damage() && error.is_internal()
 }
 
@@ -158,12 +159,12 @@ fn note(connection: &Connection, digest: &Digest, good: bool) -> Result<()> {
 }
 
 /// True if a copy was found good within `trust`, and its file has not changed since.
-fn is_trusted(connection: &Connection, blobs: &Blobs, object: ObjectId, trust: Duration) -> Result<bool> {
+fn is_trusted(connection: &Connection, blobs: &Blobs, object: ContentId, trust: Duration) -> Result<bool> {
     let verified = objects::verified_at(connection, object)?;
     Ok(is_recent(verified, trust)
         && match objects::bytes(connection, object)? {
-            Bytes::Inline(_) => true,
-            Bytes::Extents(extents) => blobs.are_unchanged(&extents, verified),
+            ContentBytes::Inline(_) => true,
+            ContentBytes::Extents(extents) => blobs.are_unchanged(&extents, verified),
         })
 }
 
@@ -173,13 +174,13 @@ fn is_recent(verified: Nanoseconds, trust: Duration) -> bool {
 }
 
 /// True if the copy of a content can be referred to. A small one is read if it is not trusted any more; a large one has to
-/// have been read before, by [`Copies::are_good`], and must not have been written to since.
+/// have been read before, by [`CopyVerifier::are_good`], and must not have been written to since.
 ///
 /// To be called in the transaction that is to refer to it.
 pub fn can_be_shared(
     connection: &Connection,
     blobs: &Blobs,
-    object: ObjectId,
+    object: ContentId,
     digest: &Digest,
     trust: Duration,
 ) -> Result<bool> {
@@ -187,17 +188,17 @@ pub fn can_be_shared(
     let verified = objects::verified_at(connection, object)?;
     if is_recent(verified, trust) {
         return Ok(match &stored {
-            Bytes::Inline(_) => true,
-            Bytes::Extents(extents) if blobs.are_unchanged(extents, verified) => true,
-            Bytes::Extents(extents) if is_small(extents) => read_small(blobs, extents, digest),
-            Bytes::Extents(_) => false,
+            ContentBytes::Inline(_) => true,
+            ContentBytes::Extents(extents) if blobs.are_unchanged(extents, verified) => true,
+            ContentBytes::Extents(extents) if is_small(extents) => read_small(blobs, extents, digest),
+            ContentBytes::Extents(_) => false,
         });
     }
     let good = match &stored {
-        Bytes::Inline(data) => Digest::of(data) == *digest,
-        Bytes::Extents(extents) if is_small(extents) => read_small(blobs, extents, digest),
+        ContentBytes::Inline(data) => Digest::of(data) == *digest,
+        ContentBytes::Extents(extents) if is_small(extents) => read_small(blobs, extents, digest),
         // It was good a moment ago, or is not trusted: then its bytes are asked for.
-        Bytes::Extents(_) => return Ok(false),
+        ContentBytes::Extents(_) => return Ok(false),
     };
     if good {
         objects::set_verified(connection, digest)?;
@@ -206,7 +207,7 @@ pub fn can_be_shared(
 }
 
 fn is_small(extents: &[Extent]) -> bool {
-    objects::length(extents) <= MAX_INLINE
+    extent::length(extents) <= MAX_INLINE
 }
 
 fn read_small(blobs: &Blobs, extents: &[Extent], digest: &Digest) -> bool {
@@ -219,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_reported_content_waits_once_and_others_within_a_limit() {
-        let reported = Reported { waiting: Mutex::default(), turn: Semaphore::new(1) };
+        let reported = ReportedContents { waiting: Mutex::default(), turn: Semaphore::new(1) };
         let digest = |number: usize| Digest::of(&number.to_le_bytes());
         let first = reported.enter(digest(0)).unwrap();
         assert!(reported.enter(digest(0)).is_none(), "it waits already");

@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 
 use fs4::FileExt;
 use sealift_certs::files::create_private_dir;
-use sealift_protocol::{Digest, ErrorCode};
+use sealift_types::{Digest, ErrorCode};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
-use crate::config::{DiskSettings, Live};
-use crate::error::{Error, Result};
+use crate::config::{DiskSettings, LiveConfig};
+use crate::error::{Result, ServerError};
 use crate::monitor::meter::Counter;
 
 /// The reserve unless it is set: a sixteenth of the disk, and at most this many bytes.
@@ -54,7 +54,7 @@ const TRUST: Duration = Duration::from_millis(20);
 
 /// How full the disk is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Disk {
+pub struct DiskUsage {
     /// Bytes that can still be used.
     pub free_bytes: u64,
     /// Bytes in all.
@@ -78,21 +78,21 @@ pub struct ReserveSize {
 
 /// The room on the disk that uploads cannot use. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Reserve(Arc<Inner>);
+pub struct DiskReserve(Arc<ReserveState>);
 
 #[derive(Debug)]
-struct Inner {
+struct ReserveState {
     data: PathBuf,
     /// How full the disk of a path is; tests set it.
-    disk_of: fn(&Path) -> Result<Disk>,
-    settings: OnceLock<Live>,
-    grants: Mutex<Grants>,
+    disk_of: fn(&Path) -> Result<DiskUsage>,
+    settings: OnceLock<LiveConfig>,
+    grants: Mutex<GrantTotals>,
     refused: [Counter; 2],
 }
 
 /// Bytes that uploads were granted. Both sums only grow, and may wrap; their difference is not on the disk yet.
 #[derive(Debug, Default)]
-struct Grants {
+struct GrantTotals {
     issued: u64,
     returned: u64,
     /// Until when the disk counts as far from full.
@@ -102,7 +102,7 @@ struct Grants {
 /// The disk at one moment.
 #[derive(Debug)]
 struct DiskView {
-    disk: Disk,
+    disk: DiskUsage,
     reserve: ReserveSize,
     ballast: Ballast,
 }
@@ -140,24 +140,24 @@ impl fmt::Display for Shortage {
 
 /// Bytes that an upload may write. They count as used until this is dropped: then they are on the disk, or given up.
 #[derive(Debug)]
-pub struct Granted {
-    reserve: Reserve,
+pub struct DiskGrant {
+    reserve: DiskReserve,
     bytes: u64,
 }
 
-impl Disk {
+impl DiskUsage {
     /// That of a path.
     pub fn of(path: &Path) -> Result<Self> {
-        disk_of(path).map_err(Error::file(path))
+        disk_of(path).map_err(ServerError::file(path))
     }
 }
 
 #[cfg(unix)]
-fn disk_of(path: &Path) -> io::Result<Disk> {
+fn disk_of(path: &Path) -> io::Result<DiskUsage> {
     let facts = rustix::fs::statvfs(path)?;
     // A file system that sets no limit says that it has no inodes at all.
     let (free_inodes, inodes) = (facts.f_files > 0).then_some((facts.f_favail, facts.f_files)).unzip();
-    Ok(Disk {
+    Ok(DiskUsage {
         free_bytes: facts.f_bavail.saturating_mul(facts.f_frsize),
         size_bytes: facts.f_blocks.saturating_mul(facts.f_frsize),
         free_inodes,
@@ -166,15 +166,15 @@ fn disk_of(path: &Path) -> io::Result<Disk> {
 }
 
 #[cfg(not(unix))]
-fn disk_of(path: &Path) -> io::Result<Disk> {
+fn disk_of(path: &Path) -> io::Result<DiskUsage> {
     let facts = fs4::statvfs(path)?;
     let (free_bytes, size_bytes) = (facts.available_space(), facts.total_space());
-    Ok(Disk { free_bytes, size_bytes, free_inodes: None, inodes: None })
+    Ok(DiskUsage { free_bytes, size_bytes, free_inodes: None, inodes: None })
 }
 
 impl ReserveSize {
     /// What the settings mean on this disk.
-    pub fn on(disk: &Disk, settings: DiskSettings) -> Self {
+    pub fn on(disk: &DiskUsage, settings: DiskSettings) -> Self {
         let inodes = disk.inodes.map_or(0, |all| (all / 16).clamp(LEAST_INODES, MOST_INODES));
         Self {
             bytes: settings.reserve().unwrap_or((disk.size_bytes / 16).min(MOST_BYTES)),
@@ -188,19 +188,19 @@ impl ReserveSize {
     }
 }
 
-impl Reserve {
-    /// Of a data directory. The settings are the defaults until [`Reserve::follow`].
+impl DiskReserve {
+    /// Of a data directory. The settings are the defaults until [`DiskReserve::follow`].
     pub fn new(data: &Path) -> Self {
-        Self::looking_with(data, Disk::of)
+        Self::looking_with(data, DiskUsage::of)
     }
 
-    fn looking_with(data: &Path, disk_of: fn(&Path) -> Result<Disk>) -> Self {
+    fn looking_with(data: &Path, disk_of: fn(&Path) -> Result<DiskUsage>) -> Self {
         let (settings, grants, refused) = (OnceLock::new(), Mutex::default(), Default::default());
-        Self(Arc::new(Inner { data: data.to_owned(), disk_of, settings, grants, refused }))
+        Self(Arc::new(ReserveState { data: data.to_owned(), disk_of, settings, grants, refused }))
     }
 
     /// Follows the settings of a server from now on.
-    pub fn follow(&self, settings: Live) {
+    pub fn follow(&self, settings: LiveConfig) {
         // A server has one set of settings.
         let _ = self.0.settings.set(settings);
     }
@@ -211,19 +211,19 @@ impl Reserve {
     }
 
     /// The disk, and what uploads leave free of it.
-    pub fn look(&self) -> Result<(Disk, ReserveSize)> {
+    pub fn look(&self) -> Result<(DiskUsage, ReserveSize)> {
         let disk = (self.0.disk_of)(&self.0.data)?;
         let settings = self.0.settings.get().map(|live| live.now().disk).unwrap_or_default();
         Ok((disk, ReserveSize::on(&disk, settings)))
     }
 
     /// Grants an upload so many bytes and new files, or refuses them with the limit.
-    pub fn grant(&self, bytes: u64, inodes: u64) -> Result<Granted> {
+    pub fn grant(&self, bytes: u64, inodes: u64) -> Result<DiskGrant> {
         self.try_grant(bytes, inodes).map_err(|shortage| self.refuse(shortage))
     }
 
     /// Grants a small content its room in the catalog, whose log holds it as well for a while.
-    pub fn for_small(&self, bytes: usize) -> Result<Granted> {
+    pub fn for_small(&self, bytes: usize) -> Result<DiskGrant> {
         self.grant(2 * bytes as u64 + GROWTH, 0)
     }
 
@@ -242,9 +242,9 @@ impl Reserve {
         self.missing(0, 1).is_none()
     }
 
-    fn refuse(&self, shortage: Shortage) -> Error {
+    fn refuse(&self, shortage: Shortage) -> ServerError {
         self.0.refused[usize::from(matches!(shortage, Shortage::Inodes(_)))].count();
-        Error::refused(
+        ServerError::refused(
             ErrorCode::NoSpace,
             format!(
                 "nothing was stored: {shortage}; delete what is not needed, or ask the administrator for room or a \
@@ -255,7 +255,7 @@ impl Reserve {
     }
 
     /// Grants so many bytes and files, unless something stands against them. A refused grant counts for nobody else.
-    fn try_grant(&self, bytes: u64, inodes: u64) -> std::result::Result<Granted, Shortage> {
+    fn try_grant(&self, bytes: u64, inodes: u64) -> std::result::Result<DiskGrant, Shortage> {
         let returned = {
             let mut grants = self.grants();
             if grants.has_plenty_for(grants.with(bytes, grants.returned)) {
@@ -278,9 +278,9 @@ impl Reserve {
         }
     }
 
-    fn issue(&self, grants: &mut Grants, bytes: u64) -> Granted {
+    fn issue(&self, grants: &mut GrantTotals, bytes: u64) -> DiskGrant {
         grants.issued = grants.issued.wrapping_add(bytes);
-        Granted { reserve: self.clone(), bytes }
+        DiskGrant { reserve: self.clone(), bytes }
     }
 
     /// What stands against so many more bytes and files, whatever was granted.
@@ -299,7 +299,7 @@ impl Reserve {
         Some(DiskView { disk, reserve, ballast: ballast(&self.0.data) })
     }
 
-    fn grants(&self) -> MutexGuard<'_, Grants> {
+    fn grants(&self) -> MutexGuard<'_, GrantTotals> {
         self.0.grants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -347,20 +347,20 @@ impl Reserve {
         if missing.is_empty() || disk.free_bytes < reserve.bytes.max(needed) || !inodes {
             return Ok(());
         }
-        create_private_dir(&directory).map_err(Error::file(&directory))?;
+        create_private_dir(&directory).map_err(ServerError::file(&directory))?;
         for number in missing {
             let path = directory.join(number.to_string());
             if let Err(error) = fill(&path, each) {
                 // Half a ballast is in the way of whatever the rest was needed for.
                 let _ = fs::remove_file(&path);
-                return Err(Error::file(&path)(error));
+                return Err(ServerError::file(&path)(error));
             }
         }
         Ok(())
     }
 }
 
-impl Grants {
+impl GrantTotals {
     /// Bytes that were issued and not among the first `returned`, and so many more.
     fn with(&self, bytes: u64, returned: u64) -> u64 {
         self.issued.wrapping_sub(returned).saturating_add(bytes)
@@ -394,7 +394,7 @@ impl DiskView {
     }
 }
 
-impl Drop for Granted {
+impl Drop for DiskGrant {
     fn drop(&mut self) {
         let mut grants = self.reserve.grants();
         grants.returned = grants.returned.wrapping_add(self.bytes);
@@ -404,7 +404,7 @@ impl Drop for Granted {
 /// Releases the ballast of a data directory if there is not enough room for a transaction without it; for whoever opens the
 /// catalog, in whatever process.
 pub fn make_room(data: &Path) {
-    let Ok(disk) = Disk::of(data) else { return };
+    let Ok(disk) = DiskUsage::of(data) else { return };
     if disk.free_bytes < NEEDED || disk.free_inodes.is_some_and(|free| free < FILES) {
         release(data);
     }
@@ -480,8 +480,8 @@ mod tests {
 
     use super::*;
 
-    fn disk(size: u64, inodes: Option<u64>) -> Disk {
-        Disk { free_bytes: size, size_bytes: size, free_inodes: inodes, inodes }
+    fn disk(size: u64, inodes: Option<u64>) -> DiskUsage {
+        DiskUsage { free_bytes: size, size_bytes: size, free_inodes: inodes, inodes }
     }
 
     #[test]
@@ -497,7 +497,7 @@ mod tests {
     #[test]
     fn the_ballast_takes_up_space_and_comes_back_after_its_release() {
         let dir = tempfile::tempdir().unwrap();
-        let reserve = Reserve::new(dir.path());
+        let reserve = DiskReserve::new(dir.path());
         let each = reserve.look().unwrap().1.ballast_file();
         for _ in 0..2 {
             reserve.restore().unwrap();
@@ -520,7 +520,7 @@ mod tests {
     #[test]
     fn what_was_granted_counts_until_it_is_given_back() {
         let dir = tempfile::tempdir().unwrap();
-        let reserve = Reserve::new(dir.path());
+        let reserve = DiskReserve::new(dir.path());
         let (disk, kept) = reserve.look().unwrap();
         let most = (disk.free_bytes - kept.bytes) / 2;
         let first = reserve.grant(most, 1).unwrap();
@@ -538,29 +538,29 @@ mod tests {
         static MEANWHILE: RefCell<Option<Box<dyn FnOnce()>>> = RefCell::default();
     }
 
-    fn slow_disk(_: &Path) -> Result<Disk> {
+    fn slow_disk(_: &Path) -> Result<DiskUsage> {
         if let Some(meanwhile) = MEANWHILE.take() {
             meanwhile();
         }
         Ok(disk(1 << 30, None))
     }
 
-    fn unknown_disk(path: &Path) -> Result<Disk> {
-        Err(Error::file(path)(io::ErrorKind::Unsupported.into()))
+    fn unknown_disk(path: &Path) -> Result<DiskUsage> {
+        Err(ServerError::file(path)(io::ErrorKind::Unsupported.into()))
     }
 
     /// Also: no lock is held during the look, or this test never ends.
     #[test]
     fn an_upload_that_is_too_large_for_any_disk_fails_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let reserve = Reserve::looking_with(dir.path(), slow_disk);
+        let reserve = DiskReserve::looking_with(dir.path(), slow_disk);
         for absurd in [(1 << 62), (1 << 63), u64::MAX] {
             let other = reserve.clone();
             MEANWHILE.set(Some(Box::new(move || drop(other.grant(1 << 20, 1).unwrap()))));
             assert_eq!(reserve.grant(absurd, 1).unwrap_err().to_wire().code, ErrorCode::NoSpace);
             assert!(MEANWHILE.take().is_none());
         }
-        let reserve = Reserve::looking_with(dir.path(), unknown_disk);
+        let reserve = DiskReserve::looking_with(dir.path(), unknown_disk);
         let _large = reserve.grant(i64::MAX as u64, 0).unwrap();
         assert_eq!(reserve.grant(1, 0).unwrap_err().to_wire().code, ErrorCode::NoSpace);
     }
@@ -569,7 +569,7 @@ mod tests {
     #[test]
     fn bytes_that_are_granted_or_written_during_a_look_count() {
         let dir = tempfile::tempdir().unwrap();
-        let reserve = Reserve::looking_with(dir.path(), slow_disk);
+        let reserve = DiskReserve::looking_with(dir.path(), slow_disk);
         let most = (1 << 30) - reserve.look().unwrap().1.bytes;
         let (held, other) = (reserve.grant(most / 2, 0).unwrap(), reserve.clone());
         let second = Rc::new(RefCell::new(None));
@@ -586,10 +586,10 @@ mod tests {
     #[test]
     fn without_a_reserve_there_is_no_ballast() {
         let dir = tempfile::tempdir().unwrap();
-        Reserve::new(dir.path()).restore().unwrap();
+        DiskReserve::new(dir.path()).restore().unwrap();
         assert_eq!(ballast(dir.path()).files, FILES);
-        let reserve = Reserve::new(dir.path());
-        reserve.follow(crate::config::Config::from_toml("disk.reserve = 0").unwrap().into());
+        let reserve = DiskReserve::new(dir.path());
+        reserve.follow(crate::config::ServerConfig::from_toml("disk.reserve = 0").unwrap().into());
         reserve.restore().unwrap();
         assert_eq!(ballast(dir.path()).files, 0);
     }

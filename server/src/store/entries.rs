@@ -10,19 +10,20 @@ mod walk;
 
 use rusqlite::{Connection, Row, params};
 use sealift_protocol::message::{Entry, EntryKind, Nanoseconds};
-use sealift_protocol::path::name_key;
-use sealift_protocol::{Digest, Name};
+use sealift_types::path::name_key;
+use sealift_types::{Digest, Name};
 
-pub use self::copying::{Copying, Progress};
-pub use self::listing::{Page, list};
+pub use self::copying::{CopyProgress, TreeCopy};
+pub use self::listing::{EntryPage, list};
 pub use self::refusal::{is_a_directory, is_a_link};
 use self::refusal::{not_a_directory, not_found, taken};
-pub use self::slot::Slot;
-pub use self::trees::{Copied, Moved, check_absent, check_no_directory, copy, remove, rename};
-pub use self::walk::{FEW, Longest, Measure, Slice};
-use super::objects::ObjectId;
+pub use self::slot::EntrySlot;
+pub use self::trees::{TreeCopied, TreeMoved, check_absent, check_no_directory, copy, remove, rename};
+pub use self::walk::{FEW, LongestPath, PathMeasure, WorkSlice};
+use super::objects::ContentId;
 use crate::error::Result;
-use crate::policy::{Permit, Rights, SpaceId};
+use crate::policy::{Permit, SpaceId};
+use sealift_types::Rights;
 
 /// The parent of what lies in a space's root: no entry, and different for every space.
 fn root(space: SpaceId) -> i64 {
@@ -31,7 +32,7 @@ fn root(space: SpaceId) -> i64 {
 
 /// What every entry has.
 #[derive(Debug, Clone)]
-pub struct Node {
+pub struct EntryNode {
     id: i64,
     /// The name, as it was given.
     pub name: String,
@@ -47,7 +48,7 @@ pub struct Node {
 #[derive(Debug, Clone)]
 pub struct FileNode {
     /// The content.
-    pub object: ObjectId,
+    pub object: ContentId,
     /// Its size.
     pub size: u64,
     /// Its digest.
@@ -58,20 +59,20 @@ pub struct FileNode {
 
 /// What a path leads to.
 #[derive(Debug, Clone)]
-pub enum Place {
+pub enum EntryPlace {
     /// The root of the space.
     Root,
     /// A directory.
-    Directory(Node),
+    Directory(EntryNode),
     /// A file.
-    File(Node, FileNode),
+    File(EntryNode, FileNode),
     /// A symbolic link and its target. Nothing follows it here: what the target means is for clients to say.
-    Link(Node, String),
+    Link(EntryNode, String),
 }
 
 /// An entry's properties, about to be stored.
 #[derive(Debug, Clone)]
-pub struct NewFile {
+pub struct NewEntry {
     /// When the content was last modified.
     pub mtime: Nanoseconds,
     /// Whether it may be executed.
@@ -84,9 +85,9 @@ pub struct NewFile {
 
 /// What an entry is about to hold.
 #[derive(Debug, Clone, Copy)]
-enum Held<'a> {
+enum NewEntryKind<'a> {
     Directory,
-    File(ObjectId),
+    File(ContentId),
     Link(&'a str),
 }
 
@@ -102,7 +103,7 @@ pub fn display(space: &Name, names: &[String]) -> String {
 }
 
 /// What `names` lead to.
-pub fn find(connection: &Connection, permit: &Permit, names: &[String]) -> Result<Place> {
+pub fn find(connection: &Connection, permit: &Permit, names: &[String]) -> Result<EntryPlace> {
     walk(connection, permit, names)?.ok_or_else(|| not_found(permit, names))
 }
 
@@ -113,18 +114,18 @@ pub fn is_newer(
     names: &[String],
     mtime: Nanoseconds,
 ) -> Result<bool> {
-    Ok(matches!(walk(connection, permit, names)?, Some(Place::File(node, _)) if node.mtime > mtime))
+    Ok(matches!(walk(connection, permit, names)?, Some(EntryPlace::File(node, _)) if node.mtime > mtime))
 }
 
-/// Makes `names` a symbolic link, by the rules of [`Slot`].
+/// Makes `names` a symbolic link, by the rules of [`EntrySlot`].
 pub fn link(
     connection: &Connection,
     permit: &Permit,
     names: &[String],
     target: &str,
-    link: &NewFile,
+    link: &NewEntry,
 ) -> Result<()> {
-    Slot::find(connection, permit, names)?.fill(connection, Held::Link(target), link)
+    EntrySlot::find(connection, permit, names)?.fill(connection, NewEntryKind::Link(target), link)
 }
 
 /// Makes `names` a directory, and those above it, if nothing is there. Returns what was made.
@@ -133,8 +134,8 @@ pub fn make_new_directory(
     permit: &Permit,
     names: &[String],
     mtime: Option<Nanoseconds>,
-    above: &NewFile,
-) -> Result<Place> {
+    above: &NewEntry,
+) -> Result<EntryPlace> {
     if walk(connection, permit, names)?.is_some() {
         return Err(taken(permit, names));
     }
@@ -148,7 +149,7 @@ pub fn make_directory(
     permit: &Permit,
     names: &[String],
     mtime: Option<Nanoseconds>,
-    above: &NewFile,
+    above: &NewEntry,
 ) -> Result<()> {
     // A space's root is always there, and has no time of its own.
     let Some((name, directories)) = names.split_last() else { return Ok(()) };
@@ -156,8 +157,8 @@ pub fn make_directory(
     match (child(connection, parent, name)?, mtime) {
         (None, mtime) => {
             permit.demand(Rights::CREATE)?;
-            let made = NewFile { mtime: mtime.unwrap_or(above.now), ..above.clone() };
-            insert(connection, permit.space(), parent, name, Held::Directory, &made)
+            let made = NewEntry { mtime: mtime.unwrap_or(above.now), ..above.clone() };
+            insert(connection, permit.space(), parent, name, NewEntryKind::Directory, &made)
         }
         (Some(place), mtime) => {
             let id = directory(permit, names, &place)?;
@@ -171,7 +172,7 @@ pub fn make_directory(
     }
 }
 
-impl Place {
+impl EntryPlace {
     /// What is in it has this number as its parent.
     fn id(&self, space: SpaceId) -> i64 {
         self.node().map_or(root(space), |node| node.id)
@@ -183,7 +184,7 @@ impl Place {
     }
 
     /// What every entry has; a space's root is none.
-    fn node(&self) -> Option<&Node> {
+    fn node(&self) -> Option<&EntryNode> {
         match self {
             Self::Root => None,
             Self::Directory(node) | Self::File(node, _) | Self::Link(node, _) => Some(node),
@@ -251,22 +252,22 @@ impl Place {
 }
 
 /// The row of a place that has to be a directory.
-fn directory(permit: &Permit, names: &[String], place: &Place) -> Result<i64> {
+fn directory(permit: &Permit, names: &[String], place: &EntryPlace) -> Result<i64> {
     match place {
-        Place::Root | Place::Directory(_) => Ok(place.id(permit.space())),
-        Place::File(..) | Place::Link(..) => Err(not_a_directory(permit, names, place)),
+        EntryPlace::Root | EntryPlace::Directory(_) => Ok(place.id(permit.space())),
+        EntryPlace::File(..) | EntryPlace::Link(..) => Err(not_a_directory(permit, names, place)),
     }
 }
 
 /// `None` if there is nothing, or if it would be below a file.
-fn walk(connection: &Connection, permit: &Permit, names: &[String]) -> Result<Option<Place>> {
-    let mut place = Place::Root;
+fn walk(connection: &Connection, permit: &Permit, names: &[String]) -> Result<Option<EntryPlace>> {
+    let mut place = EntryPlace::Root;
     for (depth, name) in names.iter().enumerate() {
         match place {
-            Place::File(..) => return Ok(None),
+            EntryPlace::File(..) => return Ok(None),
             // On the client's side something may well be there, so "does not exist" would mislead.
-            Place::Link(..) => return Err(not_a_directory(permit, &names[..depth], &place)),
-            Place::Root | Place::Directory(_) => {}
+            EntryPlace::Link(..) => return Err(not_a_directory(permit, &names[..depth], &place)),
+            EntryPlace::Root | EntryPlace::Directory(_) => {}
         }
         match child(connection, place.id(permit.space()), name)? {
             None => return Ok(None),
@@ -276,7 +277,7 @@ fn walk(connection: &Connection, permit: &Permit, names: &[String]) -> Result<Op
     Ok(Some(place))
 }
 
-fn child(connection: &Connection, parent: i64, name: &str) -> Result<Option<Place>> {
+fn child(connection: &Connection, parent: i64, name: &str) -> Result<Option<EntryPlace>> {
     let mut statement =
         connection.prepare_cached(&format!("{NODE} WHERE entries.parent = ?1 AND entries.key = ?2"))?;
     let mut rows = statement.query(params![parent, name_key(name)])?;
@@ -287,7 +288,7 @@ fn make_directories(
     connection: &Connection,
     permit: &Permit,
     names: &[String],
-    file: &NewFile,
+    file: &NewEntry,
 ) -> Result<i64> {
     let mut parent = root(permit.space());
     for (depth, name) in names.iter().enumerate() {
@@ -308,10 +309,10 @@ fn insert_directory(
     space: SpaceId,
     parent: i64,
     name: &str,
-    file: &NewFile,
+    file: &NewEntry,
 ) -> Result<i64> {
-    let made = NewFile { mtime: file.now, executable: false, ..*file };
-    insert(connection, space, parent, name, Held::Directory, &made)?;
+    let made = NewEntry { mtime: file.now, executable: false, ..*file };
+    insert(connection, space, parent, name, NewEntryKind::Directory, &made)?;
     Ok(connection.last_insert_rowid())
 }
 
@@ -320,8 +321,8 @@ fn insert(
     space: SpaceId,
     parent: i64,
     name: &str,
-    held: Held<'_>,
-    file: &NewFile,
+    held: NewEntryKind<'_>,
+    file: &NewEntry,
 ) -> Result<()> {
     let (object, target) = held.columns();
     connection
@@ -345,7 +346,7 @@ fn insert(
     Ok(())
 }
 
-impl<'a> Held<'a> {
+impl<'a> NewEntryKind<'a> {
     fn columns(self) -> (Option<i64>, Option<&'a str>) {
         match self {
             Self::Directory => (None, None),
@@ -356,25 +357,25 @@ impl<'a> Held<'a> {
 }
 
 /// What a row of [`NODE`] is.
-fn place(row: &Row<'_>) -> Result<Place> {
-    let node = Node {
+fn place(row: &Row<'_>) -> Result<EntryPlace> {
+    let node = EntryNode {
         id: row.get(0)?,
         name: row.get(1)?,
         mtime: row.get(6)?,
         stored_at: row.get(7)?,
-        by: super::identities::name_of(row, 8)?,
+        by: super::columns::name_of(row, 8)?,
     };
     Ok(match (row.get::<_, Option<i64>>(2)?, row.get(10)?) {
-        (None, None) => Place::Directory(node),
-        (None, Some(target)) => Place::Link(node, target),
+        (None, None) => EntryPlace::Directory(node),
+        (None, Some(target)) => EntryPlace::Link(node, target),
         (Some(object), _) => {
             let file = FileNode {
-                object: ObjectId(object),
+                object: ContentId(object),
                 size: row.get::<_, i64>(3)?.cast_unsigned(),
                 digest: Digest::from_bytes(row.get(4)?),
                 executable: row.get(5)?,
             };
-            Place::File(node, file)
+            EntryPlace::File(node, file)
         }
     })
 }

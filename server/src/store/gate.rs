@@ -1,10 +1,10 @@
 //! Keeps the collector off files that somebody is about to use. Nobody waits for the collector.
 //!
 //! Two things must not be disturbed: a reader between its look into the catalog and the opening of the file, and an upload
-//! between the placing of a file and its commit. Both hold a [`Guard`] meanwhile.
+//! between the placing of a file and its commit. Both hold a [`FileGuard`] meanwhile.
 //!
 //! - A file that nothing refers to is found by no reader who comes later. So the collector waits until all guards of
-//!   before are gone ([`Gate::grace`]). New ones come as they like.
+//!   before are gone ([`FileGate::grace`]). New ones come as they like.
 //! - A file that is placed while its digest is collected must stay. So an upload tells which digest it places, and the
 //!   collector leaves that alone. The other way round, a digest that is being removed cannot be placed until that is done:
 //!   this takes a look into the catalog and a few renames.
@@ -13,16 +13,16 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use sealift_protocol::Digest;
+use sealift_types::Digest;
 use tokio::sync::Notify;
 
 /// Who uses which files. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Gate(Arc<Shared>);
+pub(super) struct FileGate(Arc<GateShared>);
 
 #[derive(Debug, Default)]
-struct Shared {
-    uses: Mutex<Uses>,
+struct GateShared {
+    uses: Mutex<FileUses>,
     /// A guard has gone.
     gone: Notify,
     /// A removal has ended.
@@ -30,7 +30,7 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
-struct Uses {
+struct FileUses {
     next: u64,
     guards: BTreeSet<u64>,
     placing: HashMap<Digest, usize>,
@@ -39,27 +39,27 @@ struct Uses {
 
 /// Keeps the collector away while it lives. Short-lived: it spans a commit or the opening of a file, not a transfer.
 #[derive(Debug)]
-pub struct Guard {
-    gate: Gate,
+pub struct FileGuard {
+    gate: FileGate,
     number: u64,
     placed: Mutex<Vec<Digest>>,
 }
 
 /// Digests that nobody places while it lives.
 #[derive(Debug)]
-pub(super) struct Removal {
-    gate: Gate,
+pub(super) struct FileRemoval {
+    gate: FileGate,
     digests: HashSet<Digest>,
 }
 
-impl Gate {
+impl FileGate {
     /// Keeps the collector away.
-    pub(super) fn guard(&self) -> Guard {
+    pub(super) fn guard(&self) -> FileGuard {
         let mut uses = self.lock();
         let number = uses.next;
         uses.next += 1;
         uses.guards.insert(number);
-        Guard { gate: self.clone(), number, placed: Mutex::default() }
+        FileGuard { gate: self.clone(), number, placed: Mutex::default() }
     }
 
     /// Waits until all guards are gone that there are now.
@@ -77,7 +77,7 @@ impl Gate {
 
     /// Begins the removal of those of `digests` that nobody is placing. Whoever holds it must not wait for the catalog's
     /// writer, who may be placing one.
-    pub(super) fn remove(&self, digests: impl IntoIterator<Item = Digest>) -> Removal {
+    pub(super) fn remove(&self, digests: impl IntoIterator<Item = Digest>) -> FileRemoval {
         let mut uses = self.lock();
         let mut taken = HashSet::new();
         for digest in digests {
@@ -85,15 +85,15 @@ impl Gate {
                 taken.insert(digest);
             }
         }
-        Removal { gate: self.clone(), digests: taken }
+        FileRemoval { gate: self.clone(), digests: taken }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Uses> {
+    fn lock(&self) -> MutexGuard<'_, FileUses> {
         self.0.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Guard {
+impl FileGuard {
     /// Tells which digest is about to be placed. Waits while it is removed.
     pub(super) fn place(&self, digest: &Digest) {
         let mut uses = self.gate.lock();
@@ -106,7 +106,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for FileGuard {
     fn drop(&mut self) {
         let mut uses = self.gate.lock();
         uses.guards.remove(&self.number);
@@ -123,13 +123,13 @@ impl Drop for Guard {
     }
 }
 
-impl Removal {
+impl FileRemoval {
     pub(super) fn has(&self, digest: &Digest) -> bool {
         self.digests.contains(digest)
     }
 }
 
-impl Drop for Removal {
+impl Drop for FileRemoval {
     fn drop(&mut self) {
         let mut uses = self.gate.lock();
         for digest in &self.digests {
@@ -153,7 +153,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_collector_waits_for_older_guards_and_nobody_for_the_collector() {
-        let gate = Gate::default();
+        let gate = FileGate::default();
         assert!(is_done(gate.grace()).await);
         let old = gate.guard();
         let mut grace = pin!(gate.grace());
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn what_is_being_placed_is_not_removed_and_what_is_removed_is_placed_afterwards() {
-        let gate = Gate::default();
+        let gate = FileGate::default();
         let (placed, other) = (Digest::of(b"placed"), Digest::of(b"other"));
         let guard = gate.guard();
         guard.place(&placed);

@@ -4,8 +4,8 @@
 //! other name, and with the last reference to a blob marks that as garbage. It takes marked files away
 //! when everybody is gone who was about to open a file by then, and leaves alone what somebody is placing, see
 //! `gate.rs`. A download that has the file open reads on. The collector waits for others, others not for it. Files that no row knows are what a crash left between placing and commit; they are looked for after each
-//! start, and when an administrator asks. What uploads left in `incoming/` is collected beside it, see [`parts`], and packs of which little
-//! is needed are dissolved, see [`packs`].
+//! start, and when an administrator asks. What uploads left in `incoming/` is collected beside it, see [`partial_uploads`], and packs of which little
+//! is needed are dissolved, see `dissolve.rs`.
 //!
 //! Another process that copies the files keeps the collector away by a lock, see
 //! [`keep_files`](super::blobs::keep_files). One that wants a collection asks for it in the catalog, since only the server
@@ -17,16 +17,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
-use sealift_protocol::Digest;
+use sealift_types::Digest;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{debug, error, info};
 
-use super::{Blobs, Catalog, facts, objects, packs, parts, schema, transfers};
+pub use super::collected::Collected;
+use super::{Blobs, Catalog, dissolve, facts, objects, partial_uploads, schema, transfers};
+use crate::background::blocking;
 use crate::clock;
-use crate::config::{Live, TransferLog};
-use crate::error::{Error, Result};
+use crate::config::{LiveConfig, TransferLogSettings};
+use crate::error::{Result, ServerError};
 
 /// Files that are taken away in one turn.
 const TURN: usize = 64;
@@ -41,25 +43,16 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How soon it is tried again while another process keeps the files.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// What went.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Collected {
-    /// Files.
-    pub files: u64,
-    /// Bytes in them.
-    pub bytes: u64,
-}
-
 /// What a server has to say about the collection that it was last asked for.
 #[derive(Debug, Serialize, Deserialize)]
-struct Answer {
+struct CollectionReply {
     asked: String,
-    outcome: Outcome,
+    outcome: CollectionOutcome,
 }
 
 /// How a collection ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Outcome {
+pub enum CollectionOutcome {
     /// Well.
     Done(Collected),
     /// Another process keeps the files.
@@ -68,15 +61,9 @@ pub enum Outcome {
     Failed(String),
 }
 
-impl Collected {
-    fn and(self, other: Self) -> Self {
-        Self { files: self.files + other.files, bytes: self.bytes + other.bytes }
-    }
-}
-
 /// Collects garbage until it is dropped: first what a crash may have left, then whatever `wake` announces, and parts of
 /// uploads that nobody has continued for as long as the settings say.
-pub async fn run(catalog: Catalog, blobs: Blobs, wake: Arc<Notify>, settings: Live) {
+pub async fn run(catalog: Catalog, blobs: Blobs, wake: Arc<Notify>, settings: LiveConfig) {
     let mut orphans = true;
     loop {
         let next = Instant::now() + PAUSE;
@@ -87,9 +74,9 @@ pub async fn run(catalog: Catalog, blobs: Blobs, wake: Arc<Notify>, settings: Li
         let _ = tokio::task::spawn_blocking(move || here.give_up_replaced()).await;
         let outcome = everything(&catalog, &blobs, keep, orphans || asked.is_some()).await;
         // Orphans are marked once, and stay marked while a backup keeps their files.
-        orphans &= matches!(outcome, Outcome::Failed(_));
+        orphans &= matches!(outcome, CollectionOutcome::Failed(_));
         let look = match &outcome {
-            Outcome::Kept => AGAIN,
+            CollectionOutcome::Kept => AGAIN,
             _ if keep.is_zero() => LOOK,
             _ => keep.clamp(Duration::from_millis(100), LOOK),
         };
@@ -109,7 +96,7 @@ pub async fn run(catalog: Catalog, blobs: Blobs, wake: Arc<Notify>, settings: Li
 
 /// Deletes records of transfers that are too old or too many, and gives the catalog's free pages back to the disk, both in
 /// slices with other changes in between.
-async fn shorten(catalog: &Catalog, log: TransferLog) -> Result<()> {
+async fn shorten(catalog: &Catalog, log: TransferLogSettings) -> Result<()> {
     let keep = i64::try_from(log.keep().as_nanos()).unwrap_or(i64::MAX);
     let (oldest, most) = (clock::now().saturating_sub(keep), log.most.get());
     // Looked at beforehand, so that nothing is written for nothing.
@@ -123,7 +110,12 @@ async fn shorten(catalog: &Catalog, log: TransferLog) -> Result<()> {
 }
 
 /// Removes all that nobody needs; on demand, files that no row knows as well.
-pub async fn everything(catalog: &Catalog, blobs: &Blobs, keep: Duration, orphans: bool) -> Outcome {
+pub async fn everything(
+    catalog: &Catalog,
+    blobs: &Blobs,
+    keep: Duration,
+    orphans: bool,
+) -> CollectionOutcome {
     let files = async {
         if orphans {
             adopt_orphans(catalog, blobs).await?;
@@ -131,18 +123,18 @@ pub async fn everything(catalog: &Catalog, blobs: &Blobs, keep: Duration, orphan
         while catalog.read(objects::are_released).await? {
             catalog.write(objects::drop_released).await?;
         }
-        packs::dissolve(catalog, blobs).await?;
+        dissolve::dissolve(catalog, blobs).await?;
         collect(catalog, blobs).await
     };
     let files = files.await;
     // Neither waits for the other to go well.
-    let parts = parts::collect(catalog, blobs, SystemTime::now(), keep).await;
+    let parts = partial_uploads::collect(catalog, blobs, SystemTime::now(), keep).await;
     match (files, parts) {
-        (Ok(Some(files)), Ok(parts)) => Outcome::Done(files.and(parts)),
-        (Ok(None), Ok(_)) => Outcome::Kept,
+        (Ok(Some(files)), Ok(parts)) => CollectionOutcome::Done(files.and(parts)),
+        (Ok(None), Ok(_)) => CollectionOutcome::Kept,
         (Err(error), _) | (_, Err(error)) => {
             error!(%error, "garbage could not be collected");
-            Outcome::Failed(error.to_string())
+            CollectionOutcome::Failed(error.to_string())
         }
     }
 }
@@ -161,7 +153,7 @@ pub async fn collect(catalog: &Catalog, blobs: &Blobs) -> Result<Option<Collecte
         blobs.grace().await;
         let (here, catalog_here) = (blobs.clone(), catalog.clone());
         let turn = blocking(move || take_away(&catalog_here, &here, marked, abandoned)).await?;
-        let Some(Taken { marked, abandoned, aside }) = turn else { return Ok(None) };
+        let Some(CollectionTurn { marked, abandoned, aside }) = turn else { return Ok(None) };
         if marked.is_empty() && abandoned == 0 {
             // Somebody is placing all of these, and calls the collector when that is done.
             return Ok(Some(collected));
@@ -174,8 +166,8 @@ pub async fn collect(catalog: &Catalog, blobs: &Blobs) -> Result<Option<Collecte
         debug!(files = aside.len(), "collected garbage");
         let deleting = blocking(move || {
             aside.iter().try_fold(Collected::default(), |gone, path| {
-                let bytes = fs::metadata(path).map_err(Error::file(path))?.len();
-                fs::remove_file(path).map_err(Error::file(path))?;
+                let bytes = fs::metadata(path).map_err(ServerError::file(path))?.len();
+                fs::remove_file(path).map_err(ServerError::file(path))?;
                 Ok(gone.and(Collected { files: 1, bytes }))
             })
         });
@@ -186,11 +178,11 @@ pub async fn collect(catalog: &Catalog, blobs: &Blobs) -> Result<Option<Collecte
 }
 
 /// A row of the garbage.
-type Marked = (i64, Digest);
+type GarbageRow = (i64, Digest);
 
 /// What a turn of the collector has taken away.
-struct Taken {
-    marked: Vec<Marked>,
+struct CollectionTurn {
+    marked: Vec<GarbageRow>,
     /// How many of the files whose commits failed have been looked at.
     abandoned: usize,
     /// Where the files wait to be deleted.
@@ -203,9 +195,9 @@ struct Taken {
 fn take_away(
     catalog: &Catalog,
     blobs: &Blobs,
-    marked: Vec<Marked>,
+    marked: Vec<GarbageRow>,
     abandoned: Vec<Digest>,
-) -> Result<Option<Taken>> {
+) -> Result<Option<CollectionTurn>> {
     let digests = marked.iter().map(|(_, digest)| digest).chain(&abandoned).copied();
     let Some(sweep) = blobs.sweep(digests)? else { return Ok(None) };
     let (marked, abandoned, unneeded) = catalog.read_here(|connection| {
@@ -225,17 +217,11 @@ fn take_away(
         aside.extend(blobs.take_away(digest, &sweep)?);
     }
     blobs.forget_abandoned(&abandoned);
-    Ok(Some(Taken { marked, abandoned: abandoned.len(), aside }))
-}
-
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Stopped)?
+    Ok(Some(CollectionTurn { marked, abandoned: abandoned.len(), aside }))
 }
 
 /// Takes the marks off files that have gone.
-fn clear(connection: &Connection, marked: &[Marked]) -> Result<()> {
+fn clear(connection: &Connection, marked: &[GarbageRow]) -> Result<()> {
     // By its number: what has come back and gone again meanwhile has another.
     let mut statement = connection.prepare_cached("DELETE FROM garbage WHERE id = ?1")?;
     marked.iter().try_for_each(|(id, _)| statement.execute([id]).map(drop))?;
@@ -253,7 +239,7 @@ pub fn is_asked_for(connection: &Connection) -> bool {
 }
 
 /// How the collection ended that was last asked for; `None` if there was no answer yet.
-pub fn outcome(connection: &Connection) -> Result<Option<Outcome>> {
+pub fn outcome(connection: &Connection) -> Result<Option<CollectionOutcome>> {
     if asked(connection)?.is_some() {
         return Ok(None);
     }
@@ -267,12 +253,12 @@ fn asked(connection: &Connection) -> Result<Option<String>> {
     Ok((!answered).then_some(asked))
 }
 
-fn last_answer(connection: &Connection) -> Result<Option<Answer>> {
+fn last_answer(connection: &Connection) -> Result<Option<CollectionReply>> {
     Ok(facts::read(connection, facts::GC_ANSWER)?.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
-fn answer(connection: &Connection, asked: String, outcome: Outcome) -> Result<()> {
-    let answer = serde_json::to_string(&Answer { asked, outcome }).unwrap_or_default();
+fn answer(connection: &Connection, asked: String, outcome: CollectionOutcome) -> Result<()> {
+    let answer = serde_json::to_string(&CollectionReply { asked, outcome }).unwrap_or_default();
     facts::set(connection, facts::GC_ANSWER, &answer)
 }
 
@@ -295,7 +281,7 @@ async fn adopt_orphans(catalog: &Catalog, blobs: &Blobs) -> Result<()> {
 }
 
 /// Garbage that has not come back to life, up to a turn's worth.
-fn marked(connection: &Connection) -> Result<Vec<Marked>> {
+fn marked(connection: &Connection) -> Result<Vec<GarbageRow>> {
     let mut statement = connection.prepare_cached("SELECT id, digest FROM garbage LIMIT ?1")?;
     let rows = statement.query_map([i64::try_from(TURN).unwrap_or(i64::MAX)], |row| {
         Ok((row.get(0)?, Digest::from_bytes(row.get(1)?)))

@@ -1,11 +1,12 @@
 //! Identities, what is asked of their certificates at every request, and the invitations that bring new ones.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use sealift_protocol::message::Nanoseconds;
-use sealift_protocol::{Digest, ErrorCode, Name};
+use sealift_types::{Digest, ErrorCode, Name};
 
-use super::{parts, spaces};
-use crate::error::{Error, Result};
+use super::columns::name_of;
+use super::{partial_uploads, spaces};
+use crate::error::{Result, ServerError};
 
 /// An identity as the administrator sees it.
 #[derive(Debug, Clone)]
@@ -22,13 +23,6 @@ pub struct IdentityRow {
     pub expires_at: Option<Nanoseconds>,
 }
 
-/// Reads a [`Name`] from a column.
-pub fn name_of(row: &Row<'_>, column: usize) -> rusqlite::Result<Name> {
-    row.get::<_, String>(column)?.parse().map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
-    })
-}
-
 /// Whose certificate this is and when it expires, if it was issued here and is neither revoked nor expired.
 ///
 /// Asked at every handshake and every request: the catalog, not the certificate, has the last word.
@@ -37,7 +31,7 @@ pub fn of_certificate(
     fingerprint: &Digest,
     now: Nanoseconds,
 ) -> Result<(i64, Name, Nanoseconds)> {
-    let refused = |message: &str| Err(Error::refused(ErrorCode::CertificateRefused, message));
+    let refused = |message: &str| Err(ServerError::refused(ErrorCode::CertificateRefused, message));
     let mut statement = connection.prepare_cached(
         "SELECT identities.id, identities.name, expires_at, certificates.revoked_at IS NOT NULL
          FROM certificates JOIN identities ON identities.id = certificates.identity WHERE fingerprint = ?1",
@@ -61,8 +55,8 @@ pub fn of_certificate(
 }
 
 /// The refusal of a certificate that is revoked.
-pub fn revoked() -> Error {
-    Error::refused(
+pub fn revoked() -> ServerError {
+    ServerError::refused(
         ErrorCode::CertificateRefused,
         "this certificate is revoked: ask the server's administrator for a new token and run `sealift join TOKEN`",
     )
@@ -109,10 +103,10 @@ pub fn invite(
         .exists([name.as_str()])?;
     if name.as_str() == "everyone" {
         let message = "everyone stands for all in grants: invite under another name";
-        return Err(Error::refused(ErrorCode::Exists, message));
+        return Err(ServerError::refused(ErrorCode::Exists, message));
     }
     if taken {
-        return Err(Error::refused(
+        return Err(ServerError::refused(
             ErrorCode::Exists,
             format!("/{name} is a shared space: invite under another name"),
         ));
@@ -132,7 +126,7 @@ pub fn is_invitation_open(connection: &Connection, now: Nanoseconds) -> Result<b
 
 /// Uses up an invitation: returns the invited identity, enrolled, with a space of its own.
 pub fn redeem(connection: &Connection, secret: &Digest, now: Nanoseconds) -> Result<(i64, Name)> {
-    let refused = |message: &str| Err(Error::refused(ErrorCode::TokenRefused, message));
+    let refused = |message: &str| Err(ServerError::refused(ErrorCode::TokenRefused, message));
     let mut statement =
         connection.prepare_cached("SELECT name, expires_at, used_at FROM invites WHERE secret = ?1")?;
     let found = statement
@@ -175,12 +169,12 @@ pub fn revoke(connection: &Connection, name: &Name, now: Nanoseconds) -> Result<
             return Ok(Vec::new());
         }
         let message = format!("there is no identity {name}: `sealiftd identities` lists them");
-        return Err(Error::refused(ErrorCode::NotFound, message));
+        return Err(ServerError::refused(ErrorCode::NotFound, message));
     };
     connection
         .prepare_cached("UPDATE identities SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL")?
         .execute(params![identity, now])?;
-    parts::forget_identity(connection, identity)?;
+    partial_uploads::forget_identity(connection, identity)?;
     let mut statement = connection.prepare_cached(
         "UPDATE certificates SET revoked_at = ?2 WHERE identity = ?1 AND revoked_at IS NULL RETURNING fingerprint",
     )?;
@@ -211,7 +205,7 @@ pub fn all(connection: &Connection, now: Nanoseconds) -> Result<Vec<IdentityRow>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::certificates::{self, NewCertificate, Origin};
+    use crate::store::certificates::{self, CertificateOrigin, NewCertificate};
     use crate::store::schema;
 
     fn code<T: std::fmt::Debug>(result: Result<T>) -> ErrorCode {
@@ -240,7 +234,7 @@ mod tests {
         let print = Digest::of(b"certificate");
         assert_eq!(code(of_certificate(&connection, &print, 1)), ErrorCode::CertificateRefused);
         let identity = ensure(&connection, &name, 1).unwrap();
-        let origin = Origin::Token(None);
+        let origin = CertificateOrigin::Token(None);
         let new = NewCertificate { fingerprint: &print, issued_at: 1, expires_at: 100, origin };
         certificates::add(&connection, identity, new).unwrap();
         assert_eq!(of_certificate(&connection, &print, 99).unwrap(), (identity, name.clone(), 100));

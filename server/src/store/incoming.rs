@@ -4,61 +4,62 @@
 //! disk directly, block by block as they come from the wire. That spares the copy into fresh pages, keeps what others
 //! read in the cache, and leaves the last fsync little more than the metadata.
 //!
-//! An upload that breaks off can leave its file behind, to be continued: see [`parts`](super::parts).
+//! An upload that breaks off can leave its file behind, to be continued: see [`partial_uploads`](super::partial_uploads).
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, IoSlice, Write};
 use std::path::{Path, PathBuf};
 
-use sealift_protocol::content::PastCache;
+use sealift_pipeline::DirectFile;
 
-use super::disk::{Granted, Reserve};
-use super::holds::Hold;
+use super::disk::{DiskGrant, DiskReserve};
+use super::file_holds::FileHold;
 use crate::data::inherit_owner;
-use crate::error::{Error, Result};
+use crate::error::{Result, ServerError};
 
 /// An upload on its way. When this is dropped before it was placed, the file goes, unless its hold says that it stays.
 #[derive(Debug)]
-pub struct Incoming {
-    file: PastCache,
+pub struct StagedFile {
+    file: DirectFile,
     path: PathBuf,
     placed: bool,
-    hold: Hold,
+    hold: FileHold,
     /// What has to grant the bytes before they are written.
-    reserve: Option<Reserve>,
+    reserve: Option<DiskReserve>,
 }
 
-impl Incoming {
+impl StagedFile {
     /// Begins an upload in a new file, which is written past the page cache if `direct`.
-    pub(super) fn create(path: PathBuf, hold: Hold, direct: bool) -> Result<Self> {
-        let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(Error::file(&path))?;
-        inherit_owner(&path).map_err(Error::file(&path))?;
-        Ok(Self { file: PastCache::new(file, direct), path, placed: false, hold, reserve: None })
+    pub(super) fn create(path: PathBuf, hold: FileHold, direct: bool) -> Result<Self> {
+        let file =
+            OpenOptions::new().write(true).create_new(true).open(&path).map_err(ServerError::file(&path))?;
+        inherit_owner(&path).map_err(ServerError::file(&path))?;
+        Ok(Self { file: DirectFile::new(file, direct), path, placed: false, hold, reserve: None })
     }
 
     /// Goes on with an upload in its file, behind its first `offset` bytes; what lies beyond them is dropped.
-    pub(super) fn reopen(path: PathBuf, hold: Hold, offset: u64) -> Result<Self> {
-        let file = OpenOptions::new().write(true).open(&path).map_err(Error::file(&path))?;
-        file.set_len(offset).map_err(Error::file(&path))?;
-        let mut file = PastCache::new(file, true);
+    pub(super) fn reopen(path: PathBuf, hold: FileHold, offset: u64) -> Result<Self> {
+        let file = OpenOptions::new().write(true).open(&path).map_err(ServerError::file(&path))?;
+        file.set_len(offset).map_err(ServerError::file(&path))?;
+        let mut file = DirectFile::new(file, true);
         file.go_to(offset);
         Ok(Self { file, path, placed: false, hold, reserve: None })
     }
 
     /// Writes only what the reserve grants.
-    pub(super) fn within(mut self, reserve: Reserve) -> Self {
+    pub(super) fn within(mut self, reserve: DiskReserve) -> Self {
         self.reserve = Some(reserve);
         self
     }
 
     /// Has so many bytes granted.
-    fn granted(&self, bytes: usize) -> io::Result<Option<Granted>> {
+    fn granted(&self, bytes: usize) -> io::Result<Option<DiskGrant>> {
         let granted = self.reserve.as_ref().map(|reserve| reserve.grant(bytes as u64, 0)).transpose();
         granted.map_err(|error| io::Error::new(io::ErrorKind::StorageFull, error.to_wire()))
     }
 
     /// The use of the file.
-    pub fn hold(&self) -> &Hold {
+    pub fn hold(&self) -> &FileHold {
         &self.hold
     }
 
@@ -67,18 +68,18 @@ impl Incoming {
         // A failure is final: after it, pages may be lost and a second attempt succeed all the same. So from here on
         // the file becomes a blob or goes; what was lost must not be continued.
         self.hold.discard();
-        self.file.file().sync_all().map_err(Error::file(&self.path))
+        self.file.file().sync_all().map_err(ServerError::file(&self.path))
     }
 
     /// Gives the file, which must have been synced, its place. Its number stays in use as long as what is returned.
-    pub(super) fn place(mut self, target: &Path) -> Result<Hold> {
-        fs::rename(&self.path, target).map_err(Error::file(target))?;
+    pub(super) fn place(mut self, target: &Path) -> Result<FileHold> {
+        fs::rename(&self.path, target).map_err(ServerError::file(target))?;
         self.placed = true;
         Ok(self.hold.clone())
     }
 }
 
-impl Write for Incoming {
+impl Write for StagedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let _granted = self.granted(bytes.len())?;
         self.file.write(bytes)
@@ -94,7 +95,7 @@ impl Write for Incoming {
     }
 }
 
-impl Drop for Incoming {
+impl Drop for StagedFile {
     fn drop(&mut self) {
         if !self.placed && !self.hold.is_kept() {
             // Should this fail, the collector finds it.
@@ -105,13 +106,13 @@ impl Drop for Incoming {
 
 #[cfg(test)]
 mod tests {
-    use sealift_protocol::content::{ALIGNMENT, BLOCK};
+    use sealift_pipeline::{ALIGNMENT, BLOCK};
 
     use super::*;
-    use crate::store::holds::Holds;
+    use crate::store::file_holds::FileHolds;
 
-    fn hold() -> Hold {
-        Holds::default().hold(0).unwrap()
+    fn hold() -> FileHold {
+        FileHolds::default().hold(0).unwrap()
     }
 
     #[test]
@@ -119,7 +120,7 @@ mod tests {
         for direct in [false, true] {
             let dir = tempfile::tempdir().unwrap();
             let content: Vec<u8> = (0..BLOCK + 5).map(|i| u8::try_from(i % 253).unwrap()).collect();
-            let mut incoming = Incoming::create(dir.path().join("upload"), hold(), direct).unwrap();
+            let mut incoming = StagedFile::create(dir.path().join("upload"), hold(), direct).unwrap();
             incoming.write_all(&content).unwrap();
             incoming.sync().unwrap();
             incoming.place(&dir.path().join("blob")).unwrap();
@@ -131,7 +132,7 @@ mod tests {
     #[test]
     fn an_upload_that_is_given_up_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let mut incoming = Incoming::create(dir.path().join("upload"), hold(), true).unwrap();
+        let mut incoming = StagedFile::create(dir.path().join("upload"), hold(), true).unwrap();
         incoming.write_all(&vec![1; 2 * BLOCK + 1]).unwrap();
         drop(incoming);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -141,16 +142,16 @@ mod tests {
     fn an_upload_that_is_kept_goes_on_where_it_is_told_to() {
         let dir = tempfile::tempdir().unwrap();
         let (path, hold) = (dir.path().join("upload"), hold());
-        let mut incoming = Incoming::create(path.clone(), hold.clone(), true).unwrap();
+        let mut incoming = StagedFile::create(path.clone(), hold.clone(), true).unwrap();
         incoming.write_all(&vec![1; 3 * ALIGNMENT + 5]).unwrap();
         hold.keep();
         drop(incoming);
         assert_eq!(fs::metadata(&path).unwrap().len(), 3 * ALIGNMENT as u64 + 5);
-        let mut incoming = Incoming::reopen(path.clone(), hold.clone(), 2 * ALIGNMENT as u64).unwrap();
+        let mut incoming = StagedFile::reopen(path.clone(), hold.clone(), 2 * ALIGNMENT as u64).unwrap();
         incoming.write_all(&vec![2; ALIGNMENT / 2]).unwrap();
         drop(incoming);
         assert_eq!(fs::read(&path).unwrap(), [vec![1; 2 * ALIGNMENT], vec![2; ALIGNMENT / 2]].concat());
-        let mut incoming = Incoming::reopen(path.clone(), hold, 0).unwrap();
+        let mut incoming = StagedFile::reopen(path.clone(), hold, 0).unwrap();
         incoming.sync().unwrap();
         drop(incoming);
         assert!(!path.exists(), "what was to become a blob is never continued");

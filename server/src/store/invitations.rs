@@ -2,10 +2,9 @@
 
 use rusqlite::{Connection, params};
 use sealift_protocol::message::Nanoseconds;
-use sealift_protocol::{Digest, Name};
+use sealift_types::{Digest, Name};
 
-use super::certificates::by_digits;
-use super::identities;
+use super::columns::{by_digits, name_of};
 use crate::error::Result;
 
 /// An invitation that a token can still use.
@@ -31,7 +30,7 @@ pub fn list(connection: &Connection, of: Option<&Name>, now: Nanoseconds) -> Res
     let rows = statement.query_map(params![of.map(Name::as_str), now], |row| {
         Ok(InvitationRow {
             secret: Digest::from_bytes(row.get(0)?),
-            name: identities::name_of(row, 1)?,
+            name: name_of(row, 1)?,
             created_at: row.get(2)?,
             expires_at: row.get(3)?,
         })
@@ -49,5 +48,5 @@ pub fn withdraw(connection: &Connection, digits: &str) -> Result<Name> {
         "invitation",
     )?;
     let mut statement = connection.prepare("DELETE FROM invites WHERE secret = ?1 RETURNING name")?;
-    Ok(statement.query_row([secret.as_bytes()], |row| identities::name_of(row, 0))?)
+    Ok(statement.query_row([secret.as_bytes()], |row| name_of(row, 0))?)
 }

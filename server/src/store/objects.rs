@@ -1,18 +1,18 @@
 //! Contents and what holds their bytes.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use sealift_protocol::Digest;
 use sealift_protocol::message::Nanoseconds;
+use sealift_types::Digest;
 use tracing::warn;
 
 use super::Blobs;
-use super::packs::Placement;
+use super::extent::{Extent, PackPlacement, SmallContent};
 use crate::clock;
 use crate::error::Result;
 
 /// A content's row in the catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ObjectId(pub(crate) i64);
+pub struct ContentId(pub(crate) i64);
 
 /// A blob's row in the catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,34 +20,11 @@ pub struct BlobId(pub(super) i64);
 
 /// Where a content's bytes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Bytes {
+pub enum ContentBytes {
     /// In the catalog.
     Inline(Vec<u8>),
     /// In blobs, in this order.
     Extents(Vec<Extent>),
-}
-
-/// A run of bytes of a blob.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Extent {
-    /// The blob.
-    pub blob: Digest,
-    /// The first byte.
-    pub offset: u64,
-    /// How many.
-    pub length: u64,
-}
-
-impl Extent {
-    /// The first byte behind it; `None` if no file has one: a damaged catalog may say anything.
-    pub fn end(&self) -> Option<u64> {
-        self.offset.checked_add(self.length).filter(|end| i64::try_from(*end).is_ok())
-    }
-}
-
-/// Bytes of all extents; what is beyond every file counts as the most that there can be.
-pub fn length(extents: &[Extent]) -> u64 {
-    extents.iter().fold(0, |sum, extent| sum.saturating_add(extent.length))
 }
 
 /// The spaces that identity `?1` may read: its own, and those where it or everyone was granted the right to.
@@ -55,24 +32,13 @@ const READABLE: &str = "WITH readable (space) AS (
     SELECT id FROM spaces WHERE owner = ?1
     UNION SELECT space FROM grants WHERE identity IN (0, ?1) AND rights & 1)";
 
-/// A small content, and who brings it.
-#[derive(Debug, Clone, Copy)]
-pub struct Small<'a> {
-    /// The row of the identity.
-    pub by: i64,
-    /// The digest of the bytes.
-    pub digest: &'a Digest,
-    /// The bytes.
-    pub data: &'a [u8],
-}
-
 /// Keeps a small content in the catalog, unless a good copy of it is there that the identity can read. Any other copy is
 /// replaced.
 ///
 /// A copy of others would do, but whoever uploads it must not see from the time that this takes that it is there: the work
 /// is the same as for a content that is new.
-pub fn keep_inline(connection: &Connection, blobs: &Blobs, small: Small<'_>) -> Result<ObjectId> {
-    let Small { by, digest, data } = small;
+pub fn keep_inline(connection: &Connection, blobs: &Blobs, small: SmallContent<'_>) -> Result<ContentId> {
+    let SmallContent { by, digest, data } = small;
     let size = data.len() as u64;
     let found = look_up(connection, by, digest, size)?;
     if let Some(object) = found.within_reach {
@@ -95,16 +61,16 @@ pub fn keep_inline(connection: &Connection, blobs: &Blobs, small: Small<'_>) -> 
 }
 
 /// Records a content that lies in a pack.
-pub fn keep_packed(connection: &Connection, digest: &Digest, place: &Placement) -> Result<ObjectId> {
+pub fn keep_packed(connection: &Connection, digest: &Digest, place: &PackPlacement) -> Result<ContentId> {
     let object = renewed(connection, digest, place.length)?;
     insert_extent(connection, object, (&place.pack, place.size), place.offset, place.length)?;
     Ok(object)
 }
 
 /// Records a content whose bytes are the whole of a blob, which must be durable in its place.
-pub fn keep_blob(connection: &Connection, digest: &Digest, size: u64) -> Result<ObjectId> {
+pub fn keep_blob(connection: &Connection, digest: &Digest, size: u64) -> Result<ContentId> {
     if let Some(object) = find(connection, digest)?
-        && matches!(bytes(connection, object)?, Bytes::Extents(extents) if is_whole_file(&extents, digest))
+        && matches!(bytes(connection, object)?, ContentBytes::Extents(extents) if is_whole_file(&extents, digest))
     {
         // What was put in place has taken the place of the file that the content has had all along. The rows are written
         // again, since a content that is new has to be written, too.
@@ -126,7 +92,7 @@ fn is_whole_file(extents: &[Extent], digest: &Digest) -> bool {
 }
 
 /// The row of a content whose bytes have just come and are about to be recorded; a copy from before is given up.
-fn renewed(connection: &Connection, digest: &Digest, size: u64) -> Result<ObjectId> {
+fn renewed(connection: &Connection, digest: &Digest, size: u64) -> Result<ContentId> {
     // Most contents are new, and no statement is spent on asking.
     if let Some(object) = insert_new(connection, digest, size)? {
         return Ok(object);
@@ -138,10 +104,10 @@ fn renewed(connection: &Connection, digest: &Digest, size: u64) -> Result<Object
 }
 
 /// True if what is stored of a content is `data`.
-fn is_copy_of(connection: &Connection, blobs: &Blobs, object: ObjectId, data: &[u8]) -> Result<bool> {
+fn is_copy_of(connection: &Connection, blobs: &Blobs, object: ContentId, data: &[u8]) -> Result<bool> {
     Ok(match bytes(connection, object)? {
-        Bytes::Inline(stored) => stored == data,
-        Bytes::Extents(extents) => blobs.holds_copy(&extents, data),
+        ContentBytes::Inline(stored) => stored == data,
+        ContentBytes::Extents(extents) => blobs.holds_copy(&extents, data),
     })
 }
 
@@ -149,7 +115,7 @@ fn is_copy_of(connection: &Connection, blobs: &Blobs, object: ObjectId, data: &[
 /// has it is known to be good.
 pub fn give_up(connection: &Connection, digest: &Digest) -> Result<()> {
     if let Some(object) = find(connection, digest)?
-        && matches!(bytes(connection, object)?, Bytes::Extents(extents) if is_whole_file(&extents, digest))
+        && matches!(bytes(connection, object)?, ContentBytes::Extents(extents) if is_whole_file(&extents, digest))
     {
         return set_verified(connection, digest);
     }
@@ -166,11 +132,11 @@ pub fn discard(connection: &Connection, digest: &Digest) -> Result<()> {
 
 /// A content that somebody asks about.
 #[derive(Debug, Clone, Copy, Default)]
-struct Found {
+struct ContentLookup {
     /// The content, whoever may know of it.
-    object: Option<ObjectId>,
+    object: Option<ContentId>,
     /// The same if whoever asks can read it under some name anyway, and it is not known to be damaged.
-    within_reach: Option<ObjectId>,
+    within_reach: Option<ContentId>,
 }
 
 /// The content, if the identity can read it under some name anyway: only then may it learn that it is here.
@@ -179,22 +145,22 @@ pub fn within_reach(
     identity: i64,
     digest: &Digest,
     size: u64,
-) -> Result<Option<ObjectId>> {
+) -> Result<Option<ContentId>> {
     Ok(look_up(connection, identity, digest, size)?.within_reach)
 }
 
 /// Looks for a content.
-fn look_up(connection: &Connection, identity: i64, digest: &Digest, size: u64) -> Result<Found> {
+fn look_up(connection: &Connection, identity: i64, digest: &Digest, size: u64) -> Result<ContentLookup> {
     let found = connection.prepare_cached(LOOK_UP)?.query_row(params![digest.as_bytes(), identity], |row| {
         if row.get::<_, [u8; 32]>(0)? != *digest.as_bytes() {
-            return Ok(Found::default());
+            return Ok(ContentLookup::default());
         }
-        let object = ObjectId(row.get(1)?);
+        let object = ContentId(row.get(1)?);
         let is_good = row.get::<_, Option<i64>>(2)? == Some(size.cast_signed());
         let named_in = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<bool>>(column)? == Some(true));
         // Asked without a short cut, as the catalog is.
         let is_readable = named_in(3)? | named_in(4)? | named_in(5)?;
-        Ok(Found { object: Some(object), within_reach: (is_good && is_readable).then_some(object) })
+        Ok(ContentLookup { object: Some(object), within_reach: (is_good && is_readable).then_some(object) })
     });
     Ok(found.optional()?.unwrap_or_default())
 }
@@ -237,7 +203,7 @@ pub fn suspect(connection: &Connection, digest: &Digest) -> Result<()> {
 }
 
 /// Where the bytes of a content are.
-pub fn bytes(connection: &Connection, object: ObjectId) -> Result<Bytes> {
+pub fn bytes(connection: &Connection, object: ContentId) -> Result<ContentBytes> {
     let mut statement = connection.prepare_cached(
         "SELECT data, blobs.digest, offset, length FROM objects
          LEFT JOIN contents ON contents.object = objects.id
@@ -249,7 +215,7 @@ pub fn bytes(connection: &Connection, object: ObjectId) -> Result<Bytes> {
     let mut extents = Vec::new();
     while let Some(row) = rows.next()? {
         if let Some(data) = row.get(0)? {
-            return Ok(Bytes::Inline(data));
+            return Ok(ContentBytes::Inline(data));
         }
         if let Some(blob) = row.get(1)? {
             extents.push(Extent {
@@ -259,14 +225,14 @@ pub fn bytes(connection: &Connection, object: ObjectId) -> Result<Bytes> {
             });
         }
     }
-    Ok(Bytes::Extents(extents))
+    Ok(ContentBytes::Extents(extents))
 }
 
 /// Notes that a content has lost a name. Whether it has another is for the collector to find out: whoever took the name away
 /// must not see from the time that this takes whether others have the content.
 ///
 /// To be called in the transaction that took the name away.
-pub fn release(connection: &Connection, object: ObjectId) -> Result<()> {
+pub fn release(connection: &Connection, object: ContentId) -> Result<()> {
     connection.prepare_cached("INSERT OR IGNORE INTO released (object) VALUES (?1)")?.execute([object.0])?;
     Ok(())
 }
@@ -281,7 +247,7 @@ pub fn drop_released(connection: &Connection) -> Result<()> {
     /// So few that the catalog's log has room for them where the disk is full.
     const TURN: i64 = 32;
     let mut statement = connection.prepare_cached("SELECT object FROM released LIMIT ?1")?;
-    let released = statement.query_map([TURN], |row| row.get(0).map(ObjectId))?;
+    let released = statement.query_map([TURN], |row| row.get(0).map(ContentId))?;
     for object in released.collect::<rusqlite::Result<Vec<_>>>()? {
         drop_unnamed(connection, object)?;
         connection.prepare_cached("DELETE FROM released WHERE object = ?1")?.execute([object.0])?;
@@ -290,7 +256,7 @@ pub fn drop_released(connection: &Connection) -> Result<()> {
 }
 
 /// Drops a content if no entry names it, and marks the blobs that nothing refers to then for removal.
-pub fn drop_unnamed(connection: &Connection, object: ObjectId) -> Result<()> {
+pub fn drop_unnamed(connection: &Connection, object: ContentId) -> Result<()> {
     if connection.prepare_cached("SELECT 1 FROM entries WHERE object = ?1 LIMIT 1")?.exists([object.0])? {
         return Ok(());
     }
@@ -300,14 +266,14 @@ pub fn drop_unnamed(connection: &Connection, object: ObjectId) -> Result<()> {
 }
 
 /// Drops what holds a content's bytes.
-fn drop_bytes(connection: &Connection, object: ObjectId) -> Result<()> {
+fn drop_bytes(connection: &Connection, object: ContentId) -> Result<()> {
     drop_extents(connection, object)?;
     connection.prepare_cached("DELETE FROM contents WHERE object = ?1")?.execute([object.0])?;
     Ok(())
 }
 
 /// Drops a content's bytes as far as they are in files.
-fn drop_extents(connection: &Connection, object: ObjectId) -> Result<()> {
+fn drop_extents(connection: &Connection, object: ContentId) -> Result<()> {
     let mut statement = connection.prepare_cached("DELETE FROM extents WHERE object = ?1 RETURNING blob")?;
     let blobs = statement.query_map([object.0], |row| row.get(0).map(BlobId))?;
     let mut blobs = blobs.collect::<rusqlite::Result<Vec<_>>>()?;
@@ -333,15 +299,15 @@ pub(super) fn review(connection: &Connection, blob: BlobId) -> Result<()> {
 }
 
 /// The content, whoever may know of it.
-pub(crate) fn find(connection: &Connection, digest: &Digest) -> Result<Option<ObjectId>> {
+pub(crate) fn find(connection: &Connection, digest: &Digest) -> Result<Option<ContentId>> {
     Ok(connection
         .prepare_cached("SELECT id FROM objects WHERE digest = ?1")?
-        .query_row([digest.as_bytes()], |row| row.get(0).map(ObjectId))
+        .query_row([digest.as_bytes()], |row| row.get(0).map(ContentId))
         .optional()?)
 }
 
 /// The row of a content that is known to be in the catalog.
-fn existing(connection: &Connection, digest: &Digest) -> Result<ObjectId> {
+fn existing(connection: &Connection, digest: &Digest) -> Result<ContentId> {
     Ok(find(connection, digest)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?)
 }
 
@@ -352,7 +318,7 @@ pub fn set_verified(connection: &Connection, digest: &Digest) -> Result<()> {
 }
 
 /// The same with as much written as for a new row, also in its indexes, so that the time tells nothing.
-fn rewrite(connection: &Connection, object: ObjectId) -> Result<()> {
+fn rewrite(connection: &Connection, object: ContentId) -> Result<()> {
     connection
         .prepare_cached(
             "UPDATE objects SET digest = digest, size = size, suspect = 0, verified_at = ?2 WHERE id = ?1",
@@ -378,13 +344,13 @@ fn verified_before(connection: &Connection, digest: &Digest, time: Nanoseconds) 
 }
 
 /// When a content was last looked at and found good.
-pub fn verified_at(connection: &Connection, object: ObjectId) -> Result<Nanoseconds> {
+pub fn verified_at(connection: &Connection, object: ContentId) -> Result<Nanoseconds> {
     let sql = "SELECT verified_at FROM objects WHERE id = ?1";
     Ok(connection.prepare_cached(sql)?.query_row([object.0], |row| row.get(0))?)
 }
 
 /// Puts a content's bytes into the catalog.
-pub(super) fn insert_row(connection: &Connection, object: ObjectId, data: &[u8]) -> Result<()> {
+pub(super) fn insert_row(connection: &Connection, object: ContentId, data: &[u8]) -> Result<()> {
     connection
         .prepare_cached("INSERT INTO contents (object, data) VALUES (?1, ?2)")?
         .execute(params![object.0, data])?;
@@ -395,7 +361,7 @@ pub(super) fn insert_row(connection: &Connection, object: ObjectId, data: &[u8])
 ///
 /// The same bytes would not be written again, and those that are deleted first leave free pages behind that have to be
 /// written. So the row is emptied in between.
-fn replace_row(connection: &Connection, object: ObjectId, data: &[u8]) -> Result<()> {
+fn replace_row(connection: &Connection, object: ContentId, data: &[u8]) -> Result<()> {
     let emptied = connection
         .prepare_cached("UPDATE contents SET data = zeroblob(?2) WHERE object = ?1")?
         .execute(params![object.0, i64::try_from(data.len()).unwrap_or(i64::MAX)])?;
@@ -415,7 +381,7 @@ fn replace_row(connection: &Connection, object: ObjectId, data: &[u8]) -> Result
 /// the file, and a later row of the file has another id.
 fn insert_extent(
     connection: &Connection,
-    object: ObjectId,
+    object: ContentId,
     (file, size): (&Digest, u64),
     offset: u64,
     length: u64,
@@ -440,21 +406,21 @@ fn insert_extent(
 }
 
 /// Makes a row for a content that has none.
-fn insert_object(connection: &Connection, digest: &Digest, size: u64) -> Result<ObjectId> {
+fn insert_object(connection: &Connection, digest: &Digest, size: u64) -> Result<ContentId> {
     connection
         .prepare_cached("INSERT INTO objects (digest, size, verified_at) VALUES (?1, ?2, ?3)")?
         .execute(params![digest.as_bytes(), size.cast_signed(), clock::now()])?;
-    Ok(ObjectId(connection.last_insert_rowid()))
+    Ok(ContentId(connection.last_insert_rowid()))
 }
 
 /// Makes a row for a content, unless there is one.
-fn insert_new(connection: &Connection, digest: &Digest, size: u64) -> Result<Option<ObjectId>> {
+fn insert_new(connection: &Connection, digest: &Digest, size: u64) -> Result<Option<ContentId>> {
     let inserted = connection
         .prepare_cached(
             "INSERT INTO objects (digest, size, verified_at) VALUES (?1, ?2, ?3) ON CONFLICT (digest) DO NOTHING",
         )?
         .execute(params![digest.as_bytes(), size.cast_signed(), clock::now()])?;
-    Ok((inserted > 0).then(|| ObjectId(connection.last_insert_rowid())))
+    Ok((inserted > 0).then(|| ContentId(connection.last_insert_rowid())))
 }
 
 #[cfg(test)]

@@ -3,12 +3,13 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sealift_protocol::message::Nanoseconds;
-use sealift_protocol::{ErrorCode, Name};
+use sealift_types::{ErrorCode, Name};
 
-use super::identities::name_of;
+use super::columns::name_of;
 use super::invitations;
-use crate::error::{Error, Result};
-use crate::policy::{Access, Rights, SpaceId};
+use crate::error::{Result, ServerError};
+use crate::policy::{Access, SpaceId};
+use sealift_types::Rights;
 
 /// Stands for everyone in the grants.
 pub const EVERYONE: i64 = 0;
@@ -108,7 +109,7 @@ pub fn grant(connection: &Connection, space: &Name, who: Option<&Name>, rights: 
     let find = |table: &str, name: &Name, mend: &str| -> Result<i64> {
         let sql = format!("SELECT id FROM {table} WHERE name = ?1");
         let found = connection.query_row(&sql, [name.as_str()], |row| row.get(0)).optional()?;
-        found.ok_or_else(|| Error::refused(ErrorCode::NotFound, format!("there is no {name}: {mend}")))
+        found.ok_or_else(|| ServerError::refused(ErrorCode::NotFound, format!("there is no {name}: {mend}")))
     };
     let space = find("spaces", space, "`sealiftd space list` lists the spaces")?;
     let who = match who {
@@ -118,7 +119,7 @@ pub fn grant(connection: &Connection, space: &Name, who: Option<&Name>, rights: 
     let owner: Option<i64> =
         connection.query_row("SELECT owner FROM spaces WHERE id = ?1", [space], |row| row.get(0))?;
     if who != EVERYONE && owner == Some(who) {
-        return Err(Error::refused(
+        return Err(ServerError::refused(
             ErrorCode::BadRequest,
             "the owner of a space keeps all rights in it, which no grant changes: name somebody else, or use a shared \
              space, which `sealiftd space add` makes",
@@ -139,7 +140,7 @@ pub fn grant(connection: &Connection, space: &Name, who: Option<&Name>, rights: 
 pub fn add_shared(connection: &Connection, name: &Name, now: Nanoseconds) -> Result<bool> {
     // Whoever joins gets the space of the own name.
     if !invitations::list(connection, Some(name), now)?.is_empty() {
-        return Err(Error::refused(
+        return Err(ServerError::refused(
             ErrorCode::Exists,
             format!(
                 "{name} is invited, and /{name} will be the space of whoever joins: choose another name, or withdraw the \

@@ -3,9 +3,9 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use sealift_protocol::message::{Direction, Nanoseconds, Transfer};
-use sealift_protocol::{Digest, ErrorCode};
+use sealift_types::{Digest, ErrorCode};
 
-use super::identities::name_of;
+use super::columns::name_of;
 use crate::error::Result;
 
 /// The direction of a content that was only shown.
@@ -19,7 +19,7 @@ const PRUNED: i64 = 500;
 
 /// A transfer that has ended.
 #[derive(Debug, Clone)]
-pub struct Record {
+pub struct TransferRow {
     /// When it began.
     pub started: Nanoseconds,
     /// How long it took, in microseconds.
@@ -46,7 +46,7 @@ pub struct Record {
 
 /// What to read of the log.
 #[derive(Debug, Clone)]
-pub struct Filter {
+pub struct TransferFilter {
     /// Whose transfers.
     pub identity: i64,
     /// Only records older than this.
@@ -62,7 +62,7 @@ pub struct Filter {
 }
 
 /// Writes a record.
-pub fn insert(connection: &Connection, record: &Record) -> Result<()> {
+pub fn insert(connection: &Connection, record: &TransferRow) -> Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO transfers
@@ -137,7 +137,7 @@ pub fn prune(connection: &Connection, oldest: Nanoseconds, most: usize) -> Resul
 /// within the limit.
 pub fn newest(
     connection: &Connection,
-    filter: &Filter,
+    filter: &TransferFilter,
     limit: usize,
     bytes: usize,
 ) -> Result<(Vec<Transfer>, bool)> {
@@ -242,7 +242,7 @@ mod tests {
             let digest = Some(Digest::of(&started.to_le_bytes()));
             let error = (started % 100 == 0).then_some(ErrorCode::NotFound);
             let (address, bytes, wire_bytes, duration_us) = ("here".to_owned(), 0, 0, 0);
-            let record = Record {
+            let record = TransferRow {
                 started,
                 duration_us,
                 identity: 1,
@@ -285,7 +285,7 @@ mod tests {
         };
         assert!(mark(1499) && mark(501) && !mark(1499));
         assert!(!mark(499), "nobody waits for a search of the whole log");
-        let filter = Filter {
+        let filter = TransferFilter {
             identity: 1,
             before: Some(1400),
             direction: None,
@@ -302,13 +302,19 @@ mod tests {
     #[test]
     fn pages_hold_no_more_than_asked_for_and_make_the_whole_together() {
         let (_dir, connection) = log(100);
-        let filter =
-            Filter { identity: 1, before: None, direction: None, failed: false, previews: false, path: None };
+        let filter = TransferFilter {
+            identity: 1,
+            before: None,
+            direction: None,
+            failed: false,
+            previews: false,
+            path: None,
+        };
         let (all, more) = newest(&connection, &filter, 95, usize::MAX).unwrap();
         assert!(all.len() == 95 && !more, "no more than the limit");
         let (mut pages, mut before) = (Vec::new(), None);
         loop {
-            let filter = Filter { before, ..filter.clone() };
+            let filter = TransferFilter { before, ..filter.clone() };
             let (page, more) = newest(&connection, &filter, 95 - pages.len(), 10_000).unwrap();
             assert!(page.len() < 30 && !page.is_empty());
             before = page.last().map(|record| record.id);

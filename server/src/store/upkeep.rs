@@ -9,37 +9,37 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tracing::{debug, error};
 
 use super::Catalog;
-use super::catalog::{self, Held};
-use super::entries::unlinked::{self, Building, Relabelling};
-use super::entries::{FEW, Slice};
-use crate::error::{Error, Result};
+use super::catalog::{self, ChangeHeld};
+use super::entries::unlinked::{self, CopiesInProgress, SpaceRelabelling};
+use super::entries::{FEW, WorkSlice};
+use crate::error::{Result, ServerError};
 use crate::monitor::meter::Histogram;
 
 /// How long it is waited after a failure, such as a full disk.
 const AGAIN: Duration = Duration::from_secs(10);
 
 /// The slices in which trees are reclaimed after the disk was found full.
-const SMALL_SLICE: fn() -> Slice = || Slice::of(FEW);
+const SMALL_SLICE: fn() -> WorkSlice = || WorkSlice::of(FEW);
 
 /// Work on large trees. Clones share it.
 ///
 /// Of all slices of all trees, one at a time waits for the writer, and whoever waits for a turn gets it in order. So
 /// other changes wait for one slice at most, however many trees are worked on.
 #[derive(Debug, Clone, Default)]
-pub struct Trees {
-    building: Building,
-    shared: Arc<Shared>,
+pub struct TreeUpkeep {
+    building: CopiesInProgress,
+    shared: Arc<UpkeepShared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct UpkeepShared {
     meter: SliceMeter,
     turn: Semaphore,
     /// Says that there may be something to do in the background.
     work: Notify,
 }
 
-impl Default for Shared {
+impl Default for UpkeepShared {
     fn default() -> Self {
         Self { meter: SliceMeter::default(), turn: Semaphore::new(1), work: Notify::new() }
     }
@@ -75,9 +75,9 @@ impl SliceMeter {
 /// What the writer holds for a slice. A slice validates everything before its first write, so it needs no savepoint,
 /// which would copy each page that it changes.
 #[derive(Debug)]
-struct Sliced;
+struct SliceContext;
 
-impl Held for Sliced {
+impl ChangeHeld for SliceContext {
     /// The few changes that have come by then share its transaction, no more.
     fn weight(&self) -> usize {
         catalog::WEIGHT
@@ -88,9 +88,9 @@ impl Held for Sliced {
     }
 }
 
-impl Trees {
+impl TreeUpkeep {
     /// The copies in the making.
-    pub fn building(&self) -> &Building {
+    pub fn building(&self) -> &CopiesInProgress {
         &self.building
     }
 
@@ -108,27 +108,28 @@ impl Trees {
     pub async fn slice<T: Send + 'static>(
         &self,
         catalog: &Catalog,
-        work: impl FnOnce(&Connection, &mut Slice) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Connection, &mut WorkSlice) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.slice_of(catalog, Slice::default, work).await
+        self.slice_of(catalog, WorkSlice::default, work).await
     }
 
     /// The same with another size of the slice.
     async fn slice_of<T: Send + 'static>(
         &self,
         catalog: &Catalog,
-        size: fn() -> Slice,
-        work: impl FnOnce(&Connection, &mut Slice) -> Result<T> + Send + 'static,
+        size: fn() -> WorkSlice,
+        work: impl FnOnce(&Connection, &mut WorkSlice) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let _turn: SemaphorePermit<'_> = self.shared.turn.acquire().await.map_err(|_| Error::Stopped)?;
+        let _turn: SemaphorePermit<'_> =
+            self.shared.turn.acquire().await.map_err(|_| ServerError::Stopped)?;
         let shared = self.shared.clone();
-        let work = move |connection: &Connection, _: &Sliced| {
+        let work = move |connection: &Connection, _: &SliceContext| {
             let begun = Instant::now();
             let made = work(connection, &mut size());
             shared.meter.note(begun.elapsed());
             made
         };
-        catalog.submit_holding(Sliced, work, |_, _, _| Ok(())).await.wait().await
+        catalog.submit_holding(SliceContext, work, |_, _, _| Ok(())).await.wait().await
     }
 
     /// Works in the background until it is dropped. `garbage` is told when contents have lost names.
@@ -159,10 +160,10 @@ impl Trees {
         {
             let building = building.clone();
             slices += 1;
-            let reclaim = move |connection: &Connection, slice: &mut Slice| {
+            let reclaim = move |connection: &Connection, slice: &mut WorkSlice| {
                 unlinked::reclaim(connection, &building, slice)
             };
-            let size = if disk_was_full { SMALL_SLICE } else { Slice::default };
+            let size = if disk_was_full { SMALL_SLICE } else { WorkSlice::default };
             match self.slice_of(catalog, size, reclaim).await {
                 Ok(true) => break,
                 Ok(false) => {}
@@ -171,10 +172,10 @@ impl Trees {
                 Err(error) => return Err(error),
             }
         }
-        while let Some(mut relabelling) = catalog.read(Relabelling::next).await? {
+        while let Some(mut relabelling) = catalog.read(SpaceRelabelling::next).await? {
             loop {
                 slices += 1;
-                let work = move |connection: &Connection, slice: &mut Slice| {
+                let work = move |connection: &Connection, slice: &mut WorkSlice| {
                     let ended = relabelling.go_on(connection, slice)?;
                     Ok((relabelling, ended))
                 };

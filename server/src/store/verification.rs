@@ -8,20 +8,21 @@ use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
-use sealift_protocol::{Digest, Hasher};
+use sealift_types::{Digest, Hasher};
 
 use super::blobs::{in_directory, path_below};
+use super::extent::Extent;
 use super::gc::Collected;
-use super::objects::{self, Bytes, Extent, ObjectId};
+use super::objects::{self, ContentBytes, ContentId};
 use super::schema::is_corruption;
-use crate::error::{Error, Result};
+use crate::error::{Result, ServerError};
 
 /// Rows that are looked at together.
 const PAGE: i64 = 64;
 
 /// What a look found out.
 #[derive(Debug, Default)]
-pub struct Checked {
+pub struct CheckReport {
     /// Names of files in the tree.
     pub entries: u64,
     /// Contents.
@@ -42,17 +43,17 @@ pub enum Finding {
         /// Its name.
         digest: Digest,
         /// How it is wrong.
-        fault: Fault,
+        fault: FindingKind,
         /// The paths that lead to it.
         paths: Vec<String>,
     },
     /// A file below `blobs/` is wrong where no content is: in what a pack holds and nobody needs any more.
-    Unneeded(PathBuf, Fault),
+    Unneeded(PathBuf, FindingKind),
 }
 
 /// How a file or a content is wrong.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum FindingKind {
     /// Its file is gone.
     #[error("{} is missing", .0.display())]
     Missing(PathBuf),
@@ -86,13 +87,13 @@ pub enum Fault {
 }
 
 /// One look at a data directory.
-struct Look<'a> {
+struct CheckPass<'a> {
     connection: &'a Connection,
     catalog: PathBuf,
     blobs: PathBuf,
     /// Whether files are only looked at from outside.
     quick: bool,
-    checked: Checked,
+    checked: CheckReport,
     report: &'a mut dyn FnMut(Finding) -> Result<()>,
 }
 
@@ -110,9 +111,9 @@ pub fn check(
     data: &Path,
     quick: bool,
     report: &mut dyn FnMut(Finding) -> Result<()>,
-) -> Result<Checked> {
+) -> Result<CheckReport> {
     let (catalog, blobs) = (data.join("catalog.db"), data.join("blobs"));
-    let mut look = Look { connection, catalog, blobs, quick, checked: Checked::default(), report };
+    let mut look = CheckPass { connection, catalog, blobs, quick, checked: CheckReport::default(), report };
     if look.catalog()? {
         look.names()?;
         look.rows()?;
@@ -163,7 +164,7 @@ pub fn damaged_rows(catalog: &Connection) -> Result<Vec<Digest>> {
 }
 
 /// Reads the contents in the catalog, a few at a time, and calls `report` for those that are damaged.
-fn each_row(catalog: &Connection, mut report: impl FnMut(ObjectId, Digest) -> Result<()>) -> Result<()> {
+fn each_row(catalog: &Connection, mut report: impl FnMut(ContentId, Digest) -> Result<()>) -> Result<()> {
     let mut last = 0;
     loop {
         let mut statement = catalog.prepare_cached(
@@ -179,12 +180,12 @@ fn each_row(catalog: &Connection, mut report: impl FnMut(ObjectId, Digest) -> Re
         let Some((end, ..)) = rows.last() else { return Ok(()) };
         last = *end;
         for (object, digest, _) in rows.into_iter().filter(|(.., whole)| !whole) {
-            report(ObjectId(object), digest)?;
+            report(ContentId(object), digest)?;
         }
     }
 }
 
-impl Look<'_> {
+impl CheckPass<'_> {
     /// The catalog itself. Returns whether it can be relied on.
     fn catalog(&mut self) -> Result<bool> {
         let mut complaints = complaints(self.connection, self.quick)?;
@@ -209,9 +210,9 @@ impl Look<'_> {
                  (SELECT sum(length) FROM extents WHERE object = objects.id), -1)",
         )?;
         let lost =
-            statement.query_map([], |row| Ok((ObjectId(row.get(0)?), Digest::from_bytes(row.get(1)?))))?;
+            statement.query_map([], |row| Ok((ContentId(row.get(0)?), Digest::from_bytes(row.get(1)?))))?;
         for (object, digest) in lost.collect::<rusqlite::Result<Vec<_>>>()? {
-            self.content(object, digest, Fault::Nowhere)?;
+            self.content(object, digest, FindingKind::Nowhere)?;
         }
         Ok(())
     }
@@ -221,7 +222,7 @@ impl Look<'_> {
         if self.quick {
             return Ok(());
         }
-        each_row(self.connection, |object, digest| self.content(object, digest, Fault::Row))
+        each_row(self.connection, |object, digest| self.content(object, digest, FindingKind::Row))
     }
 
     /// Contents in files.
@@ -282,24 +283,24 @@ impl Look<'_> {
         Ok(())
     }
 
-    fn contents_of(&self, blob: &BlobRow) -> Result<Vec<(ObjectId, Digest)>> {
+    fn contents_of(&self, blob: &BlobRow) -> Result<Vec<(ContentId, Digest)>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT DISTINCT objects.id, digest FROM extents JOIN objects ON objects.id = object WHERE blob = ?1",
         )?;
         let rows = statement
-            .query_map([blob.id], |row| Ok((ObjectId(row.get(0)?), Digest::from_bytes(row.get(1)?))))?;
+            .query_map([blob.id], |row| Ok((ContentId(row.get(0)?), Digest::from_bytes(row.get(1)?))))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// What is wrong with a file, if anything is.
-    fn fault(&self, path: &Path, blob: &BlobRow) -> Result<Option<Fault>> {
+    fn fault(&self, path: &Path, blob: &BlobRow) -> Result<Option<FindingKind>> {
         let (path, size) = (path.to_owned(), blob.size);
         let look = || -> io::Result<std::result::Result<(), u64>> {
             let found = fs::metadata(&path)?.len();
             Ok(if found == size { Ok(()) } else { Err(found) })
         };
         match look() {
-            Ok(Err(found)) => return Ok(Some(Fault::Size { path, found, size })),
+            Ok(Err(found)) => return Ok(Some(FindingKind::Size { path, found, size })),
             Err(error) => return unreadable(path, error).map(Some),
             Ok(Ok(())) if self.quick => return Ok(None),
             Ok(Ok(())) => {}
@@ -308,14 +309,14 @@ impl Look<'_> {
         let read = File::open(&path).and_then(|file| hasher.read(file, size));
         match read {
             Ok(()) if hasher.finish() == blob.digest => Ok(None),
-            Ok(()) => Ok(Some(Fault::Altered(path))),
+            Ok(()) => Ok(Some(FindingKind::Altered(path))),
             Err(error) => unreadable(path, error).map(Some),
         }
     }
 
     /// What is wrong with a content in files, if anything is.
-    fn content_fault(&self, object: ObjectId, digest: &Digest) -> Result<Option<Fault>> {
-        let Bytes::Extents(extents) = objects::bytes(self.connection, object)? else {
+    fn content_fault(&self, object: ContentId, digest: &Digest) -> Result<Option<FindingKind>> {
+        let ContentBytes::Extents(extents) = objects::bytes(self.connection, object)? else {
             // It has moved into the catalog.
             return Ok(None);
         };
@@ -327,11 +328,11 @@ impl Look<'_> {
                 return unreadable(last, error).map(Some);
             }
         }
-        Ok((!self.quick && hasher.finish() != *digest).then_some(Fault::Altered(last)))
+        Ok((!self.quick && hasher.finish() != *digest).then_some(FindingKind::Altered(last)))
     }
 
     /// Reports a content, unless it has gone meanwhile.
-    fn content(&mut self, object: ObjectId, digest: Digest, fault: Fault) -> Result<()> {
+    fn content(&mut self, object: ContentId, digest: Digest, fault: FindingKind) -> Result<()> {
         let known = "SELECT 1 FROM objects WHERE id = ?1 AND digest = ?2";
         let known = self.connection.prepare_cached(known)?.exists(params![object.0, digest.as_bytes()])?;
         if !known {
@@ -386,16 +387,16 @@ fn read_extent(path: &Path, extent: Extent, quick: bool, hasher: &mut Hasher) ->
 }
 
 /// A file that is gone or that the disk does not give back is damaged; one that this process may not read says nothing.
-fn unreadable(path: PathBuf, source: io::Error) -> Result<Fault> {
+fn unreadable(path: PathBuf, source: io::Error) -> Result<FindingKind> {
     match source.kind() {
-        io::ErrorKind::NotFound => Ok(Fault::Missing(path)),
-        io::ErrorKind::PermissionDenied => Err(Error::File { path, source }),
-        _ => Ok(Fault::Unreadable { path, source }),
+        io::ErrorKind::NotFound => Ok(FindingKind::Missing(path)),
+        io::ErrorKind::PermissionDenied => Err(ServerError::File { path, source }),
+        _ => Ok(FindingKind::Unreadable { path, source }),
     }
 }
 
 /// The paths that lead to a content.
-fn paths(connection: &Connection, object: ObjectId) -> Result<Vec<String>> {
+fn paths(connection: &Connection, object: ContentId) -> Result<Vec<String>> {
     let mut statement = connection.prepare_cached(
         "WITH RECURSIVE up (parent, path) AS (
              SELECT parent, name FROM entries WHERE object = ?1

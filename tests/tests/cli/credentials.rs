@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use sealift_certs::{Issued, Validity};
 use sealift_server::clock::{nanoseconds, now};
-use sealift_server::store::certificates::{self, NewCertificate, Origin};
+use sealift_server::store::certificates::{self, CertificateOrigin, NewCertificate};
 use sealift_server::store::identities;
 use sealift_tests::{Computer, Site};
 
@@ -30,7 +30,7 @@ pub(crate) fn register(site: &Site, issued: &Issued, name: &str) {
                 fingerprint: &issued.fingerprint,
                 issued_at: now(),
                 expires_at: nanoseconds(issued.validity.not_after),
-                origin: Origin::Token(None),
+                origin: CertificateOrigin::Token(None),
             },
         )
         .unwrap();

@@ -3,8 +3,8 @@
 use std::fs;
 
 use insta::assert_snapshot;
-use sealift_protocol::Digest;
 use sealift_tests::{Computer, Pattern, World, eventually};
+use sealift_types::Digest;
 
 use crate::redaction::redacted;
 use crate::{KIB, MIB, alice};

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use sealift_protocol::Digest;
 use sealift_tests::{Computer, Pattern, Ran};
+use sealift_types::Digest;
 
 use crate::{KIB, MIB, alice};
 

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 use insta::assert_snapshot;
-use sealift_server::policy::Rights;
 use sealift_tests::{Computer, Pattern, World, eventually};
+use sealift_types::Rights;
 use serde_json::Value;
 
 use crate::redaction::redacted;

@@ -1,6 +1,6 @@
 //! `ls` and `info`, of everything that can be listed.
 
-use sealift_server::policy::Rights;
+use sealift_types::Rights;
 
 use crate::alice;
 

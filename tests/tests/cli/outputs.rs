@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
 use insta::assert_snapshot;
-use sealift_server::policy::Rights;
 use sealift_tests::{Computer, Pattern, World, eventually};
+use sealift_types::Rights;
 
 use crate::redaction::redacted;
 use crate::{MIB, alice};

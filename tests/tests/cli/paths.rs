@@ -1,8 +1,8 @@
 //! Paths that lead nowhere, or to something else: each sentence names the mend.
 
 use insta::assert_snapshot;
-use sealift_server::policy::Rights;
 use sealift_tests::Pattern;
+use sealift_types::Rights;
 
 use crate::redaction::redacted;
 use crate::{KIB, alice};

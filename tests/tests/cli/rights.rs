@@ -1,8 +1,8 @@
 //! What others own, and what they grant.
 
 use insta::assert_snapshot;
-use sealift_server::policy::Rights;
 use sealift_tests::{Computer, Pattern};
+use sealift_types::Rights;
 
 use crate::{KIB, SEALIFT, alice};
 

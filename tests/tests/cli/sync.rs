@@ -39,7 +39,7 @@ pub(crate) fn tree(computer: &Computer, root: &str) -> BTreeMap<String, String> 
                 format!("-> {}", fs::read_link(&path).unwrap().display())
             } else {
                 let executable = metadata.permissions().mode() & 0o100 != 0;
-                format!("{executable} {:?}", sealift_protocol::Digest::of(&fs::read(&path).unwrap()))
+                format!("{executable} {:?}", sealift_types::Digest::of(&fs::read(&path).unwrap()))
             };
             let name = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
             found.insert(name, format!("{what} {time:?}"));

@@ -232,7 +232,7 @@ async fn unfinished_downloads_of_what_has_gone_are_deleted_too() {
     }
     alice.run(["put", "t"]).await.ok();
     alice.run(["sync", ":t", "m"]).await.ok();
-    let part = |name: &str| format!(".{name}.{}.sealift-part", sealift_protocol::Digest::of(b"x"));
+    let part = |name: &str| format!(".{name}.{}.sealift-part", sealift_types::Digest::of(b"x"));
     let (beside, inside) = (format!("m/{}", part("a")), format!("m/gone/{}", part("big")));
     let paths = [&beside, &inside].map(|path| alice.write(path, "x"));
     alice.run(["sync", ":t", "m"]).await.ok();

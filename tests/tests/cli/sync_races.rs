@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use sealift_protocol::Digest;
 use sealift_protocol::message::EntryKind;
 use sealift_tests::{Client, Computer, PATIENCE, Pattern, Ran, World, within};
+use sealift_types::Digest;
 
 use crate::gate::{Gate, Way};
 use crate::{KIB, MIB, alice};

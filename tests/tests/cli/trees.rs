@@ -33,7 +33,7 @@ fn plant(computer: &Computer) {
 #[tokio::test]
 async fn unfinished_downloads_are_named_and_everything_else_goes_up() {
     let (_world, alice) = alice().await;
-    let digest = sealift_protocol::Digest::of(b"x");
+    let digest = sealift_types::Digest::of(b"x");
     let parts = [format!(".big.{digest}.sealift-part"), ".sealift-0123456789abcdef.sealift-part".to_owned()];
     for part in &parts {
         alice.write(format!("d/e/{part}"), "part");

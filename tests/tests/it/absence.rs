@@ -1,9 +1,9 @@
 //! Moves, copies and new directories on the condition that nothing is at the new path.
 
-use sealift_protocol::ErrorCode;
 use sealift_protocol::message::{MakeDirectory, Remove, Reply, Request, Transplant};
 use sealift_tests::client::path;
 use sealift_tests::{Client, World};
+use sealift_types::ErrorCode;
 
 use crate::code;
 

@@ -9,12 +9,12 @@ use rustls::AlertDescription;
 use rustls::pki_types::ServerName;
 use sealift_certs::JoinToken;
 use sealift_certs::tls::{server_name, tls_error};
-use sealift_protocol::ErrorCode;
 use sealift_protocol::message::Request;
 use sealift_server::descriptors::Descriptors;
 use sealift_server::monitor::control;
 use sealift_tests::joining::{JoinError, join};
 use sealift_tests::{Client, Launcher, Machine, PATIENCE, Pattern, Refusal, Settings, World, within};
+use sealift_types::ErrorCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

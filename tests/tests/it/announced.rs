@@ -1,9 +1,10 @@
 //! What is announced and what comes: where they differ, nothing is stored.
 
+use sealift_protocol::WireError;
 use sealift_protocol::message::{Body, MAX_INLINE, Put, Request, Trailer};
-use sealift_protocol::{Digest, ErrorCode, WireError};
 use sealift_tests::transfer::{end_of, put, put_inline};
 use sealift_tests::{Client, Pattern, World};
+use sealift_types::{Digest, ErrorCode};
 
 use crate::code;
 

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use sealift_protocol::message::{Body, Reply, Request, Stored};
-use sealift_protocol::{Digest, ErrorCode};
 use sealift_tests::transfer::{end_of, put};
 use sealift_tests::{Client, Launcher, Pattern, eventually};
+use sealift_types::{Digest, ErrorCode};
 
 use crate::{SEALIFTD, code};
 

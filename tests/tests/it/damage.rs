@@ -5,8 +5,8 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
 use sealift_protocol::message::{LogQuery, Verdict};
-use sealift_protocol::{Digest, ErrorCode};
 use sealift_tests::{Launcher, PATIENCE, Pattern, Settings, World, eventually, within};
+use sealift_types::{Digest, ErrorCode};
 
 use crate::{SEALIFTD, code};
 

@@ -1,9 +1,9 @@
 //! Deleting frees space, and never what somebody still reads or has just stored.
 
 use sealift_protocol::message::{Reply, Trailer};
-use sealift_protocol::{Digest, ErrorCode};
 use sealift_server::monitor::control;
 use sealift_tests::{PATIENCE, Pattern, World, eventually, within};
+use sealift_types::{Digest, ErrorCode};
 
 use crate::code;
 

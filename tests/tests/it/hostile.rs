@@ -2,9 +2,9 @@
 
 use sealift_protocol::frame::{MAX_CONTROL, MAX_DATA};
 use sealift_protocol::message::{Body, Reply, Request, Whoami};
-use sealift_protocol::{Digest, ErrorCode};
 use sealift_tests::transfer::{end_of, put, put_inline};
 use sealift_tests::{Client, PATIENCE, World, within};
+use sealift_types::{Digest, ErrorCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

@@ -9,13 +9,13 @@ use sealift_certs::tls::{provider, server_name};
 use sealift_certs::{
     Authority, TrustDomain, USER_VALIDITY, Validity, certificate_from_pem, fingerprint, new_key_and_request,
 };
-use sealift_protocol::ErrorCode;
 use sealift_protocol::message::encode;
 use sealift_server::clock::{nanoseconds, now};
-use sealift_server::store::certificates::{self, NewCertificate, Origin};
+use sealift_server::store::certificates::{self, CertificateOrigin, NewCertificate};
 use sealift_server::store::identities;
 use sealift_tests::client::hello;
 use sealift_tests::{Machine, PATIENCE, Refusal, Site, World, within};
+use sealift_types::ErrorCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
@@ -76,7 +76,7 @@ fn register(site: &Site, machine: &Machine, name: &str, expires: SystemTime) {
                 fingerprint: &machine.fingerprint(),
                 issued_at: now(),
                 expires_at: nanoseconds(expires),
-                origin: Origin::Token(None),
+                origin: CertificateOrigin::Token(None),
             },
         )
         .unwrap();
@@ -293,13 +293,13 @@ async fn an_open_connection_does_not_outlive_its_certificate() {
         client.cp("file", "x").await.unwrap_err(),
         client.put_inline("x", b"x").await.unwrap_err(),
         client.put_stream("x", &[1; 70_000]).await.unwrap_err(),
-        client.claim("x", 1, sealift_protocol::Digest::of(b"x")).await.unwrap_err(),
+        client.claim("x", 1, sealift_types::Digest::of(b"x")).await.unwrap_err(),
         client.plan(&[("x", 1)]).await.unwrap_err(),
         client.plan(&[]).await.unwrap_err(),
         client.log(sealift_protocol::message::LogQuery::default()).await.unwrap_err(),
         client.whoami().await.unwrap_err(),
         client.renew(&new_key_and_request().unwrap().csr_pem).await.unwrap_err(),
-        client.report("file", sealift_protocol::Digest::of(b"x")).await.unwrap_err(),
+        client.report("file", sealift_types::Digest::of(b"x")).await.unwrap_err(),
     ] {
         assert_eq!(error.code, ErrorCode::CertificateRefused, "{error}");
     }

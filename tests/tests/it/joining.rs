@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use sealift_certs::tls::is_wrong_authority;
 use sealift_certs::{JoinToken, Secret, TrustDomain, new_key_and_request};
 use sealift_protocol::join::{JoinReply, JoinRequest};
-use sealift_protocol::{Digest, ErrorCode};
 use sealift_tests::joining::{JoinError, answer, dial, dial_with, join};
 use sealift_tests::{Client, Launcher, PATIENCE, World, within};
+use sealift_types::{Digest, ErrorCode};
 use serde_json::{Value, json};
 
 use crate::SEALIFTD;

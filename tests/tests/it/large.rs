@@ -1,9 +1,9 @@
 //! Trees that are too large for one change: others are served meanwhile, and nobody sees half of one.
 
-use sealift_protocol::ErrorCode;
 use sealift_protocol::message::{Reply, Request, Transplant, WORKING};
 use sealift_tests::client::path;
 use sealift_tests::{Client, Settings, World};
+use sealift_types::ErrorCode;
 use serde_json::json;
 
 use crate::code;

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use sealift_protocol::message::{Body, MakeDirectory, Plan, PlannedFile, Put, Reply, Request, Whoami};
-use sealift_protocol::{ErrorCode, FrameKind, Header};
+use sealift_protocol::{FrameKind, Header};
 use sealift_tests::client::{hello, list, path};
 use sealift_tests::transfer::{end_of, put};
 use sealift_tests::{Client, Launcher, Machine, Pattern, RealServer, Settings, World, eventually};
+use sealift_types::ErrorCode;
 
 use crate::watching::{metric, metrics};
 use crate::{SEALIFTD, code};

@@ -1,9 +1,9 @@
 //! Symbolic links: kept as they are, and never followed.
 
-use sealift_protocol::ErrorCode;
 use sealift_protocol::message::{Entry, EntryKind, MAX_TARGET, Reply, Request};
 use sealift_tests::client::link;
 use sealift_tests::{Client, Pattern, World};
+use sealift_types::ErrorCode;
 use serde_json::json;
 
 use crate::code;

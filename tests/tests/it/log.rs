@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use sealift_protocol::WireError;
 use sealift_protocol::message::{Body, Direction, LogQuery, Put, Request, Trailer, Transfer};
-use sealift_protocol::{Digest, ErrorCode, WireError};
 use sealift_tests::transfer::{put, put_inline};
 use sealift_tests::{Client, Pattern, Settings, World, eventually};
+use sealift_types::{Digest, ErrorCode};
 use serde_json::json;
 
 use crate::code;

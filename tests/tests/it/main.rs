@@ -45,7 +45,8 @@ mod update;
 mod upkeep;
 mod watching;
 
-use sealift_protocol::{ErrorCode, WireError};
+use sealift_protocol::WireError;
+use sealift_types::ErrorCode;
 
 /// The server's program.
 const SEALIFTD: &str = env!("CARGO_BIN_EXE_sealiftd-under-test");

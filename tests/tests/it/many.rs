@@ -1,8 +1,9 @@
 //! Many clients at once.
 
+use sealift_protocol::Request;
 use sealift_protocol::message::{MakeDirectory, Reply};
-use sealift_protocol::{ErrorCode, Request};
 use sealift_tests::{PATIENCE, Pattern, Refusal, Settings, World, within};
+use sealift_types::ErrorCode;
 
 use crate::code;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sealift_protocol::ErrorCode;
 use sealift_protocol::message::{Reply, Verdict};
 use sealift_tests::{Pattern, World, within};
+use sealift_types::ErrorCode;
 use serde_json::json;
 
 use crate::code;

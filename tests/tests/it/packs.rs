@@ -3,8 +3,8 @@
 use std::fs;
 
 use sealift_protocol::message::Reply;
-use sealift_protocol::{Digest, ErrorCode};
 use sealift_tests::{Client, Launcher, Pattern, Site, World, eventually};
+use sealift_types::{Digest, ErrorCode};
 
 use crate::{SEALIFTD, code};
 

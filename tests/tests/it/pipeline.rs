@@ -1,10 +1,10 @@
 //! Requests that do not wait for the replies before them.
 
 use sealift_protocol::message::{Body, EntryKind, Get, List, Put, Remove, Reply, Request, Whoami};
-use sealift_protocol::{Digest, ErrorCode};
 use sealift_tests::client::path;
 use sealift_tests::transfer::{end_of, put, put_inline};
 use sealift_tests::{Client, Pattern, World};
+use sealift_types::{Digest, ErrorCode};
 use serde_json::json;
 
 use crate::code;

@@ -4,9 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use sealift_protocol::message::{Body, Reply, Request};
-use sealift_protocol::{Digest, ErrorCode};
 use sealift_tests::transfer::{end_of, put};
 use sealift_tests::{Launcher, Pattern, Settings, eventually, within};
+use sealift_types::{Digest, ErrorCode};
 use tokio::net::TcpStream;
 
 use crate::SEALIFTD;

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use sealift_protocol::message::{Body, Put, Reply, Request, Slice};
-use sealift_protocol::{Digest, ErrorCode};
 use sealift_tests::transfer::{end_of, put, put_inline};
 use sealift_tests::{Client, World};
+use sealift_types::{Digest, ErrorCode};
 use serde_json::json;
 
 use crate::code;

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use sealift_certs::JoinToken;
-use sealift_protocol::ErrorCode;
 use sealift_tests::{Launcher, Machine, RealServer, Refusal, eventually};
+use sealift_types::ErrorCode;
 
 use crate::SEALIFTD;
 

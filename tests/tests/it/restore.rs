@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use sealift_certs::new_key_and_request;
-use sealift_protocol::ErrorCode;
 use sealift_tests::{Ended, Launcher, Machine, Refusal, joining};
+use sealift_types::ErrorCode;
 
 use crate::SEALIFTD;
 

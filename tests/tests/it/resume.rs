@@ -8,11 +8,12 @@ mod takeover;
 
 use std::time::Duration;
 
-use sealift_protocol::content::FRAME;
+use sealift_pipeline::FRAME;
+use sealift_protocol::WireError;
 use sealift_protocol::message::{Body, Part, Put, Request, Stored, Verdict};
-use sealift_protocol::{Digest, WireError};
 use sealift_tests::transfer::{end_of, put};
 use sealift_tests::{Client, Machine, PATIENCE, Store, eventually, within};
+use sealift_types::Digest;
 
 const MIB: usize = 1 << 20;
 

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use sealift_protocol::ErrorCode;
 use sealift_protocol::message::{Body, Reply, Request};
 use sealift_tests::transfer::put;
 use sealift_tests::{Launcher, Machine, Pattern, Refusal, World, eventually, within};
+use sealift_types::ErrorCode;
 
 use crate::{SEALIFTD, code};
 

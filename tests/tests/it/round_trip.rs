@@ -1,11 +1,11 @@
 //! What is put is what is got, at and around every threshold.
 
-use sealift_protocol::content::FRAME;
+use sealift_pipeline::FRAME;
 use sealift_protocol::frame::MAX_DATA;
 use sealift_protocol::message::{Body, MAX_INLINE, Put, Reply, Request, Trailer};
-use sealift_protocol::{Digest, ErrorCode};
 use sealift_tests::transfer::{end_of, put, put_inline};
 use sealift_tests::{Client, Launcher, Pattern, World};
+use sealift_types::{Digest, ErrorCode};
 
 use crate::{SEALIFTD, code};
 

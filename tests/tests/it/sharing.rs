@@ -1,9 +1,9 @@
 //! Equal contents are stored once, and nobody learns from it what others have.
 
 use sealift_protocol::message::{Body, Put, Request, Verdict};
-use sealift_protocol::{Digest, ErrorCode};
 use sealift_tests::transfer::{end_of, put};
 use sealift_tests::{Client, Machine, Pattern, World};
+use sealift_types::{Digest, ErrorCode};
 
 use crate::code;
 

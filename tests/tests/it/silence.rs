@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use sealift_protocol::ErrorCode;
 use sealift_protocol::message::{Body, Reply, Request};
 use sealift_tests::client::hello;
 use sealift_tests::transfer::{put, put_inline};
 use sealift_tests::{Client, PATIENCE, Pattern, Settings, World, eventually, within};
+use sealift_types::ErrorCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// The time-out that a test is about; all others keep their defaults, of 10 s and more.

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use sealift_protocol::content::FRAME;
+use sealift_pipeline::FRAME;
 use sealift_protocol::message::{
     Body, Get, LogQuery, Put, Reply, Request, SLICE, SLICES, SLICES_AHEAD, Slice, Verdict, WORKING,
 };
-use sealift_protocol::{Digest, ErrorCode};
 use sealift_tests::client::path;
 use sealift_tests::transfer::{end_of, put};
 use sealift_tests::{Client, Machine, PATIENCE, Pattern, Settings, World, eventually, within};
+use sealift_types::{Digest, ErrorCode};
 use serde_json::json;
 
 use crate::code;

@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use sealift_protocol::{ErrorCode, WireError};
+use sealift_protocol::WireError;
 use sealift_tests::{Client, Launcher, Pattern, RealServer, Settings, SmallDisk, eventually};
+use sealift_types::ErrorCode;
 
 use crate::SEALIFTD;
 use crate::watching::{metric, metrics_of};

@@ -1,9 +1,10 @@
 //! Shared spaces: every request does what the caller's rights allow, and no more.
 
+use sealift_protocol::WireError;
 use sealift_protocol::message::{EntryKind, Verdict};
-use sealift_protocol::{Digest, ErrorCode, WireError};
-use sealift_server::policy::Rights;
 use sealift_tests::{Client, Launcher, Pattern, World};
+use sealift_types::Rights;
+use sealift_types::{Digest, ErrorCode};
 
 use crate::{SEALIFTD, code};
 

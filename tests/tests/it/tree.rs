@@ -1,8 +1,8 @@
 //! Files and directories: what may be where, and moving, copying and deleting them.
 
-use sealift_protocol::ErrorCode;
 use sealift_protocol::message::EntryKind;
 use sealift_tests::{Client, Pattern, World};
+use sealift_types::ErrorCode;
 
 use crate::code;
 
@@ -63,7 +63,7 @@ async fn a_trailing_slash_never_means_a_file() {
         ErrorCode::IsADirectory
     );
     assert_eq!(
-        code(client.claim("new/", 3, sealift_protocol::Digest::of(b"d/f")).await),
+        code(client.claim("new/", 3, sealift_types::Digest::of(b"d/f")).await),
         ErrorCode::IsADirectory
     );
     assert_eq!(code(client.put_inline("d/f/", b"x").await), ErrorCode::IsADirectory);

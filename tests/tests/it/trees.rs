@@ -1,10 +1,10 @@
 //! Whole trees: directories on their own, listing, deleting and copying all that is below a directory.
 
-use sealift_protocol::ErrorCode;
 use sealift_protocol::message::{EntryKind, Info, List, MAX_TARGET, MakeDirectory, Remove, Reply, Request};
-use sealift_server::policy::Rights;
 use sealift_tests::client::{link, list, path};
 use sealift_tests::{Client, Pattern, World};
+use sealift_types::ErrorCode;
+use sealift_types::Rights;
 use serde_json::json;
 
 use crate::code;

@@ -1,14 +1,15 @@
 //! Updates: what is on the server and newer stays, whichever way something older comes.
 
-use sealift_protocol::content::FRAME;
+use sealift_pipeline::FRAME;
+use sealift_protocol::WireError;
 use sealift_protocol::message::{
     Body, LogQuery, MAX_INLINE, Plan, PlannedFile, Put, Remove, Reply, Request, Trailer, Verdict,
 };
-use sealift_protocol::{Digest, ErrorCode, WireError};
-use sealift_server::policy::Rights;
 use sealift_tests::client::path;
 use sealift_tests::transfer::{end_of, put, put_inline};
 use sealift_tests::{Client, Pattern, World};
+use sealift_types::Rights;
+use sealift_types::{Digest, ErrorCode};
 
 use crate::code;
 

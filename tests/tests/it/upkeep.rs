@@ -7,11 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sealift_protocol::Digest;
 use sealift_protocol::message::Reply;
 use sealift_server::data::DataDirectory;
 use sealift_server::store::blobs::keep_files;
 use sealift_tests::{Client, Ended, Launcher, Machine, Pattern, RealServer, Store, eventually};
+use sealift_types::Digest;
 
 use crate::SEALIFTD;
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use sealift_protocol::message::{Body, Direction, Request};
-use sealift_server::monitor::control::{self, Status};
+use sealift_server::monitor::control::{self, ServerStatus};
 use sealift_tests::client::list;
 use sealift_tests::transfer::put;
 use sealift_tests::{Launcher, Pattern, Settings, World, eventually, within};
@@ -22,11 +22,11 @@ const DASHBOARD: &str = include_str!("../../../packaging/grafana-dashboard.json"
 /// What the manual says of metrics.
 const MANUAL: &str = include_str!("../../../docs/monitoring.md");
 
-async fn status(world: &World) -> Status {
+async fn status(world: &World) -> ServerStatus {
     status_of(&world.data).await
 }
 
-async fn status_of(data: &Path) -> Status {
+async fn status_of(data: &Path) -> ServerStatus {
     control::ask(data).await.unwrap().expect("the server answers")
 }
 

@@ -1,7 +1,8 @@
 use super::*;
-use crate::peer::{Peer, STALL, pair, pair_with_stall};
+use crate::peer::{STALL, ScriptedServer, pair, pair_with_stall};
+use sealift_protocol::WireError;
 use sealift_protocol::message::{Content, Entry, EntryKind, Get, List, Transplant, Whoami};
-use sealift_protocol::{Digest, ErrorCode, WireError};
+use sealift_types::{Digest, ErrorCode};
 use tokio::io::AsyncWriteExt;
 
 fn whoami() -> Request {
@@ -9,7 +10,7 @@ fn whoami() -> Request {
 }
 
 /// What the client makes of raw bytes.
-async fn answer(bytes: &[u8]) -> Error {
+async fn answer(bytes: &[u8]) -> TransferError {
     let (near, mut far) = tokio::io::duplex(64 * 1024);
     let (read, write) = tokio::io::split(near);
     let address: Address = "peer:1".parse().unwrap();
@@ -78,9 +79,9 @@ async fn a_refusal_is_an_answer_but_a_farewell_is_the_end() {
 #[tokio::test]
 async fn a_server_that_breaks_the_protocol_is_told_from_one_that_is_gone() {
     let welcome = r#"{"type":"welcome","version":1,"server":"s","identity":"alice"}"#;
-    assert!(matches!(answer(b"").await, Error::Lost(_)));
-    assert!(matches!(answer(&framed(welcome)).await, Error::Lost(_)));
-    assert!(matches!(answer(&framed(welcome)[..20]).await, Error::Lost(_)));
+    assert!(matches!(answer(b"").await, TransferError::Lost(_)));
+    assert!(matches!(answer(&framed(welcome)).await, TransferError::Lost(_)));
+    assert!(matches!(answer(&framed(welcome)[..20]).await, TransferError::Lost(_)));
     let twice = [framed(welcome), framed(welcome)].concat();
     let data = [framed(welcome), b"D\0\0\x01x".to_vec()].concat();
     let newer = framed(&welcome.replace("\"version\":1", "\"version\":2"));
@@ -90,24 +91,24 @@ async fn a_server_that_breaks_the_protocol_is_told_from_one_that_is_gone() {
         [twice, data, newer, unreadable, early, b"HTTP/1.1 400".to_vec(), b"J\xff\xff\xff".to_vec()]
     {
         let error = answer(&hostile).await;
-        assert!(matches!(error, Error::Protocol(_)), "{error:?}");
+        assert!(matches!(error, TransferError::Protocol(_)), "{error:?}");
     }
     let refused = framed(r#"{"type":"error","code":"certificate-refused","message":"revoked"}"#);
-    assert!(matches!(answer(&refused).await, Error::Refused(_)));
+    assert!(matches!(answer(&refused).await, TransferError::Refused(_)));
 }
 
 #[tokio::test]
 async fn silence_has_an_end() {
     let (mut connection, peer) = pair_with_stall(Duration::from_millis(20));
     let error = connection.ask(&whoami()).await.unwrap_err();
-    assert!(matches!(error, Error::Lost(StreamError::Stalled(_))), "{error:?}");
-    let Peer { .. } = peer;
+    assert!(matches!(error, TransferError::Lost(StreamError::Stalled(_))), "{error:?}");
+    let ScriptedServer { .. } = peer;
 }
 
 #[test]
 fn requests_are_sent_in_groups() {
-    let mut ahead = Ahead::default();
-    let fill = |ahead: &mut Ahead, bytes: u64| {
+    let mut ahead = RequestWindow::default();
+    let fill = |ahead: &mut RequestWindow, bytes: u64| {
         let mut sent = 0;
         while ahead.has_room() {
             ahead.sent(bytes);
@@ -134,7 +135,10 @@ fn requests_are_sent_in_groups() {
 }
 
 /// A server that gives this answer, every five seconds a piece, for ever.
-async fn for_ever(request: Request, mut piece: impl FnMut(&mut Peer, u64)) -> (Error, Duration) {
+async fn for_ever(
+    request: Request,
+    mut piece: impl FnMut(&mut ScriptedServer, u64),
+) -> (TransferError, Duration) {
     let (mut connection, mut peer) = pair();
     let began = tokio::time::Instant::now();
     let asking = async {
@@ -156,8 +160,8 @@ async fn for_ever(request: Request, mut piece: impl FnMut(&mut Peer, u64)) -> (E
                 assert!(matches!(connection.replies.next().await.unwrap(), Reply::Content(_)));
                 loop {
                     let read = match connection.replies.piece().await {
-                        Ok(Piece::Data(header)) => connection.replies.skip(header).await,
-                        Ok(Piece::End(_)) => panic!("no trailer was sent"),
+                        Ok(ContentPiece::Data(header)) => connection.replies.skip(header).await,
+                        Ok(ContentPiece::End(_)) => panic!("no trailer was sent"),
                         Err(error) => Err(error),
                     };
                     if let Err(error) = read {
@@ -186,7 +190,7 @@ async fn for_ever(request: Request, mut piece: impl FnMut(&mut Peer, u64)) -> (E
 }
 
 /// How a server that only ever says that it is working is given up.
-async fn working_for_ever(entries: impl Fn(u64) -> u64) -> (Error, Duration) {
+async fn working_for_ever(entries: impl Fn(u64) -> u64) -> (TransferError, Duration) {
     let copy = Request::Copy(Transplant::new("a".parse().unwrap(), "b".parse().unwrap()));
     for_ever(copy, |peer, number| peer.writer.push(&Reply::Working { entries: entries(number) }).unwrap())
         .await
@@ -197,27 +201,27 @@ async fn work_without_progress_or_without_end_is_not_waited_for() {
     let close =
         |waited: Duration, limit: Duration| waited >= limit && waited < limit + Duration::from_secs(60);
     let (error, waited) = working_for_ever(|_| 7).await;
-    assert!(matches!(error, Error::Lost(StreamError::Stalled(_))), "{error:?}");
-    assert!(close(waited, Signs::STANDSTILL), "{waited:?}");
+    assert!(matches!(error, TransferError::Lost(StreamError::Stalled(_))), "{error:?}");
+    assert!(close(waited, WorkingSigns::STANDSTILL), "{waited:?}");
     // Neither what goes back and forth is progress.
     let (_, waited) = working_for_ever(|number| number % 2).await;
-    assert!(close(waited, Signs::STANDSTILL), "{waited:?}");
+    assert!(close(waited, WorkingSigns::STANDSTILL), "{waited:?}");
     let (error, waited) = working_for_ever(|number| number).await;
-    assert!(matches!(error, Error::Lost(StreamError::Stalled(_))), "{error:?}");
-    assert!(close(waited, Signs::LONGEST), "{waited:?}");
+    assert!(matches!(error, TransferError::Lost(StreamError::Stalled(_))), "{error:?}");
+    assert!(close(waited, WorkingSigns::LONGEST), "{waited:?}");
     // What is done at once needs no work.
     let (error, waited) = for_ever(whoami(), |peer, number| {
         peer.writer.push(&Reply::Working { entries: number }).unwrap();
     })
     .await;
-    assert!(matches!(error, Error::Protocol(_)) && waited < STALL, "{error:?} {waited:?}");
+    assert!(matches!(error, TransferError::Protocol(_)) && waited < STALL, "{error:?} {waited:?}");
 }
 
 /// Each frame comes in time, and all of them together never do.
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_drips_is_given_up() {
     let list = || Request::List(List::of("/alice".parse().unwrap()));
-    let entries = |peer: &mut Peer, number: u64| {
+    let entries = |peer: &mut ScriptedServer, number: u64| {
         let entry = Entry {
             name: format!("{number:020}"),
             kind: EntryKind::Directory,
@@ -233,7 +237,7 @@ async fn an_answer_that_drips_is_given_up() {
         peer.writer.push(&page).unwrap();
     };
     let (error, waited) = for_ever(list(), entries).await;
-    assert!(matches!(error, Error::Lost(StreamError::Trickled)), "{error:?}");
+    assert!(matches!(error, TransferError::Lost(StreamError::Trickled)), "{error:?}");
     assert!(waited < 10 * STALL, "{waited:?}");
     for size in [0, 1, 500] {
         let get = Request::Get(Get::whole("/alice/a".parse().unwrap()));
@@ -246,7 +250,7 @@ async fn an_answer_that_drips_is_given_up() {
             _ => peer.writer.push_data(&vec![0; size]).unwrap(),
         })
         .await;
-        assert!(matches!(error, Error::Lost(StreamError::Trickled)), "{error:?}");
+        assert!(matches!(error, TransferError::Lost(StreamError::Trickled)), "{error:?}");
         assert!(waited < 10 * STALL, "{waited:?}");
     }
 }

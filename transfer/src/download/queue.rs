@@ -4,49 +4,49 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sealift_protocol::RemotePath;
+use sealift_types::EntryPath;
 use tokio::sync::Notify;
 
-use super::commits::Commits;
-use super::outlet::Outlet;
-use super::share::{self, Share};
-use super::tree::{Becomes, Tree};
-use super::{Destination, Download, Fetch, Goal, settle};
+use super::commit_queue::CommitQueue;
+use super::fetch::{Destination, Download, FetchJob, FetchTarget, settle};
+use super::share::{self, SharedDownload};
+use super::stream_output::StreamOutput;
+use super::tree::{ListedTree, LocalEntryPlan};
 use crate::client::Client;
-use crate::error::Error;
-use crate::event::{AtServer, Event, Events};
-use crate::local::{Directory, Disks, Parts, Site, check_named_target, directory_of};
-use crate::manner::Manner;
-use crate::tree::{Omitted, Walking};
+use crate::error::TransferError;
+use crate::event::{Event, Events, ServerCopy};
+use crate::local::{Directory, FileSite, FileSystems, PartialDownloads, check_named_target, directory_of};
+use crate::transfer_options::TransferOptions;
+use crate::tree::{Omitted, WalkOptions};
 
 /// When fewer files than this wait, the next page of a tree is asked for.
 const LOW: usize = 1500;
 
 /// What one request is for.
 #[derive(Debug)]
-pub(crate) enum Task {
+pub(crate) enum DownloadTask {
     /// A file.
-    File(Box<Fetch>),
+    File(Box<FetchJob>),
     /// The next page of a tree.
-    Page(Box<Tree>),
+    Page(Box<ListedTree>),
 }
 
 /// The queue.
-pub(crate) struct Queue {
-    state: Mutex<State>,
+pub(crate) struct DownloadQueue {
+    state: Mutex<QueueState>,
     changed: Notify,
-    walking: Walking,
-    manner: Manner,
-    sharing: Sharing,
+    walking: WalkOptions,
+    manner: TransferOptions,
+    sharing: SharingPolicy,
     /// What is verified and not durable yet.
-    commits: Commits,
+    commits: CommitQueue,
     /// The directory of the last file that its user named: those that follow each other are often in one.
     named: Mutex<Option<Arc<Directory>>>,
 }
 
 /// How one file is shared among connections.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Sharing {
+pub(crate) struct SharingPolicy {
     /// How many there may be.
     connections: usize,
     /// Whether they come at once.
@@ -54,21 +54,21 @@ pub(crate) struct Sharing {
 }
 
 /// What there is to do.
-pub(crate) enum Next {
+pub(crate) enum QueueStep {
     /// There may be a task.
     Task,
     /// Another connection has a file that can be shared.
-    Help(Arc<Share>),
+    Help(Arc<SharedDownload>),
     /// Nothing, ever.
     Over,
 }
 
 #[derive(Default)]
-struct State {
-    files: VecDeque<Box<Fetch>>,
+struct QueueState {
+    files: VecDeque<Box<FetchJob>>,
     /// Bytes of the files that wait, as far as they are known.
     bytes: u64,
-    trees: VecDeque<Box<Tree>>,
+    trees: VecDeque<Box<ListedTree>>,
     /// Tasks that somebody has taken.
     taken: usize,
     /// Trees among them.
@@ -86,27 +86,27 @@ struct State {
     /// Grows with everything that is done and with every part of a file that another attempt went on behind.
     achieved: u64,
     /// What is written to and cannot be read back.
-    outlets: Vec<Outlet>,
+    outlets: Vec<StreamOutput>,
     /// Files that are being fetched and can be shared.
-    shared: Vec<Arc<Share>>,
+    shared: Vec<Arc<SharedDownload>>,
     /// Trees of which all pages have come.
-    listed: VecDeque<Box<Tree>>,
+    listed: VecDeque<Box<ListedTree>>,
     /// What was not there any more when it was asked for, while a page of its tree was on its way.
-    missed: Vec<RemotePath>,
+    missed: Vec<EntryPath>,
     /// Whether the server tells whether a listing is of one state.
     tells_state: bool,
 }
 
-impl Queue {
+impl DownloadQueue {
     pub(crate) fn new(
         downloads: Vec<Download>,
-        walking: &Walking,
-        manner: Manner,
-        sharing: Sharing,
+        walking: &WalkOptions,
+        manner: TransferOptions,
+        sharing: SharingPolicy,
         events: Events<'_>,
     ) -> Self {
         let queue = Self { walking: walking.clone(), manner, ..Self::empty(sharing, Arc::default()) };
-        let mut parts = Parts::default();
+        let mut parts = PartialDownloads::default();
         for Download { from, to, tree } in downloads {
             match (to, tree) {
                 (Destination::Nowhere, Some(root)) => queue.add_tree(from, root, events),
@@ -119,11 +119,11 @@ impl Queue {
                     };
                     let sha256 = parts.of(&local);
                     events(Event::Found { id, remote: from.clone(), local, size: None, content: true });
-                    let to = Goal::from(to);
-                    if let Goal::Stream(outlet) = &to {
+                    let to = FetchTarget::from(to);
+                    if let FetchTarget::Stream(outlet) = &to {
                         state.outlets.push(outlet.clone());
                     }
-                    let fetch = Fetch {
+                    let fetch = FetchJob {
                         id,
                         from,
                         to,
@@ -150,26 +150,26 @@ impl Queue {
     }
 
     /// A queue that somebody else fills, until [`end_feeding`](Self::end_feeding).
-    pub(crate) fn fed(sharing: Sharing, disks: Arc<Disks>) -> Self {
+    pub(crate) fn fed(sharing: SharingPolicy, disks: Arc<FileSystems>) -> Self {
         let queue = Self::empty(sharing, disks);
         queue.state().feeding = true;
         queue
     }
 
-    fn empty(sharing: Sharing, disks: Arc<Disks>) -> Self {
+    fn empty(sharing: SharingPolicy, disks: Arc<FileSystems>) -> Self {
         Self {
             state: Mutex::default(),
             changed: Notify::new(),
-            walking: Walking::default(),
-            manner: Manner::default(),
+            walking: WalkOptions::default(),
+            manner: TransferOptions::default(),
             sharing,
-            commits: Commits::new(disks),
+            commits: CommitQueue::new(disks),
             named: Mutex::default(),
         }
     }
 
     /// What is verified and not durable yet.
-    pub(super) fn commits(&self) -> &Commits {
+    pub(super) fn commits(&self) -> &CommitQueue {
         &self.commits
     }
 
@@ -194,12 +194,16 @@ impl Queue {
     }
 
     /// How the downloads are done.
-    pub(crate) fn manner(&self) -> Manner {
+    pub(crate) fn manner(&self) -> TransferOptions {
         self.manner
     }
 
     /// The place of a file, in the directory of its tree if it is part of one. Blocks.
-    pub(crate) fn site(&self, directory: Option<&Arc<Directory>>, path: &Path) -> Result<Site, Error> {
+    pub(crate) fn site(
+        &self,
+        directory: Option<&Arc<Directory>>,
+        path: &Path,
+    ) -> Result<FileSite, TransferError> {
         if let Some(directory) = directory {
             return directory.site(path);
         }
@@ -208,30 +212,30 @@ impl Queue {
         if let Some(directory) = named.as_ref().filter(|directory| directory.path() == directory_of(path)) {
             return directory.site(path);
         }
-        let site = Site::named(path, self.commits.disks())?;
+        let site = FileSite::named(path, self.commits.disks())?;
         *named = Some(site.directory().clone());
         Ok(site)
     }
 
     /// Takes the next task; `None` if there is none just now.
-    pub(crate) fn take(&self) -> Option<Taken<'_>> {
+    pub(crate) fn take(&self) -> Option<TaskLease<'_>> {
         let mut state = self.state();
         let task = if state.page_is_due() {
             state.listing += 1;
-            Task::Page(state.trees.pop_front()?)
+            DownloadTask::Page(state.trees.pop_front()?)
         } else {
             let fetch = state.files.pop_front()?;
             state.bytes = state.bytes.saturating_sub(fetch.size.unwrap_or(0));
-            Task::File(fetch)
+            DownloadTask::File(fetch)
         };
         state.taken += 1;
         drop(state);
         self.commits.idle(false);
-        Some(Taken { queue: self, task: Some(task) })
+        Some(TaskLease { queue: self, task: Some(task) })
     }
 
     /// Waits until there is something to do.
-    pub(crate) async fn wait(&self) -> Next {
+    pub(crate) async fn wait(&self) -> QueueStep {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -239,13 +243,13 @@ impl Queue {
             {
                 let state = self.state();
                 if !state.files.is_empty() || state.page_is_due() {
-                    return Next::Task;
+                    return QueueStep::Task;
                 }
                 if let Some(share) = state.shared.first() {
-                    return Next::Help(share.clone());
+                    return QueueStep::Help(share.clone());
                 }
                 if state.is_over() {
-                    return Next::Over;
+                    return QueueStep::Over;
                 }
             }
             changed.await;
@@ -267,28 +271,28 @@ impl Queue {
 
     /// The most bytes to ask for of a file at first: of one that others may help with, because there is nothing else for
     /// them to do.
-    pub(super) fn first_range(&self, fetch: &Fetch) -> Option<u64> {
+    pub(super) fn first_range(&self, fetch: &FetchJob) -> Option<u64> {
         let state = self.state();
         let is_last =
             state.files.is_empty() && state.trees.is_empty() && state.listing == 0 && !state.feeding;
-        let can_begin_anew = matches!(fetch.to, Goal::File { .. }) && !fetch.in_one_go;
+        let can_begin_anew = matches!(fetch.to, FetchTarget::File { .. }) && !fetch.in_one_go;
         let is_large = fetch.size.is_none_or(|size| size > share::FIRST);
         (self.sharing.connections > 1 && is_last && can_begin_anew && is_large).then_some(share::FIRST)
     }
 
     /// How one file is shared.
-    pub(super) fn sharing(&self) -> Sharing {
+    pub(super) fn sharing(&self) -> SharingPolicy {
         self.sharing
     }
 
     /// Calls others to a file.
-    pub(super) fn share(&self, share: Arc<Share>) {
+    pub(super) fn share(&self, share: Arc<SharedDownload>) {
         self.state().shared.push(share);
         self.changed.notify_waiters();
     }
 
     /// Nobody is needed for a file any more.
-    pub(super) fn end_sharing(&self, share: &Arc<Share>) {
+    pub(super) fn end_sharing(&self, share: &Arc<SharedDownload>) {
         self.state().shared.retain(|other| !Arc::ptr_eq(other, share));
     }
 
@@ -317,11 +321,15 @@ impl Queue {
     }
 
     /// Adds what a listing has yielded.
-    pub(crate) fn add(&self, found: impl Iterator<Item = Result<Becomes, Omitted>>, events: Events<'_>) {
+    pub(crate) fn add(
+        &self,
+        found: impl Iterator<Item = Result<LocalEntryPlan, Omitted>>,
+        events: Events<'_>,
+    ) {
         for found in found {
             let mut state = self.state();
             match found {
-                Ok(Becomes::File { entry, from, path, directory }) => {
+                Ok(LocalEntryPlan::File { entry, from, path, directory }) => {
                     let (id, size) = (state.next(), Some(entry.size));
                     events(Event::Found {
                         id,
@@ -331,10 +339,10 @@ impl Queue {
                         content: true,
                     });
                     state.found = state.found.saturating_add(entry.size);
-                    let fetch = Fetch {
+                    let fetch = FetchJob {
                         id,
                         from,
-                        to: Goal::File { path, make_directory: false },
+                        to: FetchTarget::File { path, make_directory: false },
                         tree: None,
                         sha256: entry.sha256,
                         size,
@@ -353,23 +361,23 @@ impl Queue {
                         state.files.push_back(Box::new(fetch));
                     }
                 }
-                Ok(Becomes::Link { from, path }) => {
+                Ok(LocalEntryPlan::Link { from, path }) => {
                     let id = state.next();
                     state.without_content += 1;
                     events(Event::Found { id, remote: from, local: path, size: None, content: false });
                     events(if self.manner.pretend {
-                        Event::Would { id, size: None, at_server: AtServer::No }
+                        Event::Would { id, size: None, at_server: ServerCopy::No }
                     } else {
                         Event::Made { id }
                     });
                 }
-                Ok(Becomes::Had { from, path, done, landing }) => {
+                Ok(LocalEntryPlan::Had { from, path, done, landing }) => {
                     let (id, size) = (state.next(), Some(done.size));
                     state.found = state.found.saturating_add(done.size);
                     events(Event::Found { id, remote: from, local: path, size, content: true });
                     self.commits.add(id, landing, done);
                 }
-                Ok(Becomes::Changed(change)) => {
+                Ok(LocalEntryPlan::Changed(change)) => {
                     if !change.pretended {
                         self.commits.disks().change();
                     }
@@ -382,9 +390,9 @@ impl Queue {
     }
 
     /// A file turned out to be a directory.
-    pub(crate) fn list(&self, mut task: Taken<'_>, events: Events<'_>) {
-        if let Some(Task::File(fetch)) = task.task.take() {
-            let Fetch { id, from, tree, undecided, .. } = *fetch;
+    pub(crate) fn list(&self, mut task: TaskLease<'_>, events: Events<'_>) {
+        if let Some(DownloadTask::File(fetch)) = task.task.take() {
+            let FetchJob { id, from, tree, undecided, .. } = *fetch;
             self.state().undecided -= usize::from(undecided);
             self.state().without_content += 1;
             events(Event::Made { id });
@@ -397,8 +405,8 @@ impl Queue {
     }
 
     /// All pages of a tree have come. It may have to be listed again.
-    pub(super) fn listed(&self, mut task: Taken<'_>, events: Events<'_>) {
-        if let Some(Task::Page(tree)) = task.task.take() {
+    pub(super) fn listed(&self, mut task: TaskLease<'_>, events: Events<'_>) {
+        if let Some(DownloadTask::Page(tree)) = task.task.take() {
             self.state().listed.push_back(tree);
         }
         self.achieve();
@@ -413,7 +421,7 @@ impl Queue {
 
     /// An entry of a tree was not there any more. Returns whether the tree is listed once more for that: what was renamed
     /// has another name now. One that is still being listed is so at its end.
-    pub(super) fn is_looked_for(&self, from: &RemotePath) -> bool {
+    pub(super) fn is_looked_for(&self, from: &EntryPath) -> bool {
         let mut state = self.state();
         if !state.tells_state {
             return false;
@@ -449,7 +457,7 @@ impl Queue {
     }
 
     /// Tells a tree of which a page has come what was not there any more meanwhile.
-    pub(super) fn tell_missed(&self, tree: &mut Tree) {
+    pub(super) fn tell_missed(&self, tree: &mut ListedTree) {
         self.state().missed.retain(|from| !tree.miss(from, true));
     }
 
@@ -489,7 +497,7 @@ impl Queue {
     }
 
     /// It is known what a path that was named is: a file of a size, a directory, or nothing.
-    pub(super) fn decide(&self, fetch: &mut Fetch, events: Events<'_>) {
+    pub(super) fn decide(&self, fetch: &mut FetchJob, events: Events<'_>) {
         if std::mem::take(&mut fetch.undecided) {
             self.state().undecided -= 1;
             self.tell(events);
@@ -507,9 +515,9 @@ impl Queue {
         }
     }
 
-    fn add_tree(&self, from: RemotePath, root: PathBuf, events: Events<'_>) {
+    fn add_tree(&self, from: EntryPath, root: PathBuf, events: Events<'_>) {
         let (walking, disks) = (self.walking.clone(), self.commits.disks().clone());
-        let mut tree = Box::new(Tree::new(from, root.clone(), walking, self.manner.pretend, disks));
+        let mut tree = Box::new(ListedTree::new(from, root.clone(), walking, self.manner.pretend, disks));
         match tree.begin() {
             Ok(()) => self.state().trees.push_back(tree),
             Err(error) => events(Event::Omitted(Omitted { path: root, error, in_tree: false })),
@@ -517,18 +525,18 @@ impl Queue {
         self.changed.notify_waiters();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Sharing {
+impl SharingPolicy {
     pub(crate) fn of(client: &Client) -> Self {
         Self { connections: client.connections(), eager: client.eager() }
     }
 }
 
-impl State {
+impl QueueState {
     /// Whether nothing is left, nor can be found.
     fn is_over(&self) -> bool {
         self.files.is_empty() && self.trees.is_empty() && self.taken == 0 && !self.feeding
@@ -538,7 +546,7 @@ impl State {
     /// of two contents of one name the later one is to stay.
     fn page_is_due(&self) -> bool {
         let is_at_rest = self.files.is_empty() && self.taken == 0;
-        let may_be = |tree: &Tree| is_at_rest || !tree.begins_again();
+        let may_be = |tree: &ListedTree| is_at_rest || !tree.begins_again();
         self.files.len() < LOW && self.trees.front().is_some_and(|tree| may_be(tree))
     }
 
@@ -549,23 +557,23 @@ impl State {
 }
 
 /// A task that somebody works on. It goes back into the queue unless it is done.
-pub(crate) struct Taken<'a> {
-    queue: &'a Queue,
-    task: Option<Task>,
+pub(crate) struct TaskLease<'a> {
+    queue: &'a DownloadQueue,
+    task: Option<DownloadTask>,
 }
 
-impl Taken<'_> {
-    pub(crate) fn task(&mut self) -> &mut Task {
+impl TaskLease<'_> {
+    pub(crate) fn task(&mut self) -> &mut DownloadTask {
         self.task.as_mut().expect("a task is there until it is done or put back, which both take self")
     }
 
     /// Whether it is a file of which a range was asked for.
     pub(crate) fn is_ranged(&mut self) -> bool {
-        matches!(self.task(), Task::File(fetch) if !fetch.asked && fetch.length.is_some())
+        matches!(self.task(), DownloadTask::File(fetch) if !fetch.asked && fetch.length.is_some())
     }
 
     pub(crate) fn done(mut self) {
-        let listing = matches!(self.task.take(), Some(Task::Page(_)));
+        let listing = matches!(self.task.take(), Some(DownloadTask::Page(_)));
         self.queue.achieve();
         self.finished(listing);
     }
@@ -586,15 +594,15 @@ impl Taken<'_> {
     }
 }
 
-impl Drop for Taken<'_> {
+impl Drop for TaskLease<'_> {
     fn drop(&mut self) {
         let listing = match self.task.take() {
             None => return,
-            Some(Task::Page(tree)) => {
+            Some(DownloadTask::Page(tree)) => {
                 self.queue.state().trees.push_front(tree);
                 true
             }
-            Some(Task::File(fetch)) => {
+            Some(DownloadTask::File(fetch)) => {
                 let mut state = self.queue.state();
                 let at = state.files.partition_point(|other| other.id < fetch.id);
                 state.bytes = state.bytes.saturating_add(fetch.size.unwrap_or(0));

@@ -3,32 +3,33 @@
 use std::io;
 use std::path::Path;
 
-use sealift_protocol::content::{self, Drainer, EmptyBlocks};
+use sealift_pipeline::{BlockReceiver, WriteStage};
 use sealift_protocol::message::{Content, MAX_INLINE, Trailer};
-use sealift_protocol::{Digest, ErrorCode, Hasher, Header, RemotePath, Reply};
+use sealift_protocol::{Header, Reply};
+use sealift_types::{Digest, EntryPath, ErrorCode, Hasher};
 use tokio::task::spawn_blocking;
 
-use super::queue::Queue;
-use super::share::{self, Ended, Ranges};
-use super::sink::Sink;
-use super::{Fetch, Goal};
-use crate::connection::{Connection, Piece, Replies, Requests};
-use crate::error::Error;
+use super::fetch::{FetchJob, FetchTarget};
+use super::queue::DownloadQueue;
+use super::share::{self, RangeFetcher, RangedEnd};
+use super::sink::DownloadFile;
+use crate::connection::{Connection, ContentPiece, ReplyReader, RequestWriter};
+use crate::error::TransferError;
 use crate::event::{Event, Events};
-use crate::local::{self, Site, Target, WritingUnderWay, make_directories};
+use crate::local::{self, DownloadTarget, FileSite, WritingUnderWay, make_directories};
 use crate::remote::unexpected;
 
 /// How much of a content that nobody can take is received for the sake of the connection.
 const SKIP: u64 = 4 * 1024 * 1024;
 
 /// Why a download failed while the others may go on.
-pub(super) struct Failure {
-    pub(super) error: Error,
-    pub(super) what: What,
+pub(super) struct DownloadFailure {
+    pub(super) error: TransferError,
+    pub(super) what: FailureAction,
 }
 
 /// What follows from a failure.
-pub(super) enum What {
+pub(super) enum FailureAction {
     /// Nothing.
     Nothing,
     /// It is a directory, and may be one.
@@ -44,54 +45,54 @@ pub(super) enum What {
 }
 
 /// A content that was received and verified.
-pub(super) struct Taken {
+pub(super) struct ReceivedContent {
     /// Where it is on its way to its name.
-    pub(super) target: Option<Target>,
+    pub(super) target: Option<DownloadTarget>,
     pub(super) size: u64,
     pub(super) sha256: Digest,
     /// Bytes of frames that crossed for it over other connections.
     pub(super) elsewhere: u64,
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self { error, what: What::Nothing }
+impl From<TransferError> for DownloadFailure {
+    fn from(error: TransferError) -> Self {
+        Self { error, what: FailureAction::Nothing }
     }
 }
 
-type Received = Result<Taken, Failure>;
+type ReceivedBody = Result<ReceivedContent, DownloadFailure>;
 
 /// Takes the answer to one get. The outer error is the connection's, the inner one this file's.
 pub(super) async fn receive(
     connection: &mut Connection,
-    fetch: &mut Fetch,
-    queue: &Queue,
+    fetch: &mut FetchJob,
+    queue: &DownloadQueue,
     events: Events<'_>,
-) -> Result<Received, Error> {
+) -> Result<ReceivedBody, TransferError> {
     let Connection { requests, replies, .. } = connection;
     let content = match replies.next().await? {
         Reply::Content(content) => content,
         Reply::Error(error) if error.code == ErrorCode::IsADirectory && fetch.tree.is_some() => {
-            return Ok(Err(Failure { error: error.into(), what: What::Directory }));
+            return Ok(Err(DownloadFailure { error: error.into(), what: FailureAction::Directory }));
         }
-        Reply::Error(error) => return Ok(Err(Error::from(error).into())),
+        Reply::Error(error) => return Ok(Err(TransferError::from(error).into())),
         other => return Err(unexpected(other)),
     };
     let is_possible = content.offset <= content.size && [0, fetch.offset].contains(&content.offset);
     // What is small comes whole. So nothing is ever found to be the wrong continuation of what cannot be written again.
     if !is_possible || content.offset > 0 && content.size <= MAX_INLINE {
-        return Err(Error::Protocol("it leaves out the beginning of a content".into()));
+        return Err(TransferError::Protocol("it leaves out the beginning of a content".into()));
     }
     if content.offset > fetch.kept {
         fetch.kept = content.offset;
         queue.achieve();
     }
     let written = match &fetch.to {
-        Goal::Stream(outlet) => outlet.written(),
-        Goal::File { .. } | Goal::Nowhere => 0,
+        FetchTarget::Stream(outlet) => outlet.written(),
+        FetchTarget::File { .. } | FetchTarget::Nowhere => 0,
     };
     let replaced = written > 0 && (fetch.sha256, written) != (Some(content.sha256), content.offset);
-    if let (Some(other), Goal::File { path, .. }) = (fetch.sha256.replace(content.sha256), &fetch.to)
+    if let (Some(other), FetchTarget::File { path, .. }) = (fetch.sha256.replace(content.sha256), &fetch.to)
         && other != content.sha256
     {
         // What an earlier attempt left is part of a content that the file does not hold any more.
@@ -105,8 +106,8 @@ pub(super) async fn receive(
     // A server that does not know of ranges sends everything at once.
     let in_ranges = fetch.length.is_some() && replies.know_slices();
     let sharing = (in_ranges && content.size - content.offset.min(content.size) > share::FIRST)
-        .then_some(Sharing { id, requests, queue, events });
-    let incoming = Incoming {
+        .then_some(RangeCaller { id, requests, queue, events });
+    let incoming = IncomingContent {
         replies,
         from: &fetch.from,
         bytes: content.offset,
@@ -118,7 +119,7 @@ pub(super) async fn receive(
     if replaced {
         let reason =
             format!("it was replaced on the server when {written} bytes of it had been written here");
-        let error = Error::Integrity { path: fetch.from.clone(), reason };
+        let error = TransferError::Integrity { path: fetch.from.clone(), reason };
         incoming.decline(error).await
     } else if incoming.content.size <= MAX_INLINE {
         incoming.small(&mut fetch.to).await
@@ -128,39 +129,39 @@ pub(super) async fn receive(
 }
 
 /// What it takes to ask for more of a content, and to call others to it.
-struct Sharing<'a> {
+struct RangeCaller<'a> {
     id: usize,
-    requests: &'a mut Requests,
-    queue: &'a Queue,
+    requests: &'a mut RequestWriter,
+    queue: &'a DownloadQueue,
     events: Events<'a>,
 }
 
 /// A content that is on its way here.
-struct Incoming<'a> {
-    replies: &'a mut Replies,
-    from: &'a RemotePath,
+struct IncomingContent<'a> {
+    replies: &'a mut ReplyReader,
+    from: &'a EntryPath,
     content: Content,
     /// Data bytes that have come.
     bytes: u64,
     progress: &'a (dyn Fn(u64) + Send + Sync),
     /// Tells of what is not as it should be, and no failure.
-    warn: &'a (dyn Fn(Error) + Send + Sync),
+    warn: &'a (dyn Fn(TransferError) + Send + Sync),
     /// Finds the place of its file.
-    site: &'a (dyn Fn(&Path) -> Result<Site, Error> + Send + Sync),
+    site: &'a (dyn Fn(&Path) -> Result<FileSite, TransferError> + Send + Sync),
 }
 
-impl Incoming<'_> {
+impl IncomingContent<'_> {
     /// Receives all of a small content, then writes it: no thread is worth waking for it.
-    async fn small(mut self, to: &mut Goal) -> Result<Received, Error> {
+    async fn small(mut self, to: &mut FetchTarget) -> Result<ReceivedBody, TransferError> {
         let mut bytes = Vec::new();
         let trailer = loop {
             match self.piece().await? {
-                Piece::Data(header) => {
+                ContentPiece::Data(header) => {
                     let end = bytes.len();
                     bytes.resize(end + header.length(), 0);
                     self.replies.data(header, &mut bytes[end..]).await?;
                 }
-                Piece::End(trailer) => break trailer,
+                ContentPiece::End(trailer) => break trailer,
             }
         };
         let sha256 = Digest::of(&bytes);
@@ -168,27 +169,33 @@ impl Incoming<'_> {
             return Ok(Err(failure));
         }
         let written = match to {
-            Goal::File { path, make_directory } => prepare_directory(path, *make_directory)
-                .and_then(|()| Target::whole(&(self.site)(path)?, &bytes, &self.content))
+            FetchTarget::File { path, make_directory } => prepare_directory(path, *make_directory)
+                .and_then(|()| DownloadTarget::whole(&(self.site)(path)?, &bytes, &self.content))
                 .map(|(target, wanting)| self.dressed(target, wanting)),
-            Goal::Stream(outlet) => {
+            FetchTarget::Stream(outlet) => {
                 let outlet = outlet.clone();
                 // Whoever reads it may take their time.
                 let writing = spawn_blocking(move || outlet.write(&bytes)).await;
                 let written = writing.unwrap_or_else(|panic| Err(io::Error::other(panic)));
                 written.map(|()| None).map_err(output_failed())
             }
-            Goal::Nowhere => Ok(None),
+            FetchTarget::Nowhere => Ok(None),
         };
         let size = self.content.size;
-        Ok(written.map(|target| Taken { target, size, sha256, elsewhere: 0 }).map_err(Failure::from))
+        Ok(written
+            .map(|target| ReceivedContent { target, size, sha256, elsewhere: 0 })
+            .map_err(DownloadFailure::from))
     }
 
     /// Receives a large content while a thread hashes and writes it.
     ///
     /// Dropping this future leaves what has come to the next attempt, if it is worth it, or removes it at once.
-    async fn large(mut self, to: &mut Goal, sharing: Option<Sharing<'_>>) -> Result<Received, Error> {
-        let is_stream = matches!(to, Goal::Stream(_));
+    async fn large(
+        mut self,
+        to: &mut FetchTarget,
+        sharing: Option<RangeCaller<'_>>,
+    ) -> Result<ReceivedBody, TransferError> {
+        let is_stream = matches!(to, FetchTarget::Stream(_));
         let (target, drain) = match open(to, self.site, &self.content) {
             Ok(output) => output,
             // Of a range more is coming than that.
@@ -198,30 +205,32 @@ impl Incoming<'_> {
             Some(target) => target.unwritable()(error),
             None => output_failed()(error),
         };
-        let (mut blocks, drainer) =
-            content::receiver(content::BLOCK, content::blocks_for(Some(self.content.size)));
+        let (mut blocks, drainer) = sealift_pipeline::write_stage(
+            sealift_pipeline::BLOCK,
+            sealift_pipeline::blocks_for(Some(self.content.size)),
+        );
         let draining = spawn_blocking(move || drain(drainer));
         let mut elsewhere = 0;
         let trailer = match sharing {
             None => self.whole(&mut blocks).await?,
-            Some(Sharing { id, requests, queue, events }) => {
+            Some(RangeCaller { id, requests, queue, events }) => {
                 let what = (id, self.from.clone(), self.content.clone());
-                let mut ranges = Ranges::new(requests, queue, events, what, blocks.order());
+                let mut ranges = RangeFetcher::new(requests, queue, events, what, blocks.order());
                 let ended = ranges.fetch(self.replies, &mut blocks).await?;
                 elsewhere = ranges.elsewhere();
                 match ended {
-                    Ended::Complete => {
+                    RangedEnd::Complete => {
                         let Content { size, sha256, .. } = self.content;
                         self.bytes = size;
                         Some(Trailer::End { size, sha256 })
                     }
-                    Ended::Untaken => None,
-                    Ended::Replaced => {
+                    RangedEnd::Untaken => None,
+                    RangedEnd::Replaced => {
                         drop(blocks);
                         // As long as it is written, nobody removes what has come of it.
                         let _ = draining.await;
-                        let error = Error::Protocol(format!("{} was replaced", self.from));
-                        return Ok(Err(Failure { error, what: What::Changed }));
+                        let error = TransferError::Protocol(format!("{} was replaced", self.from));
+                        return Ok(Err(DownloadFailure { error, what: FailureAction::Changed }));
                     }
                 }
             }
@@ -235,8 +244,8 @@ impl Incoming<'_> {
             (Ok((_, sha256)), Some(trailer)) => match self.verify(&trailer, sha256) {
                 Ok(()) => return Ok(self.finish(target, sink.as_ref(), elsewhere)),
                 // What was written cannot be taken back, and so not be fetched once more.
-                Err(Failure { error, what: What::WrongPart }) if is_stream => {
-                    Ok(Failure { error, what: What::Report(self.content.sha256) })
+                Err(DownloadFailure { error, what: FailureAction::WrongPart }) if is_stream => {
+                    Ok(DownloadFailure { error, what: FailureAction::Report(self.content.sha256) })
                 }
                 Err(failure) => Ok(failure),
             },
@@ -257,19 +266,24 @@ impl Incoming<'_> {
     }
 
     /// Makes a verified content ready for its name.
-    fn finish(&self, target: Option<Target>, sink: Option<&Sink>, elsewhere: u64) -> Received {
-        let target = match (target, sink.map(Sink::file)) {
+    fn finish(
+        &self,
+        target: Option<DownloadTarget>,
+        sink: Option<&DownloadFile>,
+        elsewhere: u64,
+    ) -> ReceivedBody {
+        let target = match (target, sink.map(DownloadFile::file)) {
             (Some(target), Some(file)) => {
                 let wanting = target.dress(file, &self.content)?;
                 self.dressed(target, wanting)
             }
             _ => None,
         };
-        Ok(Taken { target, size: self.content.size, sha256: self.content.sha256, elsewhere })
+        Ok(ReceivedContent { target, size: self.content.size, sha256: self.content.sha256, elsewhere })
     }
 
     /// Tells what a file could not be given.
-    fn dressed(&self, target: Target, wanting: Option<Error>) -> Option<Target> {
+    fn dressed(&self, target: DownloadTarget, wanting: Option<TransferError>) -> Option<DownloadTarget> {
         if let Some(error) = wanting {
             (self.warn)(error);
         }
@@ -277,38 +291,41 @@ impl Incoming<'_> {
     }
 
     /// Takes all data frames into blocks, and returns what stands behind them; `None` if nobody takes the blocks.
-    async fn whole(&mut self, blocks: &mut EmptyBlocks) -> Result<Option<Trailer>, Error> {
+    async fn whole(&mut self, blocks: &mut BlockReceiver) -> Result<Option<Trailer>, TransferError> {
         loop {
             match self.piece().await? {
-                Piece::Data(header) => {
+                ContentPiece::Data(header) => {
                     if !self.replies.receive(header, blocks).await? {
                         return Ok(None);
                     }
                     (self.progress)(self.bytes);
                 }
-                Piece::End(trailer) => return Ok(Some(trailer)),
+                ContentPiece::End(trailer) => return Ok(Some(trailer)),
             }
         }
     }
 
     /// The next data frame, never beyond the size that was announced, or the trailer.
-    async fn piece(&mut self) -> Result<Piece, Error> {
+    async fn piece(&mut self) -> Result<ContentPiece, TransferError> {
         let piece = self.replies.piece().await?;
-        if let Piece::Data(header) = &piece {
+        if let ContentPiece::Data(header) = &piece {
             self.bytes += header_length(*header);
             if self.bytes > self.content.size {
-                return Err(Error::Protocol(format!("more comes of {} than was announced", self.from)));
+                return Err(TransferError::Protocol(format!(
+                    "more comes of {} than was announced",
+                    self.from
+                )));
             }
         }
         Ok(piece)
     }
 
     /// Holds what came against what was announced.
-    fn verify(&self, trailer: &Trailer, sha256: Digest) -> Result<(), Failure> {
+    fn verify(&self, trailer: &Trailer, sha256: Digest) -> Result<(), DownloadFailure> {
         let announced = (self.content.size, self.content.sha256);
         let reason = match trailer {
             // Nothing to report: the server knows already.
-            Trailer::Error(error) => return Err(Error::from(error.clone()).into()),
+            Trailer::Error(error) => return Err(TransferError::from(error.clone()).into()),
             _ if self.bytes != self.content.size => {
                 format!("it ends after {} bytes of {}", self.bytes, self.content.size)
             }
@@ -320,18 +337,22 @@ impl Incoming<'_> {
             }
             Trailer::End { .. } => return Ok(()),
         };
-        let error = Error::Integrity { path: self.from.clone(), reason };
+        let error = TransferError::Integrity { path: self.from.clone(), reason };
         // What was here already may be to blame.
-        let what = if self.content.offset > 0 { What::WrongPart } else { What::Report(self.content.sha256) };
-        Err(Failure { error, what })
+        let what = if self.content.offset > 0 {
+            FailureAction::WrongPart
+        } else {
+            FailureAction::Report(self.content.sha256)
+        };
+        Err(DownloadFailure { error, what })
     }
 
     /// Deals with a content that cannot be taken: a short rest is received, a long one ends the connection.
-    async fn decline(mut self, error: Error) -> Result<Received, Error> {
+    async fn decline(mut self, error: TransferError) -> Result<ReceivedBody, TransferError> {
         if self.content.size - self.bytes > SKIP {
-            return Ok(Err(Failure { error, what: What::Abandon }));
+            return Ok(Err(DownloadFailure { error, what: FailureAction::Abandon }));
         }
-        while let Piece::Data(header) = self.piece().await? {
+        while let ContentPiece::Data(header) = self.piece().await? {
             self.replies.skip(header).await?;
         }
         Ok(Err(error.into()))
@@ -339,26 +360,26 @@ impl Incoming<'_> {
 }
 
 /// Takes all blocks of a content. Returns what they were written to, if that is a file, and how it went.
-type Drain = Box<dyn FnOnce(Drainer) -> (Option<Sink>, io::Result<(u64, Digest)>) + Send>;
+type BlockDrain = Box<dyn FnOnce(WriteStage) -> (Option<DownloadFile>, io::Result<(u64, Digest)>) + Send>;
 
 /// Opens what a large content is written to.
 fn open(
-    to: &Goal,
-    site: &(dyn Fn(&Path) -> Result<Site, Error> + Send + Sync),
+    to: &FetchTarget,
+    site: &(dyn Fn(&Path) -> Result<FileSite, TransferError> + Send + Sync),
     content: &Content,
-) -> Result<(Option<Target>, Drain), Error> {
+) -> Result<(Option<DownloadTarget>, BlockDrain), TransferError> {
     let offset = content.offset;
     match to {
-        Goal::Stream(outlet) => {
+        FetchTarget::Stream(outlet) => {
             let outlet = outlet.clone();
             Ok((None, Box::new(move |drainer| (None, outlet.drain(offset, drainer)))))
         }
-        Goal::File { path, make_directory } => {
+        FetchTarget::File { path, make_directory } => {
             prepare_directory(path, *make_directory)?;
-            let (target, file) = Target::open(&site(path)?, content)?;
-            let mut sink = Sink::new(file, content.size);
+            let (target, file) = DownloadTarget::open(&site(path)?, content)?;
+            let mut sink = DownloadFile::new(file, content.size);
             let writing = WritingUnderWay::begin();
-            let drain = move |drainer: Drainer| {
+            let drain = move |drainer: WriteStage| {
                 let mut hasher = Hasher::new();
                 // Nobody waits for what is read.
                 let writing = (offset == 0).then_some(writing);
@@ -369,18 +390,18 @@ fn open(
             };
             Ok((Some(target), Box::new(drain)))
         }
-        Goal::Nowhere => {
+        FetchTarget::Nowhere => {
             Ok((None, Box::new(|drainer| (None, drainer.run_beside(io::sink(), Hasher::new())))))
         }
     }
 }
 
-fn prepare_directory(path: &Path, make: bool) -> Result<(), Error> {
+fn prepare_directory(path: &Path, make: bool) -> Result<(), TransferError> {
     if make { make_directories(local::directory_of(path)) } else { Ok(()) }
 }
 
-fn output_failed() -> impl FnOnce(io::Error) -> Error {
-    Error::local("write", Path::new("standard output"))
+fn output_failed() -> impl FnOnce(io::Error) -> TransferError {
+    TransferError::local("write", Path::new("standard output"))
 }
 
 fn header_length(header: Header) -> u64 {

@@ -8,20 +8,21 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sealift_protocol::content::{self, EmptyBlocks, Order};
+use sealift_pipeline::{BlockReceiver, ReorderBuffer};
 use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{Content, Get, Trailer};
-use sealift_protocol::{RemotePath, Reply, Request};
+use sealift_protocol::{Reply, Request};
+use sealift_types::EntryPath;
 use tokio::sync::Notify;
 
-use super::queue::Queue;
-use crate::connection::{Connection, Piece, Replies, Requests};
-use crate::error::Error;
+use super::queue::DownloadQueue;
+use crate::connection::{Connection, ContentPiece, ReplyReader, RequestWriter};
+use crate::error::TransferError;
 use crate::event::{Event, Events};
 use crate::pace::{LEAST, Pace};
 use crate::remote::unexpected;
 
-const BLOCK: u64 = content::BLOCK as u64;
+const BLOCK: u64 = sealift_pipeline::BLOCK as u64;
 
 /// The most bytes to ask for before it is known how much there is.
 pub(super) const FIRST: u64 = 4 * BLOCK;
@@ -40,18 +41,18 @@ const REACH: usize = 32;
 
 /// A content that is fetched in ranges.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub(crate) struct SharedDownload {
     id: usize,
-    from: RemotePath,
+    from: EntryPath,
     content: Content,
-    order: Arc<Order>,
+    order: Arc<ReorderBuffer>,
     pace: Pace,
-    state: Mutex<State>,
+    state: Mutex<RangeState>,
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct RangeState {
     /// The first block that nobody has asked for.
     next: u64,
     /// Blocks before it that have to be asked for again.
@@ -69,20 +70,20 @@ struct State {
 
 /// A row of blocks.
 #[derive(Debug, Clone, Copy)]
-struct Range {
+struct BlockRange {
     index: u64,
     blocks: u64,
 }
 
 /// A block that is asked for again by somebody else unless it has come.
-struct Held<'a> {
-    share: &'a Share,
+struct TakenBlock<'a> {
+    share: &'a SharedDownload,
     index: u64,
     come: bool,
 }
 
 /// How a content that was fetched in ranges ended.
-pub(super) enum Ended {
+pub(super) enum RangedEnd {
     /// All of it has come.
     Complete,
     /// Nobody takes it any more.
@@ -91,7 +92,7 @@ pub(super) enum Ended {
     Replaced,
 }
 
-impl Share {
+impl SharedDownload {
     /// Whether so much is left that another connection is worth it, beside `number` that there are.
     pub(super) fn is_worth(&self, number: usize) -> bool {
         self.rest() >= number as u64 * LEAST
@@ -107,12 +108,12 @@ impl Share {
     }
 
     /// The bytes of a range.
-    fn length(&self, range: Range) -> u64 {
+    fn length(&self, range: BlockRange) -> u64 {
         let start = self.content.offset + range.index * BLOCK;
         (range.blocks * BLOCK).min(self.content.size - start)
     }
 
-    fn request(&self, range: Range) -> Request {
+    fn request(&self, range: BlockRange) -> Request {
         Request::Get(Get {
             path: self.from.clone(),
             offset: self.content.offset + range.index * BLOCK,
@@ -123,13 +124,13 @@ impl Share {
     }
 
     /// What to ask for next; `None` if there is nothing just now.
-    fn take(&self) -> Option<Range> {
+    fn take(&self) -> Option<BlockRange> {
         let mut state = self.state();
         if !self.has_more(&state) {
             return None;
         }
         if let Some(index) = state.again.pop_first() {
-            return Some(Range { index, blocks: 1 });
+            return Some(BlockRange { index, blocks: 1 });
         }
         let left = self.blocks() - state.next;
         let blocks = match state.called {
@@ -138,12 +139,12 @@ impl Share {
             false if left * BLOCK < LEAST => left,
             false => (self.pace.rate(state.bytes) / 4 / BLOCK).clamp(1, LONGEST).min(left),
         };
-        let range = Range { index: state.next, blocks };
+        let range = BlockRange { index: state.next, blocks };
         state.next += blocks;
         Some(range)
     }
 
-    fn has_more(&self, state: &State) -> bool {
+    fn has_more(&self, state: &RangeState) -> bool {
         let reach = if state.called { REACH as u64 } else { u64::MAX };
         let within = state.next < self.blocks() && state.next - self.order.next().min(state.next) < reach;
         !state.over && !state.replaced && (within || !state.again.is_empty())
@@ -178,38 +179,38 @@ impl Share {
         events(Event::Progress { id: self.id, bytes });
     }
 
-    fn update(&self, change: impl FnOnce(&mut State)) {
+    fn update(&self, change: impl FnOnce(&mut RangeState)) {
         change(&mut self.state());
         self.changed.notify_waiters();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RangeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The first connection's part.
-pub(super) struct Ranges<'a> {
-    requests: &'a mut Requests,
-    queue: &'a Queue,
+pub(super) struct RangeFetcher<'a> {
+    requests: &'a mut RequestWriter,
+    queue: &'a DownloadQueue,
     events: Events<'a>,
-    share: Arc<Share>,
-    asked: VecDeque<Range>,
+    share: Arc<SharedDownload>,
+    asked: VecDeque<BlockRange>,
 }
 
-impl<'a> Ranges<'a> {
+impl<'a> RangeFetcher<'a> {
     /// Goes on with a content of which the first range was asked for and `content` is the answer.
     pub(super) fn new(
-        requests: &'a mut Requests,
-        queue: &'a Queue,
+        requests: &'a mut RequestWriter,
+        queue: &'a DownloadQueue,
         events: Events<'a>,
-        (id, from, content): (usize, RemotePath, Content),
-        order: Arc<Order>,
+        (id, from, content): (usize, EntryPath, Content),
+        order: Arc<ReorderBuffer>,
     ) -> Self {
-        let state = Mutex::new(State { next: FIRST / BLOCK, ..State::default() });
+        let state = Mutex::new(RangeState { next: FIRST / BLOCK, ..RangeState::default() });
         let (pace, changed) = (Pace::new(queue.sharing().eager), Notify::new());
-        let share = Arc::new(Share { id, from, content, order, pace, state, changed });
-        let asked = VecDeque::from([Range { index: 0, blocks: FIRST / BLOCK }]);
+        let share = Arc::new(SharedDownload { id, from, content, order, pace, state, changed });
+        let asked = VecDeque::from([BlockRange { index: 0, blocks: FIRST / BLOCK }]);
         Self { requests, queue, events, share, asked }
     }
 
@@ -221,9 +222,9 @@ impl<'a> Ranges<'a> {
     /// Fetches everything, with others where that is worth it.
     pub(super) async fn fetch(
         &mut self,
-        replies: &mut Replies,
-        blocks: &mut EmptyBlocks,
-    ) -> Result<Ended, Error> {
+        replies: &mut ReplyReader,
+        blocks: &mut BlockReceiver,
+    ) -> Result<RangedEnd, TransferError> {
         let share = self.share.clone();
         let mut announced = true;
         self.call_others();
@@ -232,29 +233,29 @@ impl<'a> Ranges<'a> {
             let Some(range) = self.asked.pop_front() else {
                 match share.wait(true).await {
                     true => continue,
-                    false if share.state().replaced => return Ok(Ended::Replaced),
-                    false => return Ok(Ended::Complete),
+                    false if share.state().replaced => return Ok(RangedEnd::Replaced),
+                    false => return Ok(RangedEnd::Complete),
                 }
             };
             if !std::mem::take(&mut announced) && !share.goes_on(replies.next().await?, range)? {
-                return Ok(Ended::Replaced);
+                return Ok(RangedEnd::Replaced);
             }
             blocks.turn_to(range.index);
             let mut left = share.length(range);
             loop {
                 match replies.piece().await? {
-                    Piece::Data(header) => {
+                    ContentPiece::Data(header) => {
                         let length = header.length() as u64;
                         left = left.checked_sub(length).ok_or_else(|| share.too_much())?;
                         if !replies.receive(header, blocks).await? {
-                            return Ok(Ended::Untaken);
+                            return Ok(RangedEnd::Untaken);
                         }
                         share.came(length, self.events);
                         self.call_others();
                     }
-                    Piece::End(Trailer::End { .. }) if left == 0 => break,
+                    ContentPiece::End(Trailer::End { .. }) if left == 0 => break,
                     // Whatever the reason, it is told once more when the rest is asked for in one go.
-                    Piece::End(_) => return Ok(Ended::Replaced),
+                    ContentPiece::End(_) => return Ok(RangedEnd::Replaced),
                 }
             }
             // The last one need not be full.
@@ -289,7 +290,7 @@ impl<'a> Ranges<'a> {
     }
 }
 
-impl Drop for Ranges<'_> {
+impl Drop for RangeFetcher<'_> {
     fn drop(&mut self) {
         self.queue.end_sharing(&self.share);
         self.share.update(|state| state.over = true);
@@ -299,16 +300,16 @@ impl Drop for Ranges<'_> {
 /// Helps to fetch a content until there is nothing to do for this connection any more.
 pub(super) async fn help(
     connection: &mut Connection,
-    share: &Share,
+    share: &SharedDownload,
     events: Events<'_>,
-) -> Result<(), Error> {
+) -> Result<(), TransferError> {
     let mut asked = VecDeque::new();
     loop {
         let before = connection.requests.bytes() + connection.replies.bytes();
         while asked.len() < AHEAD_EACH
-            && let Some(Range { index, .. }) = share.take()
+            && let Some(BlockRange { index, .. }) = share.take()
         {
-            let held = Held { share, index, come: false };
+            let held = TakenBlock { share, index, come: false };
             connection.push(&share.request(held.range()))?;
             asked.push_back(held);
         }
@@ -323,9 +324,9 @@ pub(super) async fn help(
     }
 }
 
-impl Share {
+impl SharedDownload {
     /// Whether this answer announces more of the content.
-    fn goes_on(&self, reply: Reply, range: Range) -> Result<bool, Error> {
+    fn goes_on(&self, reply: Reply, range: BlockRange) -> Result<bool, TransferError> {
         let Content { size, sha256, offset, .. } = &self.content;
         match reply {
             Reply::Content(content) => Ok((content.size, content.sha256, content.offset)
@@ -335,18 +336,18 @@ impl Share {
         }
     }
 
-    fn too_much(&self) -> Error {
-        Error::Protocol(format!("more comes of {} than was asked for", self.from))
+    fn too_much(&self) -> TransferError {
+        TransferError::Protocol(format!("more comes of {} than was asked for", self.from))
     }
 }
 
-impl Held<'_> {
-    fn range(&self) -> Range {
-        Range { index: self.index, blocks: 1 }
+impl TakenBlock<'_> {
+    fn range(&self) -> BlockRange {
+        BlockRange { index: self.index, blocks: 1 }
     }
 
     /// Takes the answer. One that is of no use to anybody is dropped, for the sake of the connection.
-    async fn receive(mut self, replies: &mut Replies, events: Events<'_>) -> Result<(), Error> {
+    async fn receive(mut self, replies: &mut ReplyReader, events: Events<'_>) -> Result<(), TransferError> {
         let reply = replies.next().await?;
         let has_body = matches!(reply, Reply::Content(_));
         let goes_on = self.share.goes_on(reply, self.range())?;
@@ -360,14 +361,14 @@ impl Held<'_> {
         let mut left = self.share.length(self.range());
         loop {
             match (replies.piece().await?, &mut filling) {
-                (Piece::Data(header), Some(filling)) => {
+                (ContentPiece::Data(header), Some(filling)) => {
                     left = left.checked_sub(header.length() as u64).ok_or_else(|| self.share.too_much())?;
                     replies.fill(header, filling).await?;
                 }
-                (Piece::Data(header), None) => replies.skip(header).await?,
-                (Piece::End(Trailer::End { .. }), _) if left == 0 => break,
-                (Piece::End(_), None) => break,
-                (Piece::End(_), Some(_)) => {
+                (ContentPiece::Data(header), None) => replies.skip(header).await?,
+                (ContentPiece::End(Trailer::End { .. }), _) if left == 0 => break,
+                (ContentPiece::End(_), None) => break,
+                (ContentPiece::End(_), Some(_)) => {
                     self.share.update(|state| state.replaced = true);
                     return Ok(());
                 }
@@ -382,7 +383,7 @@ impl Held<'_> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for TakenBlock<'_> {
     fn drop(&mut self) {
         self.share.update(|state| {
             if !self.come {

@@ -4,15 +4,15 @@ use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::time::{Duration, Instant};
 
-use sealift_protocol::Hasher;
-use sealift_protocol::content::{self, PastCache};
+use sealift_pipeline::DirectFile;
+use sealift_types::Hasher;
 
 /// Bytes from which on a content goes past the page cache: 128 MiB. Fresh pages for it cost more than everything else,
 /// and push out what others would read; what is smaller may be opened next, and is then still in memory.
 const PAST_CACHE: u64 = 128 * 1024 * 1024;
 
 /// Blocks that wait for a disk that is slower than what comes. The page cache may be faster then, and the disk has it later.
-const BEHIND: usize = content::together(content::MANY_BLOCKS);
+const BEHIND: usize = sealift_pipeline::blocks_per_write(sealift_pipeline::MANY_BLOCKS);
 
 /// So many zeros in a row become a hole: the file system keeps nothing for them. 64 KiB.
 const HOLE: usize = 64 * 1024;
@@ -21,20 +21,20 @@ const HOLE: usize = 64 * 1024;
 const TRIAL: f64 = 32.0 * 1024.0 * 1024.0;
 
 /// A file that takes a content.
-pub(super) struct Sink {
-    file: PastCache,
-    ways: Option<Ways>,
+pub(super) struct DownloadFile {
+    file: DirectFile,
+    ways: Option<WritePaths>,
 }
 
 /// The two ways to write a content that is to go past the page cache as long as the disk keeps up.
 #[derive(Default)]
-pub(super) struct Ways {
+pub(super) struct WritePaths {
     behind: bool,
-    past_cache: Cost,
-    cached: Cost,
+    past_cache: WriteCost,
+    cached: WriteCost,
 }
 
-impl Ways {
+impl WritePaths {
     /// Whether so many blocks are to go past the cache. Where memory is touched for the first time, or too much waits for
     /// the disk already, the cache may be the slower way, so both are measured.
     fn past_cache(&mut self, blocks: usize) -> bool {
@@ -46,14 +46,14 @@ impl Ways {
 
 /// What a byte costs on one way.
 #[derive(Default)]
-struct Cost {
+struct WriteCost {
     /// Bytes that went this way.
     seen: f64,
     /// Seconds for each of the last [`TRIAL`] of them or so.
     seconds: f64,
 }
 
-impl Cost {
+impl WriteCost {
     #[expect(clippy::cast_precision_loss, reason = "a write is far below 2^52 bytes")]
     fn note(&mut self, bytes: usize, took: Duration) {
         let bytes = bytes as f64;
@@ -65,11 +65,11 @@ impl Cost {
     }
 }
 
-impl Sink {
+impl DownloadFile {
     /// A file that is to hold `size` bytes.
     pub(super) fn new(file: File, size: u64) -> Self {
         let large = size >= PAST_CACHE;
-        Self { file: PastCache::new(file, large), ways: large.then(Ways::default) }
+        Self { file: DirectFile::new(file, large), ways: large.then(WritePaths::default) }
     }
 
     /// The file.
@@ -90,7 +90,7 @@ impl Sink {
     }
 }
 
-impl Write for Sink {
+impl Write for DownloadFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_vectored(&[IoSlice::new(bytes)])
     }
@@ -156,14 +156,14 @@ fn is_zero(bytes: &[u8]) -> bool {
 mod tests {
     #[cfg(target_os = "linux")]
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-    use sealift_protocol::Digest;
-    use sealift_protocol::content::{ALIGNMENT, BLOCK};
+    use sealift_pipeline::{ALIGNMENT, BLOCK};
+    use sealift_types::Digest;
 
     use super::*;
 
     #[test]
     fn a_cost_is_that_of_late() {
-        let mut cost = Cost::default();
+        let mut cost = WriteCost::default();
         let mut write = |millis| {
             cost.note(8 << 20, Duration::from_millis(millis));
             (cost.seconds * TRIAL / 4.0 * 1000.0).round()
@@ -182,7 +182,7 @@ mod tests {
             // Of what lies beyond it nothing is used.
             std::fs::write(&path, [&content[..left], b"anything"].concat()).unwrap();
             let part = File::options().read(true).write(true).open(&path).unwrap();
-            let (mut sink, mut hasher) = (Sink::new(part, PAST_CACHE), Hasher::new());
+            let (mut sink, mut hasher) = (DownloadFile::new(part, PAST_CACHE), Hasher::new());
             sink.hash_part(&mut hasher, left as u64).unwrap();
             assert_eq!(hasher.finish(), Digest::of(&content[..left]));
             let memory = [vec![0; ALIGNMENT], content[left..].to_vec()].concat();
@@ -202,7 +202,7 @@ mod tests {
                 // Of what lies beyond it nothing is used.
                 std::fs::write(&path, [&content[..left], &[9; 100_000]].concat()).unwrap();
                 let file = File::options().read(true).write(true).open(&path).unwrap();
-                let (mut sink, mut hasher) = (Sink::new(file, past_cache), Hasher::new());
+                let (mut sink, mut hasher) = (DownloadFile::new(file, past_cache), Hasher::new());
                 sink.hash_part(&mut hasher, left as u64).unwrap();
                 for block in content[left..].chunks(BLOCK) {
                     sink.write_all(block).unwrap();
@@ -224,9 +224,9 @@ mod tests {
         let memory = vec![1; 2 * ALIGNMENT];
         let start = memory.as_ptr().align_offset(ALIGNMENT);
         let block = IoSlice::new(&memory[start..start + ALIGNMENT]);
-        let mut sink = Sink::new(tempfile::tempfile().unwrap(), PAST_CACHE);
+        let mut sink = DownloadFile::new(tempfile::tempfile().unwrap(), PAST_CACHE);
         let can = fcntl_setfl(tempfile::tempfile().unwrap(), OFlags::DIRECT).is_ok();
-        let cost = |seen, seconds| Cost { seen, seconds };
+        let cost = |seen, seconds| WriteCost { seen, seconds };
         for (blocks, cached, expected) in [
             (1, cost(0.0, 0.0), can),
             (BEHIND - 1, cost(0.0, 0.0), can),

@@ -6,15 +6,16 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use sealift_protocol::message::{Content, Trailer};
-use sealift_protocol::{Digest, ErrorCode, RemotePath, Reply, Request, WireError};
+use sealift_protocol::{Reply, Request, WireError};
+use sealift_types::{Digest, EntryPath, ErrorCode};
 
 mod durability;
 
-use super::queue::{Queue, Sharing, Task};
+use super::queue::{DownloadQueue, DownloadTask, SharingPolicy};
 use super::{Destination, Download, run};
-use crate::peer::{Peer, Record, STALL, pair};
-use crate::tree::Walking;
-use crate::{Error, Manner};
+use crate::peer::{EventRecord, STALL, ScriptedServer, pair};
+use crate::tree::WalkOptions;
+use crate::{TransferError, TransferOptions};
 
 /// More than a declined content may have left without ending the connection.
 const LARGE: usize = 5 * 1024 * 1024;
@@ -31,12 +32,18 @@ fn download(from: &str, path: &Path) -> Download {
 
 async fn against<F: Future<Output = ()>>(
     downloads: Vec<Download>,
-    serve: impl FnOnce(Peer) -> F,
-) -> (Result<(), Error>, Ends, Queue) {
+    serve: impl FnOnce(ScriptedServer) -> F,
+) -> (Result<(), TransferError>, Ends, DownloadQueue) {
     let (mut connection, peer) = pair();
-    let record = Record::default();
+    let record = EventRecord::default();
     let take = |event| record.take(event);
-    let queue = Queue::new(downloads, &Walking::default(), Manner::default(), Sharing::default(), &take);
+    let queue = DownloadQueue::new(
+        downloads,
+        &WalkOptions::default(),
+        TransferOptions::default(),
+        SharingPolicy::default(),
+        &take,
+    );
     let downloading = async {
         let result = run(&mut connection, &queue, &take).await;
         drop(connection);
@@ -48,7 +55,7 @@ async fn against<F: Future<Output = ()>>(
     (result, record.ends(), queue)
 }
 
-async fn asked(peer: &mut Peer) -> RemotePath {
+async fn asked(peer: &mut ScriptedServer) -> EntryPath {
     match peer.request().await {
         Some(Request::Get(get)) => get.path,
         other => panic!("{other:?}"),
@@ -69,7 +76,7 @@ fn end(content: &[u8]) -> Trailer {
     Trailer::End { size: content.len() as u64, sha256: Digest::of(content) }
 }
 
-async fn serve(peer: &mut Peer, content: &[u8]) {
+async fn serve(peer: &mut ScriptedServer, content: &[u8]) {
     peer.send(&Reply::Content(announce(content))).await;
     for piece in content.chunks(FRAME) {
         peer.send_data(piece).await;
@@ -78,7 +85,7 @@ async fn serve(peer: &mut Peer, content: &[u8]) {
 }
 
 /// Serves until the client hangs up.
-async fn serve_while_wanted(peer: &mut Peer, content: &[u8]) {
+async fn serve_while_wanted(peer: &mut ScriptedServer, content: &[u8]) {
     peer.send(&Reply::Content(announce(content))).await;
     for piece in content.chunks(FRAME) {
         peer.writer.push_data(piece).unwrap();
@@ -191,7 +198,10 @@ async fn hostile_servers_get_nothing_but_an_end() {
             }
         })
         .await;
-        assert!(matches!(result, Err(Error::Protocol(_) | Error::Lost(_))), "{reply:?}: {result:?}");
+        assert!(
+            matches!(result, Err(TransferError::Protocol(_) | TransferError::Lost(_))),
+            "{reply:?}: {result:?}"
+        );
         assert!(ends.is_empty());
         let files = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
         assert!(files.into_iter().all(|name| crate::local::is_part(&name)));
@@ -216,12 +226,12 @@ async fn a_large_content_that_nobody_can_take_ends_the_connection_and_nothing_el
     assert!(matches!(&ends[..], [(0, Err(error))] if error.contains("missing/x")), "{ends:?}");
     let left = std::iter::from_fn(|| {
         queue.take().map(|mut taken| match taken.task() {
-            Task::File(fetch) => {
+            DownloadTask::File(fetch) => {
                 let id = fetch.id;
                 taken.done();
                 id
             }
-            Task::Page(_) => panic!(),
+            DownloadTask::Page(_) => panic!(),
         })
     });
     assert_eq!(left.collect::<Vec<_>>(), [1, 2]);
@@ -339,11 +349,11 @@ async fn dropping_a_download_keeps_what_had_come_for_the_next_attempt() {
     let path = directory.path().join("x");
     let content = content(LARGE);
     let ignore = |_| {};
-    let queue = Queue::new(
+    let queue = DownloadQueue::new(
         vec![download("x", &path)],
-        &Walking::default(),
-        Manner::default(),
-        Sharing::default(),
+        &WalkOptions::default(),
+        TransferOptions::default(),
+        SharingPolicy::default(),
         &ignore,
     );
     {
@@ -361,7 +371,7 @@ async fn dropping_a_download_keeps_what_had_come_for_the_next_attempt() {
             () = serving => {}
         }
     }
-    assert_eq!(crate::local::Parts::default().of(&path), Some(Digest::of(&content)));
+    assert_eq!(crate::local::PartialDownloads::default().of(&path), Some(Digest::of(&content)));
     assert!(!path.exists() && !connection.is_in_step());
     assert!(queue.take().is_some(), "it is in the queue again");
     let _ = tokio::time::timeout(STALL / 1000, peer.request()).await;
@@ -369,10 +379,10 @@ async fn dropping_a_download_keeps_what_had_come_for_the_next_attempt() {
 
 /// One connection after the other, as a client does that goes on.
 async fn over<F: Future<Output = ()>>(
-    queue: &Queue,
-    record: &Record,
-    serve: impl FnOnce(Peer) -> F,
-) -> Result<(), Error> {
+    queue: &DownloadQueue,
+    record: &EventRecord,
+    serve: impl FnOnce(ScriptedServer) -> F,
+) -> Result<(), TransferError> {
     let (mut connection, peer) = pair();
     let take = |event| record.take(event);
     let downloading = async {
@@ -386,18 +396,24 @@ async fn over<F: Future<Output = ()>>(
 
 #[tokio::test]
 async fn a_stream_goes_on_where_it_was_cut() {
-    let (output, record) = (Shared::default(), Record::default());
+    let (output, record) = (Shared::default(), EventRecord::default());
     let to = Destination::Stream(Box::new(output.clone()));
     let downloads = vec![Download { from: "x".parse().unwrap(), to, tree: None }];
     let ignore = |_| {};
-    let queue = Queue::new(downloads, &Walking::default(), Manner::default(), Sharing::default(), &ignore);
+    let queue = DownloadQueue::new(
+        downloads,
+        &WalkOptions::default(),
+        TransferOptions::default(),
+        SharingPolicy::default(),
+        &ignore,
+    );
     let content = content(LARGE);
     let first = over(&queue, &record, async |mut peer| {
         asked(&mut peer).await;
         peer.send(&Reply::Content(announce(&content))).await;
         peer.send_data(&content[..FRAME]).await;
     });
-    assert!(matches!(first.await, Err(Error::Lost(_))));
+    assert!(matches!(first.await, Err(TransferError::Lost(_))));
     let before = queue.achieved().await;
     assert!(before >= FRAME as u64);
     let second = over(&queue, &record, async |mut peer| {
@@ -420,12 +436,17 @@ async fn a_stream_does_not_go_on_with_another_content() {
     let content = content(LARGE);
     // The server says so, or does not, or leaves something out.
     for (offset, bytes) in [(0, &other), (0, &content)] {
-        let (output, record) = (Shared::default(), Record::default());
+        let (output, record) = (Shared::default(), EventRecord::default());
         let to = Destination::Stream(Box::new(output.clone()));
         let downloads = vec![Download { from: "x".parse().unwrap(), to, tree: None }];
         let ignore = |_| {};
-        let queue =
-            Queue::new(downloads, &Walking::default(), Manner::default(), Sharing::default(), &ignore);
+        let queue = DownloadQueue::new(
+            downloads,
+            &WalkOptions::default(),
+            TransferOptions::default(),
+            SharingPolicy::default(),
+            &ignore,
+        );
         let first = over(&queue, &record, async |mut peer| {
             asked(&mut peer).await;
             peer.send(&Reply::Content(announce(&content))).await;
@@ -488,11 +509,17 @@ async fn only_a_part_that_nobody_goes_on_with_is_continued() {
 /// It could have the client ask again for ever: what was written cannot be compared, and cannot be written anew.
 #[tokio::test]
 async fn a_small_content_never_continues_what_was_written() {
-    let (output, record) = (Shared::default(), Record::default());
+    let (output, record) = (Shared::default(), EventRecord::default());
     let to = Destination::Stream(Box::new(output.clone()));
     let downloads = vec![Download { from: "x".parse().unwrap(), to, tree: None }];
     let ignore = |_| {};
-    let queue = Queue::new(downloads, &Walking::default(), Manner::default(), Sharing::default(), &ignore);
+    let queue = DownloadQueue::new(
+        downloads,
+        &WalkOptions::default(),
+        TransferOptions::default(),
+        SharingPolicy::default(),
+        &ignore,
+    );
     let content = content(LARGE);
     let first = over(&queue, &record, async |mut peer| {
         asked(&mut peer).await;
@@ -508,12 +535,12 @@ async fn a_small_content_never_continues_what_was_written() {
         peer.send(&end(&content[..2000])).await;
         assert!(peer.request().await.is_none(), "it is asked for again");
     });
-    assert!(matches!(second.await, Err(Error::Protocol(_))));
+    assert!(matches!(second.await, Err(TransferError::Protocol(_))));
     assert!(*output.0.lock().unwrap() == content[..1000]);
 }
 
 /// A page of a listing, and whether something was changed meanwhile.
-async fn list(peer: &mut Peer, since: &str, entries: &[(&str, &[u8])], changed: bool) {
+async fn list(peer: &mut ScriptedServer, since: &str, entries: &[(&str, &[u8])], changed: bool) {
     let Some(Request::List(list)) = peer.request().await else { panic!("no list") };
     assert_eq!((list.since.as_deref(), list.after), (Some(since), None));
     let entry = |(name, content): &(&str, &[u8])| sealift_protocol::message::Entry {
@@ -580,10 +607,16 @@ async fn what_is_here_under_two_names_is_told_of() {
     ] {
         let directory = tempfile::tempdir().unwrap();
         let (mut connection, mut peer) = pair();
-        let record = Record::default();
+        let record = EventRecord::default();
         let take = |event| record.take(event);
         let tree = tree(&directory.path().join("root"));
-        let queue = Queue::new(tree, &Walking::default(), Manner::default(), Sharing::default(), &take);
+        let queue = DownloadQueue::new(
+            tree,
+            &WalkOptions::default(),
+            TransferOptions::default(),
+            SharingPolicy::default(),
+            &take,
+        );
         let serving = async {
             for (entries, changed) in [(one, true), (second, false)] {
                 list(&mut peer, "", entries, changed).await;
@@ -623,14 +656,20 @@ async fn what_vanishes_is_not_remembered_for_ever() {
     let directory = tempfile::tempdir().unwrap();
     let events = |_| {};
     let tree = tree(&directory.path().join("root"));
-    let queue = Queue::new(tree, &Walking::default(), Manner::default(), Sharing::default(), &events);
+    let queue = DownloadQueue::new(
+        tree,
+        &WalkOptions::default(),
+        TransferOptions::default(),
+        SharingPolicy::default(),
+        &events,
+    );
     queue.tells_state();
     for page in 0..10 {
         let mut taken = queue.take().unwrap();
         for file in 0..100 {
             assert!(queue.is_looked_for(&format!("t/{page}-{file}").parse().unwrap()));
         }
-        let Task::Page(tree) = taken.task() else { panic!("a tree is a page") };
+        let DownloadTask::Page(tree) = taken.task() else { panic!("a tree is a page") };
         assert_eq!(queue.missed(), 100);
         queue.tell_missed(tree);
         assert_eq!(queue.missed(), 0);
@@ -646,10 +685,16 @@ async fn what_vanishes_is_not_remembered_for_ever() {
 async fn a_tree_that_never_rests_is_told_of() {
     let directory = tempfile::tempdir().unwrap();
     let (mut connection, mut peer) = pair();
-    let record = Record::default();
+    let record = EventRecord::default();
     let take = |event| record.take(event);
     let tree = tree(&directory.path().join("root"));
-    let queue = Queue::new(tree, &Walking::default(), Manner::default(), Sharing::default(), &take);
+    let queue = DownloadQueue::new(
+        tree,
+        &WalkOptions::default(),
+        TransferOptions::default(),
+        SharingPolicy::default(),
+        &take,
+    );
     let serving = async {
         let mut times = 0;
         while let Some(Request::List(_)) = peer.request().await {
@@ -675,11 +720,17 @@ fn what_vanishes_while_the_last_page_is_on_its_way_is_looked_for() {
     let directory = tempfile::tempdir().unwrap();
     let events = |_| {};
     let tree = tree(&directory.path().join("root"));
-    let queue = Queue::new(tree, &Walking::default(), Manner::default(), Sharing::default(), &events);
+    let queue = DownloadQueue::new(
+        tree,
+        &WalkOptions::default(),
+        TransferOptions::default(),
+        SharingPolicy::default(),
+        &events,
+    );
     let mut taken = queue.take().unwrap();
     queue.tells_state();
     assert!(queue.is_looked_for(&"t/a".parse().unwrap()));
-    let Task::Page(tree) = taken.task() else { panic!("a tree is a page") };
+    let DownloadTask::Page(tree) = taken.task() else { panic!("a tree is a page") };
     queue.tell_missed(tree);
     assert!(tree.look_again().unwrap(), "it was listed before it was renamed");
     queue.tell_missed(tree);
@@ -725,7 +776,7 @@ async fn a_hostile_listing_ends() {
             }
         })
         .await;
-        assert!(matches!(result, Err(Error::Protocol(_))), "{what}: {result:?}");
+        assert!(matches!(result, Err(TransferError::Protocol(_))), "{what}: {result:?}");
     }
     let all: Vec<String> = (0..1001).map(|number| format!("{number:05}")).collect();
     let directory = tempfile::tempdir().unwrap();
@@ -745,7 +796,7 @@ async fn a_hostile_listing_ends() {
         }
     })
     .await;
-    assert!(matches!(result, Err(Error::Protocol(_))), "more than a page: {result:?}");
+    assert!(matches!(result, Err(TransferError::Protocol(_))), "more than a page: {result:?}");
 }
 
 #[tokio::test]
@@ -758,7 +809,7 @@ async fn an_impossible_offset_is_refused() {
             peer.send(&Reply::Content(Content { size, offset, ..announce(b"") })).await;
         })
         .await;
-        assert!(matches!(result, Err(Error::Protocol(_))), "{size} {offset}: {result:?}");
+        assert!(matches!(result, Err(TransferError::Protocol(_))), "{size} {offset}: {result:?}");
         assert!(ends.is_empty());
     }
 }

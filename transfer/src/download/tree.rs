@@ -11,15 +11,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sealift_protocol::RemotePath;
 use sealift_protocol::message::{Entry, EntryKind};
-use sealift_protocol::path::{check_name, name_key};
+use sealift_types::EntryPath;
+use sealift_types::path::{check_name, name_key};
 
-use crate::error::{Error, Unfit};
-use crate::event::{Change, Done};
-use crate::local::{self, Directory, Disks, FoldedNames, Landing, Root, Seen, Site, make_directories};
+use crate::error::{TransferError, Unfit};
+use crate::event::{TransferSummary, TreeChange};
+use crate::local::{
+    self, CommittingFile, Directory, EntrySeen, FileSite, FileSystems, FoldedNames, TreeRoot,
+    make_directories,
+};
 use crate::plan::fits;
-use crate::tree::{Omitted, Walking};
+use crate::tree::{Omitted, WalkOptions};
 
 /// How often a tree is listed in all, where each listing is found not to be of one state.
 const LOOKS: u16 = 6;
@@ -30,9 +33,9 @@ const REMEMBERED: usize = 1 << 21;
 
 /// A tree that is being listed.
 #[derive(Debug)]
-pub(crate) struct Tree {
+pub(crate) struct ListedTree {
     /// Which directory.
-    pub(crate) from: RemotePath,
+    pub(crate) from: EntryPath,
     /// The last entry that was seen.
     pub(crate) after: Option<String>,
     /// Its names in the form in which they are compared, with NUL between them.
@@ -46,24 +49,24 @@ pub(crate) struct Tree {
     /// Listings that were begun.
     looks: u16,
     /// What was taken already, by its name, which is hashed with a key that no server knows.
-    taken: HashMap<u64, Mark>,
+    taken: HashMap<u64, EntryMark>,
     key: RandomState,
     /// Whether there was more than is remembered.
     forgot: bool,
     /// Whether the listing failed, which was told.
     failed: bool,
-    walking: Walking,
+    walking: WalkOptions,
     /// Whether nothing is made.
     pretend: bool,
     root: PathBuf,
-    disks: Arc<Disks>,
+    disks: Arc<FileSystems>,
     /// The directories from the root down to the last entry.
-    levels: Vec<Level>,
+    levels: Vec<ListedLevel>,
 }
 
 /// An entry that was taken.
 #[derive(Debug, Clone, Copy)]
-struct Mark {
+struct EntryMark {
     /// What it was, hashed.
     what: u32,
     /// The last listing that had it.
@@ -76,7 +79,7 @@ struct Mark {
 }
 
 #[derive(Debug)]
-struct Level {
+struct ListedLevel {
     /// The directory below the root, with a slash behind it; empty for the root.
     below: String,
     path: PathBuf,
@@ -90,25 +93,25 @@ struct Level {
 
 /// What an entry becomes.
 #[derive(Debug)]
-pub(crate) enum Becomes {
+pub(crate) enum LocalEntryPlan {
     /// A file to fetch.
-    File { entry: Entry, from: RemotePath, path: PathBuf, directory: Option<Arc<Directory>> },
+    File { entry: Entry, from: EntryPath, path: PathBuf, directory: Option<Arc<Directory>> },
     /// A file that got its content from here.
-    Had { from: RemotePath, path: PathBuf, done: Done, landing: Landing },
+    Had { from: EntryPath, path: PathBuf, done: TransferSummary, landing: CommittingFile },
     /// Something else that was done.
-    Changed(Change),
+    Changed(TreeChange),
     /// A link, which has been made.
-    Link { from: RemotePath, path: PathBuf },
+    Link { from: EntryPath, path: PathBuf },
 }
 
-impl Tree {
+impl ListedTree {
     /// The tree below `from`, which goes into the local directory `root`.
     pub(crate) fn new(
-        from: RemotePath,
+        from: EntryPath,
         root: PathBuf,
-        walking: Walking,
+        walking: WalkOptions,
         pretend: bool,
-        disks: Arc<Disks>,
+        disks: Arc<FileSystems>,
     ) -> Self {
         Self {
             from,
@@ -131,12 +134,12 @@ impl Tree {
     }
 
     /// Makes the root. Blocks.
-    pub(crate) fn begin(&mut self) -> Result<(), Error> {
+    pub(crate) fn begin(&mut self) -> Result<(), TransferError> {
         // Whoever names the root may have a link there.
         let directory = if self.pretend {
             match self.root.metadata() {
                 Ok(metadata) if !metadata.is_dir() => {
-                    return Err(Error::Unfit { path: self.root.clone(), unfit: Unfit::FileInTheWay });
+                    return Err(TransferError::Unfit { path: self.root.clone(), unfit: Unfit::FileInTheWay });
                 }
                 _ => None,
             }
@@ -145,19 +148,24 @@ impl Tree {
             Some(Arc::new(Directory::root(self.root.clone(), None, &self.disks)))
         };
         let path = self.root.clone();
-        self.levels =
-            vec![Level { below: String::new(), path, made: false, directory, names: FoldedNames::default() }];
+        self.levels = vec![ListedLevel {
+            below: String::new(),
+            path,
+            made: false,
+            directory,
+            names: FoldedNames::default(),
+        }];
         Ok(())
     }
 
     /// Begins the listing anew if it was not of one state. Returns whether it did; an error if it was done too often.
-    pub(crate) fn look_again(&mut self) -> Result<bool, Error> {
+    pub(crate) fn look_again(&mut self) -> Result<bool, TransferError> {
         if !(self.torn || self.missed) || self.pretend {
             return Ok(false);
         }
         if self.looks == LOOKS {
             self.failed = true;
-            return Err(Error::Restless { path: self.from.clone() });
+            return Err(TransferError::Restless { path: self.from.clone() });
         }
         self.looks += 1;
         (self.after, self.torn, self.missed) = (None, false, false);
@@ -177,11 +185,11 @@ impl Tree {
     /// it was fetched. Blocks.
     pub(crate) fn tidy(&mut self) {
         let looks = self.looks;
-        let is_old = |mark: &Mark| mark.made && mark.look < looks;
+        let is_old = |mark: &EntryMark| mark.made && mark.look < looks;
         if looks == 1 || self.failed || !self.taken.values().any(is_old) {
             return;
         }
-        let Ok(root) = Root::open(&self.root) else { return };
+        let Ok(root) = TreeRoot::open(&self.root) else { return };
         // Each directory before those that are in it.
         let (mut old, mut next) = (Vec::new(), vec![String::new()]);
         while let Some(above) = next.pop() {
@@ -200,7 +208,7 @@ impl Tree {
             let above = path.parent().unwrap_or(&self.root);
             let time = above.metadata().ok().and_then(|metadata| local::mtime(&metadata));
             let seen = path.symlink_metadata().ok().filter(fs::Metadata::is_dir);
-            if seen.is_some_and(|seen| root.remove(&path, &Seen::of(&seen)).is_ok()) {
+            if seen.is_some_and(|seen| root.remove(&path, &EntrySeen::of(&seen)).is_ok()) {
                 self.taken.remove(&hash);
                 // A directory with another time is still the directory.
                 let _ = time.map(|time| root.set_time(above, time));
@@ -209,17 +217,17 @@ impl Tree {
     }
 
     /// Why what is here is not what the server had when it was listed for the last time, if so.
-    pub(crate) fn leftover(&self) -> Option<Error> {
+    pub(crate) fn leftover(&self) -> Option<TransferError> {
         if self.looks == 1 || self.failed {
             return None;
         }
-        let is_old = |mark: &&Mark| mark.here && mark.look < self.looks;
+        let is_old = |mark: &&EntryMark| mark.here && mark.look < self.looks;
         let count = self.taken.values().filter(is_old).count();
-        (count > 0 || self.forgot).then(|| Error::Renamed { path: self.from.clone(), count })
+        (count > 0 || self.forgot).then(|| TransferError::Renamed { path: self.from.clone(), count })
     }
 
     /// What a path on the server is called in it, if it is in it.
-    fn below<'p>(&self, path: &'p RemotePath) -> Option<&'p str> {
+    fn below<'p>(&self, path: &'p EntryPath) -> Option<&'p str> {
         match self.from.as_str() {
             "" => Some(path.as_str()).filter(|path| !path.starts_with('/')),
             from => path.as_str().strip_prefix(from.trim_end_matches('/'))?.strip_prefix('/'),
@@ -228,7 +236,7 @@ impl Tree {
 
     /// A file was not there any more when it was asked for, since a listing that was `begun` had it. Returns whether it is
     /// one of this tree, which is listed once more for that: what was renamed has another name now.
-    pub(crate) fn miss(&mut self, path: &RemotePath, begun: bool) -> bool {
+    pub(crate) fn miss(&mut self, path: &EntryPath, begun: bool) -> bool {
         let Some(name) = self.below(path) else { return false };
         // It has not become anything here, and would be fetched if it came back.
         self.taken.remove(&self.key.hash_one(name));
@@ -242,10 +250,10 @@ impl Tree {
     }
 
     /// Refuses an entry that does not follow the one before it: a listing that turns in a circle has no end.
-    pub(crate) fn check_order(&mut self, entry: &Entry) -> Result<(), Error> {
+    pub(crate) fn check_order(&mut self, entry: &Entry) -> Result<(), TransferError> {
         let key = entry.name.split('/').map(name_key).collect::<Vec<_>>().join("\0");
         if key <= self.last {
-            return Err(Error::Protocol("it lists entries that are out of order".into()));
+            return Err(TransferError::Protocol("it lists entries that are out of order".into()));
         }
         self.last = key;
         Ok(())
@@ -253,7 +261,7 @@ impl Tree {
 
     /// Takes the next entry of the listing: makes directories and links. `None` if there is nothing else to do, as with
     /// what an earlier listing had, too. Blocks.
-    pub(crate) fn take(&mut self, entry: Entry) -> Option<Result<Becomes, Omitted>> {
+    pub(crate) fn take(&mut self, entry: Entry) -> Option<Result<LocalEntryPlan, Omitted>> {
         self.after = Some(entry.name.clone());
         let name = self.key.hash_one(entry.name.as_str());
         let kind = std::mem::discriminant(&entry.kind);
@@ -269,7 +277,7 @@ impl Tree {
             Some(mark) => {
                 let is_new = mark.what != what;
                 let (here, made) = (here || mark.here, made || mark.made && is_directory);
-                *mark = Mark { what, look, here, is_directory, made };
+                *mark = EntryMark { what, look, here, is_directory, made };
                 is_new
             }
             None if is_full => {
@@ -277,7 +285,7 @@ impl Tree {
                 true
             }
             None => {
-                self.taken.insert(name, Mark { what, look, here, is_directory, made });
+                self.taken.insert(name, EntryMark { what, look, here, is_directory, made });
                 true
             }
         };
@@ -285,7 +293,7 @@ impl Tree {
     }
 
     /// `None` if it is left out. A directory is made at once, and becomes nothing else.
-    fn become_what_it_is(&mut self, entry: Entry) -> Option<Result<Option<Becomes>, Omitted>> {
+    fn become_what_it_is(&mut self, entry: Entry) -> Option<Result<Option<LocalEntryPlan>, Omitted>> {
         let (above, name) = match entry.name.rsplit_once('/') {
             Some((above, name)) => (format!("{above}/"), name),
             None => (String::new(), entry.name.as_str()),
@@ -298,7 +306,9 @@ impl Tree {
         let path = level.path.join(name);
         let omitted = |error| Some(Err(Omitted { path: path.clone(), error, in_tree: true }));
         if let Err(error) = check_name(name) {
-            return omitted(Error::Protocol(format!("it has an entry of an impossible name: {error}")));
+            return omitted(TransferError::Protocol(format!(
+                "it has an entry of an impossible name: {error}"
+            )));
         }
         let is_directory = entry.kind == EntryKind::Directory;
         let below = format!("{}{name}", level.below);
@@ -306,10 +316,10 @@ impl Tree {
             return None;
         }
         if !fits(name, cfg!(windows)) {
-            return omitted(Error::Unfit { path: path.clone(), unfit: Unfit::LocalName });
+            return omitted(TransferError::Unfit { path: path.clone(), unfit: Unfit::LocalName });
         }
         if level.names.is_twin(name, &level.path, !self.pretend) {
-            return omitted(Error::Unfit { path: path.clone(), unfit: Unfit::Twin });
+            return omitted(TransferError::Unfit { path: path.clone(), unfit: Unfit::Twin });
         }
         let from = match self.from.join(&entry.name) {
             Ok(from) => from,
@@ -328,7 +338,7 @@ impl Tree {
                 };
                 let directory =
                     (!self.pretend).then(|| Arc::new(Directory::new(path.clone(), Some(entry.mtime), above)));
-                self.levels.push(Level {
+                self.levels.push(ListedLevel {
                     below: below + "/",
                     path,
                     made,
@@ -339,17 +349,17 @@ impl Tree {
             }
             EntryKind::File => {
                 let directory = level.directory.clone();
-                Some(Ok(Some(Becomes::File { entry, from, path, directory })))
+                Some(Ok(Some(LocalEntryPlan::File { entry, from, path, directory })))
             }
             EntryKind::Link if !self.walking.links => {
-                omitted(Error::Unfit { path: path.clone(), unfit: Unfit::Link })
+                omitted(TransferError::Unfit { path: path.clone(), unfit: Unfit::Link })
             }
             EntryKind::Link if self.pretend => match local::check_target(&path) {
-                Ok(()) => Some(Ok(Some(Becomes::Link { from, path }))),
+                Ok(()) => Some(Ok(Some(LocalEntryPlan::Link { from, path }))),
                 Err(error) => omitted(error),
             },
             EntryKind::Link => match make_link(level.directory.as_ref(), &path, &entry) {
-                Ok(()) => Some(Ok(Some(Becomes::Link { from, path }))),
+                Ok(()) => Some(Ok(Some(LocalEntryPlan::Link { from, path }))),
                 Err(error) => omitted(error),
             },
             EntryKind::Space => None,
@@ -358,7 +368,7 @@ impl Tree {
 }
 
 /// Makes a directory inside of another one, or finds that it is there. Returns whether it made it. Blocks.
-pub(crate) fn make_directory(above: &Arc<Directory>, path: &Path) -> Result<bool, Error> {
+pub(crate) fn make_directory(above: &Arc<Directory>, path: &Path) -> Result<bool, TransferError> {
     let site = above.site(path)?;
     let made = match fs::create_dir(site.real()) {
         Ok(()) => {
@@ -368,24 +378,28 @@ pub(crate) fn make_directory(above: &Arc<Directory>, path: &Path) -> Result<bool
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             can_make_directory(&site.real()).map(|()| false)
         }
-        Err(error) => Err(Error::local("make the directory", path)(error)),
+        Err(error) => Err(TransferError::local("make the directory", path)(error)),
     };
     made.map_err(|error| error.about(path))
 }
 
 /// Makes a symbolic link in a directory. Blocks.
-pub(crate) fn make_link(above: Option<&Arc<Directory>>, path: &Path, entry: &Entry) -> Result<(), Error> {
-    let site = above.map_or_else(|| Site::named(path, &Arc::default()), |above| above.site(path))?;
+pub(crate) fn make_link(
+    above: Option<&Arc<Directory>>,
+    path: &Path,
+    entry: &Entry,
+) -> Result<(), TransferError> {
+    let site = above.map_or_else(|| FileSite::named(path, &Arc::default()), |above| above.site(path))?;
     local::make_link(&site, entry.target.as_deref().unwrap_or_default(), entry.mtime)
 }
 
 /// Whether there is a directory, or nothing yet.
-fn can_make_directory(path: &Path) -> Result<(), Error> {
+fn can_make_directory(path: &Path) -> Result<(), TransferError> {
     let kind = match path.symlink_metadata() {
         Ok(metadata) => metadata.file_type(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(Error::local("read", path)(error)),
+        Err(error) => return Err(TransferError::local("read", path)(error)),
     };
     let unfit = if kind.is_symlink() { Unfit::LinkInTheWay } else { Unfit::FileInTheWay };
-    if kind.is_dir() { Ok(()) } else { Err(Error::Unfit { path: path.to_owned(), unfit }) }
+    if kind.is_dir() { Ok(()) } else { Err(TransferError::Unfit { path: path.to_owned(), unfit }) }
 }

@@ -19,30 +19,30 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 
 use sealift_protocol::message::Nanoseconds;
 
-use super::Site;
-use crate::error::{Error, Unfit};
+use super::FileSite;
+use crate::error::{TransferError, Unfit};
 
 /// The root of a tree, held open.
 #[derive(Debug)]
-pub struct Root {
+pub struct TreeRoot {
     path: PathBuf,
     #[cfg(unix)]
     directory: OwnedFd,
 }
 
-impl Root {
+impl TreeRoot {
     /// Opens the root of a tree, to which its user may have a link lead. Blocks.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Self, TransferError> {
         #[cfg(unix)]
         {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let opened = rustix::fs::open(path, flags, Mode::empty());
-            let directory = opened.map_err(|error| Error::local("read", path)(error.into()))?;
+            let directory = opened.map_err(|error| TransferError::local("read", path)(error.into()))?;
             Ok(Self { path: path.to_owned(), directory })
         }
         #[cfg(not(unix))]
         {
-            fs::read_dir(path).map_err(Error::local("read", path))?;
+            fs::read_dir(path).map_err(TransferError::local("read", path))?;
             Ok(Self { path: path.to_owned() })
         }
     }
@@ -53,7 +53,7 @@ impl Root {
     }
 
     /// Opens a file of the tree for reading; a pipe does not block. Blocks.
-    pub(crate) fn file(&self, path: &Path) -> Result<File, Error> {
+    pub(crate) fn file(&self, path: &Path) -> Result<File, TransferError> {
         #[cfg(unix)]
         let opened = self.at(path, OFlags::RDONLY | OFlags::NONBLOCK).map(File::from);
         #[cfg(not(unix))]
@@ -62,7 +62,7 @@ impl Root {
     }
 
     /// The names in a directory of the tree, or in the root itself, and whether each is known to be a file. Blocks.
-    pub(crate) fn names(&self, path: &Path) -> Result<Vec<(OsString, bool)>, Error> {
+    pub(crate) fn names(&self, path: &Path) -> Result<Vec<(OsString, bool)>, TransferError> {
         let names = || -> io::Result<Vec<(OsString, bool)>> {
             #[cfg(unix)]
             {
@@ -94,7 +94,7 @@ impl Root {
     }
 
     /// What a link of the tree points to. Blocks.
-    pub(crate) fn target(&self, path: &Path) -> Result<PathBuf, Error> {
+    pub(crate) fn target(&self, path: &Path) -> Result<PathBuf, TransferError> {
         #[cfg(unix)]
         {
             use std::os::unix::ffi::OsStringExt;
@@ -112,16 +112,16 @@ impl Root {
     /// Deletes an entry of the tree if it is what it was when it was `seen`, and a directory only if it is empty. Blocks.
     ///
     /// # Errors
-    /// [`Error::Meanwhile`] if it is something else by now, and what the system says otherwise. That nothing is there is an
+    /// [`TransferError::Meanwhile`] if it is something else by now, and what the system says otherwise. That nothing is there is an
     /// error of the system.
-    pub(crate) fn remove(&self, path: &Path, seen: &Seen) -> Result<(), Error> {
-        let failed = |error: io::Error| Error::local("delete", path)(error);
-        let meanwhile = || Error::Meanwhile { path: path.display().to_string() };
+    pub(crate) fn remove(&self, path: &Path, seen: &EntrySeen) -> Result<(), TransferError> {
+        let failed = |error: io::Error| TransferError::local("delete", path)(error);
+        let meanwhile = || TransferError::Meanwhile { path: path.display().to_string() };
         #[cfg(unix)]
         {
             let (directory, name) = self.above(path).map_err(failed)?;
-            let look = || -> io::Result<Seen> {
-                Ok(Seen::of_stat(&rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)?))
+            let look = || -> io::Result<EntrySeen> {
+                Ok(EntrySeen::of_stat(&rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)?))
             };
             if !look().map_err(failed)?.is(seen) {
                 return Err(meanwhile());
@@ -132,7 +132,7 @@ impl Root {
         #[cfg(not(unix))]
         {
             let metadata = path.symlink_metadata().map_err(failed)?;
-            if !Seen::of(&metadata).is(seen) {
+            if !EntrySeen::of(&metadata).is(seen) {
                 return Err(meanwhile());
             }
             let removed = if seen.is_directory { fs::remove_dir(path) } else { fs::remove_file(path) };
@@ -141,8 +141,8 @@ impl Root {
     }
 
     /// Gives an entry of the tree its name at another place, whatever has that. Blocks.
-    pub(crate) fn rename(&self, path: &Path, to: &Site) -> Result<(), Error> {
-        let failed = |error: io::Error| Error::local("write", to.shown())(error);
+    pub(crate) fn rename(&self, path: &Path, to: &FileSite) -> Result<(), TransferError> {
+        let failed = |error: io::Error| TransferError::local("write", to.shown())(error);
         #[cfg(unix)]
         {
             let (directory, name) = self.above(path).map_err(failed)?;
@@ -154,12 +154,14 @@ impl Root {
     }
 
     /// Gives a directory of the tree, or the root itself, its time. Blocks.
-    pub(crate) fn set_time(&self, path: &Path, mtime: Nanoseconds) -> Result<(), Error> {
+    pub(crate) fn set_time(&self, path: &Path, mtime: Nanoseconds) -> Result<(), TransferError> {
         #[cfg(unix)]
         let opened = self.at(path, OFlags::RDONLY | OFlags::DIRECTORY).map(File::from);
         #[cfg(not(unix))]
         let opened = plain(path).and_then(|()| File::open(path));
-        opened.and_then(|directory| super::set_times(&directory, mtime)).map_err(Error::local("write", path))
+        opened
+            .and_then(|directory| super::set_times(&directory, mtime))
+            .map_err(TransferError::local("write", path))
     }
 
     #[cfg(unix)]
@@ -182,7 +184,7 @@ impl Root {
 
 /// What tells whether an entry was changed since it was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct EntrySeen {
     pub(crate) is_directory: bool,
     /// Of a file or a link; what is in a directory is looked at by itself.
     size: u64,
@@ -192,7 +194,7 @@ pub(crate) struct Seen {
     inode: (u64, u64),
 }
 
-impl Seen {
+impl EntrySeen {
     pub(crate) fn of(metadata: &Metadata) -> Self {
         #[cfg(unix)]
         {
@@ -231,14 +233,14 @@ impl Seen {
 }
 
 /// A failure to read an entry of a tree, for `map_err`.
-fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Error {
+fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> TransferError {
     move |error| {
         let kind = error.kind();
         // A link, or what is no directory, stands where something else was found.
         if is_loop(&error) || matches!(kind, io::ErrorKind::NotADirectory | io::ErrorKind::CrossesDevices) {
-            return Error::Unfit { path: path.to_owned(), unfit: Unfit::Replaced };
+            return TransferError::Unfit { path: path.to_owned(), unfit: Unfit::Replaced };
         }
-        Error::local("read", path)(error)
+        TransferError::local("read", path)(error)
     }
 }
 
@@ -306,8 +308,8 @@ mod tests {
 
     use super::*;
 
-    fn is_replaced<T>(result: &Result<T, Error>) -> bool {
-        matches!(result, Err(Error::Unfit { unfit: Unfit::Replaced, .. }))
+    fn is_replaced<T>(result: &Result<T, TransferError>) -> bool {
+        matches!(result, Err(TransferError::Unfit { unfit: Unfit::Replaced, .. }))
     }
 
     #[test]
@@ -320,7 +322,7 @@ mod tests {
         fs::write(path("secret/b/file"), "secret").unwrap();
         symlink(path("root"), path("way")).unwrap();
         for root in ["root", "way"] {
-            let root = Root::open(&path(root)).unwrap();
+            let root = TreeRoot::open(&path(root)).unwrap();
             let file = root.path().join("a/b/file");
             let mut text = String::new();
             root.file(&file).unwrap().read_to_string(&mut text).unwrap();
@@ -328,8 +330,8 @@ mod tests {
             assert_eq!(root.names(root.path()).unwrap(), [("a".into(), false)]);
             assert_eq!(root.names(&root.path().join("a/b")).unwrap(), [("file".into(), true)]);
         }
-        let root = Root::open(&path("root")).unwrap();
-        let seen = Seen::of(&path("root/a/b/file").symlink_metadata().unwrap());
+        let root = TreeRoot::open(&path("root")).unwrap();
+        let seen = EntrySeen::of(&path("root/a/b/file").symlink_metadata().unwrap());
         fs::rename(path("root/a"), path("root/moved")).unwrap();
         symlink(path("secret"), path("root/a")).unwrap();
         symlink("moved/b/file", path("root/link")).unwrap();
@@ -352,8 +354,8 @@ mod tests {
     fn only_what_is_unchanged_is_deleted() {
         let place = tempfile::tempdir().unwrap();
         let path = |name: &str| place.path().join(name);
-        let root = Root::open(place.path()).unwrap();
-        let see = |name: &str| Seen::of(&path(name).symlink_metadata().unwrap());
+        let root = TreeRoot::open(place.path()).unwrap();
+        let see = |name: &str| EntrySeen::of(&path(name).symlink_metadata().unwrap());
         let write = |name: &str, content: &str| fs::write(path(name), content).unwrap();
         let time = |name: &str, seconds| {
             let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
@@ -382,7 +384,7 @@ mod tests {
                 }
             }
             let refused = root.remove(&path(name), &seen);
-            assert!(matches!(refused, Err(Error::Meanwhile { .. })), "{change}: {refused:?}");
+            assert!(matches!(refused, Err(TransferError::Meanwhile { .. })), "{change}: {refused:?}");
             assert!(path(name).exists(), "{change}");
         }
         fs::create_dir(path("dir")).unwrap();

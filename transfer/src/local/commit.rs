@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Directory, Pinned, Target};
-use crate::error::Error;
+use super::{Directory, DownloadTarget, Pinned};
+use crate::error::TransferError;
 
 /// Of so many files each is synced by itself: a whole file system may hold what others write, which takes longer.
 const FEW: usize = 8;
 
 /// A file that is to become durable under its name.
 #[derive(Debug)]
-pub(crate) enum Landing {
+pub(crate) enum CommittingFile {
     /// It gets its name then.
-    Target(Target),
+    Target(DownloadTarget),
     /// It has its name already.
     There {
         /// The directory that it is in.
@@ -26,7 +26,7 @@ pub(crate) enum Landing {
     },
 }
 
-impl Landing {
+impl CommittingFile {
     fn directory(&self) -> &Arc<Directory> {
         match self {
             Self::Target(target) => target.directory(),
@@ -34,11 +34,11 @@ impl Landing {
         }
     }
 
-    fn sync(&self, more: bool) -> Result<(), Error> {
+    fn sync(&self, more: bool) -> Result<(), TransferError> {
         match self {
             Self::Target(target) => target.sync(more),
             Self::There { directory, path } => {
-                let failed = Error::local("sync", path);
+                let failed = TransferError::local("sync", path);
                 let file = directory.pin()?.reopen(path.file_name().unwrap_or_default());
                 file.and_then(|file| directory.disks().sync_file(&file, more, path)).map_err(failed)
             }
@@ -53,7 +53,7 @@ impl Landing {
         }
     }
 
-    fn publish(self) -> Result<(), Error> {
+    fn publish(self) -> Result<(), TransferError> {
         match self {
             Self::Target(target) => target.publish(),
             Self::There { directory, .. } => {
@@ -102,19 +102,19 @@ pub(crate) fn finish_writing(patience: Duration) {
 }
 
 /// Makes files durable under their names. Returns how it went with each, in their order. Blocks.
-pub(crate) fn commit(group: Vec<Landing>) -> Vec<Result<(), Error>> {
+pub(crate) fn commit(group: Vec<CommittingFile>) -> Vec<Result<(), TransferError>> {
     let is_small = group.len() <= FEW;
-    let mut wholes = Wholes { asked: BTreeMap::new(), is_small };
+    let mut wholes = SyncedFileSystems { asked: BTreeMap::new(), is_small };
     // Contents.
     let count = group.len();
-    let synced: Vec<Result<Option<u64>, Error>> = group
+    let synced: Vec<Result<Option<u64>, TransferError>> = group
         .iter()
         .enumerate()
         .map(|(number, landing)| {
             let pinned = landing.directory().pin()?;
             match wholes.sync(landing.directory(), &pinned) {
                 Some(Ok(())) => Ok(Some(pinned.device())),
-                Some(Err(error)) => Err(Error::local("write", &landing.path())(error)),
+                Some(Err(error)) => Err(TransferError::local("write", &landing.path())(error)),
                 None => landing.sync(number + 1 < count).map(|()| None),
             }
         })
@@ -136,7 +136,7 @@ pub(crate) fn commit(group: Vec<Landing>) -> Vec<Result<(), Error>> {
         })
         .collect();
     // The names' directories.
-    let mut wholes = Wholes { asked: BTreeMap::new(), is_small };
+    let mut wholes = SyncedFileSystems { asked: BTreeMap::new(), is_small };
     named
         .into_iter()
         .map(|named| {
@@ -144,22 +144,22 @@ pub(crate) fn commit(group: Vec<Landing>) -> Vec<Result<(), Error>> {
             let synced = match device {
                 Some(_) => directory
                     .pin()
-                    .map_err(Error::into_io)
+                    .map_err(TransferError::into_io)
                     .and_then(|pinned| wholes.sync(&directory, &pinned).unwrap_or_else(|| directory.sync())),
                 None => directory.sync(),
             };
-            synced.map_err(Error::local("sync the directory of", &path))
+            synced.map_err(TransferError::local("sync the directory of", &path))
         })
         .collect()
 }
 
 /// The file systems that were synced as a whole, and how that went.
-struct Wholes {
+struct SyncedFileSystems {
     asked: BTreeMap<u64, Option<Result<(), io::ErrorKind>>>,
     is_small: bool,
 }
 
-impl Wholes {
+impl SyncedFileSystems {
     /// Syncs the file system of a directory, once; `None` if it cannot be, or is not worth it.
     fn sync(&mut self, directory: &Directory, pinned: &Pinned) -> Option<io::Result<()>> {
         if self.is_small {

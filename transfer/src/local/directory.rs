@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use sealift_protocol::Digest;
 use sealift_protocol::message::Nanoseconds;
+use sealift_types::Digest;
 
-use super::disks::{Disks, Operation};
+use super::disks::{DiskOperation, FileSystems};
 use super::pinned::Pinned;
-use super::{Site, find_parts, from_nanoseconds, mtime};
-use crate::error::Error;
+use super::{FileSite, find_parts, from_nanoseconds, mtime};
+use crate::error::TransferError;
 
 /// Directories that are kept open although nobody uses them just now: what is entered next is in one of them.
 const RECENT: usize = 8;
@@ -28,7 +28,7 @@ pub(crate) struct Directory {
     mtime: Option<Nanoseconds>,
     /// The one that it is in; its time is set after this one's.
     above: Option<Arc<Directory>>,
-    disks: Arc<Disks>,
+    disks: Arc<FileSystems>,
     /// As long as somebody has it open.
     pinned: Mutex<Weak<Pinned>>,
     recent: Arc<Mutex<VecDeque<Arc<Pinned>>>>,
@@ -58,7 +58,7 @@ impl Directory {
     }
 
     /// A directory that its user named, on one of `disks`.
-    pub(crate) fn root(path: PathBuf, mtime: Option<Nanoseconds>, disks: &Arc<Disks>) -> Self {
+    pub(crate) fn root(path: PathBuf, mtime: Option<Nanoseconds>, disks: &Arc<FileSystems>) -> Self {
         let (disks, recent) = (disks.clone(), Arc::default());
         let (pinned, changed, leftovers) = (Mutex::default(), AtomicBool::new(false), OnceLock::new());
         Self { path, mtime, above: None, disks, pinned, recent, changed, leftovers }
@@ -71,7 +71,7 @@ impl Directory {
 
     /// Holds it open, entered from the root of the tree: a link that took its place, or that of one above it, is not
     /// followed. Blocks.
-    pub(crate) fn pin(&self) -> Result<Arc<Pinned>, Error> {
+    pub(crate) fn pin(&self) -> Result<Arc<Pinned>, TransferError> {
         if let Some(pinned) = self.open_already() {
             return Ok(pinned);
         }
@@ -79,7 +79,8 @@ impl Directory {
         let (mut below, mut nearest): (Vec<&OsStr>, _) = (Vec::new(), self);
         let pinned = loop {
             let Some(above) = &nearest.above else {
-                let root = Pinned::root(&nearest.path).map_err(Error::local("write to", &nearest.path))?;
+                let root =
+                    Pinned::root(&nearest.path).map_err(TransferError::local("write to", &nearest.path))?;
                 break Arc::new(root);
             };
             below.push(nearest.path.file_name().unwrap_or(nearest.path.as_os_str()));
@@ -105,8 +106,8 @@ impl Directory {
     }
 
     /// A place in it. Blocks.
-    pub(crate) fn site(self: &Arc<Self>, path: &Path) -> Result<Site, Error> {
-        Ok(Site::inside(self.clone(), self.pin()?, path))
+    pub(crate) fn site(self: &Arc<Self>, path: &Path) -> Result<FileSite, TransferError> {
+        Ok(FileSite::inside(self.clone(), self.pin()?, path))
     }
 
     /// What earlier runs left of downloads to a name in it, but for a content. It is told of each once. Blocks.
@@ -118,7 +119,7 @@ impl Directory {
     }
 
     /// The file systems that it and its like are on.
-    pub(super) fn disks(&self) -> &Arc<Disks> {
+    pub(super) fn disks(&self) -> &Arc<FileSystems> {
         &self.disks
     }
 
@@ -131,7 +132,7 @@ impl Directory {
     pub(crate) fn has_lone_entry(&self) {
         self.has_entry();
         self.disks.change();
-        self.disks.note(|| Operation::Enter(self.path.clone()));
+        self.disks.note(|| DiskOperation::Enter(self.path.clone()));
     }
 
     /// Syncs it, and those above that have changed, too: a name is durable only with the way to it. Blocks.
@@ -139,7 +140,7 @@ impl Directory {
         let mut next = Some(self);
         while let Some(directory) = next {
             if directory.changed.swap(false, Ordering::Relaxed) {
-                let pinned = directory.pin().map_err(Error::into_io)?;
+                let pinned = directory.pin().map_err(TransferError::into_io)?;
                 self.disks.sync_directory(&pinned, &directory.path)?;
             }
             next = directory.above.as_deref();

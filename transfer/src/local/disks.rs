@@ -11,22 +11,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pinned::Pinned;
-use crate::error::Error;
+use crate::error::TransferError;
 
 /// The file systems that are written to.
 #[derive(Debug, Default)]
-pub(crate) struct Disks {
-    known: Mutex<Vec<Disk>>,
+pub(crate) struct FileSystems {
+    known: Mutex<Vec<FileSystem>>,
     /// Whether there are changes that only syncing a whole file system makes durable.
     changed: AtomicBool,
     /// Why something could not be synced that nobody waits for.
     failed: Mutex<Option<io::Error>>,
     #[cfg(test)]
-    record: Mutex<Vec<Operation>>,
+    record: Mutex<Vec<DiskOperation>>,
 }
 
 #[derive(Debug)]
-struct Disk {
+struct FileSystem {
     device: u64,
     /// By which it is synced as a whole, if it can be.
     whole: Option<Arc<File>>,
@@ -35,7 +35,7 @@ struct Disk {
 /// What was done, as tests take it down, in the order in which it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(not(test), allow(dead_code, reason = "tests look at it"))]
-pub(crate) enum Operation {
+pub(crate) enum DiskOperation {
     /// A file got its content. Its final path.
     Write(std::path::PathBuf),
     /// A file was synced. Its final path.
@@ -52,14 +52,14 @@ pub(crate) enum Operation {
     Tell(usize),
 }
 
-impl Disks {
+impl FileSystems {
     /// Takes the file system of a directory in, before anything is written there: what fails to reach the disk is told
     /// only to those who were there by then.
     pub(super) fn learn(&self, pinned: &Pinned) {
         let mut known = lock(&self.known);
         if known.iter().all(|disk| disk.device != pinned.device()) {
             let whole = as_a_whole(pinned).map(Arc::new);
-            known.push(Disk { device: pinned.device(), whole });
+            known.push(FileSystem { device: pinned.device(), whole });
         }
     }
 
@@ -75,7 +75,7 @@ impl Disks {
     /// Syncs a whole file system, if it can be. Blocks.
     pub(super) fn sync_whole(&self, device: u64) -> Option<io::Result<()>> {
         let whole = self.whole(device)?;
-        self.note(|| Operation::SyncWhole);
+        self.note(|| DiskOperation::SyncWhole);
         Some(sync_whole(&whole))
     }
 
@@ -88,17 +88,17 @@ impl Disks {
     ///
     /// # Errors
     /// Fails when something could not be synced since the last time.
-    pub(crate) fn settle(&self) -> Result<(), Error> {
+    pub(crate) fn settle(&self) -> Result<(), TransferError> {
         if self.changed.swap(false, Ordering::Relaxed) {
             let wholes: Vec<_> = lock(&self.known).iter().filter_map(|disk| disk.whole.clone()).collect();
             for whole in wholes {
-                self.note(|| Operation::SyncWhole);
+                self.note(|| DiskOperation::SyncWhole);
                 self.keep(sync_whole(&whole));
             }
         }
         match lock(&self.failed).take() {
             None => Ok(()),
-            Some(error) => Err(Error::local("sync", Path::new("what was fetched"))(error)),
+            Some(error) => Err(TransferError::local("sync", Path::new("what was fetched"))(error)),
         }
     }
 
@@ -111,7 +111,7 @@ impl Disks {
 
     /// Syncs a file, or what is left of it where `more` of the same disk follow at once. Blocks.
     pub(super) fn sync_file(&self, file: &File, more: bool, _shown: &Path) -> io::Result<()> {
-        self.note(|| Operation::SyncFile(_shown.to_owned()));
+        self.note(|| DiskOperation::SyncFile(_shown.to_owned()));
         // There std empties the disk's own cache every time; once, behind the last one, is enough.
         #[cfg(target_vendor = "apple")]
         if more {
@@ -123,7 +123,7 @@ impl Disks {
 
     /// Syncs the entries of a directory. Blocks.
     pub(super) fn sync_directory(&self, pinned: &Pinned, _shown: &Path) -> io::Result<()> {
-        self.note(|| Operation::SyncDirectory(_shown.to_owned()));
+        self.note(|| DiskOperation::SyncDirectory(_shown.to_owned()));
         if cfg!(windows) {
             // The system has no such call.
             return Ok(());
@@ -142,22 +142,22 @@ impl Disks {
 
     #[cfg(not(test))]
     #[allow(clippy::unused_self, reason = "tests take it down")]
-    pub(crate) fn note(&self, _operation: impl FnOnce() -> Operation) {}
+    pub(crate) fn note(&self, _operation: impl FnOnce() -> DiskOperation) {}
 
     #[cfg(test)]
-    pub(crate) fn note(&self, operation: impl FnOnce() -> Operation) {
+    pub(crate) fn note(&self, operation: impl FnOnce() -> DiskOperation) {
         lock(&self.record).push(operation());
     }
 
     /// Has everything on a file system synced by itself, as on those that cannot be synced as a whole.
     #[cfg(test)]
     pub(crate) fn sync_each(&self, device: u64) {
-        lock(&self.known).push(Disk { device, whole: None });
+        lock(&self.known).push(FileSystem { device, whole: None });
     }
 
     /// What was done so far.
     #[cfg(test)]
-    pub(crate) fn record(&self) -> Vec<Operation> {
+    pub(crate) fn record(&self) -> Vec<DiskOperation> {
         lock(&self.record).clone()
     }
 }

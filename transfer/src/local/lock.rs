@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// What came of the attempt to lock a file.
 #[derive(Debug)]
-pub(crate) enum Claim {
+pub(crate) enum LockClaim {
     /// Nobody else has it, as long as this file is open.
     Ours(File),
     /// Somebody else has it.
@@ -20,12 +20,12 @@ pub(crate) enum Claim {
 }
 
 /// Locks a file that was opened by this path.
-pub(crate) fn claim(file: File, path: &Path) -> Claim {
+pub(crate) fn claim(file: File, path: &Path) -> LockClaim {
     match file.try_lock() {
-        Err(TryLockError::WouldBlock) => Claim::Theirs,
+        Err(TryLockError::WouldBlock) => LockClaim::Theirs,
         // Some file systems know no locks; then nobody else is expected either.
-        Ok(()) | Err(TryLockError::Error(_)) if leads_to(path, &file) => Claim::Ours(file),
-        Ok(()) | Err(TryLockError::Error(_)) => Claim::Gone,
+        Ok(()) | Err(TryLockError::Error(_)) if leads_to(path, &file) => LockClaim::Ours(file),
+        Ok(()) | Err(TryLockError::Error(_)) => LockClaim::Gone,
     }
 }
 
@@ -37,8 +37,8 @@ pub(crate) fn remove_locked(
     remove: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<bool> {
     match claim(file, path) {
-        Claim::Ours(_lock) => remove().map(|()| true),
-        Claim::Theirs | Claim::Gone => Ok(false),
+        LockClaim::Ours(_lock) => remove().map(|()| true),
+        LockClaim::Theirs | LockClaim::Gone => Ok(false),
     }
 }
 
@@ -85,9 +85,9 @@ mod tests {
         let path = directory.path().join("x");
         fs::write(&path, "a").unwrap();
         let (first, second, third) = (open(&path).unwrap(), open(&path).unwrap(), open(&path).unwrap());
-        let Claim::Ours(first) = claim(first, &path) else { panic!("nobody has it") };
+        let LockClaim::Ours(first) = claim(first, &path) else { panic!("nobody has it") };
         assert!(is_held(&path));
-        assert!(matches!(claim(second, &path), Claim::Theirs));
+        assert!(matches!(claim(second, &path), LockClaim::Theirs));
         let second = open(&path).unwrap();
         assert!(!remove_locked(second, &path, || panic!("somebody has it")).unwrap());
         drop(first);
@@ -100,7 +100,7 @@ mod tests {
         assert!(remove_locked(first, &path, remove).unwrap());
         assert!(!is_held(&path));
         if cfg!(unix) {
-            assert!(matches!(claim(third, &path), Claim::Gone));
+            assert!(matches!(claim(third, &path), LockClaim::Gone));
             assert_eq!(open(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
         }
     }

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::Error;
+use crate::error::TransferError;
 #[cfg(target_os = "linux")]
 use crate::error::Unfit;
 
@@ -27,9 +27,9 @@ pub(crate) struct Pinned {
 
 /// What a name in a directory stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum NameStanding {
     /// A regular file.
-    File(Dress),
+    File(Ownership),
     /// A symbolic link.
     Link,
     /// A directory.
@@ -40,7 +40,7 @@ pub(crate) enum Standing {
 
 /// Whose a file is, and what its permissions are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Dress {
+pub(crate) struct Ownership {
     /// The permissions.
     pub(crate) mode: u32,
     /// The owner.
@@ -112,17 +112,17 @@ impl Pinned {
     }
 
     /// What is there under a name, if anything. Blocks.
-    pub(crate) fn look(&self, name: &OsStr) -> Option<Standing> {
+    pub(crate) fn look(&self, name: &OsStr) -> Option<NameStanding> {
         use rustix::fs::{AtFlags, FileType, statat};
         let found = statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
         Some(match FileType::from_raw_mode(found.st_mode) {
             FileType::RegularFile => {
                 let mode = found.st_mode & 0o7777;
-                Standing::File(Dress { mode, user: found.st_uid, group: found.st_gid })
+                NameStanding::File(Ownership { mode, user: found.st_uid, group: found.st_gid })
             }
-            FileType::Symlink => Standing::Link,
-            FileType::Directory => Standing::Directory,
-            _ => Standing::Special,
+            FileType::Symlink => NameStanding::Link,
+            FileType::Directory => NameStanding::Directory,
+            _ => NameStanding::Special,
         })
     }
 
@@ -133,7 +133,7 @@ impl Pinned {
 
     /// The directory that is that many levels below this one, through no link. `path` is where it is, for messages.
     /// Blocks.
-    pub(crate) fn enter(&self, below: &[&OsStr], path: &Path) -> Result<Self, Error> {
+    pub(crate) fn enter(&self, below: &[&OsStr], path: &Path) -> Result<Self, TransferError> {
         match self.enter_at_once(below, path) {
             Some(entered) => Ok(entered),
             None => self.enter_by_step(below, path),
@@ -151,7 +151,7 @@ impl Pinned {
     }
 
     /// One name after the other. It says which of them leads elsewhere.
-    fn enter_by_step(&self, below: &[&OsStr], path: &Path) -> Result<Self, Error> {
+    fn enter_by_step(&self, below: &[&OsStr], path: &Path) -> Result<Self, TransferError> {
         let mut entered: Option<Self> = None;
         for (number, name) in below.iter().enumerate() {
             let shown = path.ancestors().nth(below.len() - 1 - number).unwrap_or(path);
@@ -159,12 +159,12 @@ impl Pinned {
             let opened = Self::open_at(&at.directory, Path::new(name), shown, rustix::fs::OFlags::NOFOLLOW);
             entered = Some(opened.map_err(|error| match error.kind() {
                 io::ErrorKind::NotADirectory => {
-                    Error::Unfit { path: shown.to_owned(), unfit: Unfit::LinkInTheWay }
+                    TransferError::Unfit { path: shown.to_owned(), unfit: Unfit::LinkInTheWay }
                 }
-                _ => Error::local("write to", shown)(error),
+                _ => TransferError::local("write to", shown)(error),
             })?);
         }
-        entered.map_or_else(|| Self::root(path).map_err(Error::local("write to", path)), Ok)
+        entered.map_or_else(|| Self::root(path).map_err(TransferError::local("write to", path)), Ok)
     }
 
     fn open_at(
@@ -253,20 +253,20 @@ impl Pinned {
     }
 
     /// What is there under a name, if anything. Blocks.
-    pub(crate) fn look(&self, name: &OsStr) -> Option<Standing> {
+    pub(crate) fn look(&self, name: &OsStr) -> Option<NameStanding> {
         let metadata = self.path.join(name).symlink_metadata().ok()?;
         #[cfg(unix)]
         let dress = {
             use std::os::unix::fs::MetadataExt;
-            Dress { mode: metadata.mode() & 0o7777, user: metadata.uid(), group: metadata.gid() }
+            Ownership { mode: metadata.mode() & 0o7777, user: metadata.uid(), group: metadata.gid() }
         };
         #[cfg(not(unix))]
-        let dress = Dress::default();
+        let dress = Ownership::default();
         Some(match metadata.file_type() {
-            kind if kind.is_file() => Standing::File(dress),
-            kind if kind.is_symlink() => Standing::Link,
-            kind if kind.is_dir() => Standing::Directory,
-            _ => Standing::Special,
+            kind if kind.is_file() => NameStanding::File(dress),
+            kind if kind.is_symlink() => NameStanding::Link,
+            kind if kind.is_dir() => NameStanding::Directory,
+            _ => NameStanding::Special,
         })
     }
 
@@ -284,8 +284,8 @@ impl Pinned {
     }
 
     /// The directory that is that many levels below this one. Blocks.
-    pub(crate) fn enter(&self, _below: &[&OsStr], path: &Path) -> Result<Self, Error> {
-        Self::root(path).map_err(Error::local("write to", path))
+    pub(crate) fn enter(&self, _below: &[&OsStr], path: &Path) -> Result<Self, TransferError> {
+        Self::root(path).map_err(TransferError::local("write to", path))
     }
 }
 
@@ -315,7 +315,7 @@ mod tests {
         for (below, there) in [(&below[..1], "root/a"), (&below[..], "root/a/b")] {
             let error = root.enter(below, &path(there)).unwrap_err();
             assert!(
-                matches!(&error, Error::Unfit { path: named, unfit: Unfit::LinkInTheWay }
+                matches!(&error, TransferError::Unfit { path: named, unfit: Unfit::LinkInTheWay }
                 if *named == path("root/a")),
                 "{error}"
             );

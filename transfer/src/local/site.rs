@@ -6,24 +6,24 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::disks::Disks;
+use super::disks::FileSystems;
 use super::{Directory, Pinned, directory_of};
-use crate::error::{Error, Unfit};
+use crate::error::{TransferError, Unfit};
 
 /// Where a file goes: its path as its user knows it, and the directory that holds it, open.
 #[derive(Debug, Clone)]
-pub(crate) struct Site {
+pub(crate) struct FileSite {
     shown: PathBuf,
     directory: Arc<Directory>,
     pinned: Arc<Pinned>,
 }
 
-impl Site {
+impl FileSite {
     /// A place that its user named, on one of `disks`. Blocks.
-    pub(crate) fn named(path: &Path, disks: &Arc<Disks>) -> Result<Self, Error> {
+    pub(crate) fn named(path: &Path, disks: &Arc<FileSystems>) -> Result<Self, TransferError> {
         let directory = Arc::new(Directory::root(directory_of(path).to_owned(), None, disks));
         directory.site(path).map_err(|error| match error {
-            Error::Local { source, .. } => Error::local("write", path)(source),
+            TransferError::Local { source, .. } => TransferError::local("write", path)(source),
             other => other,
         })
     }
@@ -60,14 +60,14 @@ impl Site {
 }
 
 /// Makes a directory and those above it that are missing, durably. Blocks.
-pub(crate) fn make_directories(path: &Path) -> Result<(), Error> {
+pub(crate) fn make_directories(path: &Path) -> Result<(), TransferError> {
     make(path).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
             let there = path.ancestors().find(|above| above.symlink_metadata().is_ok()).unwrap_or(path);
             let unfit = if there.is_symlink() { Unfit::LinkInTheWay } else { Unfit::FileInTheWay };
-            Error::Unfit { path: there.to_owned(), unfit }
+            TransferError::Unfit { path: there.to_owned(), unfit }
         }
-        _ => Error::local("make the directory", path)(error),
+        _ => TransferError::local("make the directory", path)(error),
     })
 }
 

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sealift_protocol::message::{Content, Nanoseconds};
-use sealift_protocol::{Digest, Hasher};
+use sealift_types::{Digest, Hasher};
 
-use super::disks::Operation;
-use super::dress::dress;
-use super::lock::{Claim, claim, remove_locked};
-use super::pinned::{Pinned, Standing};
-use super::{Directory, NAME, Root, Site, Source, directory_of, part_name, temporary_name};
-use crate::error::{Error, Unfit};
+use super::disks::DiskOperation;
+use super::lock::{LockClaim, claim, remove_locked};
+use super::ownership::dress;
+use super::pinned::{NameStanding, Pinned};
+use super::{Directory, FileSite, NAME, Source, TreeRoot, directory_of, part_name, temporary_name};
+use crate::error::{TransferError, Unfit};
 
 /// How often a file that others remove is opened anew.
 const ATTEMPTS: usize = 8;
@@ -26,7 +26,7 @@ pub(crate) const WORTH_KEEPING: u64 = 1024 * 1024;
 ///
 /// When it is dropped before it got its name, the file is removed, unless the next attempt can continue it.
 #[derive(Debug)]
-pub(crate) struct Target {
+pub(crate) struct DownloadTarget {
     directory: Arc<Directory>,
     /// Its final path.
     shown: PathBuf,
@@ -40,10 +40,10 @@ pub(crate) struct Target {
     published: bool,
 }
 
-impl Target {
+impl DownloadTarget {
     /// Opens the file that receives a content, which only its owner can read until it is complete. An
     /// earlier attempt may have left something in it. Blocks.
-    pub(crate) fn open(site: &Site, content: &Content) -> Result<(Self, File), Error> {
+    pub(crate) fn open(site: &FileSite, content: &Content) -> Result<(Self, File), TransferError> {
         check_site(site)?;
         if content.size >= WORTH_KEEPING
             && let Some(opened) = Self::open_kept(site, content)?
@@ -54,31 +54,32 @@ impl Target {
     }
 
     /// A file of a name that nobody knows.
-    fn create(site: &Site, mode: u32, content: &Content) -> Result<(Self, File), Error> {
-        let (temporary, file) = create(site.pinned(), mode).map_err(Error::local("write", site.shown()))?;
+    fn create(site: &FileSite, mode: u32, content: &Content) -> Result<(Self, File), TransferError> {
+        let (temporary, file) =
+            create(site.pinned(), mode).map_err(TransferError::local("write", site.shown()))?;
         Ok((Self::new(site, content, temporary, None), file))
     }
 
     /// One with a lock is kept.
-    fn new(site: &Site, content: &Content, temporary: OsString, lock: Option<File>) -> Self {
+    fn new(site: &FileSite, content: &Content, temporary: OsString, lock: Option<File>) -> Self {
         let (directory, shown, sha256) = (site.directory().clone(), site.shown().to_owned(), content.sha256);
         Self { directory, shown, temporary, kept: lock.is_some(), lock, sha256, published: false }
     }
 
     /// The file that the next attempt finds. `None` while another process writes it.
-    fn open_kept(site: &Site, content: &Content) -> Result<Option<(Self, File)>, Error> {
-        let failed = || Error::local("write", site.shown());
+    fn open_kept(site: &FileSite, content: &Content) -> Result<Option<(Self, File)>, TransferError> {
+        let failed = || TransferError::local("write", site.shown());
         let part = OsString::from(part_name(&site.name().to_string_lossy(), &content.sha256));
         for _ in 0..ATTEMPTS {
             // A link in its place would lead elsewhere.
             let file = site.pinned().open(&part, true).map_err(failed())?;
             match claim(file, &site.pinned().itself().join(&part)) {
-                Claim::Ours(file) if file.metadata().map_err(failed())?.is_file() => {
+                LockClaim::Ours(file) if file.metadata().map_err(failed())?.is_file() => {
                     let lock = file.try_clone().map_err(failed())?;
                     return Ok(Some((Self::new(site, content, part, Some(lock)), file)));
                 }
-                Claim::Ours(_) | Claim::Theirs => return Ok(None),
-                Claim::Gone => {}
+                LockClaim::Ours(_) | LockClaim::Theirs => return Ok(None),
+                LockClaim::Gone => {}
             }
         }
         Ok(None)
@@ -86,38 +87,42 @@ impl Target {
 
     /// A verified content of which all is there. Returns what it could not be given, too. Blocks.
     pub(crate) fn whole(
-        site: &Site,
+        site: &FileSite,
         bytes: &[u8],
         content: &Content,
-    ) -> Result<(Self, Option<Error>), Error> {
+    ) -> Result<(Self, Option<TransferError>), TransferError> {
         let standing = check_site(site)?;
         let mode = match standing {
             // Who could not read what was there must not read what comes.
-            Some(Standing::File(_)) => 0o600,
+            Some(NameStanding::File(_)) => 0o600,
             _ if content.executable => 0o777,
             _ => 0o666,
         };
         let (target, mut file) = Self::create(site, mode, content)?;
-        file.write_all(bytes).map_err(Error::local("write", site.shown()))?;
-        target.directory.disks().note(|| Operation::Write(target.shown.clone()));
+        file.write_all(bytes).map_err(TransferError::local("write", site.shown()))?;
+        target.directory.disks().note(|| DiskOperation::Write(target.shown.clone()));
         let wanting = dress(site.pinned(), site.name(), &file, standing, None, content);
-        Ok((target, wanting.map(Error::local("keep the permissions or the time of", site.shown()))))
+        Ok((target, wanting.map(TransferError::local("keep the permissions or the time of", site.shown()))))
     }
 
     /// Gives the verified file its time and its permissions. Returns why, if it could not be given all of them. Blocks.
-    pub(crate) fn dress(&self, file: &File, content: &Content) -> Result<Option<Error>, Error> {
+    pub(crate) fn dress(
+        &self,
+        file: &File,
+        content: &Content,
+    ) -> Result<Option<TransferError>, TransferError> {
         let pinned = self.directory.pin()?;
-        self.directory.disks().note(|| Operation::Write(self.shown.clone()));
+        self.directory.disks().note(|| DiskOperation::Write(self.shown.clone()));
         let standing = pinned.look(self.name());
         let fresh = default_mode(&pinned, content.executable);
         let wanting = dress(&pinned, self.name(), file, standing, fresh, content);
-        Ok(wanting.map(Error::local("keep the permissions or the time of", &self.shown)))
+        Ok(wanting.map(TransferError::local("keep the permissions or the time of", &self.shown)))
     }
 
     /// A failure to write it, for `map_err`.
-    pub(crate) fn unwritable(&self) -> impl FnOnce(io::Error) -> Error + use<> {
+    pub(crate) fn unwritable(&self) -> impl FnOnce(io::Error) -> TransferError + use<> {
         let path = self.shown.clone();
-        move |source| Error::Local { action: "write", path, source }
+        move |source| TransferError::Local { action: "write", path, source }
     }
 
     /// Removes what has come so far: it is of no use to anybody. Blocks.
@@ -136,7 +141,7 @@ impl Target {
     }
 
     /// Makes its content durable; `more` of them follow at once. Blocks.
-    pub(super) fn sync(&self, more: bool) -> Result<(), Error> {
+    pub(super) fn sync(&self, more: bool) -> Result<(), TransferError> {
         let disks = self.directory.disks();
         let synced = match &self.lock {
             Some(file) => disks.sync_file(file, more, &self.shown),
@@ -149,14 +154,14 @@ impl Target {
     }
 
     /// Gives it its name, which is durable when the directory is synced. Blocks.
-    pub(super) fn publish(mut self) -> Result<(), Error> {
+    pub(super) fn publish(mut self) -> Result<(), TransferError> {
         let pinned = self.directory.pin()?;
         let renamed = pinned.rename(&self.temporary, self.name());
         renamed.map_err(self.unwritable())?;
         self.remove_superseded(&pinned);
         self.published = true;
         self.directory.has_entry();
-        self.directory.disks().note(|| Operation::Publish(self.shown.clone()));
+        self.directory.disks().note(|| DiskOperation::Publish(self.shown.clone()));
         Ok(())
     }
 
@@ -174,7 +179,7 @@ impl Target {
     }
 }
 
-impl Drop for Target {
+impl Drop for DownloadTarget {
     fn drop(&mut self) {
         if !self.published && !self.kept {
             // Should this fail, its name tells what it is.
@@ -196,7 +201,7 @@ fn create(pinned: &Pinned, mode: u32) -> io::Result<(OsString, File)> {
 }
 
 /// Removes what has come of a download to a place of a content that nobody wants any more, unless somebody writes it.
-pub(crate) fn remove_part(site: &Site, sha256: &Digest) {
+pub(crate) fn remove_part(site: &FileSite, sha256: &Digest) {
     remove_part_in(site.pinned(), &site.name().to_string_lossy(), sha256);
 }
 
@@ -226,16 +231,24 @@ fn default_mode(pinned: &Pinned, executable: bool) -> Option<u32> {
 }
 
 /// Copies a file of a tree to another name, which the copy gets when the target is committed. Blocks.
-pub(crate) fn copy(tree: &Root, source: &Path, site: &Site, content: &Content) -> Result<Target, Error> {
-    let failed = || Error::local("write", site.shown());
+pub(crate) fn copy(
+    tree: &TreeRoot,
+    source: &Path,
+    site: &FileSite,
+    content: &Content,
+) -> Result<DownloadTarget, TransferError> {
+    let failed = || TransferError::local("write", site.shown());
     let opened = Source::inside(tree, source)?;
-    let (target, mut file) = Target::open(site, &Content { size: 0, ..content.clone() })?;
+    let (target, mut file) = DownloadTarget::open(site, &Content { size: 0, ..content.clone() })?;
     let copied = io::copy(&mut &opened, &mut file).map_err(failed())?;
     opened.check(content.size)?;
     let mut hasher = Hasher::new();
     file.rewind().and_then(|()| hasher.read(&file, copied)).map_err(failed())?;
     if hasher.finish() != content.sha256 {
-        return Err(Error::SourceChanged { path: source.to_owned(), change: "it was written to".to_owned() });
+        return Err(TransferError::SourceChanged {
+            path: source.to_owned(),
+            change: "it was written to".to_owned(),
+        });
     }
     // A copy with another time is still the copy.
     target.dress(&file, content)?;
@@ -243,11 +256,11 @@ pub(crate) fn copy(tree: &Root, source: &Path, site: &Site, content: &Content) -
 }
 
 /// Makes a symbolic link, which replaces a file or a link but no directory. Blocks.
-pub(crate) fn make_link(site: &Site, target: &str, mtime: Nanoseconds) -> Result<(), Error> {
+pub(crate) fn make_link(site: &FileSite, target: &str, mtime: Nanoseconds) -> Result<(), TransferError> {
     check_site(site)?;
     #[cfg(unix)]
     {
-        let failed = || Error::local("make the link", site.shown());
+        let failed = || TransferError::local("make the link", site.shown());
         let pinned = site.pinned();
         let link = loop {
             let name = OsString::from(temporary_name());
@@ -267,7 +280,7 @@ pub(crate) fn make_link(site: &Site, target: &str, mtime: Nanoseconds) -> Result
     #[cfg(not(unix))]
     {
         let _ = (target, mtime);
-        Err(Error::Unfit { path: site.shown().to_owned(), unfit: Unfit::LinkTarget })
+        Err(TransferError::Unfit { path: site.shown().to_owned(), unfit: Unfit::LinkTarget })
     }
 }
 
@@ -278,26 +291,30 @@ fn timespec(nanoseconds: Nanoseconds) -> rustix::fs::Timespec {
 }
 
 /// Refuses to replace what is neither a file nor a link. Returns what is there.
-pub(crate) fn check_site(site: &Site) -> Result<Option<Standing>, Error> {
+pub(crate) fn check_site(site: &FileSite) -> Result<Option<NameStanding>, TransferError> {
     let standing = site.pinned().look(site.name());
     let unfit = match standing {
-        None | Some(Standing::File(_) | Standing::Link) => return Ok(standing),
-        Some(Standing::Directory) => Unfit::DirectoryTarget,
-        Some(Standing::Special) => Unfit::SpecialTarget,
+        None | Some(NameStanding::File(_) | NameStanding::Link) => return Ok(standing),
+        Some(NameStanding::Directory) => Unfit::DirectoryTarget,
+        Some(NameStanding::Special) => Unfit::SpecialTarget,
     };
-    Err(Error::Unfit { path: site.shown().to_owned(), unfit })
+    Err(TransferError::Unfit { path: site.shown().to_owned(), unfit })
 }
 
 /// The same for a file that its user named, by its path: behind a link to a device, or to an open file of some process
 /// as `/dev/stdout` is one, nobody expects a file. What links of a tree lead to does not matter.
-pub(crate) fn check_named_target(path: &Path) -> Result<(), Error> {
+pub(crate) fn check_named_target(path: &Path) -> Result<(), TransferError> {
     check_target(path)?;
     if !path.is_symlink() {
         return Ok(());
     }
     let is_special = path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
         || leads_to_open_file(path);
-    if is_special { Err(Error::Unfit { path: path.to_owned(), unfit: Unfit::LinkToSpecial }) } else { Ok(()) }
+    if is_special {
+        Err(TransferError::Unfit { path: path.to_owned(), unfit: Unfit::LinkToSpecial })
+    } else {
+        Ok(())
+    }
 }
 
 /// Whether a link leads to a file by the number under which some process has it open.
@@ -314,14 +331,14 @@ pub(crate) fn steps(path: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 /// Whether something may be written there, by a path.
-pub(crate) fn check_target(path: &Path) -> Result<(), Error> {
+pub(crate) fn check_target(path: &Path) -> Result<(), TransferError> {
     let Ok(metadata) = path.symlink_metadata() else { return Ok(()) };
     let kind = metadata.file_type();
     let unfit = if kind.is_dir() { Unfit::DirectoryTarget } else { Unfit::SpecialTarget };
     if kind.is_file() || kind.is_symlink() {
         return Ok(());
     }
-    Err(Error::Unfit { path: path.to_owned(), unfit })
+    Err(TransferError::Unfit { path: path.to_owned(), unfit })
 }
 
 #[cfg(test)]
@@ -330,23 +347,23 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::local::{Landing, commit};
+    use crate::local::{CommittingFile, commit};
 
     fn content(mtime: Nanoseconds, executable: bool) -> Content {
         Content { size: 3, sha256: Digest::of(b"abc"), mtime, executable, offset: 0 }
     }
 
-    fn site(path: &Path) -> Site {
-        Site::named(path, &Arc::default()).unwrap()
+    fn site(path: &Path) -> FileSite {
+        FileSite::named(path, &Arc::default()).unwrap()
     }
 
-    fn land(target: Target) {
-        commit(vec![Landing::Target(target)]).pop().unwrap().unwrap();
+    fn land(target: DownloadTarget) {
+        commit(vec![CommittingFile::Target(target)]).pop().unwrap().unwrap();
     }
 
     /// Writes a small content, and returns what was refused.
-    fn write(path: &Path, content: &Content) -> Option<Error> {
-        let (target, wanting) = Target::whole(&site(path), b"abc", content).unwrap();
+    fn write(path: &Path, content: &Content) -> Option<TransferError> {
+        let (target, wanting) = DownloadTarget::whole(&site(path), b"abc", content).unwrap();
         land(target);
         wanting
     }
@@ -357,13 +374,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x");
         let content = Content { size: WORTH_KEEPING, ..content(0, false) };
-        let (mut target, mut file) = Target::open(&site(&path), &content).unwrap();
+        let (mut target, mut file) = DownloadTarget::open(&site(&path), &content).unwrap();
         file.write_all(b"abc").unwrap();
         assert!(target.kept);
         // Nobody can sync a device that keeps nothing.
         target.lock = Some(File::open("/dev/null").unwrap());
-        let committed = super::super::commit(vec![super::super::Landing::Target(target)]);
-        assert!(matches!(&committed[..], [Err(Error::Local { .. })]), "{committed:?}");
+        let committed = super::super::commit(vec![super::super::CommittingFile::Target(target)]);
+        assert!(matches!(&committed[..], [Err(TransferError::Local { .. })]), "{committed:?}");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
@@ -372,20 +389,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x");
         let content = Content { size: WORTH_KEEPING, ..content(0, false) };
-        let (target, mut file) = Target::open(&site(&path), &content).unwrap();
+        let (target, mut file) = DownloadTarget::open(&site(&path), &content).unwrap();
         file.write_all(b"abc").unwrap();
         // Another process does not disturb the one that has it.
-        let (other, _) = Target::open(&site(&path), &content).unwrap();
+        let (other, _) = DownloadTarget::open(&site(&path), &content).unwrap();
         assert!(!other.kept);
         drop((target, file, other));
-        assert_eq!(super::super::Parts::default().of(&path), Some(content.sha256));
-        let (target, file) = Target::open(&site(&path), &content).unwrap();
+        assert_eq!(super::super::PartialDownloads::default().of(&path), Some(content.sha256));
+        let (target, file) = DownloadTarget::open(&site(&path), &content).unwrap();
         assert_eq!(file.metadata().unwrap().len(), 3);
         assert!(target.dress(&file, &content).unwrap().is_none());
         land(target);
         assert_eq!(fs::read(&path).unwrap(), b"abc");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
-        let (target, _) = Target::open(&site(&path), &content).unwrap();
+        let (target, _) = DownloadTarget::open(&site(&path), &content).unwrap();
         target.discard();
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
@@ -412,12 +429,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x");
         let content = content(0, false);
-        let (target, mut file) = Target::open(&site(&path), &content).unwrap();
+        let (target, mut file) = DownloadTarget::open(&site(&path), &content).unwrap();
         file.write_all(b"abc").unwrap();
         drop(target);
-        drop(Target::whole(&site(&path), b"abc", &content).unwrap());
+        drop(DownloadTarget::whole(&site(&path), b"abc", &content).unwrap());
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
-        assert!(Site::named(&directory.path().join("no/x"), &Arc::default()).is_err());
+        assert!(FileSite::named(&directory.path().join("no/x"), &Arc::default()).is_err());
     }
 
     #[test]
@@ -457,7 +474,7 @@ mod tests {
             if size == 3 {
                 write(&path, &content);
             } else {
-                let (target, file) = Target::open(&site(&path), &content).unwrap();
+                let (target, file) = DownloadTarget::open(&site(&path), &content).unwrap();
                 assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0);
                 target.dress(&file, &content).unwrap();
                 land(target);
@@ -489,7 +506,7 @@ mod tests {
             let size = if large { WORTH_KEEPING } else { 3 };
             let content = Content { size, ..content(0, executable) };
             if large {
-                let (target, file) = Target::open(&site(&path), &content).unwrap();
+                let (target, file) = DownloadTarget::open(&site(&path), &content).unwrap();
                 assert!(target.dress(&file, &content).unwrap().is_none());
                 land(target);
             } else {

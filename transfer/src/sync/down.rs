@@ -10,23 +10,27 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sealift_protocol::WireError;
 use sealift_protocol::message::EntryKind;
-use sealift_protocol::{ErrorCode, RemotePath, WireError};
+use sealift_types::{EntryPath, ErrorCode};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use super::extras::Extras;
 use super::listing;
 use super::pairs::Pairs;
-use super::{Delete, Left, Numbering, Outcome, Rules, Watch, Withheld, check_conditions, describe};
+use super::{
+    DeletePolicy, LeftEntry, Numbering, SyncOptions, SyncOutcome, SyncWatch, Withheld, check_conditions,
+    describe,
+};
 use crate::client::Client;
 use crate::download::download_found;
-use crate::error::{Error, Unfit};
-use crate::event::{Action, Change, Event, Events, Place};
-use crate::leftovers::Leftover;
-use crate::local::{Directory, Disks, Root, make_directories};
+use crate::error::{TransferError, Unfit};
+use crate::event::{EitherPath, Event, Events, TreeChange, TreeChangeKind};
+use crate::leftovers::LeftoverFile;
+use crate::local::{Directory, FileSystems, TreeRoot, make_directories};
 use crate::tree::Omitted;
-use compare::{Compared, Comparison, Here, Open, Waiting};
+use compare::{BlockedByDirectory, Compared, Comparison, LocalOnly, SharedDirectory};
 
 /// Batches of files that wait.
 const AHEAD: usize = 4;
@@ -42,17 +46,17 @@ const LOOKS: u32 = 6;
 /// no connection, or none any more and none to be had.
 pub async fn down(
     client: &mut Client,
-    from: &RemotePath,
+    from: &EntryPath,
     to: &Path,
-    rules: &Rules,
+    rules: &SyncOptions,
     events: Events<'_>,
-) -> Result<Outcome, Error> {
-    let mut whole: Option<Outcome> = None;
+) -> Result<SyncOutcome, TransferError> {
+    let mut whole: Option<SyncOutcome> = None;
     let (mut look, mut numbering) = (0, Numbering::default());
     loop {
         look += 1;
         let passed = pass(client, from, to, rules, &numbering, events).await?;
-        let Passed { outcome, blocked, freed, torn } = passed;
+        let DownPass { outcome, blocked, freed, torn } = passed;
         numbering = numbering.next();
         let mut outcome = whole.take().map_or_else(|| outcome.clone(), |earlier| earlier.and(&outcome));
         // Something else can take the place of what was deleted; what was renamed may be on another page now.
@@ -61,7 +65,7 @@ pub async fn down(
             continue;
         }
         for path in blocked {
-            let error = Error::Unfit { path: path.clone(), unfit: Unfit::Blocked };
+            let error = TransferError::Unfit { path: path.clone(), unfit: Unfit::Blocked };
             events(Event::Omitted(Omitted { path, error, in_tree: true }));
         }
         if torn && !rules.pretend {
@@ -73,8 +77,8 @@ pub async fn down(
 
 /// What one comparison came to.
 #[derive(Debug, Default)]
-struct Passed {
-    outcome: Outcome,
+struct DownPass {
+    outcome: SyncOutcome,
     /// In whose way a directory is that holds what is left alone.
     blocked: Vec<PathBuf>,
     /// Whether something was deleted that was in the way of something else.
@@ -86,13 +90,13 @@ struct Passed {
 /// One comparison and what follows from it.
 async fn pass(
     client: &mut Client,
-    from: &RemotePath,
+    from: &EntryPath,
     to: &Path,
-    rules: &Rules,
+    rules: &SyncOptions,
     numbering: &Numbering,
     events: Events<'_>,
-) -> Result<Passed, Error> {
-    let watch = Watch::new(events, numbering, super::Before::default());
+) -> Result<DownPass, TransferError> {
+    let watch = SyncWatch::new(events, numbering, super::Before::default());
     let take = |event| watch.take(event);
     let Some(there) = describe(client, from, &take).await? else {
         let message = format!("there is no {from} on the server: `sealift ls` shows what is there");
@@ -100,14 +104,14 @@ async fn pass(
     };
     check_conditions(client, rules).await?;
     let is_new = prepare_root(to, rules.pretend)?;
-    let tree = if to.exists() { Some(Arc::new(Root::open(to)?)) } else { None };
+    let tree = if to.exists() { Some(Arc::new(TreeRoot::open(to)?)) } else { None };
     let (tell_pages, listed) = listing::channel();
     let (tell, found) = mpsc::channel(AHEAD);
-    let disks = Arc::<Disks>::default();
+    let disks = Arc::<FileSystems>::default();
     let mtime = (there.kind == EntryKind::Directory).then_some(there.mtime);
     let root = (!rules.pretend).then(|| Arc::new(Directory::root(to.to_owned(), mtime, &disks)));
     let pairs = Pairs::new(to, tree.clone(), listed, &rules.walking.filter, true, !rules.pretend);
-    let open = Open::new(String::new(), to.to_owned(), mtime, root);
+    let open = SharedDirectory::new(String::new(), to.to_owned(), mtime, root);
     let mut comparison = Comparison::new(pairs, tree.clone(), from, rules, open, tell, is_new);
     let comparing = spawn_blocking(move || {
         comparison.run()?;
@@ -119,18 +123,18 @@ async fn pass(
         Ok(())
     };
     tokio::try_join!(listing, download_found(client, found, disks, &take))?;
-    let panicked = |panic| Error::local("read", to)(io::Error::other(panic));
+    let panicked = |panic| TransferError::local("read", to)(io::Error::other(panic));
     let compared = comparing.await.map_err(panicked)??;
     let Compared { unchanged, extras, times, withheld, waiting, moved, torn, parts, in_the_way, .. } =
         compared;
     let torn = torn || watch.missed();
-    let mut passed = Passed { torn, ..Passed::default() };
-    passed.outcome = Outcome { unchanged, moved, withheld, ..Outcome::default() };
+    let mut passed = DownPass { torn, ..DownPass::default() };
+    passed.outcome = SyncOutcome { unchanged, moved, withheld, ..SyncOutcome::default() };
     let (waiting, stuck): (Vec<_>, Vec<_>) =
         waiting.into_iter().partition(|waiting| !extras.going[waiting.number].stays);
     passed.blocked = stuck.into_iter().map(|waiting| waiting.path).collect();
     // A listing that is not of one state does not tell what has gone.
-    if rules.delete == Delete::No || (torn && !rules.pretend) {
+    if rules.delete == DeletePolicy::No || (torn && !rules.pretend) {
         return Ok(passed);
     }
     if watch.failed() && !extras.going.is_empty() {
@@ -152,7 +156,7 @@ async fn pass(
         let _ = tree.set_time(&path, mtime);
     }
     passed.freed = left.frees(in_the_way.iter().map(|number| extras.going[*number].entry.path.as_path()));
-    for Waiting { number, path, .. } in waiting {
+    for BlockedByDirectory { number, path, .. } in waiting {
         if left.has(&extras.going[number].entry.path) {
             passed.blocked.push(path);
         } else {
@@ -163,12 +167,12 @@ async fn pass(
 }
 
 /// Makes the root. Returns whether nothing is in it yet. Blocks.
-fn prepare_root(to: &Path, pretend: bool) -> Result<bool, Error> {
+fn prepare_root(to: &Path, pretend: bool) -> Result<bool, TransferError> {
     match to.metadata() {
         Ok(metadata) if !metadata.is_dir() => {
-            Err(Error::Unfit { path: to.to_owned(), unfit: Unfit::FileInTheWay })
+            Err(TransferError::Unfit { path: to.to_owned(), unfit: Unfit::FileInTheWay })
         }
-        Ok(_) => Ok(fs::read_dir(to).map_err(Error::local("read", to))?.next().is_none()),
+        Ok(_) => Ok(fs::read_dir(to).map_err(TransferError::local("read", to))?.next().is_none()),
         Err(_) if pretend => Ok(true),
         Err(_) => {
             make_directories(to)?;
@@ -178,23 +182,28 @@ fn prepare_root(to: &Path, pretend: bool) -> Result<bool, Error> {
 }
 
 /// Deletes unfinished downloads that nobody goes on with. Returns how many. Blocks.
-fn delete_parts(parts: Vec<Leftover>, events: Events<'_>) -> usize {
+fn delete_parts(parts: Vec<LeftoverFile>, events: Events<'_>) -> usize {
     let mut count = 0;
     for part in parts {
         // What cannot be deleted keeps its directory, which is told.
         if part.remove().unwrap_or(false) {
             count += 1;
-            let place = Place::Local(part.path);
-            let (action, from, size) = (Action::Delete, None, Some(part.bytes));
-            events(Event::Changed(Change { action, place, from, size, pretended: false }));
+            let place = EitherPath::Local(part.path);
+            let (action, from, size) = (TreeChangeKind::Delete, None, Some(part.bytes));
+            events(Event::Changed(TreeChange { action, place, from, size, pretended: false }));
         }
     }
     count
 }
 
 /// Deletes what only this side has, as far as it is what was compared. Returns how much, and what was not. Blocks.
-fn delete(tree: &Root, extras: &Extras<Here>, pretend: bool, events: Events<'_>) -> (usize, Left) {
-    let (mut count, mut left) = (0, Left::default());
+fn delete(
+    tree: &TreeRoot,
+    extras: &Extras<LocalOnly>,
+    pretend: bool,
+    events: Events<'_>,
+) -> (usize, LeftEntry) {
+    let (mut count, mut left) = (0, LeftEntry::default());
     extras.going.iter().filter(|extra| extra.stays).for_each(|extra| left.add(&extra.entry.path));
     for (_, extra) in extras.doomed() {
         let path = &extra.entry.path;
@@ -202,19 +211,19 @@ fn delete(tree: &Root, extras: &Extras<Here>, pretend: bool, events: Events<'_>)
         let error = match removed {
             Ok(()) => {
                 count += 1;
-                let place = Place::Local(if extra.is_directory { path.join("") } else { path.clone() });
-                let (action, from, size) = (Action::Delete, None, None);
-                events(Event::Changed(Change { action, place, from, size, pretended: pretend }));
+                let place = EitherPath::Local(if extra.is_directory { path.join("") } else { path.clone() });
+                let (action, from, size) = (TreeChangeKind::Delete, None, None);
+                events(Event::Changed(TreeChange { action, place, from, size, pretended: pretend }));
                 continue;
             }
-            Err(Error::Local { source, .. }) if source.kind() == io::ErrorKind::NotFound => continue,
-            Err(Error::Local { source, .. }) if source.kind() == io::ErrorKind::DirectoryNotEmpty => {
+            Err(TransferError::Local { source, .. }) if source.kind() == io::ErrorKind::NotFound => continue,
+            Err(TransferError::Local { source, .. }) if source.kind() == io::ErrorKind::DirectoryNotEmpty => {
                 // What is in a directory was told of already, unless it came meanwhile.
                 if left.has(path) {
                     left.add(path);
                     continue;
                 }
-                Error::Meanwhile { path: path.display().to_string() }
+                TransferError::Meanwhile { path: path.display().to_string() }
             }
             Err(error) => error,
         };

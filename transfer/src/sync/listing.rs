@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use sealift_protocol::RemotePath;
 use sealift_protocol::message::{Entry, List};
+use sealift_types::EntryPath;
 use tokio::sync::mpsc;
 
 use crate::client::Client;
-use crate::error::Error;
+use crate::error::TransferError;
 use crate::event::Events;
 use crate::remote::{self, PAGE};
-use crate::retry::Retry;
+use crate::retry::AttemptCounter;
 
 /// Pages that wait for the comparison, beside the one that it works on.
 const AHEAD: usize = 2;
@@ -20,28 +20,28 @@ const AHEAD: usize = 2;
 /// A connection that had nothing to do for so long may be closed by the server at any moment.
 const IDLE: Duration = Duration::from_secs(120);
 
-type Page = Result<Vec<Entry>, Error>;
+type ListingPage = Result<Vec<Entry>, TransferError>;
 
 /// The entries as they come. Blocks.
 #[derive(Debug)]
 pub(super) struct Listed {
-    pages: Option<mpsc::Receiver<Page>>,
+    pages: Option<mpsc::Receiver<ListingPage>>,
     page: std::vec::IntoIter<Entry>,
     torn: Arc<AtomicBool>,
 }
 
 /// Where [`list`] puts pages.
 #[derive(Debug)]
-pub(super) struct Telling {
-    pages: mpsc::Sender<Page>,
+pub(super) struct PageSender {
+    pages: mpsc::Sender<ListingPage>,
     torn: Arc<AtomicBool>,
 }
 
 /// Where [`list`] puts pages, and where they come out.
-pub(super) fn channel() -> (Telling, Listed) {
+pub(super) fn channel() -> (PageSender, Listed) {
     let (tell, pages) = mpsc::channel(AHEAD);
     let torn = Arc::new(AtomicBool::new(false));
-    let telling = Telling { pages: tell, torn: Arc::clone(&torn) };
+    let telling = PageSender { pages: tell, torn: Arc::clone(&torn) };
     (telling, Listed { pages: Some(pages), page: Vec::new().into_iter(), torn })
 }
 
@@ -58,7 +58,7 @@ impl Listed {
     }
 }
 
-impl Telling {
+impl PageSender {
     /// Hands on a page; `false` if nobody wants to know any more.
     async fn page(&self, entries: Vec<Entry>) -> bool {
         self.pages.send(Ok(entries)).await.is_ok()
@@ -66,7 +66,7 @@ impl Telling {
 }
 
 impl Iterator for Listed {
-    type Item = Result<Entry, Error>;
+    type Item = Result<Entry, TransferError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -82,9 +82,9 @@ impl Iterator for Listed {
 }
 
 /// Lists everything below a directory until nobody wants to know any more. A lost connection is replaced.
-pub(super) async fn list(mut client: Client, from: &RemotePath, tell: Telling, events: Events<'_>) {
-    let mut retry = Retry::new(client.retries());
-    let mut progress = Progress::default();
+pub(super) async fn list(mut client: Client, from: &EntryPath, tell: PageSender, events: Events<'_>) {
+    let mut retry = AttemptCounter::new(client.retries());
+    let mut progress = ListingProgress::default();
     while let Err(error) = pages(&mut client, from, &mut progress, &tell).await {
         if let Err(error) = retry.pause(error, progress.count, events).await {
             let _ = tell.pages.send(Err(error)).await;
@@ -96,7 +96,7 @@ pub(super) async fn list(mut client: Client, from: &RemotePath, tell: Telling, e
 
 /// How far a listing has come.
 #[derive(Debug, Default)]
-struct Progress {
+struct ListingProgress {
     /// The last entry.
     after: Option<String>,
     count: u64,
@@ -106,10 +106,10 @@ struct Progress {
 
 async fn pages(
     client: &mut Client,
-    from: &RemotePath,
-    progress: &mut Progress,
-    tell: &Telling,
-) -> Result<(), Error> {
+    from: &EntryPath,
+    progress: &mut ListingProgress,
+    tell: &PageSender,
+) -> Result<(), TransferError> {
     loop {
         let connection = client.connection().await?;
         let list = List {

@@ -12,13 +12,13 @@ use crate::event::Event;
 #[derive(Debug, Default)]
 pub(super) struct Numbering {
     /// What the passes before it came to.
-    before: Totals,
+    before: SyncTotals,
     /// The same with this one.
-    now: Mutex<Totals>,
+    now: Mutex<SyncTotals>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Totals {
+struct SyncTotals {
     /// The first id that is not used yet.
     ids: usize,
     count: usize,

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sealift_protocol::message::{Entry, EntryKind};
-use sealift_protocol::path::{check_name, name_key};
+use sealift_types::path::{check_name, name_key};
 
 use super::listing::Listed;
-use super::walk::{Local, Named, Walk};
-use crate::error::{Error, Unfit};
-use crate::local::Root;
+use super::walk::{LocalEntry, NamedEntry, SyncWalk};
+use crate::error::{TransferError, Unfit};
+use crate::local::TreeRoot;
 use crate::plan::fits;
 use crate::tree::{Filter, Omitted};
 
@@ -20,13 +20,13 @@ pub(super) struct Pair {
     /// The names from the root, in the form in which they are compared, with NUL between them. Pairs come in the order
     /// of their keys.
     pub(super) key: String,
-    pub(super) local: Option<Local>,
+    pub(super) local: Option<LocalEntry>,
     pub(super) remote: Option<Entry>,
 }
 
 /// What comes next.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum PairStep {
     Pair(Pair),
     /// Something on the server that is left out.
     LeftOut(String),
@@ -43,14 +43,14 @@ pub(super) enum Step {
 /// The comparison's input. Blocks.
 #[derive(Debug)]
 pub(super) struct Pairs {
-    walk: Walk,
+    walk: SyncWalk,
     listed: Listed,
     filter: Filter,
     /// Where the tree is here, for what is said about it.
     root: PathBuf,
     /// Whether what is on the server is to be made here.
     here: bool,
-    local: Option<(String, Local)>,
+    local: Option<(String, LocalEntry)>,
     remote: Option<(String, Entry)>,
     /// The directories on the server from the root to the last entry, as prefixes of keys.
     open: Vec<String>,
@@ -62,14 +62,14 @@ impl Pairs {
     /// something may be made there for a moment to find out what the file system can hold.
     pub(super) fn new(
         path: &Path,
-        root: Option<Arc<Root>>,
+        root: Option<Arc<TreeRoot>>,
         listed: Listed,
         filter: &Filter,
         here: bool,
         may_write: bool,
     ) -> Self {
         Self {
-            walk: Walk::new(root, filter.clone(), may_write),
+            walk: SyncWalk::new(root, filter.clone(), may_write),
             listed,
             filter: filter.clone(),
             root: path.to_owned(),
@@ -105,13 +105,13 @@ impl Pairs {
     ///
     /// # Errors
     /// Fails when the listing does: nothing is known about what would have followed.
-    pub(super) fn next(&mut self) -> Result<Option<Step>, Error> {
+    pub(super) fn next(&mut self) -> Result<Option<PairStep>, TransferError> {
         if self.local.is_none() {
             match self.walk.next() {
-                Some(Ok((key, Named::Entry(local)))) => self.local = Some((key, local)),
-                Some(Ok((key, Named::LeftOut))) => return Ok(Some(Step::LeftHere(key))),
-                Some(Ok((key, Named::Part(path)))) => return Ok(Some(Step::Part { key, path })),
-                Some(Err(omitted)) => return Ok(Some(Step::Omitted(omitted))),
+                Some(Ok((key, NamedEntry::Entry(local)))) => self.local = Some((key, local)),
+                Some(Ok((key, NamedEntry::LeftOut))) => return Ok(Some(PairStep::LeftHere(key))),
+                Some(Ok((key, NamedEntry::Part(path)))) => return Ok(Some(PairStep::Part { key, path })),
+                Some(Err(omitted)) => return Ok(Some(PairStep::Omitted(omitted))),
                 None => {}
             }
         }
@@ -134,14 +134,14 @@ impl Pairs {
         if let (Some(key), Some(Entry { kind: EntryKind::Directory, .. })) = (&remote_key, &remote) {
             self.open.push(format!("{key}\0"));
         }
-        Ok(local_key.or(remote_key).map(|key| Step::Pair(Pair { key, local, remote })))
+        Ok(local_key.or(remote_key).map(|key| PairStep::Pair(Pair { key, local, remote })))
     }
 
     /// Takes an entry of the listing, which a hostile server may have written.
-    fn take(&mut self, entry: Entry) -> Result<Option<Step>, Error> {
+    fn take(&mut self, entry: Entry) -> Result<Option<PairStep>, TransferError> {
         let key = entry.name.split('/').map(name_key).collect::<Vec<_>>().join("\0");
         if key <= self.last {
-            return Err(Error::Protocol("it lists entries that are out of order".into()));
+            return Err(TransferError::Protocol("it lists entries that are out of order".into()));
         }
         self.last.clone_from(&key);
         let above = key.rfind('\0').map_or("", |end| &key[..=end]);
@@ -154,15 +154,18 @@ impl Pairs {
         }
         let name = entry.name.rsplit('/').next().unwrap_or_default();
         let path = self.root.join(&entry.name);
-        let omitted = |error| Ok(Some(Step::Omitted(Omitted { path: path.clone(), error, in_tree: true })));
+        let omitted =
+            |error| Ok(Some(PairStep::Omitted(Omitted { path: path.clone(), error, in_tree: true })));
         if let Err(error) = check_name(name) {
-            return omitted(Error::Protocol(format!("it has an entry of an impossible name: {error}")));
+            return omitted(TransferError::Protocol(format!(
+                "it has an entry of an impossible name: {error}"
+            )));
         }
         if self.filter.excludes(Path::new(&entry.name), entry.kind == EntryKind::Directory) {
-            return Ok(Some(Step::LeftOut(key)));
+            return Ok(Some(PairStep::LeftOut(key)));
         }
         if self.here && !fits(name, cfg!(windows)) {
-            return omitted(Error::Unfit { path: path.clone(), unfit: Unfit::LocalName });
+            return omitted(TransferError::Unfit { path: path.clone(), unfit: Unfit::LocalName });
         }
         if entry.kind != EntryKind::Space {
             self.remote = Some((key, entry));
@@ -184,7 +187,7 @@ mod tests {
     }
 
     /// What comes of a listing and the local files `here`, as `L`, `R` or both, and the path.
-    fn pairs(here: &[&str], listing: Vec<Entry>, filter: &Filter) -> Result<Vec<String>, Error> {
+    fn pairs(here: &[&str], listing: Vec<Entry>, filter: &Filter) -> Result<Vec<String>, TransferError> {
         let directory = tempfile::tempdir().unwrap();
         for file in here {
             let path = directory.path().join(file);
@@ -192,19 +195,19 @@ mod tests {
             fs::write(path, "").unwrap();
         }
         let listed = listing::listed(listing);
-        let root = Arc::new(Root::open(directory.path()).unwrap());
+        let root = Arc::new(TreeRoot::open(directory.path()).unwrap());
         let mut pairs = Pairs::new(directory.path(), Some(root), listed, filter, true, true);
         let mut found = Vec::new();
         while let Some(step) = pairs.next()? {
             found.push(match step {
-                Step::Pair(Pair { key, local, remote }) => {
+                PairStep::Pair(Pair { key, local, remote }) => {
                     let (local, remote) = (local.map_or("", |_| "L"), remote.map_or("", |_| "R"));
                     format!("{local}{remote} {}", key.replace('\0', "/"))
                 }
-                Step::LeftHere(key) => format!("here out {}", key.replace('\0', "/")),
-                Step::Part { key, .. } => format!("part {}", key.replace('\0', "/")),
-                Step::LeftOut(key) => format!("out {}", key.replace('\0', "/")),
-                Step::Omitted(omitted) => format!("omitted {}", omitted.error),
+                PairStep::LeftHere(key) => format!("here out {}", key.replace('\0', "/")),
+                PairStep::Part { key, .. } => format!("part {}", key.replace('\0', "/")),
+                PairStep::LeftOut(key) => format!("out {}", key.replace('\0', "/")),
+                PairStep::Omitted(omitted) => format!("omitted {}", omitted.error),
             });
         }
         Ok(found)
@@ -268,8 +271,11 @@ mod tests {
         assert_eq!(found[2], "R link");
         for listing in [["b", "a"], ["a", "a"], ["e\u{301}", "\u{e9}"]] {
             let listing = listing.iter().map(|name| entry(name, File)).collect();
-            assert!(matches!(pairs(&[], listing, &Filter::none()), Err(Error::Protocol(_))));
+            assert!(matches!(pairs(&[], listing, &Filter::none()), Err(TransferError::Protocol(_))));
         }
-        assert!(matches!(pairs(&[], vec![entry("", File)], &Filter::none()), Err(Error::Protocol(_))));
+        assert!(matches!(
+            pairs(&[], vec![entry("", File)], &Filter::none()),
+            Err(TransferError::Protocol(_))
+        ));
     }
 }

@@ -8,18 +8,18 @@ use std::path::Path;
 
 use sealift_protocol::message::{Content, Entry};
 
-use crate::error::Error;
-use crate::local::{self, Abilities, Root, Seen, Site, Target};
+use crate::error::TransferError;
+use crate::local::{self, Abilities, DownloadTarget, EntrySeen, FileSite, TreeRoot};
 
 /// Renames a file whose content is the right one, if it is what it was when it was `seen`.
 pub(super) fn relocate(
-    tree: &Root,
+    tree: &TreeRoot,
     source: &Path,
-    seen: &Seen,
-    site: &Site,
+    seen: &EntrySeen,
+    site: &FileSite,
     entry: &Entry,
     abilities: Abilities,
-) -> Result<(), Error> {
+) -> Result<(), TransferError> {
     local::check_site(site)?;
     let file = open(tree, source, seen)?;
     dress_open(&file, source, entry, abilities)?;
@@ -29,8 +29,15 @@ pub(super) fn relocate(
 }
 
 /// Copies a file, and verifies the copy, which gets its name when the target is committed.
-pub(super) fn copy(tree: &Root, source: &Path, site: &Site, entry: &Entry) -> Result<Target, Error> {
-    let Some(sha256) = entry.sha256 else { return Err(Error::Protocol("a file has no digest".into())) };
+pub(super) fn copy(
+    tree: &TreeRoot,
+    source: &Path,
+    site: &FileSite,
+    entry: &Entry,
+) -> Result<DownloadTarget, TransferError> {
+    let Some(sha256) = entry.sha256 else {
+        return Err(TransferError::Protocol("a file has no digest".into()));
+    };
     let Entry { size, mtime, executable, .. } = *entry;
     local::copy(tree, source, site, &Content { size, sha256, mtime, executable, offset: 0 })
 }
@@ -38,27 +45,27 @@ pub(super) fn copy(tree: &Root, source: &Path, site: &Site, entry: &Entry) -> Re
 /// Gives a file that is there already its time and its permissions, as far as its file system can hold them, if it is
 /// what it was when it was `seen`. Returns whether that changed anything.
 pub(super) fn dress(
-    tree: &Root,
+    tree: &TreeRoot,
     path: &Path,
-    seen: &Seen,
+    seen: &EntrySeen,
     entry: &Entry,
     abilities: Abilities,
-) -> Result<bool, Error> {
+) -> Result<bool, TransferError> {
     dress_open(&open(tree, path, seen)?, path, entry, abilities)
 }
 
-fn open(tree: &Root, path: &Path, seen: &Seen) -> Result<File, Error> {
+fn open(tree: &TreeRoot, path: &Path, seen: &EntrySeen) -> Result<File, TransferError> {
     let file = tree.file(path)?;
-    let metadata = file.metadata().map_err(Error::local("read", path))?;
-    if metadata.is_file() && Seen::of(&metadata).is(seen) { Ok(file) } else { Err(meanwhile(path)) }
+    let metadata = file.metadata().map_err(TransferError::local("read", path))?;
+    if metadata.is_file() && EntrySeen::of(&metadata).is(seen) { Ok(file) } else { Err(meanwhile(path)) }
 }
 
-fn meanwhile(path: &Path) -> Error {
-    Error::Meanwhile { path: path.display().to_string() }
+fn meanwhile(path: &Path) -> TransferError {
+    TransferError::Meanwhile { path: path.display().to_string() }
 }
 
-fn dress_open(file: &File, path: &Path, entry: &Entry, abilities: Abilities) -> Result<bool, Error> {
-    let failed = || Error::local("write", path);
+fn dress_open(file: &File, path: &Path, entry: &Entry, abilities: Abilities) -> Result<bool, TransferError> {
+    let failed = || TransferError::local("write", path);
     let before = file.metadata().map_err(failed())?;
     #[cfg(unix)]
     if abilities.executable {
@@ -81,8 +88,8 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::sync::Arc;
 
-    use sealift_protocol::Digest;
     use sealift_protocol::message::EntryKind;
+    use sealift_types::Digest;
 
     use super::*;
 
@@ -108,9 +115,10 @@ mod tests {
             fs::write(path("root/d/x"), "mine").unwrap();
             fs::write(path("other/d/x"), "mine").unwrap();
             let before = path("other/d/x").metadata().unwrap();
-            let tree = Root::open(&path("root")).unwrap();
-            let (source, site) = (path("root/d/x"), Site::named(&path("root/y"), &Arc::default()).unwrap());
-            let seen = Seen::of(&source.symlink_metadata().unwrap());
+            let tree = TreeRoot::open(&path("root")).unwrap();
+            let (source, site) =
+                (path("root/d/x"), FileSite::named(&path("root/y"), &Arc::default()).unwrap());
+            let seen = EntrySeen::of(&source.symlink_metadata().unwrap());
             if by_directory {
                 fs::rename(path("root/d"), path("away")).unwrap();
                 symlink(path("other/d"), path("root/d")).unwrap();
@@ -137,9 +145,9 @@ mod tests {
         fs::create_dir_all(path("root/to")).unwrap();
         fs::create_dir_all(path("other")).unwrap();
         fs::write(path("root/x"), "mine").unwrap();
-        let tree = Root::open(&path("root")).unwrap();
-        let seen = Seen::of(&path("root/x").symlink_metadata().unwrap());
-        let site = Site::named(&path("root/to/y"), &Arc::default()).unwrap();
+        let tree = TreeRoot::open(&path("root")).unwrap();
+        let seen = EntrySeen::of(&path("root/x").symlink_metadata().unwrap());
+        let site = FileSite::named(&path("root/to/y"), &Arc::default()).unwrap();
         fs::rename(path("root/to"), path("root/moved")).unwrap();
         symlink(path("other"), path("root/to")).unwrap();
         let entry = Entry {

@@ -5,26 +5,28 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
+use sealift_protocol::WireError;
 use sealift_protocol::message::{Description, Entry, EntryKind};
-use sealift_protocol::{Digest, ErrorCode, RemotePath, WireError};
+use sealift_types::{Digest, EntryPath, ErrorCode};
 use tokio::task::spawn_blocking;
 
 use super::extras::{Extra, Extras};
 use super::listing::{self, Listed};
-use super::pairs::{Pair, Pairs, Step};
-use super::walk::{Kind, Local};
+use super::pairs::{Pair, PairStep, Pairs};
+use super::walk::{LocalEntry, LocalKind};
 use super::{
-    Delete, Left, Numbering, Outcome, Rules, Watch, Withheld, check_conditions, describe, digest, lock,
+    DeletePolicy, LeftEntry, Numbering, SyncOptions, SyncOutcome, SyncWatch, Withheld, check_conditions,
+    describe, digest, lock,
 };
 use crate::client::Client;
-use crate::error::{Error, Unfit};
-use crate::event::{Action, Change, Event, Events, Place};
-use crate::local::{self, Abilities, Root};
-use crate::manner::Manner;
+use crate::error::{TransferError, Unfit};
+use crate::event::{EitherPath, Event, Events, TreeChange, TreeChangeKind};
+use crate::local::{self, Abilities, TreeRoot};
 use crate::remote;
-use crate::retry::Retry;
+use crate::retry::AttemptCounter;
+use crate::transfer_options::TransferOptions;
 use crate::tree::Omitted;
-use crate::upload::{Source, Upload, upload};
+use crate::upload::{Upload, UploadSource, upload};
 
 /// Entries that are deleted by one run of requests.
 const BATCH: usize = 256;
@@ -37,13 +39,13 @@ const BATCH: usize = 256;
 pub async fn up(
     client: &mut Client,
     from: &Path,
-    to: &RemotePath,
-    rules: &Rules,
+    to: &EntryPath,
+    rules: &SyncOptions,
     events: Events<'_>,
-) -> Result<Outcome, Error> {
-    let metadata = from.metadata().map_err(Error::local("read", from))?;
+) -> Result<SyncOutcome, TransferError> {
+    let metadata = from.metadata().map_err(TransferError::local("read", from))?;
     if !metadata.is_dir() {
-        return Err(Error::Unfit { path: from.to_owned(), unfit: Unfit::NeedsDirectory });
+        return Err(TransferError::Unfit { path: from.to_owned(), unfit: Unfit::NeedsDirectory });
     }
     let numbering = Numbering::default();
     let (mut outcome, mut blocked) = pass(client, from, to, rules, &numbering, events).await?;
@@ -68,7 +70,7 @@ struct Blocked {
 impl Blocked {
     fn tell(self, events: Events<'_>) {
         for path in self.by {
-            let error = Error::Unfit { path: path.clone(), unfit: Unfit::Blocked };
+            let error = TransferError::Unfit { path: path.clone(), unfit: Unfit::Blocked };
             events(Event::Omitted(Omitted { path, error, in_tree: true }));
         }
     }
@@ -78,13 +80,13 @@ impl Blocked {
 async fn pass(
     client: &mut Client,
     from: &Path,
-    to: &RemotePath,
-    rules: &Rules,
+    to: &EntryPath,
+    rules: &SyncOptions,
     numbering: &Numbering,
     events: Events<'_>,
-) -> Result<(Outcome, Blocked), Error> {
+) -> Result<(SyncOutcome, Blocked), TransferError> {
     let before = super::Before::default();
-    let watch = Watch::new(events, numbering, Arc::clone(&before));
+    let watch = SyncWatch::new(events, numbering, Arc::clone(&before));
     let take = |event| watch.take(event);
     let there = describe(client, to, &take).await?;
     check_conditions(client, rules).await?;
@@ -95,8 +97,8 @@ async fn pass(
         }
         None => (None, Listed::empty()),
     };
-    let tree = Arc::new(Root::open(from)?);
-    let shared = Arc::new(Mutex::new(Shared::default()));
+    let tree = Arc::new(TreeRoot::open(from)?);
+    let shared = Arc::new(Mutex::new(UpComparison::default()));
     let found = Differences {
         root: root(from, to, there.as_ref()),
         exists: there.is_some(),
@@ -127,7 +129,7 @@ async fn pass(
     if rules.pretend {
         let collecting = async {
             let collected = spawn_blocking(move || found.collect::<Vec<_>>()).await;
-            pretended = collected.map_err(|panic| Error::Local {
+            pretended = collected.map_err(|panic| TransferError::Local {
                 action: "read",
                 path: from.to_owned(),
                 source: std::io::Error::other(panic),
@@ -137,7 +139,7 @@ async fn pass(
         tokio::try_join!(listing, collecting)?;
     } else {
         let allow_changing = rules.allow_changing;
-        let manner = Manner { ask_first: true, allow_changing, ..Manner::default() };
+        let manner = TransferOptions { ask_first: true, allow_changing, ..TransferOptions::default() };
         let found = found.map(|found| found.map(|(upload, _)| upload));
         tokio::try_join!(listing, upload(client, found, manner, &take))?;
     }
@@ -146,13 +148,13 @@ async fn pass(
         return Err(error);
     }
     shared.extras.settle("");
-    let mut outcome = Outcome { unchanged: shared.unchanged, ..Outcome::default() };
+    let mut outcome = SyncOutcome { unchanged: shared.unchanged, ..SyncOutcome::default() };
     let mut blocked = Blocked::default();
-    for Waiting { number, path, upload } in std::mem::take(&mut shared.waiting) {
+    for BlockedByRemote { number, path, upload } in std::mem::take(&mut shared.waiting) {
         match upload {
             _ if shared.extras.going[number].stays => blocked.by.push(path),
             Some(upload) if rules.pretend => pretended.push(Ok(upload)),
-            _ => shared.waiting.push(Waiting { number, path, upload }),
+            _ => shared.waiting.push(BlockedByRemote { number, path, upload }),
         }
     }
     let files = || shared.extras.going.iter().filter(|extra| !extra.is_directory).map(|extra| &extra.entry);
@@ -169,7 +171,7 @@ async fn pass(
         !digest.is_some_and(|digest| watch.has(digest) || had.contains(digest))
     });
     let going = going.count();
-    if rules.delete == Delete::No || shared.extras.going.is_empty() {
+    if rules.delete == DeletePolicy::No || shared.extras.going.is_empty() {
         return Ok((outcome, blocked));
     }
     outcome.withheld = rules.judge(going, shared.files);
@@ -189,7 +191,7 @@ async fn pass(
     }
     let below = |number: &usize| Path::new(&shared.extras.going[*number].entry.below);
     blocked.freed = left.frees(shared.in_the_way.iter().map(below));
-    for Waiting { number, path, .. } in shared.waiting {
+    for BlockedByRemote { number, path, .. } in shared.waiting {
         if left.has(Path::new(&shared.extras.going[number].entry.below)) {
             blocked.by.push(path);
         } else {
@@ -200,7 +202,7 @@ async fn pass(
 }
 
 /// The directory itself, unless it is as it should be.
-fn root(from: &Path, to: &RemotePath, there: Option<&Description>) -> Option<Upload> {
+fn root(from: &Path, to: &EntryPath, there: Option<&Description>) -> Option<Upload> {
     let mtime = from.metadata().ok().and_then(|metadata| local::mtime(&metadata));
     let abilities = Abilities::of(from, false);
     match there {
@@ -210,28 +212,28 @@ fn root(from: &Path, to: &RemotePath, there: Option<&Description>) -> Option<Upl
         }
         _ => {}
     }
-    let source = Source::Directory { path: from.to_owned(), mtime };
+    let source = UploadSource::Directory { path: from.to_owned(), mtime };
     Some(Upload { id: 0, source, to: to.clone(), inside: None })
 }
 
 /// What the comparison finds out beside what is to be uploaded.
 #[derive(Debug, Default)]
-struct Shared {
+struct UpComparison {
     unchanged: usize,
     /// Files and links in the destination.
     files: usize,
-    extras: Extras<There>,
+    extras: Extras<RemoteOnly>,
     /// Files and links that wait for a directory to go.
-    waiting: Vec<Waiting>,
+    waiting: Vec<BlockedByRemote>,
     /// Files and links among what only the server has that have to go before a directory can take their place.
     in_the_way: Vec<usize>,
     /// Why the comparison ended too early.
-    error: Option<Error>,
+    error: Option<TransferError>,
 }
 
 /// An entry that only the server has.
 #[derive(Debug)]
-struct There {
+struct RemoteOnly {
     /// Its path below the root.
     below: String,
     size: u64,
@@ -241,15 +243,15 @@ struct There {
 
 /// Something in whose way a directory is.
 #[derive(Debug)]
-struct Waiting {
+struct BlockedByRemote {
     /// The directory among what only the server has.
     number: usize,
     path: PathBuf,
     /// What would become of it, if this is only talk.
-    upload: Option<(Upload, Action)>,
+    upload: Option<(Upload, TreeChangeKind)>,
 }
 
-impl There {
+impl RemoteOnly {
     fn of(entry: Entry) -> Self {
         let Entry { name: below, size, sha256, etag, .. } = entry;
         Self { below, size, sha256, etag }
@@ -263,10 +265,10 @@ struct Differences {
     exists: bool,
     pairs: Pairs,
     /// The local tree.
-    tree: Arc<Root>,
-    to: RemotePath,
-    rules: Rules,
-    shared: Arc<Mutex<Shared>>,
+    tree: Arc<TreeRoot>,
+    to: EntryPath,
+    rules: SyncOptions,
+    shared: Arc<Mutex<UpComparison>>,
     before: super::Before,
     /// The keys of unfinished downloads here, in their order: what is called so on the server is left alone.
     parts: VecDeque<String>,
@@ -274,28 +276,28 @@ struct Differences {
 }
 
 impl Iterator for Differences {
-    type Item = Result<(Upload, Action), Omitted>;
+    type Item = Result<(Upload, TreeChangeKind), Omitted>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(root) = self.root.take() {
             self.next = 1;
-            let action = if self.exists { Action::Touch } else { Action::MakeDirectory };
+            let action = if self.exists { TreeChangeKind::Touch } else { TreeChangeKind::MakeDirectory };
             return Some(Ok((root, action)));
         }
         loop {
             let found = match self.pairs.next() {
-                Ok(Some(Step::Pair(pair))) => self.judge(pair),
-                Ok(Some(Step::LeftOut(key))) => {
+                Ok(Some(PairStep::Pair(pair))) => self.judge(pair),
+                Ok(Some(PairStep::LeftOut(key))) => {
                     lock(&self.shared).extras.protect(&key);
                     None
                 }
-                Ok(Some(Step::LeftHere(_))) => None,
-                Ok(Some(Step::Part { key, path })) => {
+                Ok(Some(PairStep::LeftHere(_))) => None,
+                Ok(Some(PairStep::Part { key, path })) => {
                     self.parts.push_back(key);
-                    let error = Error::Unfit { path: path.clone(), unfit: Unfit::Part };
+                    let error = TransferError::Unfit { path: path.clone(), unfit: Unfit::Part };
                     Some(Err(Omitted { path, error, in_tree: true }))
                 }
-                Ok(Some(Step::Omitted(omitted))) => Some(Err(omitted)),
+                Ok(Some(PairStep::Omitted(omitted))) => Some(Err(omitted)),
                 Ok(None) => return None,
                 Err(error) => {
                     lock(&self.shared).error = Some(error);
@@ -310,7 +312,10 @@ impl Iterator for Differences {
 }
 
 impl Differences {
-    fn judge(&mut self, Pair { key, local, remote }: Pair) -> Option<Result<(Upload, Action), Omitted>> {
+    fn judge(
+        &mut self,
+        Pair { key, local, remote }: Pair,
+    ) -> Option<Result<(Upload, TreeChangeKind), Omitted>> {
         let links = self.rules.walking.links;
         if let Some(entry) = &remote {
             let mut shared = lock(&self.shared);
@@ -331,46 +336,48 @@ impl Differences {
                 }
             } else {
                 let is_directory = entry.kind == EntryKind::Directory;
-                shared.extras.add_if_room(&key, There::of(entry), is_directory);
+                shared.extras.add_if_room(&key, RemoteOnly::of(entry), is_directory);
             }
             return None;
         };
         let path = local.path.clone();
         let skipped = match &local.kind {
-            Kind::Special => Some(Unfit::Special),
-            Kind::Link { .. } if !links => Some(Unfit::Link),
+            LocalKind::Special => Some(Unfit::Special),
+            LocalKind::Link { .. } if !links => Some(Unfit::Link),
             _ => None,
         };
         let omitted = |error| Some(Err(Omitted { path: path.clone(), error, in_tree: true }));
-        let is_directory = matches!(local.kind, Kind::Directory { .. });
+        let is_directory = matches!(local.kind, LocalKind::Directory { .. });
         let was_directory = remote.as_ref().is_some_and(|entry| entry.kind == EntryKind::Directory);
         if let Some(unfit) = skipped {
             if was_directory {
                 self.pairs.skip_remote();
             }
-            return omitted(Error::Unfit { path: path.clone(), unfit });
+            return omitted(TransferError::Unfit { path: path.clone(), unfit });
         }
         if remote.as_ref().is_some_and(|entry| entry.kind == EntryKind::Link && !links) {
             if is_directory {
                 self.pairs.skip_local();
             }
-            return omitted(Error::Unfit { path: path.clone(), unfit: Unfit::LinkStays });
+            return omitted(TransferError::Unfit { path: path.clone(), unfit: Unfit::LinkStays });
         }
         let remote = match remote {
-            Some(_) if is_directory != was_directory && self.rules.delete == Delete::No => {
+            Some(_) if is_directory != was_directory && self.rules.delete == DeletePolicy::No => {
                 if was_directory {
                     self.pairs.skip_remote();
                 } else {
                     self.pairs.skip_local();
                 }
-                return omitted(Error::Unfit { path: path.clone(), unfit: Unfit::OtherKind });
+                return omitted(TransferError::Unfit { path: path.clone(), unfit: Unfit::OtherKind });
             }
             Some(entry) if is_directory != was_directory => {
-                let number = lock(&self.shared).extras.add(&key, There::of(entry), was_directory);
+                let number = lock(&self.shared).extras.add(&key, RemoteOnly::of(entry), was_directory);
                 if was_directory {
                     let upload = self.rules.pretend.then(|| self.upload(local, None)).transpose();
                     match upload {
-                        Ok(upload) => lock(&self.shared).waiting.push(Waiting { number, path, upload }),
+                        Ok(upload) => {
+                            lock(&self.shared).waiting.push(BlockedByRemote { number, path, upload });
+                        }
                         Err(error) => return omitted(error),
                     }
                     return None;
@@ -403,54 +410,60 @@ impl Differences {
     /// Whether there is anything to do about an entry.
     fn differs(
         &self,
-        Local { path, kind, abilities, .. }: &Local,
+        LocalEntry { path, kind, abilities, .. }: &LocalEntry,
         remote: Option<&Entry>,
-    ) -> Result<bool, Error> {
+    ) -> Result<bool, TransferError> {
         let Some(entry) = remote else { return Ok(true) };
         let same_time = |mtime| abilities.is_same_time(mtime, entry.mtime);
         match (kind, entry.kind) {
-            (Kind::File { size, mtime, executable }, EntryKind::File) => {
+            (LocalKind::File { size, mtime, executable }, EntryKind::File) => {
                 let same = mtime.is_some_and(same_time);
                 if *size != entry.size || !same || executable.is_some_and(|is| is != entry.executable) {
                     return Ok(true);
                 }
                 Ok(self.rules.checksum && Some(digest(&self.tree, path, *size)?) != entry.sha256)
             }
-            (Kind::Link { mtime }, EntryKind::Link) => {
+            (LocalKind::Link { mtime }, EntryKind::Link) => {
                 let target = self.tree.target(path)?;
                 let same = mtime.is_none_or(same_time);
                 Ok(!same || target.to_str() != entry.target.as_deref())
             }
-            (Kind::Directory { mtime }, EntryKind::Directory) => {
+            (LocalKind::Directory { mtime }, EntryKind::Directory) => {
                 Ok(mtime.is_some_and(|mtime| !same_time(mtime)))
             }
             _ => Ok(true),
         }
     }
 
-    fn upload(&mut self, local: Local, remote: Option<&Entry>) -> Result<(Upload, Action), Error> {
-        let Local { path, kind, abilities, .. } = local;
+    fn upload(
+        &mut self,
+        local: LocalEntry,
+        remote: Option<&Entry>,
+    ) -> Result<(Upload, TreeChangeKind), TransferError> {
+        let LocalEntry { path, kind, abilities, .. } = local;
         let to = self.target(&path)?;
         let (source, action) = match kind {
-            Kind::Directory { mtime } => (Source::Directory { path, mtime }, Action::MakeDirectory),
-            Kind::Link { mtime } => {
-                let target = self.tree.target(&path)?;
-                let unfit = |_| Error::Unfit { path: path.clone(), unfit: Unfit::NotUtf8 };
-                let target = target.into_os_string().into_string().map_err(unfit)?;
-                (Source::Link { path, target, mtime }, Action::Store)
+            LocalKind::Directory { mtime } => {
+                (UploadSource::Directory { path, mtime }, TreeChangeKind::MakeDirectory)
             }
-            Kind::File { .. } | Kind::Special => {
+            LocalKind::Link { mtime } => {
+                let target = self.tree.target(&path)?;
+                let unfit = |_| TransferError::Unfit { path: path.clone(), unfit: Unfit::NotUtf8 };
+                let target = target.into_os_string().into_string().map_err(unfit)?;
+                (UploadSource::Link { path, target, mtime }, TreeChangeKind::Store)
+            }
+            LocalKind::File { .. } | LocalKind::Special => {
                 let root = Arc::clone(&self.tree);
                 // Where it cannot be told here, the server keeps what it has.
                 let there = remote.is_some_and(|entry| entry.executable);
                 let executable = (!abilities.executable).then_some(there);
-                (Source::Inside { root, path, executable }, Action::Store)
+                (UploadSource::Inside { root, path, executable }, TreeChangeKind::Store)
             }
         };
         let action = match (remote, action) {
             (None, action) => action,
-            (Some(_), Action::MakeDirectory) => Action::Touch,
-            (Some(_), _) => Action::Update,
+            (Some(_), TreeChangeKind::MakeDirectory) => TreeChangeKind::Touch,
+            (Some(_), _) => TreeChangeKind::Update,
         };
         if let Some(sha256) = remote.and_then(|entry| entry.sha256) {
             lock(&self.before).insert(self.next, sha256);
@@ -460,11 +473,11 @@ impl Differences {
     }
 
     /// Where a local file goes.
-    fn target(&self, path: &Path) -> Result<RemotePath, Error> {
+    fn target(&self, path: &Path) -> Result<EntryPath, TransferError> {
         let below = path.strip_prefix(self.pairs.root()).unwrap_or(path);
         let mut to = self.to.clone();
         for name in below.iter() {
-            let unfit = || Error::Unfit { path: path.to_owned(), unfit: Unfit::NotUtf8 };
+            let unfit = || TransferError::Unfit { path: path.to_owned(), unfit: Unfit::NotUtf8 };
             to = to.join(name.to_str().ok_or_else(unfit)?)?;
         }
         Ok(to)
@@ -473,11 +486,11 @@ impl Differences {
 
 /// Tells what would be uploaded. Returns the contents that the server has under other names.
 fn tell_of<'a>(
-    found: Vec<Result<(Upload, Action), Omitted>>,
-    extras: &(impl Iterator<Item = &'a There> + Clone),
-    tree: &Root,
-    to: &RemotePath,
-    rules: &Rules,
+    found: Vec<Result<(Upload, TreeChangeKind), Omitted>>,
+    extras: &(impl Iterator<Item = &'a RemoteOnly> + Clone),
+    tree: &TreeRoot,
+    to: &EntryPath,
+    rules: &SyncOptions,
     events: Events<'_>,
 ) -> Vec<Digest> {
     let mut had = Vec::new();
@@ -490,7 +503,9 @@ fn tell_of<'a>(
             }
         };
         let size = match &upload.source {
-            Source::Inside { path, .. } => path.symlink_metadata().ok().map(|found| (path, found.len())),
+            UploadSource::Inside { path, .. } => {
+                path.symlink_metadata().ok().map(|found| (path, found.len()))
+            }
             _ => None,
         };
         let mut candidates = Vec::new();
@@ -506,15 +521,15 @@ fn tell_of<'a>(
         });
         let action = match (&from, rules.delete) {
             (None, _) => action,
-            (Some(_), Delete::No) => Action::Copy,
-            (Some(_), _) => Action::Move,
+            (Some(_), DeletePolicy::No) => TreeChangeKind::Copy,
+            (Some(_), _) => TreeChangeKind::Move,
         };
-        let is_directory = matches!(upload.source, Source::Directory { .. });
+        let is_directory = matches!(upload.source, UploadSource::Directory { .. });
         let place = if is_directory { as_directory(&upload.to) } else { upload.to };
-        events(Event::Changed(Change {
+        events(Event::Changed(TreeChange {
             action,
-            place: Place::Remote(place),
-            from: from.map(Place::Remote),
+            place: EitherPath::Remote(place),
+            from: from.map(EitherPath::Remote),
             size: size.map(|(_, size)| size),
             pretended: true,
         }));
@@ -525,20 +540,21 @@ fn tell_of<'a>(
 /// Deletes what only the server has, as far as it is what was listed. Returns how much, and what was not.
 async fn delete(
     client: &mut Client,
-    to: &RemotePath,
-    extras: &Extras<There>,
+    to: &EntryPath,
+    extras: &Extras<RemoteOnly>,
     pretend: bool,
     events: Events<'_>,
-) -> Result<(usize, Left), Error> {
+) -> Result<(usize, LeftEntry), TransferError> {
     let mut doomed = Vec::new();
     for (_, extra) in extras.doomed() {
         doomed.push((to.join(&extra.entry.below)?, extra));
     }
-    let mut left = Left::default();
+    let mut left = LeftEntry::default();
     extras.going.iter().filter(|extra| extra.stays).for_each(|extra| left.add(Path::new(&extra.entry.below)));
-    let deleted = |(path, extra): &(RemotePath, &Extra<There>)| {
-        let place = Place::Remote(if extra.is_directory { as_directory(path) } else { path.clone() });
-        let change = Change { action: Action::Delete, place, from: None, size: None, pretended: pretend };
+    let deleted = |(path, extra): &(EntryPath, &Extra<RemoteOnly>)| {
+        let place = EitherPath::Remote(if extra.is_directory { as_directory(path) } else { path.clone() });
+        let change =
+            TreeChange { action: TreeChangeKind::Delete, place, from: None, size: None, pretended: pretend };
         events(Event::Changed(change));
     };
     if pretend {
@@ -546,7 +562,7 @@ async fn delete(
         return Ok((doomed.len(), left));
     }
     let (mut count, mut next) = (0, 0);
-    let mut retry = Retry::new(client.retries());
+    let mut retry = AttemptCounter::new(client.retries());
     while next < doomed.len() {
         let before = next;
         let each = |number: usize, removed: Result<(), WireError>| {
@@ -566,7 +582,7 @@ async fn delete(
             if !is_known {
                 let error = match error.code {
                     ErrorCode::Changed | ErrorCode::IsADirectory => {
-                        Error::Meanwhile { path: path.to_string() }
+                        TransferError::Meanwhile { path: path.to_string() }
                     }
                     _ => error.into(),
                 };
@@ -588,6 +604,6 @@ async fn delete(
 }
 
 /// The path with the slash that tells a person what it is.
-fn as_directory(path: &RemotePath) -> RemotePath {
+fn as_directory(path: &EntryPath) -> EntryPath {
     if path.means_directory() { path.clone() } else { format!("{path}/").parse().unwrap_or(path.clone()) }
 }

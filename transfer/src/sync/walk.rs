@@ -8,24 +8,24 @@ use std::sync::Arc;
 
 use sealift_protocol::message::Nanoseconds;
 
-use crate::error::{Error, Unfit};
-use crate::local::{self, Abilities, Root, Seen};
+use crate::error::{TransferError, Unfit};
+use crate::local::{self, Abilities, EntrySeen, TreeRoot};
 use crate::tree::{Filter, Omitted, key};
 
 /// A local entry.
 #[derive(Debug)]
-pub(super) struct Local {
+pub(super) struct LocalEntry {
     pub(super) path: PathBuf,
-    pub(super) kind: Kind,
+    pub(super) kind: LocalKind,
     /// What its file system can hold.
     pub(super) abilities: Abilities,
     /// What it was when it was looked at.
-    pub(super) seen: Seen,
+    pub(super) seen: EntrySeen,
 }
 
 /// What it is, links not followed.
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(super) enum LocalKind {
     File {
         size: u64,
         mtime: Option<Nanoseconds>,
@@ -43,8 +43,8 @@ pub(super) enum Kind {
 
 /// What a name stands for.
 #[derive(Debug)]
-pub(super) enum Named {
-    Entry(Local),
+pub(super) enum NamedEntry {
+    Entry(LocalEntry),
     /// Something that the filter leaves out.
     LeftOut,
     /// A file that holds an unfinished download.
@@ -53,21 +53,21 @@ pub(super) enum Named {
 
 /// The walk. Blocks.
 #[derive(Debug)]
-pub(super) struct Walk {
+pub(super) struct SyncWalk {
     /// `None` if there is nothing to walk through.
-    root: Option<Arc<Root>>,
+    root: Option<Arc<TreeRoot>>,
     filter: Filter,
     /// Whether something may be made to find out what file systems can hold.
     may_write: bool,
     /// The file system of the last entry, and what it can hold.
     last: Option<(Option<u64>, Abilities)>,
-    levels: Vec<Level>,
+    levels: Vec<SyncLevel>,
     /// A directory that was yielded and is entered next.
-    entering: Option<Level>,
+    entering: Option<SyncLevel>,
 }
 
 #[derive(Debug)]
-struct Level {
+struct SyncLevel {
     path: PathBuf,
     below: PathBuf,
     /// The key of the directory, with a NUL behind it; empty for the root.
@@ -76,10 +76,10 @@ struct Level {
     names: Vec<(String, OsString)>,
 }
 
-impl Walk {
+impl SyncWalk {
     /// A walk through what is below `root`.
-    pub(super) fn new(root: Option<Arc<Root>>, filter: Filter, may_write: bool) -> Self {
-        let level = |root: &Arc<Root>| Level {
+    pub(super) fn new(root: Option<Arc<TreeRoot>>, filter: Filter, may_write: bool) -> Self {
+        let level = |root: &Arc<TreeRoot>| SyncLevel {
             path: root.path().to_owned(),
             below: PathBuf::new(),
             prefix: String::new(),
@@ -108,7 +108,7 @@ impl Walk {
         self.entering = None;
     }
 
-    fn enter(&mut self, mut level: Level) -> Result<(), Error> {
+    fn enter(&mut self, mut level: SyncLevel) -> Result<(), TransferError> {
         let names = self.root.as_ref().map_or_else(|| Ok(Vec::new()), |root| root.names(&level.path))?;
         level.names = names.into_iter().map(|(name, _)| (key(&name), name)).collect();
         level.names.sort_unstable_by(|a, b| b.cmp(a));
@@ -117,38 +117,43 @@ impl Walk {
     }
 
     /// What a name stands for; `None` if it has gone.
-    fn look(&mut self, path: &Path, below: &Path, key: &str) -> Result<Option<Named>, Error> {
+    fn look(&mut self, path: &Path, below: &Path, key: &str) -> Result<Option<NamedEntry>, TransferError> {
         let metadata = match path.symlink_metadata() {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::local("read", path)(error)),
+            Err(error) => return Err(TransferError::local("read", path)(error)),
         };
         let (kind, mtime) = (metadata.file_type(), local::mtime(&metadata));
         if self.filter.excludes(below, kind.is_dir()) {
-            return Ok(Some(Named::LeftOut));
+            return Ok(Some(NamedEntry::LeftOut));
         }
         if kind.is_file() && path.file_name().is_some_and(local::is_part) {
-            return Ok(Some(Named::Part(path.to_owned())));
+            return Ok(Some(NamedEntry::Part(path.to_owned())));
         }
         let abilities = self.abilities(path, &metadata);
         let kind = if kind.is_file() {
             let executable = abilities.executable.then(|| local::is_executable(&metadata));
-            Kind::File { size: metadata.len(), mtime, executable }
+            LocalKind::File { size: metadata.len(), mtime, executable }
         } else if kind.is_dir() {
             let (path, below, prefix) = (path.to_owned(), below.to_owned(), format!("{key}\0"));
-            self.entering = Some(Level { path, below, prefix, names: Vec::new() });
-            Kind::Directory { mtime }
+            self.entering = Some(SyncLevel { path, below, prefix, names: Vec::new() });
+            LocalKind::Directory { mtime }
         } else if kind.is_symlink() {
-            Kind::Link { mtime }
+            LocalKind::Link { mtime }
         } else {
-            Kind::Special
+            LocalKind::Special
         };
-        Ok(Some(Named::Entry(Local { path: path.to_owned(), kind, abilities, seen: Seen::of(&metadata) })))
+        Ok(Some(NamedEntry::Entry(LocalEntry {
+            path: path.to_owned(),
+            kind,
+            abilities,
+            seen: EntrySeen::of(&metadata),
+        })))
     }
 }
 
-impl Iterator for Walk {
-    type Item = Result<(String, Named), Omitted>;
+impl Iterator for SyncWalk {
+    type Item = Result<(String, NamedEntry), Omitted>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(level) = self.entering.take() {
@@ -167,7 +172,7 @@ impl Iterator for Walk {
             let twin = level.names.last().is_some_and(|(next, _)| *next == name_key);
             let key = format!("{}{name_key}", level.prefix);
             if twin {
-                let error = Error::Unfit { path: path.clone(), unfit: Unfit::SameName };
+                let error = TransferError::Unfit { path: path.clone(), unfit: Unfit::SameName };
                 return Some(Err(Omitted { path, error, in_tree: true }));
             }
             match self.look(&path, &below, &key) {

@@ -3,22 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use sealift_protocol::RemotePath;
+use sealift_protocol::WireError;
 use sealift_protocol::message::Stored;
+use sealift_types::ErrorCode;
 
-use super::{Job, What};
-use crate::error::Error;
-use crate::event::{AtServer, Done, Event, Events};
+use super::job::{UploadJob, UploadKind};
+use crate::error::TransferError;
+use crate::event::{Event, Events, ServerCopy, TransferSummary};
 
 /// The open jobs of one worker, and whom to tell how they end.
-pub(super) struct Board<'a> {
+pub(super) struct JobBoard<'a> {
     pub(super) events: Events<'a>,
-    state: Mutex<State>,
+    state: Mutex<BoardState>,
 }
 
 #[derive(Default)]
-struct State {
-    open: BTreeMap<usize, Job>,
+struct BoardState {
+    open: BTreeMap<usize, UploadJob>,
     /// Grows with everything that ends, and with every byte that the server keeps of what does not.
     achieved: u64,
     /// The most bytes that the server had of each job at the beginning of an attempt.
@@ -27,20 +28,20 @@ struct State {
     knows_slices: bool,
 }
 
-impl<'a> Board<'a> {
+impl<'a> JobBoard<'a> {
     pub(super) fn new(events: Events<'a>) -> Self {
         Self { events, state: Mutex::default() }
     }
 
     /// Takes a job on.
-    pub(super) fn open(&self, job: &Job) {
+    pub(super) fn open(&self, job: &UploadJob) {
         self.state().open.insert(job.id, job.clone());
     }
 
     /// Takes the jobs off that are not finished. `None` if one of them cannot begin again.
-    pub(super) fn unfinished(&self) -> Option<Vec<Job>> {
+    pub(super) fn unfinished(&self) -> Option<Vec<UploadJob>> {
         let mut state = self.state();
-        let repeatable = state.open.values().all(|job| !matches!(job.what, What::Pipe));
+        let repeatable = state.open.values().all(|job| !matches!(job.what, UploadKind::Pipe));
         repeatable.then(|| std::mem::take(&mut state.open).into_values().collect())
     }
 
@@ -84,13 +85,13 @@ impl<'a> Board<'a> {
         (self.events)(Event::Kept { id });
     }
 
-    pub(super) fn would(&self, id: usize, size: Option<u64>, at_server: AtServer) {
+    pub(super) fn would(&self, id: usize, size: Option<u64>, at_server: ServerCopy) {
         self.close(id);
         (self.events)(Event::Would { id, size, at_server });
     }
 
     /// Tells that a file is stored, if it is the one that was sent.
-    pub(super) fn stored(&self, job: &Job, stored: &Stored, done: Done) {
+    pub(super) fn stored(&self, job: &UploadJob, stored: &Stored, done: TransferSummary) {
         if stored.size == done.size && stored.sha256 == done.sha256 {
             self.close(job.id);
             (self.events)(Event::Finished { id: job.id, done });
@@ -100,10 +101,10 @@ impl<'a> Board<'a> {
             "{} bytes with the SHA-256 {} were sent, and the server stored {} with {}",
             done.size, done.sha256, stored.size, stored.sha256
         );
-        self.failed(job.id, Error::Integrity { path: job.to.clone(), reason });
+        self.failed(job.id, TransferError::Integrity { path: job.to.clone(), reason });
     }
 
-    pub(super) fn failed(&self, id: usize, error: Error) {
+    pub(super) fn failed(&self, id: usize, error: TransferError) {
         let in_tree = self.state().open.get(&id).is_some_and(|job| job.root.is_some());
         self.close(id);
         // Nobody asked for the file itself, only for what is in the tree.
@@ -111,12 +112,13 @@ impl<'a> Board<'a> {
         (self.events)(if vanished { Event::Vanished { id } } else { Event::Failed { id, error } });
     }
 
-    /// The same job with another target.
-    pub(super) fn redirect(&self, job: &Job, to: RemotePath) -> Job {
+    /// Sends a file into the directory that its target turned out to be, if the server refused the file for that reason.
+    pub(super) fn redirected(&self, job: &UploadJob, refusal: &WireError) -> Option<UploadJob> {
+        let to = job.inside.clone().filter(|_| refusal.code == ErrorCode::IsADirectory)?;
         (self.events)(Event::Redirected { id: job.id, to: to.clone() });
-        let job = Job { to, inside: None, ..job.clone() };
+        let job = UploadJob { to, inside: None, ..job.clone() };
         self.open(&job);
-        job
+        Some(job)
     }
 
     fn close(&self, id: usize) {
@@ -125,7 +127,7 @@ impl<'a> Board<'a> {
         state.achieved += 1;
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BoardState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,14 +5,15 @@ use std::io::{self, Cursor, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sealift_protocol::Request;
 use sealift_protocol::message::{Link, MAX_INLINE, MakeDirectory, Nanoseconds};
-use sealift_protocol::{Digest, Request};
+use sealift_types::Digest;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::spawn_blocking;
 
-use super::{Job, Large, Source, Upload, What};
-use crate::error::Error;
-use crate::manner::Manner;
+use super::job::{INPUT, LargeUpload, Upload, UploadJob, UploadKind, UploadSource};
+use crate::error::TransferError;
+use crate::transfer_options::TransferOptions;
 use crate::tree::Omitted;
 
 /// Batches that are read ahead of the connections.
@@ -27,22 +28,22 @@ const BATCH_BYTES: usize = 256 * 1024;
 /// A transfer that is ready for the connection.
 pub(super) enum Prepared {
     /// A directory or a link.
-    Request(Job, Request),
+    Request(UploadJob, Request),
     /// A small file.
     Inline(Inline),
     /// One that is to be planned.
-    Large(Large),
+    Large(LargeUpload),
     /// One of unknown size, and more than fits in a request.
-    Stream(Job, Box<dyn Read + Send>),
+    Stream(UploadJob, Box<dyn Read + Send>),
     /// One that is only talked about, and about which there is nothing to ask.
-    Pretended(Job),
+    Pretended(UploadJob),
     /// One that cannot be read.
-    Failed(Job, Error),
+    Failed(UploadJob, TransferError),
 }
 
 /// A content that travels with its request.
 pub(super) struct Inline {
-    pub(super) job: Job,
+    pub(super) job: UploadJob,
     pub(super) content: Vec<u8>,
     pub(super) sha256: Digest,
     pub(super) mtime: Option<Nanoseconds>,
@@ -51,32 +52,32 @@ pub(super) struct Inline {
 
 /// How much was found so far.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Amount {
+pub(super) struct FoundAmount {
     pub(super) all: usize,
     /// Those with contents, and bytes of them.
     pub(super) contents: usize,
     pub(super) bytes: u64,
 }
 
-type Batch = Vec<Result<Prepared, Omitted>>;
+type PreparedBatch = Vec<Result<Prepared, Omitted>>;
 
 /// What is prepared, for any number of connections.
 #[derive(Clone)]
-pub(super) struct Supply {
-    batches: Arc<Mutex<mpsc::Receiver<Batch>>>,
+pub(super) struct PreparedSupply {
+    batches: Arc<Mutex<mpsc::Receiver<PreparedBatch>>>,
     /// Closed when everything was found.
-    pub(super) amount: watch::Receiver<Amount>,
+    pub(super) amount: watch::Receiver<FoundAmount>,
 }
 
 /// Prepares all uploads on a thread of its own, a few batches ahead.
 pub(super) fn start(
     uploads: impl Iterator<Item = Result<Upload, Omitted>> + Send + 'static,
-    manner: Manner,
-) -> Supply {
+    manner: TransferOptions,
+) -> PreparedSupply {
     let (ready, batches) = mpsc::channel(AHEAD);
-    let (found, amount) = watch::channel(Amount::default());
+    let (found, amount) = watch::channel(FoundAmount::default());
     spawn_blocking(move || {
-        let (mut batch, mut bytes, mut all) = (Batch::new(), 0, Amount::default());
+        let (mut batch, mut bytes, mut all) = (PreparedBatch::new(), 0, FoundAmount::default());
         for upload in uploads {
             let prepared = upload.map(|upload| first(upload, manner));
             if let Ok(Prepared::Inline(inline)) = &prepared {
@@ -101,18 +102,18 @@ pub(super) fn start(
             let _ = ready.blocking_send(batch);
         }
     });
-    Supply { batches: Arc::new(Mutex::new(batches)), amount }
+    PreparedSupply { batches: Arc::new(Mutex::new(batches)), amount }
 }
 
 /// What one connection takes from the supply, and what an earlier connection did not finish.
 pub(super) struct Intake {
-    supply: Supply,
+    supply: PreparedSupply,
     batch: std::vec::IntoIter<Result<Prepared, Omitted>>,
-    again: VecDeque<Job>,
+    again: VecDeque<UploadJob>,
 }
 
 /// What an [`Intake`] yields.
-pub(super) enum Taken {
+pub(super) enum IntakeItem {
     /// Something that was not seen before.
     New(Prepared),
     /// Something that begins again.
@@ -122,35 +123,35 @@ pub(super) enum Taken {
 }
 
 impl Intake {
-    pub(super) fn new(supply: Supply) -> Self {
-        Self { supply, batch: Batch::new().into_iter(), again: VecDeque::new() }
+    pub(super) fn new(supply: PreparedSupply) -> Self {
+        Self { supply, batch: PreparedBatch::new().into_iter(), again: VecDeque::new() }
     }
 
     /// Adds what has to begin again.
-    pub(super) fn repeat(&mut self, jobs: impl IntoIterator<Item = Job>) {
+    pub(super) fn repeat(&mut self, jobs: impl IntoIterator<Item = UploadJob>) {
         self.again.extend(jobs);
     }
 
     /// The next upload; `None` after the last. Loses nothing when it is cancelled.
-    pub(super) async fn next(&mut self) -> Option<Taken> {
+    pub(super) async fn next(&mut self) -> Option<IntakeItem> {
         if let Some(job) = self.again.front() {
             let prepared = again(job.clone()).await;
             self.again.pop_front();
-            return Some(Taken::Again(prepared));
+            return Some(IntakeItem::Again(prepared));
         }
         if self.batch.as_slice().is_empty() {
             let batch = self.supply.batches.lock().await.recv().await?;
             self.batch = batch.into_iter();
         }
         self.batch.next().map(|taken| match taken {
-            Ok(prepared) => Taken::New(prepared),
-            Err(omitted) => Taken::Omitted(omitted),
+            Ok(prepared) => IntakeItem::New(prepared),
+            Err(omitted) => IntakeItem::Omitted(omitted),
         })
     }
 }
 
 impl Prepared {
-    pub(super) fn job(&self) -> &Job {
+    pub(super) fn job(&self) -> &UploadJob {
         match self {
             Self::Request(job, _) | Self::Stream(job, _) | Self::Pretended(job) | Self::Failed(job, _) => job,
             Self::Inline(inline) => &inline.job,
@@ -162,8 +163,8 @@ impl Prepared {
     pub(super) fn mtime(&self) -> Option<Nanoseconds> {
         match self {
             Self::Request(job, _) => match job.what {
-                What::Directory { mtime } | What::Link { mtime, .. } => mtime,
-                What::File | What::Pipe => None,
+                UploadKind::Directory { mtime } | UploadKind::Link { mtime, .. } => mtime,
+                UploadKind::File | UploadKind::Pipe => None,
             },
             Self::Inline(inline) => inline.mtime,
             Self::Large(large) => large.mtime,
@@ -182,7 +183,7 @@ impl Prepared {
 }
 
 /// Prepares one upload once more.
-pub(super) async fn again(job: Job) -> Prepared {
+pub(super) async fn again(job: UploadJob) -> Prepared {
     let failed = job.clone();
     match spawn_blocking(move || prepare(job)).await {
         Ok(prepared) => prepared,
@@ -191,13 +192,13 @@ pub(super) async fn again(job: Job) -> Prepared {
 }
 
 /// What a thread's panic means for the file it was busy with.
-pub(super) fn thread_failed(panic: tokio::task::JoinError) -> Error {
-    Error::Local { action: "read", path: PathBuf::from("the file"), source: io::Error::other(panic) }
+pub(super) fn thread_failed(panic: tokio::task::JoinError) -> TransferError {
+    TransferError::Local { action: "read", path: PathBuf::from("the file"), source: io::Error::other(panic) }
 }
 
-fn first(upload: Upload, manner: Manner) -> Prepared {
+fn first(upload: Upload, manner: TransferOptions) -> Prepared {
     let Upload { id, source, to, inside } = upload;
-    let job = |path, what| Job {
+    let job = |path, what| UploadJob {
         id,
         path,
         root: None,
@@ -210,23 +211,27 @@ fn first(upload: Upload, manner: Manner) -> Prepared {
         resumable: true,
     };
     match source {
-        Source::File(path) => prepare(job(path, What::File)),
-        Source::Inside { root, path, executable } => {
-            prepare(Job { root: Some(root), executable, ..job(path, What::File) })
+        UploadSource::File(path) => prepare(job(path, UploadKind::File)),
+        UploadSource::Inside { root, path, executable } => {
+            prepare(UploadJob { root: Some(root), executable, ..job(path, UploadKind::File) })
         }
-        Source::Directory { path, mtime } => prepare(job(path, What::Directory { mtime })),
-        Source::Link { path, target, mtime } => prepare(job(path, What::Link { target, mtime })),
+        UploadSource::Directory { path, mtime } => prepare(job(path, UploadKind::Directory { mtime })),
+        UploadSource::Link { path, target, mtime } => prepare(job(path, UploadKind::Link { target, mtime })),
         // Whatever is in standard input stays there.
-        Source::Stream(_) if manner.pretend => Prepared::Pretended(job(PathBuf::from("-"), What::Pipe)),
-        Source::Stream(reader) => stream(job(PathBuf::from("-"), What::Pipe), reader),
+        UploadSource::Stream(_) if manner.pretend => {
+            Prepared::Pretended(job(PathBuf::from("-"), UploadKind::Pipe))
+        }
+        UploadSource::Stream(reader) => stream(job(PathBuf::from("-"), UploadKind::Pipe), reader),
     }
 }
 
-fn prepare(job: Job) -> Prepared {
+fn prepare(job: UploadJob) -> Prepared {
     match &job.what {
-        What::File | What::Pipe => file(job),
-        What::Directory { .. } | What::Link { .. } if job.manner.pretend => Prepared::Pretended(job),
-        What::Directory { mtime } => {
+        UploadKind::File | UploadKind::Pipe => file(job),
+        UploadKind::Directory { .. } | UploadKind::Link { .. } if job.manner.pretend => {
+            Prepared::Pretended(job)
+        }
+        UploadKind::Directory { mtime } => {
             let request = Request::MakeDirectory(MakeDirectory {
                 path: job.to.clone(),
                 mtime: *mtime,
@@ -234,18 +239,18 @@ fn prepare(job: Job) -> Prepared {
             });
             Prepared::Request(job, request)
         }
-        What::Link { target, mtime } => {
+        UploadKind::Link { target, mtime } => {
             let request = Request::Link(Link { path: job.to.clone(), target: target.clone(), mtime: *mtime });
             Prepared::Request(job, request)
         }
     }
 }
 
-fn file(job: Job) -> Prepared {
+fn file(job: UploadJob) -> Prepared {
     let prepare = || {
         let mut source = job.open()?;
         if source.stamp.size > MAX_INLINE || job.manner.ask_first || job.manner.pretend {
-            return Ok(Prepared::Large(Large {
+            return Ok(Prepared::Large(LargeUpload {
                 size: source.stamp.size,
                 mtime: source.mtime(),
                 job: job.clone(),
@@ -258,11 +263,11 @@ fn file(job: Job) -> Prepared {
     prepare().unwrap_or_else(|error| Prepared::Failed(job, error))
 }
 
-fn stream(job: Job, mut reader: Box<dyn Read + Send>) -> Prepared {
+fn stream(job: UploadJob, mut reader: Box<dyn Read + Send>) -> Prepared {
     let mut content = Vec::new();
     match reader.by_ref().take(MAX_INLINE + 1).read_to_end(&mut content) {
         Err(error) => {
-            let unreadable = Error::local("read", super::send::INPUT.as_ref())(error);
+            let unreadable = TransferError::local("read", INPUT.as_ref())(error);
             Prepared::Failed(job, unreadable)
         }
         Ok(count) if count as u64 > MAX_INLINE => {

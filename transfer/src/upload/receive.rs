@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use sealift_protocol::message::Verdict;
-use sealift_protocol::{ErrorCode, Reply, WireError};
+use sealift_protocol::{Reply, WireError};
+use sealift_types::ErrorCode;
 use tokio::sync::{mpsc, oneshot};
 
-use super::board::Board;
-use super::{Expected, Feedback, Job, Kind, Large, Next, Sent};
-use crate::connection::Replies;
-use crate::error::Error;
-use crate::event::Done;
+use super::board::JobBoard;
+use super::job::{LargeUpload, NextStep, PendingKind, PendingReply, ReplyFeedback, SentContent, UploadJob};
+use crate::connection::ReplyReader;
+use crate::error::TransferError;
+use crate::event::TransferSummary;
 use crate::remote::unexpected;
 
 /// How fast a server's disk is at the least: the last of a content is acknowledged only when all of it is durable.
@@ -18,13 +19,13 @@ const SLOWEST_DISK: u64 = 8 * 1024 * 1024;
 
 /// Takes all answers, until the sender has ended.
 pub(super) async fn receive(
-    replies: &mut Replies,
-    mut expected: mpsc::UnboundedReceiver<Expected>,
-    tell: mpsc::UnboundedSender<Feedback>,
-    board: &Board<'_>,
-) -> Result<(), Error> {
-    while let Some(Expected { started, weight, kind }) = expected.recv().await {
-        let done = |sent: Sent, deduplicated: bool, replies: &Replies| Done {
+    replies: &mut ReplyReader,
+    mut expected: mpsc::UnboundedReceiver<PendingReply>,
+    tell: mpsc::UnboundedSender<ReplyFeedback>,
+    board: &JobBoard<'_>,
+) -> Result<(), TransferError> {
+    while let Some(PendingReply { started, weight, kind }) = expected.recv().await {
+        let done = |sent: SentContent, deduplicated: bool, replies: &ReplyReader| TransferSummary {
             size: sent.size,
             sha256: sent.sha256,
             deduplicated,
@@ -32,84 +33,84 @@ pub(super) async fn receive(
             wire_bytes: sent.wire_bytes + replies.last_bytes(),
         };
         let next = match kind {
-            Kind::Plan(files) => {
+            PendingKind::Plan(files) => {
                 let reply = replies.next().await?;
                 board.learn(replies.know_slices());
                 planned(reply, files, board)?
             }
-            Kind::Made(job) => match replies.next().await? {
+            PendingKind::Made(job) => match replies.next().await? {
                 Reply::Done {} => {
                     board.made(job.id);
-                    Next::Nothing
+                    NextStep::Nothing
                 }
                 Reply::Error(error) => refused(&job, error, board),
                 other => return Err(unexpected(other)),
             },
-            Kind::Inline(job, sent) => match replies.next().await? {
+            PendingKind::Inline(job, sent) => match replies.next().await? {
                 Reply::Stored(stored) => {
                     board.stored(&job, &stored, done(sent, false, replies));
-                    Next::Nothing
+                    NextStep::Nothing
                 }
                 Reply::Kept {} => {
                     board.kept(job.id);
-                    Next::Nothing
+                    NextStep::Nothing
                 }
                 Reply::Error(error) => refused(&job, error, board),
                 other => return Err(unexpected(other)),
             },
-            Kind::Claim(large, sent) => match replies.next().await? {
+            PendingKind::Claim(large, sent) => match replies.next().await? {
                 Reply::Stored(stored) => {
                     board.stored(&large.job, &stored, done(sent, true, replies));
-                    Next::Nothing
+                    NextStep::Nothing
                 }
                 Reply::Kept {} => {
                     board.kept(large.job.id);
-                    Next::Nothing
+                    NextStep::Nothing
                 }
                 Reply::Error(error) if error.code == ErrorCode::Absent => {
-                    Next::Decided(vec![(large, Verdict::Send)])
+                    NextStep::Decided(vec![(large, Verdict::Send)])
                 }
                 Reply::Error(error) => refused(&large.job, error, board),
                 other => return Err(unexpected(other)),
             },
-            Kind::Stream(job, watched) => match streamed(replies, watched).await? {
+            PendingKind::Stream(job, watched) => match streamed(replies, watched).await? {
                 (Reply::Stored(stored), Some(Ok(sent))) => {
                     board.stored(&job, &stored, done(sent, false, replies));
-                    Next::Nothing
+                    NextStep::Nothing
                 }
                 (Reply::Kept {}, _) => {
                     board.kept(job.id);
-                    Next::Nothing
+                    NextStep::Nothing
                 }
                 (Reply::Stored(_), _) => {
-                    return Err(Error::Protocol(
+                    return Err(TransferError::Protocol(
                         "it says that a file is stored of which not all was sent".into(),
                     ));
                 }
                 // Why the source failed is known better here.
                 (Reply::Error(_), Some(Err(error))) => {
                     board.failed(job.id, error);
-                    Next::Nothing
+                    NextStep::Nothing
                 }
                 // The part that the server has is not how the file begins.
                 (Reply::Error(error), _) if error.code == ErrorCode::Absent && job.resumable => {
-                    Next::Again(Job { resumable: false, ..job })
+                    NextStep::Again(UploadJob { resumable: false, ..job })
                 }
                 (Reply::Error(error), _) => refused(&job, error, board),
                 (other, _) => return Err(unexpected(other)),
             },
         };
         // Without a sender the connection is over, and its end is told elsewhere.
-        let _ = tell.send(Feedback { weight, next });
+        let _ = tell.send(ReplyFeedback { weight, next });
     }
     Ok(())
 }
 
 /// The answer to a streamed content, and what was sent of it by the time of the answer.
 async fn streamed(
-    replies: &mut Replies,
-    mut watched: oneshot::Receiver<Result<Sent, Error>>,
-) -> Result<(Reply, Option<Result<Sent, Error>>), Error> {
+    replies: &mut ReplyReader,
+    mut watched: oneshot::Receiver<Result<SentContent, TransferError>>,
+) -> Result<(Reply, Option<Result<SentContent, TransferError>>), TransferError> {
     // While the content is being sent, an answer can only be a refusal, and none is no reason for impatience: that
     // something moves is the sender's business.
     let sent = loop {
@@ -132,35 +133,36 @@ async fn streamed(
     Ok((reply, sent))
 }
 
-fn planned(reply: Reply, files: Vec<Large>, board: &Board<'_>) -> Result<Next, Error> {
+fn planned(reply: Reply, files: Vec<LargeUpload>, board: &JobBoard<'_>) -> Result<NextStep, TransferError> {
     match reply {
         Reply::Plan { files: verdicts } if verdicts.len() == files.len() => {
-            Ok(Next::Decided(files.into_iter().zip(verdicts).collect()))
+            Ok(NextStep::Decided(files.into_iter().zip(verdicts).collect()))
         }
         Reply::Error(error) => {
-            for Large { job, .. } in files {
+            for LargeUpload { job, .. } in files {
                 board.failed(job.id, error.clone().into());
             }
-            Ok(Next::Nothing)
+            Ok(NextStep::Nothing)
         }
         other => Err(unexpected(other)),
     }
 }
 
-fn refused(job: &Job, error: WireError, board: &Board<'_>) -> Next {
-    match job.redirected(&error, board) {
-        Some(job) => Next::Again(job),
+fn refused(job: &UploadJob, error: WireError, board: &JobBoard<'_>) -> NextStep {
+    match board.redirected(job, &error) {
+        Some(job) => NextStep::Again(job),
         None => {
             board.failed(job.id, error.into());
-            Next::Nothing
+            NextStep::Nothing
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use sealift_protocol::VERSION;
     use sealift_protocol::message::{Stored, Welcome};
-    use sealift_protocol::{Digest, VERSION};
+    use sealift_types::Digest;
     use tokio::time::sleep;
 
     use super::*;
@@ -179,7 +181,7 @@ mod tests {
             peer.send(&Reply::Welcome(Welcome { version: VERSION, server, identity, features: vec![] }))
                 .await;
             sleep(10 * stall).await;
-            tell.send(Ok(Sent { size, sha256, wire_bytes: 9 })).unwrap();
+            tell.send(Ok(SentContent { size, sha256, wire_bytes: 9 })).unwrap();
             peer.send(&Reply::Stored(Stored { size, sha256 })).await;
         };
         let (received, ()) = tokio::join!(streamed(&mut connection.replies, watched), serving);

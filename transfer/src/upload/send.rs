@@ -6,25 +6,30 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealift_protocol::content::{self, Filler};
+use sealift_pipeline::ReadStage;
 use sealift_protocol::frame::HEADER;
 use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{
     Body, MAX_INLINE, MAX_PLAN, Nanoseconds, Part, Plan, PlannedFile, Put, SLICES_AHEAD, Trailer, Turn,
     Verdict,
 };
-use sealift_protocol::{Digest, ErrorCode, Hasher, Request, WireError};
+use sealift_protocol::{Request, WireError};
+use sealift_types::{Digest, ErrorCode, Hasher};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use super::board::Board;
+use super::board::JobBoard;
+use super::job::{
+    INPUT, LargeUpload, NextStep, PendingKind, PendingReply, ReplyFeedback, SentContent, UploadJob,
+    UploadKind,
+};
 use super::prepare::{self, Inline, Intake, Prepared, again, thread_failed};
-use super::share::{Offers, Share, Taken};
-use super::{Expected, Feedback, Job, Kind, Large, Next, Sent, What};
-use crate::connection::Requests;
-use crate::error::{Error, Unfit};
-use crate::event::{AtServer, Event};
+use super::share::{SharedUpload, SliceToSend, UploadOffers};
+
+use crate::connection::RequestWriter;
+use crate::error::{TransferError, Unfit};
+use crate::event::{Event, ServerCopy};
 use crate::local;
 use crate::pace::LEAST;
 
@@ -44,27 +49,24 @@ const PLAN_BYTES: usize = 60_000;
 /// frame within a content, now and then, shows the server that this end lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-pub(super) struct Sender<'a> {
-    requests: &'a mut Requests,
-    expect: mpsc::UnboundedSender<Expected>,
-    feedback: mpsc::UnboundedReceiver<Feedback>,
-    board: &'a Board<'a>,
-    offers: &'a Offers,
+pub(super) struct UploadSender<'a> {
+    requests: &'a mut RequestWriter,
+    expect: mpsc::UnboundedSender<PendingReply>,
+    feedback: mpsc::UnboundedReceiver<ReplyFeedback>,
+    board: &'a JobBoard<'a>,
+    offers: &'a UploadOffers,
     /// Large files that the server has not been asked about, and the JSON bytes that they take in a plan.
-    unplanned: Vec<Large>,
+    unplanned: Vec<LargeUpload>,
     unplanned_bytes: usize,
     /// Large files that can be sent.
-    decided: VecDeque<(Large, Verdict)>,
+    decided: VecDeque<(LargeUpload, Verdict)>,
     /// Requests without an answer, and the sum of their weights.
     outstanding: usize,
     weight: usize,
 }
 
-/// What a stream is called where it cannot be read.
-pub(super) const INPUT: &str = "the input";
-
 /// A file that was hashed before anything of it was sent.
-struct Hashed {
+struct HashedFile {
     size: u64,
     sha256: Digest,
     mtime: Option<Nanoseconds>,
@@ -72,18 +74,18 @@ struct Hashed {
 }
 
 /// What is streamed.
-enum Input {
+enum StreamInput {
     File(local::Source),
     Pipe(Box<dyn Read + Send>),
 }
 
-impl<'a> Sender<'a> {
+impl<'a> UploadSender<'a> {
     pub(super) fn new(
-        requests: &'a mut Requests,
-        expect: mpsc::UnboundedSender<Expected>,
-        feedback: mpsc::UnboundedReceiver<Feedback>,
-        board: &'a Board<'a>,
-        offers: &'a Offers,
+        requests: &'a mut RequestWriter,
+        expect: mpsc::UnboundedSender<PendingReply>,
+        feedback: mpsc::UnboundedReceiver<ReplyFeedback>,
+        board: &'a JobBoard<'a>,
+        offers: &'a UploadOffers,
     ) -> Self {
         Self {
             requests,
@@ -129,38 +131,38 @@ impl<'a> Sender<'a> {
         }
     }
 
-    async fn take(&mut self, Feedback { weight, next }: Feedback) -> Result<(), StreamError> {
+    async fn take(&mut self, ReplyFeedback { weight, next }: ReplyFeedback) -> Result<(), StreamError> {
         self.outstanding -= 1;
         self.weight -= weight;
         match next {
-            Next::Nothing => Ok(()),
-            Next::Decided(files) => {
+            NextStep::Nothing => Ok(()),
+            NextStep::Decided(files) => {
                 self.decided.extend(files);
                 Ok(())
             }
-            Next::Again(job) => {
+            NextStep::Again(job) => {
                 let prepared = again(job).await;
                 self.submit(prepared).await
             }
         }
     }
 
-    async fn begin(&mut self, taken: prepare::Taken) -> Result<(), StreamError> {
+    async fn begin(&mut self, taken: prepare::IntakeItem) -> Result<(), StreamError> {
         let prepared = match taken {
-            prepare::Taken::Again(prepared) => prepared,
-            prepare::Taken::New(prepared) => {
+            prepare::IntakeItem::Again(prepared) => prepared,
+            prepare::IntakeItem::New(prepared) => {
                 let content = prepared.job().has_content();
-                let Job { id, path, to, .. } = prepared.job().clone();
+                let UploadJob { id, path, to, .. } = prepared.job().clone();
                 let size = (!matches!(prepared, Prepared::Stream(..))).then(|| prepared.size());
                 (self.board.events)(Event::Found { id, remote: to, local: path, size, content });
                 if prepared.mtime().is_some_and(local::is_clamped) {
                     let path = prepared.job().path.clone();
-                    let error = Error::Unfit { path, unfit: Unfit::Time };
+                    let error = TransferError::Unfit { path, unfit: Unfit::Time };
                     (self.board.events)(Event::Imperfect { id, error });
                 }
                 prepared
             }
-            prepare::Taken::Omitted(omitted) => {
+            prepare::IntakeItem::Omitted(omitted) => {
                 (self.board.events)(Event::Omitted(omitted));
                 return Ok(());
             }
@@ -173,7 +175,7 @@ impl<'a> Sender<'a> {
         match prepared {
             Prepared::Request(job, request) => {
                 self.requests.push(&request)?;
-                self.expect(Instant::now(), 0, Kind::Made(job));
+                self.expect(Instant::now(), 0, PendingKind::Made(job));
                 self.flush_batch().await
             }
             Prepared::Inline(inline) => {
@@ -181,11 +183,11 @@ impl<'a> Sender<'a> {
                 self.flush_batch().await
             }
             Prepared::Large(large) => self.add_to_plan(large),
-            Prepared::Stream(job, reader) => self.stream(job, Input::Pipe(reader), 0).await,
+            Prepared::Stream(job, reader) => self.stream(job, StreamInput::Pipe(reader), 0).await,
             Prepared::Pretended(job) => {
                 match job.what {
-                    What::Directory { .. } => self.board.made(job.id),
-                    _ => self.board.would(job.id, None, AtServer::No),
+                    UploadKind::Directory { .. } => self.board.made(job.id),
+                    _ => self.board.would(job.id, None, ServerCopy::No),
                 }
                 Ok(())
             }
@@ -200,11 +202,11 @@ impl<'a> Sender<'a> {
         if self.requests.pending() > BATCH { self.requests.flush().await } else { Ok(()) }
     }
 
-    fn expect(&mut self, started: Instant, weight: usize, kind: Kind) {
+    fn expect(&mut self, started: Instant, weight: usize, kind: PendingKind) {
         self.outstanding += 1;
         self.weight += weight;
         // Without a receiver the connection is over, and its end is told elsewhere.
-        let _ = self.expect.send(Expected { started, weight, kind });
+        let _ = self.expect.send(PendingReply { started, weight, kind });
     }
 
     fn inline(&mut self, inline: Inline) -> Result<(), StreamError> {
@@ -214,12 +216,12 @@ impl<'a> Sender<'a> {
         let put = put(&job, Body::Inline, Some(size), Some(sha256), mtime, executable);
         self.requests.push(&Request::Put(put))?;
         self.requests.push_data(&content)?;
-        let sent = Sent { size, sha256, wire_bytes: self.requests.bytes() - before };
-        self.expect(Instant::now(), content.len(), Kind::Inline(job, sent));
+        let sent = SentContent { size, sha256, wire_bytes: self.requests.bytes() - before };
+        self.expect(Instant::now(), content.len(), PendingKind::Inline(job, sent));
         Ok(())
     }
 
-    fn add_to_plan(&mut self, large: Large) -> Result<(), StreamError> {
+    fn add_to_plan(&mut self, large: LargeUpload) -> Result<(), StreamError> {
         // Every character of the path may need a backslash; the rest is braces, names, the size and a digest.
         let bytes = 2 * large.job.to.as_str().len() + 64 + if large.job.known.is_some() { 80 } else { 0 };
         if self.unplanned.len() == MAX_PLAN || self.unplanned_bytes + bytes > PLAN_BYTES {
@@ -240,9 +242,9 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    fn ask_about(&mut self, files: Vec<Large>) -> Result<(), StreamError> {
-        let planned = |large: &Large| {
-            let Job { to, manner, resumable, known, .. } = &large.job;
+    fn ask_about(&mut self, files: Vec<LargeUpload>) -> Result<(), StreamError> {
+        let planned = |large: &LargeUpload| {
+            let UploadJob { to, manner, resumable, known, .. } = &large.job;
             // A part that nobody is going to continue need not be offered.
             let timed = manner.update || (*resumable && !manner.pretend);
             PlannedFile {
@@ -256,14 +258,14 @@ impl<'a> Sender<'a> {
             }
         };
         self.requests.push(&Request::Plan(Plan { files: files.iter().map(planned).collect() }))?;
-        self.expect(Instant::now(), 0, Kind::Plan(files));
+        self.expect(Instant::now(), 0, PendingKind::Plan(files));
         Ok(())
     }
 
-    async fn transfer(&mut self, large: Large, verdict: Verdict) -> Result<(), StreamError> {
+    async fn transfer(&mut self, large: LargeUpload, verdict: Verdict) -> Result<(), StreamError> {
         match verdict {
-            Verdict::Refuse(error) => match large.job.redirected(&error, self.board) {
-                Some(job) => self.add_to_plan(Large { job, ..large }),
+            Verdict::Refuse(error) => match self.board.redirected(&large.job, &error) {
+                Some(job) => self.add_to_plan(LargeUpload { job, ..large }),
                 None => {
                     self.board.failed(large.job.id, error.into());
                     Ok(())
@@ -291,10 +293,10 @@ impl<'a> Sender<'a> {
     }
 
     /// Tells that a file would be stored, and whether its content need not be sent.
-    async fn pretend(&mut self, mut large: Large, verdict: &Verdict) -> Result<(), StreamError> {
+    async fn pretend(&mut self, mut large: LargeUpload, verdict: &Verdict) -> Result<(), StreamError> {
         let at_server = match verdict {
             // What is small is sent at once, whatever the server has.
-            _ if large.size <= MAX_INLINE => AtServer::No,
+            _ if large.size <= MAX_INLINE => ServerCopy::No,
             Verdict::Hash if large.job.known.is_none() => {
                 if self.hash(&mut large).await?.is_some() {
                     self.add_to_plan(large)?;
@@ -302,18 +304,18 @@ impl<'a> Sender<'a> {
                 return Ok(());
             }
             // A server that does not know digests in plans.
-            Verdict::Hash => AtServer::Perhaps,
-            Verdict::Present => AtServer::Yes,
-            _ => AtServer::No,
+            Verdict::Hash => ServerCopy::Perhaps,
+            Verdict::Present => ServerCopy::Yes,
+            _ => ServerCopy::No,
         };
         self.board.would(large.job.id, Some(large.size), at_server);
         Ok(())
     }
 
     /// Sends a file from `offset` on.
-    async fn send(&mut self, job: Job, offset: u64) -> Result<(), StreamError> {
+    async fn send(&mut self, job: UploadJob, offset: u64) -> Result<(), StreamError> {
         match open(&job, self.board).await {
-            Some(source) => self.stream(job, Input::File(source), offset).await,
+            Some(source) => self.stream(job, StreamInput::File(source), offset).await,
             None => Ok(()),
         }
     }
@@ -335,28 +337,29 @@ impl<'a> Sender<'a> {
     }
 
     /// Hashes a file and claims that the server has its content.
-    async fn claim(&mut self, mut large: Large) -> Result<(), StreamError> {
+    async fn claim(&mut self, mut large: LargeUpload) -> Result<(), StreamError> {
         let started = Instant::now();
-        let Some(Hashed { size, sha256, mtime, executable }) = self.hash(&mut large).await? else {
+        let Some(HashedFile { size, sha256, mtime, executable }) = self.hash(&mut large).await? else {
             return Ok(());
         };
         let before = self.requests.bytes();
         let claim = put(&large.job, Body::Claim, Some(size), Some(sha256), mtime, executable);
         self.requests.push(&Request::Put(claim))?;
-        let sent = Sent { size, sha256, wire_bytes: self.requests.bytes() - before };
-        self.expect(started, 0, Kind::Claim(large, sent));
+        let sent = SentContent { size, sha256, wire_bytes: self.requests.bytes() - before };
+        self.expect(started, 0, PendingKind::Claim(large, sent));
         Ok(())
     }
 
     /// Hashes a file and keeps the digest in its job; `None` if that failed, which is told.
-    async fn hash(&mut self, large: &mut Large) -> Result<Option<Hashed>, StreamError> {
+    async fn hash(&mut self, large: &mut LargeUpload) -> Result<Option<HashedFile>, StreamError> {
         // Nobody is to wait for the hash.
         self.requests.flush().await?;
         let Some(source) = open(&large.job, self.board).await else { return Ok(None) };
         let id = large.job.id;
         let (stamp, mtime, executable) = (source.stamp, source.mtime(), source.executable());
-        let (filler, mut frames) = content::sender();
-        let hashing = spawn_blocking(move || Input::File(source).pump(filler, None, 0, oneshot::channel().0));
+        let (filler, mut frames) = sealift_pipeline::read_stage();
+        let hashing =
+            spawn_blocking(move || StreamInput::File(source).pump(filler, None, 0, oneshot::channel().0));
         let mut keep_alive = keep_alive();
         let mut bytes = 0;
         loop {
@@ -382,19 +385,19 @@ impl<'a> Sender<'a> {
             }
         };
         large.job.known = Some((stamp, sha256));
-        Ok(Some(Hashed { size, sha256, mtime, executable }))
+        Ok(Some(HashedFile { size, sha256, mtime, executable }))
     }
 
     /// Sends a content in one pass, and hashes it meanwhile unless its digest is known. What lies before `offset` is
     /// only hashed: the server has it.
-    async fn stream(&mut self, job: Job, input: Input, offset: u64) -> Result<(), StreamError> {
+    async fn stream(&mut self, job: UploadJob, input: StreamInput, offset: u64) -> Result<(), StreamError> {
         let (started, id, before) = (Instant::now(), job.id, self.requests.bytes());
         let (size, mtime, executable, known) = match &input {
-            Input::File(source) => {
+            StreamInput::File(source) => {
                 let known = job.known.filter(|(stamp, _)| *stamp == source.stamp).map(|(_, sha256)| sha256);
                 (Some(source.stamp.size), source.mtime(), source.executable(), known.filter(|_| offset == 0))
             }
-            Input::Pipe(_) => {
+            StreamInput::Pipe(_) => {
                 (self.board.events)(Event::Started { id, size: None, offset: 0 });
                 (None, None, false, None)
             }
@@ -402,14 +405,15 @@ impl<'a> Sender<'a> {
         let can_share = self.offers.connections > 1 && self.board.knows_slices();
         let whole = size.filter(|size| can_share && *size >= offset + LEAST);
         let key = whole.map(|_| fastrand::u64(..));
-        let (filler, frames) = content::sender_beside(if key.is_some() { SLICES_AHEAD } else { 0 });
+        let (filler, frames) =
+            sealift_pipeline::read_stage_with_spare(if key.is_some() { SLICES_AHEAD } else { 0 });
         let (tell, part) = oneshot::channel();
         let reading = spawn_blocking(move || input.pump(filler, known, offset, tell));
         let resume = if offset > 0 { self.part(part).await? } else { None };
         if offset > 0 && resume.is_none() {
             let error = match reading.await {
                 Ok(Err(error)) => error,
-                Ok(Ok(_)) => Error::Protocol("the server has more of the file than there is".into()),
+                Ok(Ok(_)) => TransferError::Protocol("the server has more of the file than there is".into()),
                 Err(panic) => thread_failed(panic),
             };
             self.board.failed(id, error);
@@ -428,10 +432,10 @@ impl<'a> Sender<'a> {
             self.requests.flush().await?;
         }
         let (mut outcome, watched) = oneshot::channel();
-        self.expect(started, 0, Kind::Stream(job, watched));
+        self.expect(started, 0, PendingKind::Stream(job, watched));
 
         let extent = (offset, whole.unwrap_or(offset));
-        let share = Arc::new(Share::new(id, key, extent, self.offers.eager, frames));
+        let share = Arc::new(SharedUpload::new(id, key, extent, self.offers.eager, frames));
         let (mut offer, mut next) = (None, 0);
         let mut keep_alive = keep_alive();
         let refused = 'content: loop {
@@ -439,7 +443,7 @@ impl<'a> Sender<'a> {
                 biased;
                 () = outcome.closed() => break true,
                 taken = share.take() => {
-                    let Some(Taken { index, frames }) = taken else { break false };
+                    let Some(SliceToSend { index, frames }) = taken else { break false };
                     if index != next {
                         self.requests.push(&Turn::Turn { offset: share.offset(index) })?;
                     }
@@ -481,23 +485,23 @@ impl<'a> Sender<'a> {
         if let Some(result) = result {
             let wire_bytes = self.requests.bytes() - before + share.elsewhere();
             // The receiver is gone when the server has refused the file at the last moment.
-            let _ = outcome.send(result.map(|(size, sha256)| Sent { size, sha256, wire_bytes }));
+            let _ = outcome.send(result.map(|(size, sha256)| SentContent { size, sha256, wire_bytes }));
         }
         Ok(())
     }
 }
 
-impl Input {
+impl StreamInput {
     /// Reads everything into frames; returns size and digest, which is `known` or else computed. Blocks.
     ///
     /// What lies before `offset` is hashed only, and `part` told its digest.
     fn pump(
         mut self,
-        filler: Filler,
+        filler: ReadStage,
         known: Option<Digest>,
         offset: u64,
         part: oneshot::Sender<Part>,
-    ) -> Result<(u64, Digest), Error> {
+    ) -> Result<(u64, Digest), TransferError> {
         let mut hasher = known.is_none().then(Hasher::new);
         let (size, computed) = match &mut self {
             Self::File(source) => {
@@ -517,7 +521,7 @@ impl Input {
                 (offset + read, computed)
             }
             Self::Pipe(reader) => {
-                let unreadable = Error::local("read", Path::new(INPUT));
+                let unreadable = TransferError::local("read", Path::new(INPUT));
                 filler.run(reader, None, hasher).map_err(unreadable)?
             }
         };
@@ -526,7 +530,7 @@ impl Input {
 }
 
 /// Opens a file, or tells why not.
-async fn open(job: &Job, board: &Board<'_>) -> Option<local::Source> {
+async fn open(job: &UploadJob, board: &JobBoard<'_>) -> Option<local::Source> {
     let file = job.clone();
     let opened = spawn_blocking(move || file.open()).await;
     match opened.unwrap_or_else(|panic| Err(thread_failed(panic))) {
@@ -554,7 +558,7 @@ fn keep_alive() -> Interval {
 }
 
 fn put(
-    job: &Job,
+    job: &UploadJob,
     body: Body,
     size: Option<u64>,
     sha256: Option<Digest>,

@@ -11,19 +11,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sealift_protocol::content::{Frames, FullFrames, Recycler};
+use sealift_pipeline::{FrameBatch, FrameQueue, FrameRecycler};
 use sealift_protocol::message::{SLICE, SLICES_AHEAD, Slice};
-use sealift_protocol::{ErrorCode, Reply, Request};
+use sealift_protocol::{Reply, Request};
+use sealift_types::ErrorCode;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 use crate::client::Client;
 use crate::connection::Connection;
-use crate::error::Error;
+use crate::error::TransferError;
 use crate::event::{Event, Events};
 use crate::pace::{LEAST, Pace};
 use crate::remote::unexpected;
-use crate::retry::Line;
+use crate::retry::ConnectionSupply;
 
 /// Slices that a further connection has under way.
 const AHEAD_EACH: usize = 4;
@@ -33,7 +34,7 @@ const ASKS: u32 = 6;
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A file that is being sent.
-pub(super) struct Share {
+pub(super) struct SharedUpload {
     id: usize,
     /// By which the server knows it, if others can help.
     key: Option<u64>,
@@ -41,21 +42,21 @@ pub(super) struct Share {
     start: u64,
     size: u64,
     pace: Pace,
-    frames: tokio::sync::Mutex<FullFrames>,
-    recycler: Recycler,
-    state: Mutex<State>,
+    frames: tokio::sync::Mutex<FrameQueue>,
+    recycler: FrameRecycler,
+    state: Mutex<SliceState>,
     changed: Notify,
     wire_bytes: AtomicU64,
 }
 
 #[derive(Default)]
-struct State {
+struct SliceState {
     /// The slice that is read next.
     next: u64,
     /// Whether all was read.
     exhausted: bool,
     /// Slices that have to be sent again.
-    again: BTreeMap<u64, Frames>,
+    again: BTreeMap<u64, FrameBatch>,
     /// Slices that further connections have taken, and the server has not answered.
     unanswered: BTreeSet<u64>,
     /// Bytes that were sent.
@@ -64,19 +65,19 @@ struct State {
 }
 
 /// What there is to send.
-pub(super) struct Taken {
+pub(super) struct SliceToSend {
     pub(super) index: u64,
-    pub(super) frames: Frames,
+    pub(super) frames: FrameBatch,
 }
 
-impl Share {
+impl SharedUpload {
     /// Of a content of `size` bytes those from `start` on.
     pub(super) fn new(
         id: usize,
         key: Option<u64>,
         (start, size): (u64, u64),
         eager: bool,
-        frames: FullFrames,
+        frames: FrameQueue,
     ) -> Self {
         Self {
             id,
@@ -103,7 +104,7 @@ impl Share {
     }
 
     /// The next slice; `None` if there will be none. Loses nothing when it is cancelled.
-    pub(super) async fn take(&self) -> Option<Taken> {
+    pub(super) async fn take(&self) -> Option<SliceToSend> {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -114,7 +115,7 @@ impl Share {
                     return None;
                 }
                 if let Some((index, frames)) = state.again.pop_first() {
-                    return Some(Taken { index, frames });
+                    return Some(SliceToSend { index, frames });
                 }
                 // All that was sent over the first connection alone arrives, sooner or later.
                 let missing = state.unanswered.first().copied().unwrap_or(state.next);
@@ -135,7 +136,7 @@ impl Share {
                         continue;
                     };
                     state.next += 1;
-                    return Some(Taken { index: state.next - 1, frames });
+                    return Some(SliceToSend { index: state.next - 1, frames });
                 }
                 // Somebody else may have read, so that the next one is too far ahead, or lost what comes before it.
                 () = changed => {}
@@ -144,7 +145,7 @@ impl Share {
     }
 
     /// Gives frames back for reuse.
-    pub(super) fn recycle(&self, frames: Frames) {
+    pub(super) fn recycle(&self, frames: FrameBatch) {
         self.recycler.recycle(frames);
     }
 
@@ -194,26 +195,26 @@ impl Share {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SliceState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A slice that a further connection has taken. It is sent again by somebody else unless it is answered.
-struct Held<'a> {
-    share: &'a Share,
+struct TakenSlice<'a> {
+    share: &'a SharedUpload,
     index: u64,
-    frames: Option<Frames>,
+    frames: Option<FrameBatch>,
 }
 
-impl<'a> Held<'a> {
-    fn new(share: &'a Share, Taken { index, frames }: Taken) -> Self {
+impl<'a> TakenSlice<'a> {
+    fn new(share: &'a SharedUpload, SliceToSend { index, frames }: SliceToSend) -> Self {
         share.state().unanswered.insert(index);
         Self { share, index, frames: Some(frames) }
     }
 
     fn request(&self) -> Request {
-        let length = self.frames.as_ref().map_or(0, Frames::payload);
+        let length = self.frames.as_ref().map_or(0, FrameBatch::payload);
         let (key, offset) = (self.share.key.unwrap_or(0), self.share.offset(self.index));
         Request::Slice(Slice { key, offset, length })
     }
@@ -230,7 +231,7 @@ impl<'a> Held<'a> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for TakenSlice<'_> {
     fn drop(&mut self) {
         if let Some(frames) = self.frames.take() {
             let mut state = self.share.state();
@@ -244,47 +245,47 @@ impl Drop for Held<'_> {
 
 /// The files under way that others can help with. Clones share it.
 #[derive(Clone, Default)]
-pub(super) struct Offers {
-    state: watch::Sender<Open>,
+pub(super) struct UploadOffers {
+    state: watch::Sender<OfferedUpload>,
     pub(super) connections: usize,
     pub(super) eager: bool,
 }
 
 #[derive(Default)]
-struct Open {
+struct OfferedUpload {
     /// Connections that look for files of their own.
     workers: usize,
-    shares: Vec<Arc<Share>>,
+    shares: Vec<Arc<SharedUpload>>,
 }
 
 /// A connection that looks for files of its own, until this is dropped.
-pub(super) struct Worker(Offers);
+pub(super) struct BusyWorker(UploadOffers);
 
 /// A file that is offered to others, until this is dropped.
-pub(super) struct Offer {
-    offers: Offers,
-    share: Arc<Share>,
+pub(super) struct UploadOffer {
+    offers: UploadOffers,
+    share: Arc<SharedUpload>,
 }
 
-impl Offers {
+impl UploadOffers {
     pub(super) fn of(client: &Client) -> Self {
         Self { state: watch::Sender::default(), connections: client.connections(), eager: client.eager() }
     }
 
-    pub(super) fn worker(&self) -> Worker {
+    pub(super) fn worker(&self) -> BusyWorker {
         self.state.send_modify(|open| open.workers += 1);
-        Worker(self.clone())
+        BusyWorker(self.clone())
     }
 
     /// Calls others to a file.
-    pub(super) fn offer(&self, share: &Arc<Share>) -> Offer {
+    pub(super) fn offer(&self, share: &Arc<SharedUpload>) -> UploadOffer {
         self.state.send_modify(|open| open.shares.push(share.clone()));
-        Offer { offers: self.clone(), share: share.clone() }
+        UploadOffer { offers: self.clone(), share: share.clone() }
     }
 
     /// Waits for a file that is worth a connection beside `number` others; `None` if there will be none.
-    pub(super) async fn next(&self, number: usize) -> Option<Arc<Share>> {
-        let find = |open: &Open| open.shares.iter().find(|share| share.is_worth(number)).cloned();
+    pub(super) async fn next(&self, number: usize) -> Option<Arc<SharedUpload>> {
+        let find = |open: &OfferedUpload| open.shares.iter().find(|share| share.is_worth(number)).cloned();
         let mut open = self.state.subscribe();
         // The sender is in `self`.
         let open = open.wait_for(|open| open.workers == 0 || find(open).is_some()).await.ok()?;
@@ -292,13 +293,13 @@ impl Offers {
     }
 }
 
-impl Drop for Worker {
+impl Drop for BusyWorker {
     fn drop(&mut self) {
         self.0.state.send_modify(|open| open.workers -= 1);
     }
 }
 
-impl Drop for Offer {
+impl Drop for UploadOffer {
     fn drop(&mut self) {
         self.share.end();
         self.offers.state.send_modify(|open| open.shares.retain(|share| !Arc::ptr_eq(share, &self.share)));
@@ -309,10 +310,10 @@ impl Drop for Offer {
 pub(super) async fn help(
     client: &Client,
     connection: Option<Connection>,
-    share: &Share,
+    share: &SharedUpload,
     events: Events<'_>,
 ) -> Option<Connection> {
-    let mut line = Line::new(client, connection, events);
+    let mut line = ConnectionSupply::new(client, connection, events);
     let helping = async {
         let mut achieved = 0;
         loop {
@@ -340,16 +341,16 @@ pub(super) async fn help(
 /// Sends slices until there are no more.
 async fn send(
     connection: &mut Connection,
-    share: &Share,
+    share: &SharedUpload,
     achieved: &mut u64,
     events: Events<'_>,
-) -> Result<(), Error> {
+) -> Result<(), TransferError> {
     if !is_welcome(connection, share).await? {
         share.over().await;
         return Ok(());
     }
     connection.enter();
-    let mut asked: VecDeque<Held<'_>> = VecDeque::new();
+    let mut asked: VecDeque<TakenSlice<'_>> = VecDeque::new();
     loop {
         tokio::select! {
             biased;
@@ -373,7 +374,7 @@ async fn send(
             }
             taken = share.take(), if asked.len() < AHEAD_EACH => match taken {
                 Some(taken) => {
-                    let held = Held::new(share, taken);
+                    let held = TakenSlice::new(share, taken);
                     let before = connection.requests.bytes();
                     connection.push(&held.request())?;
                     asked.push_back(held);
@@ -399,7 +400,7 @@ async fn send(
 }
 
 /// Whether the server takes slices of the upload over another connection. It may not have seen its beginning yet.
-async fn is_welcome(connection: &mut Connection, share: &Share) -> Result<bool, Error> {
+async fn is_welcome(connection: &mut Connection, share: &SharedUpload) -> Result<bool, TransferError> {
     let question = Request::Slice(Slice { key: share.key.unwrap_or(0), offset: 0, length: 0 });
     for attempt in 0..ASKS {
         match connection.ask(&question).await? {
@@ -414,16 +415,16 @@ async fn is_welcome(connection: &mut Connection, share: &Share) -> Result<bool, 
 
 #[cfg(test)]
 mod tests {
-    use sealift_protocol::content;
+    use sealift_pipeline;
 
     use super::*;
     use crate::peer::pair_with_stall;
 
     /// A share of zeros, which are read by a thread.
-    fn share(size: u64) -> Share {
-        let (filler, frames) = content::sender_beside(SLICES_AHEAD);
+    fn share(size: u64) -> SharedUpload {
+        let (filler, frames) = sealift_pipeline::read_stage_with_spare(SLICES_AHEAD);
         std::thread::spawn(move || filler.run(std::io::repeat(0), Some(size), None));
-        Share::new(0, Some(7), (0, size), true, frames)
+        SharedUpload::new(0, Some(7), (0, size), true, frames)
     }
 
     /// Whoever waits for such a server forever keeps the slices that it has, and the others wait for those.
@@ -462,7 +463,7 @@ mod tests {
             };
             let (sent, ()) = tokio::join!(sending, serving);
             match moves {
-                false => assert!(matches!(sent, Err(Error::Lost(_))), "{sent:?}"),
+                false => assert!(matches!(sent, Err(TransferError::Lost(_))), "{sent:?}"),
                 true => sent.unwrap(),
             }
             let state = share.state();

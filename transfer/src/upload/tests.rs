@@ -5,14 +5,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use sealift_protocol::message::{Body, Put, Stored, Trailer, Verdict};
-use sealift_protocol::{Digest, ErrorCode, Reply, Request, WireError};
+use sealift_protocol::{Reply, Request, WireError};
+use sealift_types::{Digest, ErrorCode};
 
-use super::board::Board;
+use super::board::JobBoard;
 use super::prepare::{self, Intake};
-use super::share::Offers;
-use super::{Source, Upload, run};
-use crate::peer::{Peer, Record, pair};
-use crate::{Error, Manner};
+use super::share::UploadOffers;
+use super::{Upload, UploadSource, run};
+use crate::peer::{EventRecord, ScriptedServer, pair};
+use crate::{TransferError, TransferOptions};
 
 /// More than the buffers between disk and wire hold.
 const LARGE: usize = 4 * 1024 * 1024;
@@ -25,30 +26,30 @@ fn file(directory: &Path, name: &str, size: usize) -> (PathBuf, Vec<u8>) {
 }
 
 fn upload(id: usize, path: &Path, to: &str) -> Upload {
-    let source = Source::File(path.to_owned());
+    let source = UploadSource::File(path.to_owned());
     Upload { id, source, to: to.parse().unwrap(), inside: None }
 }
 
 /// Runs uploads against what `serve` does, and returns how it all ended.
 async fn against<F: Future<Output = ()>>(
     uploads: Vec<Upload>,
-    serve: impl FnOnce(Peer) -> F,
-) -> (Result<(), Error>, Vec<(usize, Result<bool, String>)>) {
-    against_in(Manner::default(), uploads, serve).await
+    serve: impl FnOnce(ScriptedServer) -> F,
+) -> (Result<(), TransferError>, Vec<(usize, Result<bool, String>)>) {
+    against_in(TransferOptions::default(), uploads, serve).await
 }
 
 async fn against_in<F: Future<Output = ()>>(
-    manner: Manner,
+    manner: TransferOptions,
     uploads: Vec<Upload>,
-    serve: impl FnOnce(Peer) -> F,
-) -> (Result<(), Error>, Vec<(usize, Result<bool, String>)>) {
+    serve: impl FnOnce(ScriptedServer) -> F,
+) -> (Result<(), TransferError>, Vec<(usize, Result<bool, String>)>) {
     let (mut connection, peer) = pair();
-    let record = Record::default();
+    let record = EventRecord::default();
     let take = |event| record.take(event);
     let uploading = async {
-        let board = Board::new(&take);
+        let board = JobBoard::new(&take);
         let mut intake = Intake::new(prepare::start(uploads.into_iter().map(Ok), manner));
-        let result = run(&mut connection, &mut intake, &board, &Offers::default()).await;
+        let result = run(&mut connection, &mut intake, &board, &UploadOffers::default()).await;
         assert_eq!(connection.is_in_step(), result.is_ok());
         drop(connection);
         result
@@ -57,7 +58,7 @@ async fn against_in<F: Future<Output = ()>>(
     (result, record.ends())
 }
 
-async fn put(peer: &mut Peer) -> Put {
+async fn put(peer: &mut ScriptedServer) -> Put {
     match peer.request().await {
         Some(Request::Put(put)) => put,
         other => panic!("{other:?}"),
@@ -65,7 +66,7 @@ async fn put(peer: &mut Peer) -> Put {
 }
 
 /// The next put, with `send` for everything that is planned before.
-async fn planned_put(peer: &mut Peer) -> Put {
+async fn planned_put(peer: &mut ScriptedServer) -> Put {
     loop {
         match peer.request().await {
             Some(Request::Put(put)) => return put,
@@ -78,7 +79,7 @@ async fn planned_put(peer: &mut Peer) -> Put {
 }
 
 /// Answers one plan.
-async fn plan(peer: &mut Peer, verdict: Verdict) {
+async fn plan(peer: &mut ScriptedServer, verdict: Verdict) {
     let Some(Request::Plan(plan)) = peer.request().await else { panic!("a plan was due") };
     peer.send(&Reply::Plan { files: plan.files.iter().map(|_| verdict.clone()).collect() }).await;
 }
@@ -186,7 +187,7 @@ async fn a_claim_sends_nothing_and_one_that_fails_sends_everything() {
 async fn small_files_are_planned_where_the_server_may_have_them() {
     let directory = tempfile::tempdir().unwrap();
     let (path, content) = file(directory.path(), "x", 10);
-    let manner = Manner { ask_first: true, ..Manner::default() };
+    let manner = TransferOptions { ask_first: true, ..TransferOptions::default() };
     for verdict in [Verdict::Send, Verdict::Hash] {
         let claims = verdict == Verdict::Hash;
         let (result, ends) = against_in(manner, vec![upload(0, &path, "x")], async |mut peer| {
@@ -211,7 +212,7 @@ async fn what_is_newer_on_the_server_stays_there() {
     let (small, _) = file(directory.path(), "small", 10);
     let (large, _) = file(directory.path(), "large", LARGE);
     let uploads = vec![upload(0, &small, "small"), upload(1, &large, "large")];
-    let (result, ends) = against_in(Manner::new(true, false), uploads, async |mut peer| {
+    let (result, ends) = against_in(TransferOptions::new(true, false), uploads, async |mut peer| {
         let small = put(&mut peer).await;
         assert!(small.update && small.mtime.is_some());
         peer.data().await;
@@ -258,7 +259,7 @@ async fn a_target_that_is_a_directory_receives_the_file() {
 async fn pipes_are_streamed_unless_they_end_soon() {
     for size in [0, 1, 65_536, 65_537, LARGE] {
         let content = vec![7; size];
-        let source = Source::Stream(Box::new(std::io::Cursor::new(content.clone())));
+        let source = UploadSource::Stream(Box::new(std::io::Cursor::new(content.clone())));
         let upload = Upload { id: 0, source, to: "x".parse().unwrap(), inside: None };
         let (result, ends) = against(vec![upload], async |mut peer| {
             let put = put(&mut peer).await;
@@ -302,14 +303,14 @@ async fn what_the_server_said_before_it_closed_is_what_went_wrong() {
         peer.send(&Reply::Error(refusal(ErrorCode::ShuttingDown))).await;
     })
     .await;
-    assert!(matches!(result, Err(Error::Refused(WireError { code: ErrorCode::ShuttingDown, .. }))));
+    assert!(matches!(result, Err(TransferError::Refused(WireError { code: ErrorCode::ShuttingDown, .. }))));
 
     let (result, _) = against(vec![upload(0, &path, "x")], async |mut peer| {
         plan(&mut peer, Verdict::Send).await;
         put(&mut peer).await;
     })
     .await;
-    assert!(matches!(result, Err(Error::Lost(_))), "{result:?}");
+    assert!(matches!(result, Err(TransferError::Lost(_))), "{result:?}");
 }
 
 #[tokio::test]
@@ -331,7 +332,7 @@ async fn answers_that_make_no_sense_end_the_connection() {
             let _ = peer.reader.header(crate::peer::STALL).await;
         })
         .await;
-        assert!(matches!(result, Err(Error::Protocol(_))), "{answers:?}: {result:?}");
+        assert!(matches!(result, Err(TransferError::Protocol(_))), "{answers:?}: {result:?}");
     }
 }
 
@@ -340,12 +341,12 @@ async fn answers_that_make_no_sense_end_the_connection() {
 fn transfers_can_be_spawned(client: &mut crate::Client) {
     fn is_send(_: impl Send) {}
     let ignore = |_| {};
-    is_send(super::upload(client, std::iter::empty(), Manner::default(), &ignore));
+    is_send(super::upload(client, std::iter::empty(), TransferOptions::default(), &ignore));
     is_send(crate::download::download(
         client,
         Vec::new(),
-        &crate::tree::Walking::default(),
-        Manner::default(),
+        &crate::tree::WalkOptions::default(),
+        TransferOptions::default(),
         &ignore,
     ));
 }
@@ -369,7 +370,7 @@ impl std::io::Read for Slow {
 #[tokio::test]
 async fn a_pipe_may_take_longer_than_any_answer() {
     let (tell, told) = std::sync::mpsc::channel();
-    let source = Source::Stream(Box::new(Slow(told, Vec::new())));
+    let source = UploadSource::Stream(Box::new(Slow(told, Vec::new())));
     let upload = Upload { id: 0, source, to: "x".parse().unwrap(), inside: None };
     tell.send(vec![1; 300_000]).unwrap();
     let (result, ends) = against(vec![upload], async |mut peer| {

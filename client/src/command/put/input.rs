@@ -2,56 +2,29 @@
 
 use std::ffi::OsString;
 use std::io::{self, Cursor, Read};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
-use sealift_protocol::RemotePath;
 use sealift_protocol::message::EntryKind;
 use sealift_transfer::remote;
+use sealift_types::EntryPath;
 use tokio::task::spawn_blocking;
 
+use crate::command_error::CommandError;
 use crate::failure::{Exit, Failure};
-use crate::session::Session;
+use crate::session::ClientSession;
 use crate::text;
-
-/// Why the output of a command is not stored.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CommandError {
-    /// There is no such program, or it may not be run.
-    #[error("{0} cannot be run: {1}")]
-    NotRun(String, String),
-    /// It ended with a failure.
-    #[error("{0} did not succeed ({1}), so nothing is stored")]
-    Failed(String, ExitStatus),
-}
-
-impl CommandError {
-    /// The one behind an error of reading.
-    pub(crate) fn behind(error: &io::Error) -> Option<&Self> {
-        error.get_ref().and_then(|inner| inner.downcast_ref())
-    }
-
-    /// What to do about it.
-    pub(crate) fn hint(&self) -> &'static str {
-        match self {
-            Self::NotRun(..) => {
-                "check the command's name; it is run without a shell: for a pipe or an alias write -- sh -c '...'"
-            }
-            Self::Failed(..) => "run the command by itself to see why",
-        }
-    }
-}
 
 /// The output of a command. It ends with an error unless the command succeeds, so that nothing is stored then.
 #[derive(Debug)]
 pub(super) struct CommandOutput {
     command: Command,
     name: String,
-    progress: Progress,
+    progress: CommandProgress,
 }
 
 /// How far a command has come.
 #[derive(Debug)]
-enum Progress {
+enum CommandProgress {
     /// Nobody has read yet.
     Waiting,
     Running(Child, ChildStdout),
@@ -67,7 +40,7 @@ impl CommandOutput {
         let name = program.to_string_lossy().into_owned();
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::inherit()).stdout(Stdio::piped());
-        Self { command, name, progress: Progress::Waiting }
+        Self { command, name, progress: CommandProgress::Waiting }
     }
 
     fn start(&mut self) -> io::Result<(Child, ChildStdout)> {
@@ -82,14 +55,14 @@ impl CommandOutput {
 
     /// Reads, and ends the command where that fails.
     fn read_on(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if matches!(self.progress, Progress::Waiting) {
+        if matches!(self.progress, CommandProgress::Waiting) {
             let (child, output) = self.start()?;
-            self.progress = Progress::Running(child, output);
+            self.progress = CommandProgress::Running(child, output);
         }
         let (child, output) = match &mut self.progress {
-            Progress::Running(child, output) => (child, output),
-            Progress::Failed(kind, reason) => return Err(io::Error::new(*kind, reason.clone())),
-            Progress::Waiting | Progress::Succeeded => return Ok(0),
+            CommandProgress::Running(child, output) => (child, output),
+            CommandProgress::Failed(kind, reason) => return Err(io::Error::new(*kind, reason.clone())),
+            CommandProgress::Waiting | CommandProgress::Succeeded => return Ok(0),
         };
         let count = output.read(buffer)?;
         if count > 0 {
@@ -99,14 +72,14 @@ impl CommandOutput {
         if !status.success() {
             return Err(io::Error::other(CommandError::Failed(self.name.clone(), status)));
         }
-        self.progress = Progress::Succeeded;
+        self.progress = CommandProgress::Succeeded;
         Ok(0)
     }
 
     /// Ends a command that runs still, like one before a closed pipe.
     fn end(&mut self) {
-        if let Progress::Running(mut child, output) =
-            std::mem::replace(&mut self.progress, Progress::Succeeded)
+        if let CommandProgress::Running(mut child, output) =
+            std::mem::replace(&mut self.progress, CommandProgress::Succeeded)
         {
             drop(output);
             let _ = child.kill();
@@ -125,7 +98,7 @@ impl Read for CommandOutput {
             && error.kind() != io::ErrorKind::Interrupted
         {
             self.end();
-            self.progress = Progress::Failed(error.kind(), error.to_string());
+            self.progress = CommandProgress::Failed(error.kind(), error.to_string());
         }
         read
     }
@@ -141,8 +114,8 @@ impl Drop for CommandOutput {
 /// Standard input. An empty one is often what a command left that failed, and does not replace a file that is not empty,
 /// unless that is meant.
 pub(super) async fn standard_input(
-    session: &mut Session,
-    to: Option<&RemotePath>,
+    session: &mut ClientSession,
+    to: Option<&EntryPath>,
     allow_empty: bool,
 ) -> Result<Box<dyn Read + Send>, Failure> {
     let first = spawn_blocking(|| {
@@ -160,7 +133,7 @@ pub(super) async fn standard_input(
     Ok(Box::new(Cursor::new(first).chain(io::stdin())))
 }
 
-async fn refuse_empty(session: &mut Session, to: &RemotePath) -> Result<(), Failure> {
+async fn refuse_empty(session: &mut ClientSession, to: &EntryPath) -> Result<(), Failure> {
     let connection = session.client()?.connection().await?;
     let mut size = 0;
     remote::info(connection, std::slice::from_ref(to), |_, described| {

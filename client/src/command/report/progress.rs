@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Open, State, Total};
+use super::{OpenTransfer, ReportState, Total};
 use crate::text;
 
 /// How often JSON lines tell of progress.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-impl State<'_> {
+impl ReportState<'_> {
     /// Takes down how much of a file has crossed, or was read to compare it, and shows it.
     pub(super) fn advance(&mut self, id: usize, crossed: u64, compared: u64) {
         if let Some(open) = self.open.get_mut(&id) {
@@ -48,7 +48,7 @@ impl State<'_> {
 
     /// Puts a file's name beside the bar.
     pub(super) fn name(&self, id: usize, what: &str) {
-        if let Some(Open { local, .. }) = self.open.get(&id) {
+        if let Some(OpenTransfer { local, .. }) = self.open.get(&id) {
             self.bar.set_message(|| format!("{what}{local}"));
         }
     }
@@ -98,8 +98,8 @@ impl State<'_> {
     }
 
     /// A line for programs.
-    pub(super) fn progress(&self, open: &Open, rate: u64) -> Value {
-        let Open { remote, local, size, crossed, .. } = open;
+    pub(super) fn progress(&self, open: &OpenTransfer, rate: u64) -> Value {
+        let OpenTransfer { remote, local, size, crossed, .. } = open;
         let done = self.bytes + self.crossing;
         let seconds_left = match self.total {
             Some(total) if rate > 0 => {

@@ -1,13 +1,13 @@
 //! What a run came to.
 
 use sealift_protocol::message::Direction;
-use sealift_transfer::sync::Outcome;
+use sealift_transfer::sync::SyncOutcome;
 use serde_json::json;
 
-use super::{NOTABLE, Open, State, files};
+use super::{NOTABLE, OpenTransfer, ReportState, files};
 use crate::text;
 
-impl State<'_> {
+impl ReportState<'_> {
     pub(super) fn summarize(&mut self) {
         let stored = self.direction == Direction::Put;
         self.tell_imperfect();
@@ -59,7 +59,7 @@ impl State<'_> {
         if self.kept_bytes > 0 {
             facts = format!("{facts}; continued, {} were there", text::size(self.kept_bytes));
         }
-        let Open { remote, local, .. } = last;
+        let OpenTransfer { remote, local, .. } = last;
         let one = self.finished == 1 && self.found == 1;
         let summary = match (stored, one, self.deduplicated) {
             (true, true, 0) => format!("stored {remote} ({facts})"),
@@ -83,8 +83,8 @@ impl State<'_> {
         self.printer.note(&(summary + &kept));
     }
 
-    pub(super) fn summarize_sync(&mut self, outcome: &Outcome) {
-        let Outcome { unchanged, deleted, moved, touched, .. } = *outcome;
+    pub(super) fn summarize_sync(&mut self, outcome: &SyncOutcome) {
+        let SyncOutcome { unchanged, deleted, moved, touched, .. } = *outcome;
         let touched = touched + self.touched;
         self.tell_imperfect();
         let pretend = self.manner.pretend;

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use sealift_protocol::Name;
 use sealift_protocol::message::Entry;
+use sealift_types::Name;
 
 use super::is_place;
 

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use sealift_protocol::Name;
+use sealift_types::Name;
 
-use super::{Item, Queue, State, Trouble};
+use super::{Item, State, TransferQueue, Trouble};
 
-impl Queue {
+impl TransferQueue {
     /// Why a server's transfers wait, if they do.
     pub fn held(&self) -> impl Iterator<Item = (&Name, &Trouble)> {
         self.held.iter()

@@ -12,7 +12,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use sealift_protocol::{Digest, Hasher};
+use sealift_types::{Digest, Hasher};
 
 /// Bytes that are read at once.
 const BUFFER: usize = 1024 * 1024;
@@ -24,7 +24,7 @@ fn verified() -> SystemTime {
 
 /// The file that a copy is made in before it gets its name.
 #[derive(Debug)]
-pub(super) struct Copier<'a> {
+pub(super) struct CopyFile<'a> {
     /// Where the copy is made: on the file system of the backup.
     pub(super) unfinished: &'a Path,
     /// The directory whose owner gets the copy.
@@ -33,7 +33,7 @@ pub(super) struct Copier<'a> {
 
 /// What has become of a copy that a backup was to make.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Copied {
+pub(super) enum CopyOutcome {
     /// The copy is in place, and its bytes are what its name says.
     Whole,
     /// The server's file is damaged, and its copy likewise.
@@ -46,7 +46,7 @@ pub(super) enum Copied {
 
 /// What a backup knows of a copy that is there already.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum KnownCopy {
     /// Its bytes were compared with its name, and it was not written to since.
     Verified,
     /// Its bytes are not known to be good.
@@ -61,22 +61,22 @@ pub(super) enum Found {
 }
 
 /// Looks at a copy without reading it.
-pub(super) fn look(original: &Path, copy: &Path, size: u64) -> io::Result<Found> {
+pub(super) fn look(original: &Path, copy: &Path, size: u64) -> io::Result<KnownCopy> {
     let facts = match fs::symlink_metadata(copy) {
         Ok(facts) => facts,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Found::Useless { exists: false });
+            return Ok(KnownCopy::Useless { exists: false });
         }
         Err(error) => return Err(error),
     };
     if !facts.is_file() || facts.len() != size {
-        return Ok(Found::Useless { exists: true });
+        return Ok(KnownCopy::Useless { exists: true });
     }
     if is_linked(&facts, original) {
-        return Ok(Found::Linked);
+        return Ok(KnownCopy::Linked);
     }
     let is_verified = facts.modified().is_ok_and(|moment| moment == verified());
-    Ok(if is_verified { Found::Verified } else { Found::Unknown })
+    Ok(if is_verified { KnownCopy::Verified } else { KnownCopy::Unknown })
 }
 
 /// Reads a copy and compares its bytes with its name. One that is good is marked so, and is durable when this returns.
@@ -93,7 +93,7 @@ pub(super) fn verify(copy: &Path, digest: &Digest, size: u64) -> io::Result<bool
     Ok(true)
 }
 
-impl Copier<'_> {
+impl CopyFile<'_> {
     /// Copies the server's file and verifies its bytes on the way. A damaged file does not replace a copy that is there.
     /// Durable but for its name when this returns.
     pub(super) fn copy(
@@ -102,10 +102,10 @@ impl Copier<'_> {
         copy: &Path,
         digest: &Digest,
         size: u64,
-    ) -> io::Result<Copied> {
+    ) -> io::Result<CopyOutcome> {
         let mut from = match File::open(original) {
             Ok(from) => from,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Copied::Missing),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(CopyOutcome::Missing),
             Err(error) => return Err(error),
         };
         let mut to = create(self.unfinished)?;
@@ -114,14 +114,14 @@ impl Copier<'_> {
             mark(&to);
         } else if copy.exists() {
             fs::remove_file(self.unfinished)?;
-            return Ok(Copied::Refused);
+            return Ok(CopyOutcome::Refused);
         }
         to.sync_all()?;
         drop(to);
-        super::access::give(self.owner, self.unfinished)?;
+        crate::data::owner::give(self.owner, self.unfinished)?;
         fs::rename(self.unfinished, copy)?;
         // A damaged pack still holds other contents that are whole.
-        Ok(if is_whole { Copied::Whole } else { Copied::Damaged })
+        Ok(if is_whole { CopyOutcome::Whole } else { CopyOutcome::Damaged })
     }
 }
 

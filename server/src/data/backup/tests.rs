@@ -51,7 +51,7 @@ impl Site {
         fs::remove_file(path_below(&self.source.0.join("blobs"), digest)).unwrap();
     }
 
-    fn take(&self, verify: bool) -> Taken {
+    fn take(&self, verify: bool) -> BackupSummary {
         take(&self.source, &self.catalog, &self.copy(), verify).unwrap()
     }
 

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
 
-use sealift_protocol::content::{BLOCK, BLOCKS, FRAME, Frames, LARGE, Lender, Lent};
+use sealift_pipeline::{BLOCK, BLOCKS, FRAME, FrameBatch, LARGE, MemoryLender, MemoryLoan};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinError, JoinHandle};
 
@@ -15,26 +15,26 @@ use crate::store::blobs::ExtentReader;
 
 /// A content that is being read.
 #[derive(Debug)]
-pub(super) struct ReadAhead {
+pub(super) struct ContentReadAhead {
     /// While nobody reads.
-    job: Option<Job>,
+    job: Option<ReadJob>,
     /// While somebody does.
-    reading: Option<JoinHandle<Result<Job, JoinError>>>,
-    full: mpsc::UnboundedReceiver<Filled>,
-    empty: blocking::Sender<Filled>,
+    reading: Option<JoinHandle<Result<ReadJob, JoinError>>>,
+    full: mpsc::UnboundedReceiver<FilledBatch>,
+    empty: blocking::Sender<FilledBatch>,
     turns: Arc<Semaphore>,
 }
 
 /// A block of frames that were read.
 #[derive(Debug)]
-pub(super) struct Filled {
-    frames: Frames,
-    _lent: Option<Lent>,
+pub(super) struct FilledBatch {
+    frames: FrameBatch,
+    _lent: Option<MemoryLoan>,
 }
 
 /// What a thread needs to read on.
 #[derive(Debug)]
-struct Job {
+struct ReadJob {
     source: ExtentReader,
     /// Bytes that are still to be read.
     left: u64,
@@ -46,26 +46,26 @@ struct Job {
     blocks: usize,
     made: usize,
     /// The first block, if that was lent.
-    first: Option<Lent>,
-    lender: Arc<dyn Lender>,
-    empty: blocking::Receiver<Filled>,
-    full: mpsc::UnboundedSender<Filled>,
+    first: Option<MemoryLoan>,
+    lender: Arc<dyn MemoryLender>,
+    empty: blocking::Receiver<FilledBatch>,
+    full: mpsc::UnboundedSender<FilledBatch>,
 }
 
-impl Filled {
+impl FilledBatch {
     /// The frames one by one: header and payload.
     pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.frames.iter()
     }
 }
 
-impl ReadAhead {
+impl ContentReadAhead {
     /// Of `length` bytes of `source`. One block of a frame is the caller's affair, all others are lent. `turns` bounds how
     /// many contents are read at once.
     pub(super) fn new(
         source: ExtentReader,
         length: u64,
-        lender: Arc<dyn Lender>,
+        lender: Arc<dyn MemoryLender>,
         turns: Arc<Semaphore>,
     ) -> Self {
         let (full, full_blocks) = mpsc::unbounded_channel();
@@ -73,7 +73,7 @@ impl ReadAhead {
         let first = Some(length).filter(|length| *length >= LARGE).and_then(|_| lender.lend(BLOCK));
         // For what is soon over, the first touch of more memory costs more than it saves in waiting.
         let (frames, blocks) = if first.is_some() { (BLOCK / FRAME, BLOCKS) } else { (1, BLOCKS / 2) };
-        let job = Job {
+        let job = ReadJob {
             source,
             left: length,
             failed: None,
@@ -92,7 +92,7 @@ impl ReadAhead {
     ///
     /// # Errors
     /// Fails when the source does, or ends too soon.
-    pub(super) async fn next(&mut self) -> io::Result<Option<Filled>> {
+    pub(super) async fn next(&mut self) -> io::Result<Option<FilledBatch>> {
         loop {
             if let Ok(filled) = self.full.try_recv() {
                 self.read_on(false).await?;
@@ -118,7 +118,7 @@ impl ReadAhead {
     }
 
     /// Gives a block back for reuse.
-    pub(super) fn recycle(&self, filled: Filled) {
+    pub(super) fn recycle(&self, filled: FilledBatch) {
         // Should nobody read any more, nobody needs it.
         let _ = self.empty.send(filled);
     }
@@ -129,7 +129,8 @@ impl ReadAhead {
             self.job = Some(finished(reading.await)?);
         }
         let waiting = self.full.len();
-        let worth = |job: &mut Job| job.left > 0 && job.failed.is_none() && (must || waiting * 2 <= job.made);
+        let worth =
+            |job: &mut ReadJob| job.left > 0 && job.failed.is_none() && (must || waiting * 2 <= job.made);
         if let Some(job) = self.job.take_if(worth) {
             let turns = self.turns.clone();
             self.reading = Some(tokio::spawn(async move {
@@ -142,11 +143,11 @@ impl ReadAhead {
     }
 }
 
-fn finished(job: Result<Result<Job, JoinError>, JoinError>) -> io::Result<Job> {
+fn finished(job: Result<Result<ReadJob, JoinError>, JoinError>) -> io::Result<ReadJob> {
     job.and_then(|job| job).map_err(io::Error::other)
 }
 
-impl Job {
+impl ReadJob {
     /// Fills blocks as long as there are any.
     fn run(mut self) -> Self {
         while self.left > 0
@@ -163,7 +164,7 @@ impl Job {
     }
 
     /// A block to fill: one that came back, or another one if there is memory for it.
-    fn block(&mut self) -> Option<Filled> {
+    fn block(&mut self) -> Option<FilledBatch> {
         if let Ok(mut filled) = self.empty.try_recv() {
             filled.frames.clear();
             return Some(filled);
@@ -174,10 +175,10 @@ impl Job {
             _ => return None,
         };
         self.made += 1;
-        Some(Filled { frames: Frames::new(self.frames), _lent: lent })
+        Some(FilledBatch { frames: FrameBatch::new(self.frames), _lent: lent })
     }
 
-    fn fill(&mut self, frames: &mut Frames) -> io::Result<()> {
+    fn fill(&mut self, frames: &mut FrameBatch) -> io::Result<()> {
         for _ in 0..self.frames {
             let want = usize::try_from(self.left).map_or(FRAME, |left| left.min(FRAME));
             let count = frames.fill(&mut self.source, want)?.len();

@@ -4,56 +4,58 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use sealift_protocol::content::{self, EmptyBlocks};
+use sealift_pipeline::BlockReceiver;
+use sealift_protocol::Header;
 use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{MAX_INLINE, Nanoseconds, Put, SLICE};
-use sealift_protocol::{Digest, ErrorCode, Header, RemotePath};
+use sealift_types::{Digest, EntryPath, ErrorCode};
 
-use super::Failure;
+use super::upload_reader::PutFailure;
 use crate::background::{Background, background};
-use crate::budget::Loan;
-use crate::error::{Error, Result};
-use crate::policy::Rights;
-use crate::request::enter_with;
-use crate::session::{Caller, Reader};
-use crate::shared::Open;
-use crate::state::{Share, State};
+use crate::budget::BudgetLoan;
+use crate::caller::Caller;
+use crate::error::{Result, ServerError};
+use crate::joinable_uploads::OpenUpload;
+use crate::request::access::enter_with;
+use crate::session::SessionReader;
+use crate::state::{ServerState, UploadMemory};
 use crate::store::Catalog;
-use crate::store::attempts::Attempt;
-use crate::store::catalog::Line;
-use crate::store::holds::{Hold, Mark, Marking};
-use crate::store::incoming::Incoming;
-use crate::store::parts::{self, Target};
-use crate::unfinished::Unplaced;
+use crate::store::catalog::WriterLine;
+use crate::store::file_holds::{CheckpointingHasher, FileHold, HashCheckpoint};
+use crate::store::incoming::StagedFile;
+use crate::store::partial_uploads::{self, UploadPath};
+use crate::store::upload_leases::UploadLease;
+use crate::unfinished_uploads::UnfinishedUpload;
+use sealift_types::Rights;
 
 /// Contents of at most this many bytes live in the catalog: those that may travel with their request.
 #[allow(clippy::cast_possible_truncation)] // 64 KiB fits any usize
 const INLINE: usize = MAX_INLINE as usize;
 
 /// A content that has arrived whole.
-pub(super) enum Arrived {
+pub(super) enum ArrivedContent {
     /// The bytes, and the memory for them if there are any.
-    Small(Vec<u8>, Option<Loan>),
-    Large(Incoming),
+    Small(Vec<u8>, Option<BudgetLoan>),
+    Large(StagedFile),
 }
 
 /// Takes the bytes of a body. When it is dropped, what is in a file stays there, if it can be continued.
-pub(super) struct Sink {
-    state: Arc<State>,
+pub(super) struct UploadSink {
+    state: Arc<ServerState>,
     announced: Option<u64>,
-    attempt: Option<Attempt>,
+    attempt: Option<UploadLease>,
     /// What makes this upload one that can be continued, until the catalog knows.
-    note: Option<Note>,
+    note: Option<UploadNote>,
     /// Whose upload it is.
     identity: i64,
     /// The number that they gave it, if further connections may bring some of it.
     key: Option<u64>,
     small: Vec<u8>,
     /// The memory for `small`, once there are any bytes.
-    memory: Option<Loan>,
-    large: Option<Large>,
+    memory: Option<BudgetLoan>,
+    large: Option<LargeBody>,
     /// The use of the file, once there is one.
-    hold: Option<Hold>,
+    hold: Option<FileHold>,
     /// Bytes that an earlier upload left.
     offset: u64,
     /// Where in the content this connection is.
@@ -62,37 +64,46 @@ pub(super) struct Sink {
     brought: u64,
 }
 
-struct Large {
-    blocks: EmptyBlocks,
-    draining: Background<std::io::Result<(Incoming, u64, Digest)>>,
+struct LargeBody {
+    blocks: BlockReceiver,
+    draining: Background<std::io::Result<(StagedFile, u64, Digest)>>,
     /// What further connections bring.
-    open: Option<Open>,
-    _share: Share,
-    unplaced: Unplaced,
+    open: Option<OpenUpload>,
+    _share: UploadMemory,
+    unplaced: UnfinishedUpload,
 }
 
 /// Whose upload it is.
-struct Note {
+struct UploadNote {
     caller: Caller,
-    path: RemotePath,
+    path: EntryPath,
     size: u64,
     mtime: Nanoseconds,
 }
 
-impl Sink {
+impl UploadSink {
     /// `attempt` is there if what comes can be continued.
-    pub(super) fn new(state: Arc<State>, attempt: Option<Attempt>, caller: &Caller, put: &Put) -> Self {
+    pub(super) fn new(
+        state: Arc<ServerState>,
+        attempt: Option<UploadLease>,
+        caller: &Caller,
+        put: &Put,
+    ) -> Self {
         let facts = put.size.zip(put.mtime).filter(|_| attempt.is_some());
-        let note =
-            facts.map(|(size, mtime)| Note { caller: caller.clone(), path: put.path.clone(), size, mtime });
+        let note = facts.map(|(size, mtime)| UploadNote {
+            caller: caller.clone(),
+            path: put.path.clone(),
+            size,
+            mtime,
+        });
         let (identity, key) = (caller.identity, put.key);
         Self { note, key, ..Self::empty(state, identity, attempt, put.size, 0) }
     }
 
     fn empty(
-        state: Arc<State>,
+        state: Arc<ServerState>,
         identity: i64,
-        attempt: Option<Attempt>,
+        attempt: Option<UploadLease>,
         announced: Option<u64>,
         offset: u64,
     ) -> Self {
@@ -117,16 +128,16 @@ impl Sink {
 
     /// Goes on behind the mark, where `incoming` does.
     pub(super) async fn resumed(
-        state: Arc<State>,
-        attempt: Option<Attempt>,
+        state: Arc<ServerState>,
+        attempt: Option<UploadLease>,
         caller: &Caller,
         put: &Put,
-        incoming: Incoming,
-        mark: Mark,
+        incoming: StagedFile,
+        mark: HashCheckpoint,
     ) -> Result<Self> {
         let empty = Self::empty(state, caller.identity, attempt, put.size, mark.offset);
         let mut sink = Self { key: put.key, ..empty };
-        sink.begin(incoming, Marking::behind(mark)).await?;
+        sink.begin(incoming, CheckpointingHasher::behind(mark)).await?;
         Ok(sink)
     }
 
@@ -149,16 +160,19 @@ impl Sink {
         if self.large.is_none() {
             self.spill().await?;
         }
-        let large = self.large.as_mut().ok_or(Error::Stopped)?;
-        let open =
-            large.open.as_ref().filter(|open| open.widen(&self.state, self.identity)).ok_or_else(|| {
+        let large = self.large.as_mut().ok_or(ServerError::Stopped)?;
+        let open = large
+            .open
+            .as_ref()
+            .filter(|open| open.widen(|| self.state.room_ahead(self.identity)))
+            .ok_or_else(|| {
                 let message =
                     "this upload cannot be shared among connections: send it from its beginning to its end";
-                Error::refused(ErrorCode::Absent, message)
+                ServerError::refused(ErrorCode::Absent, message)
             })?;
         if !large.blocks.turn_to(open.place(offset)?) {
             let message = "one slice has to end before another begins: send all of it";
-            return Err(Error::refused(ErrorCode::BadRequest, message));
+            return Err(ServerError::refused(ErrorCode::BadRequest, message));
         }
         self.position = offset;
         Ok(())
@@ -166,10 +180,10 @@ impl Sink {
 
     pub(super) async fn take(
         &mut self,
-        reader: &mut Reader,
+        reader: &mut SessionReader,
         header: Header,
-    ) -> std::result::Result<(), Failure> {
-        let broken = |error: StreamError| Failure::incomplete(error.into());
+    ) -> std::result::Result<(), PutFailure> {
+        let broken = |error: StreamError| PutFailure::incomplete(error.into());
         self.position += header.length() as u64;
         self.brought += header.length() as u64;
         if self.large.is_none() {
@@ -177,36 +191,36 @@ impl Sink {
             if start + header.length() <= INLINE {
                 if self.memory.is_none() {
                     let memory = self.state.memory(self.identity, INLINE).await;
-                    self.memory = Some(memory.map_err(Failure::incomplete)?);
+                    self.memory = Some(memory.map_err(PutFailure::incomplete)?);
                 }
                 self.small.resize(start + header.length(), 0);
                 return reader.data(header, &mut self.small[start..]).await.map_err(broken);
             }
-            self.spill().await.map_err(Failure::incomplete)?;
+            self.spill().await.map_err(PutFailure::incomplete)?;
         }
         let Some(large) = &mut self.large else { return Ok(()) };
-        large.unplaced.grow(header.length() as u64).map_err(Failure::incomplete)?;
+        large.unplaced.grow(header.length() as u64).map_err(PutFailure::incomplete)?;
         if !large.blocks.receive(reader, header).await.map_err(broken)? {
-            return Err(Failure::incomplete(self.drained().await.err().unwrap_or(Error::Stopped)));
+            return Err(PutFailure::incomplete(self.drained().await.err().unwrap_or(ServerError::Stopped)));
         }
         if self.announced == Some(self.position) {
             large.blocks.pass();
-        } else if self.announced.is_some() && self.position >= parts::LEAST {
+        } else if self.announced.is_some() && self.position >= partial_uploads::LEAST {
             self.note().await;
         }
         Ok(())
     }
 
     /// The whole content. The file, if there is one, is still to be synced.
-    pub(super) async fn finish(&mut self) -> Result<(Arrived, u64, Digest)> {
+    pub(super) async fn finish(&mut self) -> Result<(ArrivedContent, u64, Digest)> {
         if self.large.is_none() {
             let memory = self.memory.take();
             let small = std::mem::take(&mut self.small);
             let digest = Digest::of(&small);
-            return Ok((Arrived::Small(small, memory), self.position, digest));
+            return Ok((ArrivedContent::Small(small, memory), self.position, digest));
         }
         let (incoming, drained, digest) = self.drained().await?;
-        Ok((Arrived::Large(incoming), self.offset + drained, digest))
+        Ok((ArrivedContent::Large(incoming), self.offset + drained, digest))
     }
 
     /// Leaves what came to be continued, and waits until it is in its file.
@@ -224,19 +238,19 @@ impl Sink {
             && hold.discard()
         {
             let file = hold.file();
-            drop(self.changes().submit(move |connection| parts::remove(connection, file)).await);
+            drop(self.changes().submit(move |connection| partial_uploads::remove(connection, file)).await);
         }
     }
 
     /// The catalog for what is noted of the upload, in order with what its owner changes.
     fn changes(&self) -> Catalog {
-        self.state.catalog.within(Line::Of(self.identity))
+        self.state.catalog.within(WriterLine::Of(self.identity))
     }
 
     /// Goes over to a file.
     async fn spill(&mut self) -> Result<()> {
         let incoming = self.state.blobs.receive()?;
-        self.begin(incoming, Marking::default()).await?;
+        self.begin(incoming, CheckpointingHasher::default()).await?;
         if let Some(large) = &mut self.large {
             // Should the drainer have failed already, the next frame finds out.
             large.blocks.copy(&std::mem::take(&mut self.small)).await;
@@ -245,13 +259,15 @@ impl Sink {
         Ok(())
     }
 
-    async fn begin(&mut self, mut incoming: Incoming, marking: Marking) -> Result<()> {
+    async fn begin(&mut self, mut incoming: StagedFile, marking: CheckpointingHasher) -> Result<()> {
         let rest = self.announced.map(|size| size - self.offset);
         let unfinished = self.state.unfinished.clone();
-        let unplaced = unfinished.begin(&self.state, self.identity, self.offset, rest).await?;
+        let settings = self.state.config().uploads;
+        let store = (&self.state.catalog, &self.state.blobs);
+        let unplaced = unfinished.begin(store, settings, self.identity, self.offset, rest).await?;
         let share = self.state.share(self.identity, rest).await?;
         let lender = Some(share.lender.clone());
-        let (blocks, drainer) = content::receiver_within(share.block, share.blocks, lender);
+        let (blocks, drainer) = sealift_pipeline::write_stage_with_loans(share.block, share.blocks, lender);
         let single = rest.is_some_and(|rest| rest <= share.block as u64);
         if let Some(attempt) = &self.attempt {
             incoming.hold().belongs_to(attempt.clone());
@@ -282,14 +298,15 @@ impl Sink {
             }
         })
         .map_err(storage)?;
-        self.large = Some(Large { blocks, draining, open, _share: share, unplaced });
+        self.large = Some(LargeBody { blocks, draining, open, _share: share, unplaced });
         Ok(())
     }
 
-    async fn drained(&mut self) -> Result<(Incoming, u64, Digest)> {
-        let Some(Large { blocks, draining, open: _open, _share, unplaced: _unplaced }) = self.large.take()
+    async fn drained(&mut self) -> Result<(StagedFile, u64, Digest)> {
+        let Some(LargeBody { blocks, draining, open: _open, _share, unplaced: _unplaced }) =
+            self.large.take()
         else {
-            return Err(Error::Stopped);
+            return Err(ServerError::Stopped);
         };
         // The drainer ends when nobody can hand it anything any more.
         drop(blocks);
@@ -299,17 +316,17 @@ impl Sink {
     /// Tells the catalog what the file is the beginning of. Nobody waits for that: only its place before whatever else
     /// becomes of the file matters.
     async fn note(&mut self) {
-        let Some((Note { caller, path, size, mtime }, hold)) = self.note.take().zip(self.hold.as_ref())
+        let Some((UploadNote { caller, path, size, mtime }, hold)) = self.note.take().zip(self.hold.as_ref())
         else {
             return;
         };
         hold.keep();
         let file = hold.file();
-        let insert = move |connection: &Connection, _: &Option<Attempt>| {
+        let insert = move |connection: &Connection, _: &Option<UploadLease>| {
             let wanted = Rights::CREATE.union(Rights::REPLACE);
             let (permit, names) = enter_with(connection, &caller, &path, wanted)?;
-            let key = Target::new(caller.identity, &permit, &names).upload(size, mtime);
-            parts::insert(connection, file, &key)
+            let key = UploadPath::new(caller.identity, &permit, &names).upload(size, mtime);
+            partial_uploads::insert(connection, file, &key)
         };
         // Whoever waits for the end of the attempt is to find the row, too.
         let attempt = self.attempt.clone();
@@ -317,6 +334,6 @@ impl Sink {
     }
 }
 
-fn storage(source: std::io::Error) -> Error {
-    Error::file(Path::new("incoming"))(source)
+fn storage(source: std::io::Error) -> ServerError {
+    ServerError::file(Path::new("incoming"))(source)
 }

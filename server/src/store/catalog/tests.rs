@@ -1,6 +1,6 @@
 use super::*;
 use crate::store::facts;
-use sealift_protocol::ErrorCode;
+use sealift_types::ErrorCode;
 
 fn insert(name: &'static str) -> impl FnOnce(&Connection) -> Result<()> + Send + 'static {
     move |connection| {
@@ -26,7 +26,7 @@ async fn a_commit_whose_sync_failed_does_not_come_back_once_others_were_told_tha
         let count = |connection: &Connection| -> i64 {
             connection.query_row("SELECT count(*) FROM facts", [], |row| row.get(0)).unwrap()
         };
-        let writing = Writing::open(&path, &|_| Ok(()), schema::PATIENCE).unwrap();
+        let writing = CatalogWriter::open(&path, &|_| Ok(()), schema::PATIENCE).unwrap();
         writing.committing.store(true, Ordering::Relaxed);
         insert("a")(&writing.connection).unwrap();
         let reader = schema::open_reader(&path).unwrap();
@@ -45,7 +45,7 @@ async fn a_commit_whose_sync_failed_does_not_come_back_once_others_were_told_tha
         };
 
         drop(writing);
-        let again = Writing::open_again(&path, &|_| Ok(())).unwrap();
+        let again = CatalogWriter::open_again(&path, &|_| Ok(())).unwrap();
         assert_eq!((again.log_is_empty, count(&again.connection)), (!busy, 1));
 
         // The next start after kill -9.
@@ -68,7 +68,7 @@ async fn nobody_reads_a_catalog_of_which_nobody_knows_what_it_holds() {
     let broken = |_: &mut Connection| Err(rusqlite::Error::InvalidQuery);
     assert!(reopen(&path, &broken, &catalog.readers).is_err());
     let read = catalog.read(|connection| facts::read(connection, "a")).await;
-    assert!(matches!(read, Err(Error::Stopped)));
+    assert!(matches!(read, Err(ServerError::Stopped)));
     assert!(reopen(&path, &|_| Ok(()), &catalog.readers).is_ok());
     assert_eq!(names(&catalog).await, [""; 0]);
     drop(catalog);
@@ -78,17 +78,17 @@ async fn nobody_reads_a_catalog_of_which_nobody_knows_what_it_holds() {
 /// What a change holds that touches that many entries.
 struct Heavy(usize);
 
-impl Held for Heavy {
+impl ChangeHeld for Heavy {
     fn weight(&self) -> usize {
         self.0
     }
 }
 
-fn change(weight: usize) -> Box<dyn Change> {
+fn change(weight: usize) -> Box<dyn QueuedChange> {
     let work = |_: &Connection, _: &Heavy| Ok(());
-    let otherwise = |_: &Connection, _: &Heavy, _: &Error| Ok(());
+    let otherwise = |_: &Connection, _: &Heavy, _: &ServerError| Ok(());
     let (answer, held) = (oneshot::channel().0, Heavy(weight));
-    Box::new(Job {
+    Box::new(ChangeJob {
         urgent: true,
         work: Some(work),
         otherwise: Some(otherwise),
@@ -103,17 +103,17 @@ fn change(weight: usize) -> Box<dyn Change> {
 async fn those_who_ask_for_changes_take_turns() {
     let (sender, mut turns) = turns::turns();
     // Told apart by their weights.
-    let next = |turns: &mut Turns| turns.next().map(|mut change| change.held().weight());
-    let (deep, flat) = (Line::Of(1), Line::Of(2));
+    let next = |turns: &mut WriterTurns| turns.next().map(|mut change| change.held().weight());
+    let (deep, flat) = (WriterLine::Of(1), WriterLine::Of(2));
     for number in 0..600 {
         sender.post(deep, change(1000 + number));
     }
     for number in 0..3 {
         sender.post(flat, change(1 + number));
     }
-    sender.post(Line::Behind, change(5000));
+    sender.post(WriterLine::Behind, change(5000));
     sender.post(flat, change(4));
-    sender.post(Line::Server, change(1));
+    sender.post(WriterLine::Server, change(1));
     // One of the deep ones is a turn of its own; the four others are one turn, too.
     let first: Vec<_> = std::iter::from_fn(|| next(&mut turns)).take(7).collect();
     assert_eq!(first, [1000, 1, 2, 3, 4, 1, 1001]);
@@ -122,7 +122,7 @@ async fn those_who_ask_for_changes_take_turns() {
     assert_eq!(rest.collect::<Vec<_>>(), [5000], "behind everything that was before it");
     assert!(next(&mut turns).is_none());
     sender.post(deep, change(7));
-    sender.post(Line::Behind, change(5000));
+    sender.post(WriterLine::Behind, change(5000));
     sender.post(deep, change(8));
     assert_eq!(std::iter::from_fn(|| next(&mut turns)).collect::<Vec<_>>(), [7, 5000, 8]);
     drop(sender);
@@ -133,23 +133,23 @@ async fn those_who_ask_for_changes_take_turns() {
 async fn a_line_without_room_leaves_the_others_alone() {
     let (sender, mut turns) = turns::turns();
     let mut waits = 0;
-    while timeout_at(Instant::now(), sender.send(Line::Of(1), change(1))).await.is_ok() {
+    while timeout_at(Instant::now(), sender.send(WriterLine::Of(1), change(1))).await.is_ok() {
         waits += 1;
     }
     assert_eq!(waits, 1024);
-    sender.send(Line::Of(2), change(1)).await;
+    sender.send(WriterLine::Of(2), change(1)).await;
     // There is room again for each that the writer takes.
     for _ in 0..10 {
         assert!(turns.next().is_some());
     }
-    sender.send(Line::Of(1), change(1)).await;
+    sender.send(WriterLine::Of(1), change(1)).await;
 }
 
 #[tokio::test]
 async fn changes_share_a_transaction_up_to_a_number_and_up_to_a_weight() {
     let (sender, mut changes) = turns::turns();
     for weight in std::iter::repeat_n(1, GROUP + 1).chain([WEIGHT, WEIGHT / 2, WEIGHT, 1]) {
-        sender.send(Line::Of(1), change(weight)).await;
+        sender.send(WriterLine::Of(1), change(weight)).await;
     }
     drop(sender);
     let mut sizes = Vec::new();
@@ -178,7 +178,7 @@ async fn a_change_that_fails_leaves_the_others_of_its_group() {
     let bad = catalog
         .submit(|connection| {
             insert("lost")(connection)?;
-            Err::<(), _>(Error::refused(ErrorCode::NotFound, "no"))
+            Err::<(), _>(ServerError::refused(ErrorCode::NotFound, "no"))
         })
         .await;
     let broken = catalog.submit(insert("a")).await;
@@ -186,8 +186,8 @@ async fn a_change_that_fails_leaves_the_others_of_its_group() {
     release.send(()).unwrap();
     first.wait().await.unwrap();
     good.wait().await.unwrap();
-    assert!(matches!(bad.wait().await, Err(Error::Refused(_))));
-    assert!(matches!(broken.wait().await, Err(Error::Catalog(_))));
+    assert!(matches!(bad.wait().await, Err(ServerError::Refused(_))));
+    assert!(matches!(broken.wait().await, Err(ServerError::Catalog(_))));
     last.wait().await.unwrap();
     assert_eq!(names(&catalog).await, ["a", "b"]);
     drop(catalog);
@@ -197,7 +197,7 @@ async fn a_change_that_fails_leaves_the_others_of_its_group() {
 #[tokio::test]
 async fn a_refusal_that_finds_no_room_on_the_disk_says_so_to_its_group() {
     struct Checked;
-    impl Held for Checked {
+    impl ChangeHeld for Checked {
         fn checks_first(&self) -> bool {
             true
         }
@@ -214,15 +214,15 @@ async fn a_refusal_that_finds_no_room_on_the_disk_says_so_to_its_group() {
         })
         .await;
     let other = catalog.submit(insert("a")).await;
-    let refuse = |_: &Connection, _: &Checked| Err::<(), _>(Error::refused(ErrorCode::NotFound, "no"));
-    let full = |_: &Connection, _: &Checked, _: &Error| {
+    let refuse = |_: &Connection, _: &Checked| Err::<(), _>(ServerError::refused(ErrorCode::NotFound, "no"));
+    let full = |_: &Connection, _: &Checked, _: &ServerError| {
         let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
         Err(rusqlite::Error::SqliteFailure(code, None).into())
     };
     let refused = catalog.submit_holding(Checked, refuse, full).await;
     release.send(()).unwrap();
     for failed in [first.wait().await, other.wait().await, refused.wait().await] {
-        assert!(failed.as_ref().is_err_and(Error::is_disk_full), "{failed:?}");
+        assert!(failed.as_ref().is_err_and(ServerError::is_disk_full), "{failed:?}");
     }
     assert!(names(&catalog).await.is_empty());
     drop(catalog);
@@ -232,7 +232,7 @@ async fn a_refusal_that_finds_no_room_on_the_disk_says_so_to_its_group() {
 #[tokio::test]
 async fn a_change_whose_asker_has_gone_is_made_only_if_it_is_not_the_askers_alone() {
     struct Asked;
-    impl Held for Asked {
+    impl ChangeHeld for Asked {
         fn ends_with_its_asker(&self) -> bool {
             true
         }

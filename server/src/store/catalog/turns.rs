@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::Change;
+use super::change::QueuedChange;
 
 /// Changes of one line that may wait for the writer before those who bring more have to wait, too.
 const QUEUE: usize = 1024;
@@ -18,7 +18,7 @@ const LINES: usize = 64;
 
 /// Where a change waits. Changes of one line are made in the order in which they were queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Line {
+pub enum WriterLine {
     /// With those that one identity asks for.
     Of(i64),
     /// With those that the server makes by itself.
@@ -28,38 +28,38 @@ pub enum Line {
 }
 
 /// A change on its way to the writer.
-struct Queued {
-    line: Line,
-    change: Box<dyn Change>,
+struct ChangeInLine {
+    line: WriterLine,
+    change: Box<dyn QueuedChange>,
     _room: Option<OwnedSemaphorePermit>,
 }
 
 /// Brings changes to the writer. It can be asked for as long as one of these is there.
 #[derive(Clone)]
-pub(super) struct Sender {
-    changes: mpsc::UnboundedSender<Queued>,
-    room: Arc<Mutex<HashMap<Line, Arc<Semaphore>>>>,
+pub(super) struct ChangeSender {
+    changes: mpsc::UnboundedSender<ChangeInLine>,
+    room: Arc<Mutex<HashMap<WriterLine, Arc<Semaphore>>>>,
 }
 
-impl Sender {
+impl ChangeSender {
     /// Queues a change as soon as its line has room.
-    pub(super) async fn send(&self, line: Line, change: Box<dyn Change>) {
+    pub(super) async fn send(&self, line: WriterLine, change: Box<dyn QueuedChange>) {
         let room = self.room(line).acquire_owned().await.ok();
         self.put(line, change, room);
     }
 
     /// Queues a change at once.
-    pub(super) fn post(&self, line: Line, change: Box<dyn Change>) {
+    pub(super) fn post(&self, line: WriterLine, change: Box<dyn QueuedChange>) {
         let room = self.room(line).try_acquire_owned().ok();
         self.put(line, change, room);
     }
 
-    fn put(&self, line: Line, change: Box<dyn Change>, room: Option<OwnedSemaphorePermit>) {
+    fn put(&self, line: WriterLine, change: Box<dyn QueuedChange>, room: Option<OwnedSemaphorePermit>) {
         // A writer that has ended drops the change, and with it what would tell its result.
-        let _ = self.changes.send(Queued { line, change, _room: room });
+        let _ = self.changes.send(ChangeInLine { line, change, _room: room });
     }
 
-    fn room(&self, line: Line) -> Arc<Semaphore> {
+    fn room(&self, line: WriterLine) -> Arc<Semaphore> {
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
         if room.len() >= LINES && !room.contains_key(&line) {
             room.retain(|_, line| Arc::strong_count(line) > 1);
@@ -77,32 +77,32 @@ impl Sender {
 }
 
 /// The changes that wait for the writer.
-pub(super) struct Turns {
-    changes: mpsc::UnboundedReceiver<Queued>,
+pub(super) struct WriterTurns {
+    changes: mpsc::UnboundedReceiver<ChangeInLine>,
     /// What was queued so far.
     number: u64,
     /// Those that wait, with their numbers. No line is empty.
-    lines: HashMap<Line, VecDeque<(u64, Queued)>>,
+    lines: HashMap<WriterLine, VecDeque<(u64, ChangeInLine)>>,
     /// The lines in the order of their turns.
-    order: VecDeque<Line>,
+    order: VecDeque<WriterLine>,
     /// What the first line has taken of its turn.
     taken: usize,
     /// Those that wait for others.
-    behind: VecDeque<Last>,
+    behind: VecDeque<LastInLine>,
 }
 
 /// A change behind all that were queued before it.
-struct Last {
+struct LastInLine {
     number: u64,
     /// How many of those are still waiting.
     before: usize,
-    queued: Queued,
+    queued: ChangeInLine,
 }
 
 /// The two ends of a queue.
-pub(super) fn turns() -> (Sender, Turns) {
+pub(super) fn turns() -> (ChangeSender, WriterTurns) {
     let (sender, changes) = mpsc::unbounded_channel();
-    let turns = Turns {
+    let turns = WriterTurns {
         changes,
         number: 0,
         lines: HashMap::new(),
@@ -110,12 +110,12 @@ pub(super) fn turns() -> (Sender, Turns) {
         taken: 0,
         behind: VecDeque::new(),
     };
-    (Sender { changes: sender, room: Arc::default() }, turns)
+    (ChangeSender { changes: sender, room: Arc::default() }, turns)
 }
 
-impl Turns {
+impl WriterTurns {
     /// Waits for a change; `None` when there will be none.
-    pub(super) async fn recv(&mut self) -> Option<Box<dyn Change>> {
+    pub(super) async fn recv(&mut self) -> Option<Box<dyn QueuedChange>> {
         loop {
             if let Some(change) = self.next() {
                 return Some(change);
@@ -126,7 +126,7 @@ impl Turns {
     }
 
     /// The change whose turn it is, if any is there.
-    pub(super) fn next(&mut self) -> Option<Box<dyn Change>> {
+    pub(super) fn next(&mut self) -> Option<Box<dyn QueuedChange>> {
         while let Ok(queued) = self.changes.try_recv() {
             self.enter(queued);
         }
@@ -153,11 +153,11 @@ impl Turns {
         Some(queued.change)
     }
 
-    fn enter(&mut self, queued: Queued) {
+    fn enter(&mut self, queued: ChangeInLine) {
         self.number += 1;
-        if queued.line == Line::Behind {
+        if queued.line == WriterLine::Behind {
             let before = self.lines.values().map(VecDeque::len).sum();
-            self.behind.push_back(Last { number: self.number, before, queued });
+            self.behind.push_back(LastInLine { number: self.number, before, queued });
             return;
         }
         let order = &mut self.order;

@@ -1,7 +1,9 @@
 use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::store::identities;
 use crate::store::schema;
+use sealift_types::ErrorCode;
 
 fn catalog() -> (tempfile::TempDir, Connection) {
     let dir = tempfile::tempdir().unwrap();
@@ -13,7 +15,7 @@ fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
-fn issue(connection: &Connection, identity: i64, what: &[u8], origin: Origin<'_>) -> Digest {
+fn issue(connection: &Connection, identity: i64, what: &[u8], origin: CertificateOrigin<'_>) -> Digest {
     let fingerprint = Digest::of(what);
     let new = NewCertificate { fingerprint: &fingerprint, issued_at: 10, expires_at: 100, origin };
     add(connection, identity, new).unwrap();
@@ -24,13 +26,13 @@ fn issue(connection: &Connection, identity: i64, what: &[u8], origin: Origin<'_>
 fn a_machine_loses_all_its_certificates_and_no_other_does() {
     let (_dir, connection) = catalog();
     let alice = identities::ensure(&connection, &name("alice"), 1).unwrap();
-    let laptop = issue(&connection, alice, b"laptop", Origin::Token(Some("laptop\u{1b}[0m")));
+    let laptop = issue(&connection, alice, b"laptop", CertificateOrigin::Token(Some("laptop\u{1b}[0m")));
     let renew = |from: &Digest, what: &[u8]| {
-        issue(&connection, alice, what, Origin::Renewal(&machine(&connection, from).unwrap()))
+        issue(&connection, alice, what, CertificateOrigin::Renewal(&machine(&connection, from).unwrap()))
     };
     let renewed = renew(&laptop, b"renewed");
     let again = renew(&renewed, b"again");
-    let desktop = issue(&connection, alice, b"desktop", Origin::Token(None));
+    let desktop = issue(&connection, alice, b"desktop", CertificateOrigin::Token(None));
     // From before there were origins.
     let sql =
         "INSERT INTO certificates (fingerprint, identity, issued_at, expires_at) VALUES (?1, ?2, 1, 100)";
@@ -67,7 +69,7 @@ fn a_machine_loses_all_its_certificates_and_no_other_does() {
 fn uses_are_noted_once_an_hour() {
     let (_dir, connection) = catalog();
     let alice = identities::ensure(&connection, &name("alice"), 1).unwrap();
-    let print = issue(&connection, alice, b"laptop", Origin::Token(None));
+    let print = issue(&connection, alice, b"laptop", CertificateOrigin::Token(None));
     let hour = 3_600_000_000_000;
     assert!(is_use_worth_a_note(&connection, &print, 5).unwrap());
     note_use(&connection, &print, "192.0.2.7", 5).unwrap();
@@ -111,8 +113,8 @@ fn issued_at(moment: u64) -> Validity {
 
 #[test]
 fn certificates_from_between_backup_and_restoring_are_taken_in_and_no_others() {
-    let shifted = |list: &[(Subject, i64)]| -> Vec<Revocation> {
-        let one = |(subject, at): &(Subject, i64)| Revocation {
+    let shifted = |list: &[(RevocationSubject, i64)]| -> Vec<Revocation> {
+        let one = |(subject, at): &(RevocationSubject, i64)| Revocation {
             subject: subject.clone(),
             at: seconds(at + 1_000_000),
         };
@@ -125,12 +127,12 @@ fn certificates_from_between_backup_and_restoring_are_taken_in_and_no_others() {
         ("alice", 998, vec![], false),
         ("alice", 2001, vec![], false),
         ("bob", 1500, vec![], false),
-        ("alice", 1500, vec![(Subject::Certificate(print), 1600)], false),
-        ("alice", 1500, vec![(Subject::Certificate(Digest::of(b"another")), 1600)], true),
-        ("alice", 1500, vec![(Subject::Identity(name("alice")), 1600)], false),
-        ("alice", 1500, vec![(Subject::Identity(name("bob")), 1600)], true),
+        ("alice", 1500, vec![(RevocationSubject::Certificate(print), 1600)], false),
+        ("alice", 1500, vec![(RevocationSubject::Certificate(Digest::of(b"another")), 1600)], true),
+        ("alice", 1500, vec![(RevocationSubject::Identity(name("alice")), 1600)], false),
+        ("alice", 1500, vec![(RevocationSubject::Identity(name("bob")), 1600)], true),
         // Invited again after that, and so she has it.
-        ("alice", 1500, vec![(Subject::Identity(name("alice")), 1400)], true),
+        ("alice", 1500, vec![(RevocationSubject::Identity(name("alice")), 1400)], true),
     ] {
         let (_dir, connection) = restored_at(1_001_000, 1_002_000);
         let list = shifted(&list);
@@ -172,7 +174,7 @@ fn a_certificate_that_is_taken_in_belongs_to_the_machine_of_its_origin() {
             let alice = identities::ensure(&connection, &name("alice"), 1).unwrap();
             let laptop = Machine { name: Some("laptop".to_owned()), origin: first };
             for known in [first, second].into_iter().skip(usize::from(!knows_first)) {
-                let origin = Origin::Renewal(&laptop);
+                let origin = CertificateOrigin::Renewal(&laptop);
                 let new = NewCertificate {
                     fingerprint: &known,
                     issued_at: 1,
@@ -181,11 +183,14 @@ fn a_certificate_that_is_taken_in_belongs_to_the_machine_of_its_origin() {
                 };
                 add(&connection, alice, new).unwrap();
             }
-            let other = issue(&connection, alice, b"other", Origin::Token(None));
+            let other = issue(&connection, alice, b"other", CertificateOrigin::Token(None));
             let now = seconds(1_002_001);
             let list: Vec<_> = match revoked {
                 Revoked::ElsewhereOnly(print) => {
-                    vec![Revocation { subject: Subject::Certificate(print), at: seconds(1_001_700) }]
+                    vec![Revocation {
+                        subject: RevocationSubject::Certificate(print),
+                        at: seconds(1_001_700),
+                    }]
                 }
                 _ => vec![],
             };
@@ -212,10 +217,10 @@ fn a_certificate_that_is_taken_in_belongs_to_the_machine_of_its_origin() {
 fn what_was_revoked_stays_so_and_who_was_invited_again_is_not_revoked_again() {
     let (_dir, connection) = restored();
     let alice = identities::ensure(&connection, &name("alice"), 1).unwrap();
-    let old = issue(&connection, alice, b"old", Origin::Token(None));
+    let old = issue(&connection, alice, b"old", CertificateOrigin::Token(None));
     let list = [
-        Revocation { subject: Subject::Certificate(old), at: 50 },
-        Revocation { subject: Subject::Identity(name("alice")), at: 50 },
+        Revocation { subject: RevocationSubject::Certificate(old), at: 50 },
+        Revocation { subject: RevocationSubject::Identity(name("alice")), at: 50 },
     ];
     for _ in 0..2 {
         catch_up(&connection, &list, 60).unwrap();
@@ -223,7 +228,7 @@ fn what_was_revoked_stays_so_and_who_was_invited_again_is_not_revoked_again() {
         assert_eq!((rows[0].revoked_at, rows[0].certificates), (Some(50), 0));
     }
     identities::ensure(&connection, &name("alice"), 70).unwrap();
-    let new = issue(&connection, alice, b"new", Origin::Token(None));
+    let new = issue(&connection, alice, b"new", CertificateOrigin::Token(None));
     catch_up(&connection, &list, 80).unwrap();
     let rows = identities::all(&connection, 80).unwrap();
     assert_eq!((rows[0].revoked_at, rows[0].certificates), (None, 1));
@@ -239,25 +244,25 @@ fn a_restored_catalog_takes_the_list_for_what_another_one_did_not_know() {
         let (_dir, connection) = catalog();
         let [alice, bob] =
             ["alice", "bob"].map(|who| identities::ensure(&connection, &name(who), 1).unwrap());
-        let first = issue(&connection, alice, b"first", Origin::Token(None));
+        let first = issue(&connection, alice, b"first", CertificateOrigin::Token(None));
         let laptop = machine(&connection, &first).unwrap();
-        let renewed = issue(&connection, alice, b"renewed", Origin::Renewal(&laptop));
-        let other = issue(&connection, alice, b"other", Origin::Token(None));
-        let of_bob = issue(&connection, bob, b"bob", Origin::Token(None));
+        let renewed = issue(&connection, alice, b"renewed", CertificateOrigin::Renewal(&laptop));
+        let other = issue(&connection, alice, b"other", CertificateOrigin::Token(None));
+        let of_bob = issue(&connection, bob, b"bob", CertificateOrigin::Token(None));
         let again = Digest::of(b"again");
         let new = NewCertificate {
             fingerprint: &again,
             issued_at: 60,
             expires_at: 100,
-            origin: Origin::Token(None),
+            origin: CertificateOrigin::Token(None),
         };
         add(&connection, bob, new).unwrap();
         if is_restored {
             facts::set(&connection, facts::BACKUP_TAKEN, "40").unwrap();
         }
         let list = [
-            Revocation { subject: Subject::Certificate(first), at: 50 },
-            Revocation { subject: Subject::Identity(name("bob")), at: 50 },
+            Revocation { subject: RevocationSubject::Certificate(first), at: 50 },
+            Revocation { subject: RevocationSubject::Identity(name("bob")), at: 50 },
         ];
         catch_up(&connection, &list, 70).unwrap();
         let revoked = |print| identities::is_revoked(&connection, print).unwrap();
@@ -277,7 +282,7 @@ fn a_backup_that_is_not_told_of_revocations_any_more_takes_in_no_certificate() {
         let (_dir, connection) = catalog();
         let alice = identities::ensure(&connection, &name("alice"), 1).unwrap();
         let known = Digest::of(b"known");
-        let origin = Origin::Token(None);
+        let origin = CertificateOrigin::Token(None);
         let new = NewCertificate { fingerprint: &known, issued_at: 0, expires_at: life * day, origin };
         add(&connection, alice, new).unwrap();
         facts::set(&connection, facts::BACKUP_TAKEN, &seconds(1_001_000).to_string()).unwrap();

@@ -5,25 +5,26 @@
 
 use rusqlite::Connection;
 use sealift_protocol::message::Nanoseconds;
-use sealift_protocol::path::name_key;
+use sealift_types::path::name_key;
 
 use super::refusal::{is_a_space, not_a_directory};
 use super::trees::{check_copy, check_length, insert_copy, into_directory};
-use super::unlinked::{Building, Site, UNLINKED, unlink};
-use super::walk::{Slice, Walk};
-use super::{Held, NewFile, Place, find, insert, is_a_directory, make_directories};
+use super::unlinked::{CopiesInProgress, CopyRoot, UNLINKED, unlink};
+use super::walk::{TreeWalker, WorkSlice};
+use super::{EntryPlace, NewEntry, NewEntryKind, find, insert, is_a_directory, make_directories};
 use crate::error::Result;
-use crate::policy::{Permit, Rights, SpaceId};
+use crate::policy::{Permit, SpaceId};
+use sealift_types::Rights;
 
 /// A copy of a tree in the making.
 #[derive(Debug)]
-pub struct Copying {
-    site: Site,
+pub struct TreeCopy {
+    site: CopyRoot,
     /// The directory that is copied.
     source: i64,
     space: SpaceId,
-    walk: Walk,
-    copied: NewFile,
+    walk: TreeWalker,
+    copied: NewEntry,
     entries: u64,
     /// Bytes of the longest path in the tree.
     longest: usize,
@@ -31,7 +32,7 @@ pub struct Copying {
 
 /// How far a copy has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub enum CopyProgress {
     /// Entries are left.
     Growing,
     /// All entries are there.
@@ -40,11 +41,11 @@ pub enum Progress {
     Gone,
 }
 
-impl Copying {
+impl TreeCopy {
     /// Begins with the root of the copy. The permits and names are those of the request.
     pub fn begin(
         connection: &Connection,
-        building: &Building,
+        building: &CopiesInProgress,
         from: (&Permit, &[String]),
         to: (&Permit, &[String]),
         by: i64,
@@ -53,20 +54,20 @@ impl Copying {
         let (source, source_names) = from;
         source.demand(Rights::READ)?;
         let place = find(connection, source, source_names)?;
-        let Place::Directory(node) = place else {
+        let EntryPlace::Directory(node) = place else {
             return Err(not_a_directory(source, source_names, &place));
         };
         let target_names = into_directory(connection, to.0, to.1, &node.name)?;
         check_copy(connection, from, (to.0, &target_names))?;
-        let copied = NewFile { mtime: node.mtime, executable: false, by, now };
-        insert(connection, to.0.space(), UNLINKED, "", Held::Directory, &copied)?;
+        let copied = NewEntry { mtime: node.mtime, executable: false, by, now };
+        insert(connection, to.0.space(), UNLINKED, "", NewEntryKind::Directory, &copied)?;
         let root = connection.last_insert_rowid();
         unlink(connection, root)?;
         Ok(Self {
             site: building.begin(root),
             source: node.id,
             space: to.0.space(),
-            walk: Walk::below(node.id, root),
+            walk: TreeWalker::below(node.id, root),
             copied,
             entries: 1,
             longest: 0,
@@ -78,12 +79,12 @@ impl Copying {
         &mut self,
         connection: &Connection,
         from: (&Permit, &[String]),
-        slice: &mut Slice,
-    ) -> Result<Progress> {
+        slice: &mut WorkSlice,
+    ) -> Result<CopyProgress> {
         from.0.demand(Rights::READ)?;
         match find(connection, from.0, from.1) {
-            Ok(Place::Directory(node)) if node.id == self.source => {}
-            _ => return Ok(Progress::Gone),
+            Ok(EntryPlace::Directory(node)) if node.id == self.source => {}
+            _ => return Ok(CopyProgress::Gone),
         }
         let Self { walk, copied, entries, longest, space, .. } = self;
         let ended = walk.go_on(connection, slice, |found, parent| {
@@ -91,7 +92,7 @@ impl Copying {
             *longest = found.length.max(*longest);
             insert_copy(connection, space.0, parent, found, copied)
         })?;
-        Ok(if ended { Progress::Complete } else { Progress::Growing })
+        Ok(if ended { CopyProgress::Complete } else { CopyProgress::Growing })
     }
 
     /// Entries that the copy has so far.

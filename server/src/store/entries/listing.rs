@@ -5,9 +5,9 @@
 
 use rusqlite::{Connection, params};
 use sealift_protocol::message::{Entry, encode};
-use sealift_protocol::path::name_key;
+use sealift_types::path::name_key;
 
-use super::{NODE, Node, Place, child, place};
+use super::{EntryNode, EntryPlace, NODE, child, place};
 use crate::error::Result;
 use crate::policy::Permit;
 
@@ -20,7 +20,7 @@ const BYTES: usize = 60_000;
 
 /// A part of a listing that fits one reply.
 #[derive(Debug)]
-pub struct Page {
+pub struct EntryPage {
     entries: Vec<Entry>,
     bytes: usize,
     limit: u64,
@@ -29,7 +29,7 @@ pub struct Page {
     scratch: Vec<u8>,
 }
 
-impl Page {
+impl EntryPage {
     /// An empty one, for at most `limit` entries.
     pub fn new(limit: u64) -> Self {
         Self { entries: Vec::new(), bytes: 0, limit, etags: false, more: false, scratch: Vec::new() }
@@ -42,7 +42,7 @@ impl Page {
 
     /// Takes what is at a place, under the name that it has in the listing. Returns `false` if there is no room, as
     /// [`take`](Self::take) does.
-    pub fn take_place(&mut self, place: &Place, prefix: &str) -> bool {
+    pub fn take_place(&mut self, place: &EntryPlace, prefix: &str) -> bool {
         let Some(mut entry) = place.to_entry() else { return true };
         entry.name.insert_str(0, prefix);
         entry.etag = self.etags.then(|| place.etag());
@@ -75,7 +75,7 @@ impl Page {
 }
 
 /// A directory on the way down to what is listed.
-struct Level {
+struct ListLevel {
     directory: i64,
     /// The key of the entry that was listed last.
     after: String,
@@ -88,21 +88,21 @@ struct Level {
 pub fn list(
     connection: &Connection,
     permit: &Permit,
-    directory: &Place,
+    directory: &EntryPlace,
     recursive: bool,
     after: &str,
-    page: &mut Page,
+    page: &mut EntryPage,
 ) -> Result<()> {
     let mut path = String::new();
     let start = if recursive { String::new() } else { name_key(after).into_owned() };
-    let mut levels = vec![Level { directory: directory.id(permit.space()), after: start, prefix: 0 }];
+    let mut levels = vec![ListLevel { directory: directory.id(permit.space()), after: start, prefix: 0 }];
     if recursive {
         // Down again to where the last page ended, as far as it is still there.
         for name in after.split('/') {
             let Some(level) = levels.last_mut() else { break };
             level.after = name_key(name).into_owned();
             match child(connection, level.directory, name)? {
-                Some(Place::Directory(node)) => levels.push(descend(&node, &mut path)),
+                Some(EntryPlace::Directory(node)) => levels.push(descend(&node, &mut path)),
                 _ => break,
             }
         }
@@ -118,7 +118,7 @@ pub fn list(
             if !page.take_place(&found, &path) {
                 return Ok(());
             }
-            if let (true, Place::Directory(node)) = (recursive, found) {
+            if let (true, EntryPlace::Directory(node)) = (recursive, found) {
                 level.after = row.get(9)?;
                 deeper = Some(node);
                 break;
@@ -132,8 +132,8 @@ pub fn list(
     Ok(())
 }
 
-fn descend(directory: &Node, path: &mut String) -> Level {
+fn descend(directory: &EntryNode, path: &mut String) -> ListLevel {
     path.push_str(&directory.name);
     path.push('/');
-    Level { directory: directory.id, after: String::new(), prefix: path.len() }
+    ListLevel { directory: directory.id, after: String::new(), prefix: path.len() }
 }

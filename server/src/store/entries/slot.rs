@@ -1,42 +1,43 @@
 //! The place that a file or a link is about to take.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use sealift_protocol::path::name_key;
+use sealift_types::path::name_key;
 
-use super::{Held, NewFile, insert, insert_directory, is_a_directory, not_a_directory, root, walk};
-use crate::error::{Error, Result};
-use crate::policy::{Permit, Rights};
-use crate::store::objects::{self, ObjectId};
+use super::{NewEntry, NewEntryKind, insert, insert_directory, is_a_directory, not_a_directory, root, walk};
+use crate::error::{Result, ServerError};
+use crate::policy::Permit;
+use crate::store::objects::{self, ContentId};
+use sealift_types::Rights;
 
 /// A place at which a file or a link may be stored, all rights looked at and nothing changed yet.
 ///
 /// What it knows is true as long as nothing else changes in the transaction.
 #[derive(Debug)]
-pub struct Slot<'a> {
+pub struct EntrySlot<'a> {
     permit: &'a Permit,
     /// The last directory of the path that is there.
     parent: i64,
     /// The directories that are missing.
     missing: &'a [String],
     name: &'a str,
-    replaces: Option<Replaced>,
+    replaces: Option<ReplacedEntry>,
 }
 
 /// The file or link that is there.
 #[derive(Debug)]
-struct Replaced {
+struct ReplacedEntry {
     entry: i64,
-    object: Option<ObjectId>,
+    object: Option<ContentId>,
 }
 
 /// A row, as far as it matters to whoever wants to be at its place or below.
-struct Found {
+struct TargetRow {
     entry: i64,
-    object: Option<ObjectId>,
+    object: Option<ContentId>,
     is_directory: bool,
 }
 
-impl<'a> Slot<'a> {
+impl<'a> EntrySlot<'a> {
     /// Looks at the place that `names` lead to. Refuses what could not be stored there.
     pub fn find(connection: &Connection, permit: &'a Permit, names: &'a [String]) -> Result<Self> {
         let Some((name, directories)) = names.split_last() else { return Err(is_a_directory(permit, names)) };
@@ -59,7 +60,9 @@ impl<'a> Slot<'a> {
             match row(connection, slot.parent, name)? {
                 None => {}
                 Some(found) if found.is_directory => return Err(is_a_directory(permit, names)),
-                Some(Found { entry, object, .. }) => slot.replaces = Some(Replaced { entry, object }),
+                Some(TargetRow { entry, object, .. }) => {
+                    slot.replaces = Some(ReplacedEntry { entry, object });
+                }
             }
         }
         permit.demand(if slot.replaces.is_some() { Rights::REPLACE } else { Rights::CREATE })?;
@@ -72,11 +75,11 @@ impl<'a> Slot<'a> {
     }
 
     /// Makes the place point to `object`; missing directories come into being, a file or link that is there is replaced.
-    pub fn store(self, connection: &Connection, object: ObjectId, file: &NewFile) -> Result<()> {
-        self.fill(connection, Held::File(object), file)
+    pub fn store(self, connection: &Connection, object: ContentId, file: &NewEntry) -> Result<()> {
+        self.fill(connection, NewEntryKind::File(object), file)
     }
 
-    pub(super) fn fill(self, connection: &Connection, held: Held<'_>, file: &NewFile) -> Result<()> {
+    pub(super) fn fill(self, connection: &Connection, held: NewEntryKind<'_>, file: &NewEntry) -> Result<()> {
         let Some(replaced) = self.replaces else {
             let space = self.permit.space();
             let made = self.missing.iter().try_fold(self.parent, |parent, name| {
@@ -110,15 +113,15 @@ impl<'a> Slot<'a> {
 }
 
 /// Looks up no more than a path needs: most rows that are looked at are directories on the way.
-fn row(connection: &Connection, parent: i64, name: &str) -> Result<Option<Found>> {
+fn row(connection: &Connection, parent: i64, name: &str) -> Result<Option<TargetRow>> {
     Ok(connection
         .prepare_cached(
             "SELECT id, object, object IS NULL AND target IS NULL FROM entries WHERE parent = ?1 AND key = ?2",
         )?
         .query_row(params![parent, name_key(name)], |row| {
-            Ok(Found {
+            Ok(TargetRow {
                 entry: row.get(0)?,
-                object: row.get::<_, Option<i64>>(1)?.map(ObjectId),
+                object: row.get::<_, Option<i64>>(1)?.map(ContentId),
                 is_directory: row.get(2)?,
             })
         })
@@ -126,7 +129,7 @@ fn row(connection: &Connection, parent: i64, name: &str) -> Result<Option<Found>
 }
 
 /// The refusal of a path that leads through a file or a link, which is the last of `names`.
-fn blocked(connection: &Connection, permit: &Permit, names: &[String]) -> Result<Error> {
+fn blocked(connection: &Connection, permit: &Permit, names: &[String]) -> Result<ServerError> {
     Ok(match walk(connection, permit, names)? {
         Some(place) => not_a_directory(permit, names, &place),
         None => is_a_directory(permit, names),

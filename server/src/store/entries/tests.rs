@@ -2,20 +2,20 @@ mod listing;
 mod slices;
 mod trees;
 
-use sealift_protocol::ErrorCode;
+use sealift_types::ErrorCode;
 
-use super::unlinked::Building;
+use super::unlinked::CopiesInProgress;
 use super::*;
-use crate::error::Error;
+use crate::error::ServerError;
 use crate::policy::Access;
-use crate::store::objects::Small;
+use crate::store::extent::SmallContent;
 use crate::store::{Blobs, identities, objects, schema, spaces};
 
 struct Tree {
     connection: Connection,
     identity: i64,
     now: i64,
-    building: Building,
+    building: CopiesInProgress,
     blobs: Blobs,
     _dir: tempfile::TempDir,
 }
@@ -33,7 +33,7 @@ impl Tree {
         let identity = identities::ensure(&connection, &"alice".parse().unwrap(), 1).unwrap();
         spaces::add(&connection, &"alice".parse().unwrap(), Some(identity), 1).unwrap();
         spaces::add(&connection, &"shared".parse().unwrap(), Some(identity), 1).unwrap();
-        Self { connection, identity, now: 2, building: Building::default(), blobs, _dir: dir }
+        Self { connection, identity, now: 2, building: CopiesInProgress::default(), blobs, _dir: dir }
     }
 
     fn access(&self, space: &str) -> Access {
@@ -48,26 +48,30 @@ impl Tree {
         let object = objects::keep_inline(
             &self.connection,
             &self.blobs,
-            Small { by: self.identity, digest: &Digest::of(content.as_bytes()), data: content.as_bytes() },
+            SmallContent {
+                by: self.identity,
+                digest: &Digest::of(content.as_bytes()),
+                data: content.as_bytes(),
+            },
         )?;
-        let file = NewFile { mtime: 7, executable: false, by: self.identity, now: self.now };
+        let file = NewEntry { mtime: 7, executable: false, by: self.identity, now: self.now };
         let permit = self.permit("alice");
-        Slot::find(&self.connection, &permit, &names(path))?.store(&self.connection, object, &file)
+        EntrySlot::find(&self.connection, &permit, &names(path))?.store(&self.connection, object, &file)
     }
 
     fn check(&self, path: &str) -> Result<()> {
-        Slot::find(&self.connection, &self.permit("alice"), &names(path)).map(drop)
+        EntrySlot::find(&self.connection, &self.permit("alice"), &names(path)).map(drop)
     }
 
-    fn file(&self) -> NewFile {
-        NewFile { mtime: 7, executable: false, by: self.identity, now: self.now }
+    fn file(&self) -> NewEntry {
+        NewEntry { mtime: 7, executable: false, by: self.identity, now: self.now }
     }
 
     fn read(&self, space: &str, path: &str) -> Option<String> {
         match find(&self.connection, &self.permit(space), &names(path)).ok()? {
-            Place::File(_, file) => match objects::bytes(&self.connection, file.object).unwrap() {
-                objects::Bytes::Inline(data) => Some(String::from_utf8(data).unwrap()),
-                objects::Bytes::Extents(_) => None,
+            EntryPlace::File(_, file) => match objects::bytes(&self.connection, file.object).unwrap() {
+                objects::ContentBytes::Inline(data) => Some(String::from_utf8(data).unwrap()),
+                objects::ContentBytes::Extents(_) => None,
             },
             _ => None,
         }
@@ -94,11 +98,12 @@ impl Tree {
         let (from, to) = (names(from), names(to));
         let (from, to) = ((&source, &from[..]), (&target, &to[..]));
         match copy(&self.connection, from, to, self.identity, 9)? {
-            Copied::Done(names) => Ok(names),
-            Copied::Large => {
+            TreeCopied::Done(names) => Ok(names),
+            TreeCopied::Large => {
                 let mut copying =
-                    Copying::begin(&self.connection, &self.building, from, to, self.identity, 9)?;
-                while copying.go_on(&self.connection, from, &mut Slice::of(7))? == Progress::Growing {}
+                    TreeCopy::begin(&self.connection, &self.building, from, to, self.identity, 9)?;
+                while copying.go_on(&self.connection, from, &mut WorkSlice::of(7))? == CopyProgress::Growing {
+                }
                 copying.link(&self.connection, from, to)
             }
         }
@@ -115,7 +120,7 @@ impl Tree {
         let (mut pages, mut after) = (Vec::new(), String::new());
         loop {
             let directory = find(&self.connection, &permit, &names(path)).unwrap();
-            let mut page = Page::new(limit);
+            let mut page = EntryPage::new(limit);
             list(&self.connection, &permit, &directory, recursive, &after, &mut page).unwrap();
             let (entries, _) = page.finish();
             let Some(last) = entries.last() else { return pages };
@@ -131,10 +136,10 @@ impl Tree {
         loop {
             let (from, to) = ((&source, &from[..]), (&target, &to[..]));
             match rename(&self.connection, from, to, &self.file(), measured)? {
-                Moved::Done(names) => return Ok(names),
-                Moved::Unmeasured(mut measure) => {
+                TreeMoved::Done(names) => return Ok(names),
+                TreeMoved::Unmeasured(mut measure) => {
                     while measured.is_none() {
-                        measured = measure.go_on(&self.connection, &mut Slice::of(7))?;
+                        measured = measure.go_on(&self.connection, &mut WorkSlice::of(7))?;
                     }
                 }
             }
@@ -144,7 +149,7 @@ impl Tree {
 
 fn code<T: std::fmt::Debug>(result: Result<T>) -> ErrorCode {
     match result.unwrap_err() {
-        Error::Refused(error) => error.code,
+        ServerError::Refused(error) => error.code,
         other => panic!("{other}"),
     }
 }
@@ -184,7 +189,7 @@ fn a_blob_becomes_garbage_with_its_last_object_and_comes_back_with_the_next() {
     let permit = tree.permit("alice");
     let store = |name: &str| {
         let names = names(name);
-        let slot = Slot::find(&tree.connection, &permit, &names).unwrap();
+        let slot = EntrySlot::find(&tree.connection, &permit, &names).unwrap();
         slot.store(&tree.connection, keep(), &tree.file()).unwrap();
     };
     store("big");

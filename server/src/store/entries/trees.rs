@@ -5,33 +5,34 @@
 //! copying one is done in slices ([`copying`](super::copying)).
 
 use rusqlite::{Connection, params};
-use sealift_protocol::ErrorCode;
 use sealift_protocol::message::Nanoseconds;
-use sealift_protocol::path::{MAX_PATH, PathError, name_key};
+use sealift_types::ErrorCode;
+use sealift_types::path::{MAX_PATH, PathError, name_key};
 
 use super::refusal::{into_itself, is_a_space, taken};
 use super::unlinked::{ask_relabelling, delete_row, delete_tree, is_relabelling, relabel, unlink};
-use super::walk::{FEW, Found, Longest, Measure, Slice, Walk, measure_few};
+use super::walk::{FEW, LongestPath, PathMeasure, TreeWalker, WalkedEntry, WorkSlice, measure_few};
 use super::{
-    Held, NewFile, Node, Place, Slot, child, directory, display, find, insert, is_a_directory,
-    make_directories, root, walk,
+    EntryNode, EntryPlace, EntrySlot, NewEntry, NewEntryKind, child, directory, display, find, insert,
+    is_a_directory, make_directories, root, walk,
 };
-use crate::error::{Error, Result};
-use crate::policy::{Permit, Rights};
+use crate::error::{Result, ServerError};
+use crate::policy::Permit;
 use crate::store::objects;
+use sealift_types::Rights;
 
 /// What came of a move.
 #[derive(Debug)]
-pub enum Moved {
+pub enum TreeMoved {
     /// The names of the new place.
     Done(Vec<String>),
     /// Nothing yet: how long paths below the directory are is to be found out first.
-    Unmeasured(Measure),
+    Unmeasured(PathMeasure),
 }
 
 /// What came of a copy.
 #[derive(Debug)]
-pub enum Copied {
+pub enum TreeCopied {
     /// The names of the copy.
     Done(Vec<String>),
     /// Nothing yet: the tree is to be copied in slices.
@@ -42,17 +43,17 @@ pub enum Copied {
 pub fn remove(connection: &Connection, permit: &Permit, names: &[String], recursive: bool) -> Result<()> {
     permit.demand(Rights::DELETE)?;
     match find(connection, permit, names)? {
-        Place::Root => Err(is_a_space(permit, names, "deleted", "name what to delete in it")),
-        Place::Directory(node) if recursive => {
+        EntryPlace::Root => Err(is_a_space(permit, names, "deleted", "name what to delete in it")),
+        EntryPlace::Directory(node) if recursive => {
             if measure_few(connection, node.id)?.is_some() {
-                delete_tree(connection, node.id, &mut Slice::of(FEW + 1), objects::release).map(drop)
+                delete_tree(connection, node.id, &mut WorkSlice::of(FEW + 1), objects::release).map(drop)
             } else {
                 unlink(connection, node.id)
             }
         }
-        Place::Directory(node) => {
+        EntryPlace::Directory(node) => {
             if has_children(connection, node.id)? {
-                return Err(Error::refused(
+                return Err(ServerError::refused(
                     ErrorCode::IsADirectory,
                     format!(
                         "{} is a directory that is not empty: delete what is in it first, or all of it with `sealift rm -r`",
@@ -62,22 +63,22 @@ pub fn remove(connection: &Connection, permit: &Permit, names: &[String], recurs
             }
             delete_row(connection, node.id)
         }
-        Place::Link(node, _) => delete_row(connection, node.id),
-        Place::File(node, file) => {
+        EntryPlace::Link(node, _) => delete_row(connection, node.id),
+        EntryPlace::File(node, file) => {
             delete_row(connection, node.id)?;
             objects::release(connection, file.object)
         }
     }
 }
 
-/// Gives an entry another path. `measured` is what a [`Measure`] of the same directory has found.
+/// Gives an entry another path. `measured` is what a [`PathMeasure`] of the same directory has found.
 pub fn rename(
     connection: &Connection,
     from: (&Permit, &[String]),
     to: (&Permit, &[String]),
-    file: &NewFile,
-    measured: Option<Longest>,
-) -> Result<Moved> {
+    file: &NewEntry,
+    measured: Option<LongestPath>,
+) -> Result<TreeMoved> {
     let (source, source_names) = from;
     let (target, target_names) = to;
     source.demand(Rights::DELETE)?;
@@ -98,14 +99,14 @@ pub fn rename(
             connection
                 .prepare_cached("UPDATE entries SET name = ?2 WHERE id = ?1")?
                 .execute(params![node.id, name])?;
-            return Ok(Moved::Done(target_names));
+            return Ok(TreeMoved::Done(target_names));
         }
         return Err(into_itself(source, source_names, "moved"));
     }
     let Some((name, directories)) = target_names.split_last() else {
         return Err(is_a_directory(target, &target_names));
     };
-    let is_directory = matches!(place, Place::Directory(_));
+    let is_directory = matches!(place, EntryPlace::Directory(_));
     check_length(target, &target_names, 0)?;
     let is_longer = display(target.name(), &target_names).len() > display(source.name(), source_names).len();
     if is_directory && is_longer {
@@ -118,19 +119,19 @@ pub fn rename(
             Some(longest) => check_length(target, &target_names, longest.bytes)?,
             None => {
                 check_free(connection, target, &target_names)?;
-                return Ok(Moved::Unmeasured(Measure::of(node.id)));
+                return Ok(TreeMoved::Unmeasured(PathMeasure::of(node.id)));
             }
         }
     }
     let parent = make_directories(connection, target, directories, file)?;
     match child(connection, parent, name)? {
         None => target.demand(Rights::CREATE)?,
-        Some(Place::File(old, content)) if !is_directory => {
+        Some(EntryPlace::File(old, content)) if !is_directory => {
             target.demand(Rights::REPLACE)?;
             delete_row(connection, old.id)?;
             objects::release(connection, content.object)?;
         }
-        Some(Place::Link(old, _)) if !is_directory => {
+        Some(EntryPlace::Link(old, _)) if !is_directory => {
             target.demand(Rights::REPLACE)?;
             delete_row(connection, old.id)?;
         }
@@ -142,13 +143,13 @@ pub fn rename(
     // A tree that is moved within its space may have come out of one that is being relabelled.
     if is_directory && (!is_same_space || is_relabelling(connection)?) {
         if measure_few(connection, node.id)?.is_some() {
-            let mut walk = Walk::below(node.id, 0);
-            relabel(connection, &mut walk, target.space().0, &mut Slice::of(FEW))?;
+            let mut walk = TreeWalker::below(node.id, 0);
+            relabel(connection, &mut walk, target.space().0, &mut WorkSlice::of(FEW))?;
         } else {
             ask_relabelling(connection, node.id)?;
         }
     }
-    Ok(Moved::Done(target_names))
+    Ok(TreeMoved::Done(target_names))
 }
 
 /// Gives a file's content, a link, or everything in a directory a second path.
@@ -158,7 +159,7 @@ pub fn copy(
     to: (&Permit, &[String]),
     by: i64,
     now: Nanoseconds,
-) -> Result<Copied> {
+) -> Result<TreeCopied> {
     let (source, source_names) = from;
     source.demand(Rights::READ)?;
     let place = find(connection, source, source_names)?;
@@ -166,26 +167,26 @@ pub fn copy(
         return Err(is_a_space(source, source_names, "copied", "copy what is in it"));
     };
     let target_names = into_directory(connection, to.0, to.1, &node.name)?;
-    let copied = NewFile { mtime: node.mtime, executable: false, by, now };
+    let copied = NewEntry { mtime: node.mtime, executable: false, by, now };
     match &place {
-        Place::Root | Place::Directory(_) => {
+        EntryPlace::Root | EntryPlace::Directory(_) => {
             check_copy(connection, from, (to.0, &target_names))?;
-            let Some(longest) = measure_few(connection, node.id)? else { return Ok(Copied::Large) };
+            let Some(longest) = measure_few(connection, node.id)? else { return Ok(TreeCopied::Large) };
             check_length(to.0, &target_names, longest.bytes)?;
             copy_few(connection, node, (to.0, &target_names), &copied)?;
         }
-        Place::File(_, content) => {
+        EntryPlace::File(_, content) => {
             check_length(to.0, &target_names, 0)?;
-            let copied = NewFile { executable: content.executable, ..copied };
-            Slot::find(connection, to.0, &target_names)?.store(connection, content.object, &copied)?;
+            let copied = NewEntry { executable: content.executable, ..copied };
+            EntrySlot::find(connection, to.0, &target_names)?.store(connection, content.object, &copied)?;
         }
-        Place::Link(_, target) => {
+        EntryPlace::Link(_, target) => {
             check_length(to.0, &target_names, 0)?;
-            let slot = Slot::find(connection, to.0, &target_names)?;
-            slot.fill(connection, Held::Link(target), &copied)?;
+            let slot = EntrySlot::find(connection, to.0, &target_names)?;
+            slot.fill(connection, NewEntryKind::Link(target), &copied)?;
         }
     }
-    Ok(Copied::Done(target_names))
+    Ok(TreeCopied::Done(target_names))
 }
 
 /// Refuses a copy of a directory that could not be linked in its place.
@@ -206,17 +207,17 @@ pub(super) fn check_copy(
 /// Copies a directory that has few entries.
 fn copy_few(
     connection: &Connection,
-    node: &Node,
+    node: &EntryNode,
     (target, target_names): (&Permit, &[String]),
-    copied: &NewFile,
+    copied: &NewEntry,
 ) -> Result<()> {
     let Some((name, directories)) = target_names.split_last() else {
         return Err(is_a_directory(target, target_names));
     };
     let parent = make_directories(connection, target, directories, copied)?;
-    insert(connection, target.space(), parent, name, Held::Directory, copied)?;
-    let mut walk = Walk::below(node.id, connection.last_insert_rowid());
-    walk.go_on(connection, &mut Slice::of(FEW), |found, parent| {
+    insert(connection, target.space(), parent, name, NewEntryKind::Directory, copied)?;
+    let mut walk = TreeWalker::below(node.id, connection.last_insert_rowid());
+    walk.go_on(connection, &mut WorkSlice::of(FEW), |found, parent| {
         insert_copy(connection, target.space().0, parent, found, copied)
     })?;
     Ok(())
@@ -227,8 +228,8 @@ pub(super) fn insert_copy(
     connection: &Connection,
     space: i64,
     parent: i64,
-    found: &Found,
-    copied: &NewFile,
+    found: &WalkedEntry,
+    copied: &NewEntry,
 ) -> Result<i64> {
     connection
         .prepare_cached(
@@ -265,7 +266,7 @@ pub(super) fn into_directory(
     name: &str,
 ) -> Result<Vec<String>> {
     Ok(match walk(connection, permit, names)? {
-        Some(Place::Root | Place::Directory(_)) => [names, &[name.to_owned()]].concat(),
+        Some(EntryPlace::Root | EntryPlace::Directory(_)) => [names, &[name.to_owned()]].concat(),
         _ => names.to_vec(),
     })
 }
@@ -276,10 +277,12 @@ pub fn check_no_directory(
     connection: &Connection,
     permit: &Permit,
     names: &[String],
-    leaves: Option<&Place>,
+    leaves: Option<&EntryPlace>,
 ) -> Result<()> {
     match walk(connection, permit, names)? {
-        Some(place @ (Place::Root | Place::Directory(_))) if !leaves.is_some_and(|it| it.is(&place)) => {
+        Some(place @ (EntryPlace::Root | EntryPlace::Directory(_)))
+            if !leaves.is_some_and(|it| it.is(&place)) =>
+        {
             Err(taken(permit, names))
         }
         _ => Ok(()),
@@ -292,9 +295,9 @@ pub fn check_absent(
     permit: &Permit,
     names: &[String],
     name: &str,
-    leaves: Option<&Place>,
+    leaves: Option<&EntryPlace>,
 ) -> Result<()> {
-    let is_itself = |place: &Place| leaves.is_some_and(|it| it.is(place));
+    let is_itself = |place: &EntryPlace| leaves.is_some_and(|it| it.is(place));
     // The same entry in another spelling of its name.
     if walk(connection, permit, names)?.is_some_and(|place| is_itself(&place)) {
         return Ok(());

@@ -8,28 +8,28 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::walk::{Slice, Walk};
+use super::walk::{TreeWalker, WorkSlice};
 use crate::error::Result;
-use crate::store::objects::{self, ObjectId};
+use crate::store::objects::{self, ContentId};
 
 /// The parent of the roots of trees that no path leads to.
 pub(super) const UNLINKED: i64 = 0;
 
 /// The roots of copies in the making. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Building(Arc<Mutex<HashSet<i64>>>);
+pub struct CopiesInProgress(Arc<Mutex<HashSet<i64>>>);
 
 /// A copy in the making. It is reclaimed once this is dropped, unless a path leads to it by then.
 #[derive(Debug)]
-pub struct Site {
+pub struct CopyRoot {
     root: i64,
-    building: Building,
+    building: CopiesInProgress,
 }
 
-impl Building {
-    pub(super) fn begin(&self, root: i64) -> Site {
+impl CopiesInProgress {
+    pub(super) fn begin(&self, root: i64) -> CopyRoot {
         self.lock().insert(root);
-        Site { root, building: self.clone() }
+        CopyRoot { root, building: self.clone() }
     }
 
     fn has(&self, root: i64) -> bool {
@@ -41,13 +41,13 @@ impl Building {
     }
 }
 
-impl Site {
+impl CopyRoot {
     pub(super) fn root(&self) -> i64 {
         self.root
     }
 }
 
-impl Drop for Site {
+impl Drop for CopyRoot {
     fn drop(&mut self) {
         self.building.lock().remove(&self.root);
     }
@@ -63,7 +63,7 @@ pub(super) fn unlink(connection: &Connection, id: i64) -> Result<()> {
 }
 
 /// The root of a tree that is to be reclaimed, if there is one.
-pub fn doomed(connection: &Connection, building: &Building) -> Result<Option<i64>> {
+pub fn doomed(connection: &Connection, building: &CopiesInProgress) -> Result<Option<i64>> {
     let mut statement = connection.prepare_cached("SELECT id FROM entries WHERE parent = ?1")?;
     let mut rows = statement.query([UNLINKED])?;
     while let Some(row) = rows.next()? {
@@ -76,7 +76,7 @@ pub fn doomed(connection: &Connection, building: &Building) -> Result<Option<i64
 }
 
 /// Deletes entries of trees that are to be reclaimed until the slice is over. Returns true if nothing is left to do.
-pub fn reclaim(connection: &Connection, building: &Building, slice: &mut Slice) -> Result<bool> {
+pub fn reclaim(connection: &Connection, building: &CopiesInProgress, slice: &mut WorkSlice) -> Result<bool> {
     while let Some(root) = doomed(connection, building)? {
         // Nobody waits for this, so contents can be dropped at once.
         if slice.is_over() || !delete_tree(connection, root, slice, objects::drop_unnamed)? {
@@ -91,8 +91,8 @@ pub fn reclaim(connection: &Connection, building: &Building, slice: &mut Slice) 
 pub(super) fn delete_tree(
     connection: &Connection,
     root: i64,
-    slice: &mut Slice,
-    lost: impl Fn(&Connection, ObjectId) -> Result<()>,
+    slice: &mut WorkSlice,
+    lost: impl Fn(&Connection, ContentId) -> Result<()>,
 ) -> Result<bool> {
     const PAGE: i64 = 64;
     let mut children = connection.prepare_cached(
@@ -122,7 +122,7 @@ pub(super) fn delete_tree(
             }
             slice.take();
             delete_row(connection, id)?;
-            object.map_or(Ok(()), |object| lost(connection, ObjectId(object)))?;
+            object.map_or(Ok(()), |object| lost(connection, ContentId(object)))?;
         }
     }
     Ok(true)
@@ -135,10 +135,10 @@ pub(super) fn delete_row(connection: &Connection, id: i64) -> Result<()> {
 
 /// Gives the entries of a tree that has moved the space that they lie in now, slice by slice.
 #[derive(Debug)]
-pub struct Relabelling {
+pub struct SpaceRelabelling {
     row: i64,
     root: i64,
-    walk: Walk,
+    walk: TreeWalker,
 }
 
 /// True if some tree has yet to get the space that it lies in.
@@ -152,7 +152,7 @@ pub(super) fn ask_relabelling(connection: &Connection, root: i64) -> Result<()> 
     Ok(())
 }
 
-impl Relabelling {
+impl SpaceRelabelling {
     /// The one that was asked for first. They are taken one after the other: of two for the same entries, the later one
     /// knows the later space.
     pub fn next(connection: &Connection) -> Result<Option<Self>> {
@@ -160,13 +160,13 @@ impl Relabelling {
             .prepare_cached("SELECT id, entry FROM relabels ORDER BY id LIMIT 1")?
             .query_row([], |row| {
                 let (row, root) = (row.get(0)?, row.get(1)?);
-                Ok(Self { row, root, walk: Walk::below(root, 0) })
+                Ok(Self { row, root, walk: TreeWalker::below(root, 0) })
             })
             .optional()?)
     }
 
     /// Relabels entries until the slice is over. Returns true if that was all.
-    pub fn go_on(&mut self, connection: &Connection, slice: &mut Slice) -> Result<bool> {
+    pub fn go_on(&mut self, connection: &Connection, slice: &mut WorkSlice) -> Result<bool> {
         let ended = match space_of(connection, self.root)? {
             Some(space) => relabel(connection, &mut self.walk, space, slice)?,
             None => true,
@@ -181,9 +181,9 @@ impl Relabelling {
 /// Gives a directory's entries another space.
 pub(super) fn relabel(
     connection: &Connection,
-    walk: &mut Walk,
+    walk: &mut TreeWalker,
     space: i64,
-    slice: &mut Slice,
+    slice: &mut WorkSlice,
 ) -> Result<bool> {
     walk.go_on(connection, slice, |found, _| {
         connection

@@ -18,20 +18,20 @@ pub const FEW: usize = 32;
 
 /// Bounds the work of one transaction on a large tree.
 #[derive(Debug)]
-pub struct Slice {
+pub struct WorkSlice {
     taken: usize,
     rows: usize,
     until: Option<Instant>,
 }
 
-impl Default for Slice {
+impl Default for WorkSlice {
     /// As much as may keep the writer at once.
     fn default() -> Self {
         Self { taken: 0, rows: ROWS, until: Some(Instant::now() + TIME) }
     }
 }
 
-impl Slice {
+impl WorkSlice {
     /// A slice of so many entries, however long they take.
     pub fn of(rows: usize) -> Self {
         Self { taken: 0, rows, until: None }
@@ -51,7 +51,7 @@ impl Slice {
 
 /// An entry that a walk has come to.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct WalkedEntry {
     pub(super) id: i64,
     pub(super) name: String,
     pub(super) key: String,
@@ -64,7 +64,7 @@ pub(super) struct Found {
     pub(super) length: usize,
 }
 
-impl Found {
+impl WalkedEntry {
     fn is_directory(&self) -> bool {
         self.object.is_none() && self.target.is_none()
     }
@@ -75,12 +75,12 @@ impl Found {
 ///
 /// Entries that come, go, or move while a walk is under way are met or not, as in a listing.
 #[derive(Debug)]
-pub(super) struct Walk {
-    levels: Vec<Level>,
+pub(super) struct TreeWalker {
+    levels: Vec<WalkLevel>,
 }
 
 #[derive(Debug)]
-struct Level {
+struct WalkLevel {
     directory: i64,
     /// The directory's counterpart in a copy.
     twin: i64,
@@ -90,10 +90,10 @@ struct Level {
     length: usize,
 }
 
-impl Walk {
+impl TreeWalker {
     /// Begins at what is in `directory`, whose counterpart in a copy is `twin`.
     pub(super) fn below(directory: i64, twin: i64) -> Self {
-        Self { levels: vec![Level { directory, twin, after: String::new(), length: 0 }] }
+        Self { levels: vec![WalkLevel { directory, twin, after: String::new(), length: 0 }] }
     }
 
     /// Visits entries, each directory before what is in it, until the slice is over. `visit` gets an entry and the
@@ -101,8 +101,8 @@ impl Walk {
     pub(super) fn go_on(
         &mut self,
         connection: &Connection,
-        slice: &mut Slice,
-        mut visit: impl FnMut(&Found, i64) -> Result<i64>,
+        slice: &mut WorkSlice,
+        mut visit: impl FnMut(&WalkedEntry, i64) -> Result<i64>,
     ) -> Result<bool> {
         let mut statement = connection.prepare_cached(
             "SELECT id, name, key, object, size, target, mtime, executable FROM entries
@@ -121,7 +121,7 @@ impl Walk {
                 let directory = found.is_directory().then_some(found.id);
                 level.after = found.key;
                 if let Some(directory) = directory {
-                    deeper = Some(Level { directory, twin, after: String::new(), length: found.length });
+                    deeper = Some(WalkLevel { directory, twin, after: String::new(), length: found.length });
                     break;
                 }
             }
@@ -134,9 +134,9 @@ impl Walk {
     }
 }
 
-fn found(row: &Row<'_>, above: usize) -> rusqlite::Result<Found> {
+fn found(row: &Row<'_>, above: usize) -> rusqlite::Result<WalkedEntry> {
     let name: String = row.get(1)?;
-    Ok(Found {
+    Ok(WalkedEntry {
         id: row.get(0)?,
         length: above + 1 + name.len(),
         name,
@@ -151,28 +151,28 @@ fn found(row: &Row<'_>, above: usize) -> rusqlite::Result<Found> {
 
 /// Finds the longest path below a directory, in slices.
 #[derive(Debug)]
-pub struct Measure {
-    walk: Walk,
-    longest: Longest,
+pub struct PathMeasure {
+    walk: TreeWalker,
+    longest: LongestPath,
 }
 
 /// How long the longest path below a directory is.
 #[derive(Debug, Clone, Copy)]
-pub struct Longest {
+pub struct LongestPath {
     /// The directory.
     pub(super) directory: i64,
     /// Bytes, slashes included.
     pub(super) bytes: usize,
 }
 
-impl Measure {
+impl PathMeasure {
     /// Begins at `directory`.
     pub(super) fn of(directory: i64) -> Self {
-        Self { walk: Walk::below(directory, 0), longest: Longest { directory, bytes: 0 } }
+        Self { walk: TreeWalker::below(directory, 0), longest: LongestPath { directory, bytes: 0 } }
     }
 
     /// Looks at a slice more. Returns the result when all was seen.
-    pub fn go_on(&mut self, connection: &Connection, slice: &mut Slice) -> Result<Option<Longest>> {
+    pub fn go_on(&mut self, connection: &Connection, slice: &mut WorkSlice) -> Result<Option<LongestPath>> {
         let longest = &mut self.longest;
         let ended = self.walk.go_on(connection, slice, |found, _| {
             longest.bytes = longest.bytes.max(found.length);
@@ -183,6 +183,6 @@ impl Measure {
 }
 
 /// The longest path below a directory that has few entries; `None` if they are more.
-pub(super) fn measure_few(connection: &Connection, directory: i64) -> Result<Option<Longest>> {
-    Measure::of(directory).go_on(connection, &mut Slice::of(FEW))
+pub(super) fn measure_few(connection: &Connection, directory: i64) -> Result<Option<LongestPath>> {
+    PathMeasure::of(directory).go_on(connection, &mut WorkSlice::of(FEW))
 }

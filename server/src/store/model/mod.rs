@@ -15,7 +15,7 @@ use std::time::Instant;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use tokio::runtime::{Builder, Runtime};
 
-use self::operation::{After, Group};
+use self::operation::{AfterGroup, ModelGroup};
 use self::real::Real;
 use self::simple::Simple;
 
@@ -27,7 +27,7 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 /// Does all groups to both. The error says where they differ.
-async fn run(groups: &[Group], operations: &AtomicU64) -> Result<(), String> {
+async fn run(groups: &[ModelGroup], operations: &AtomicU64) -> Result<(), String> {
     let mut real = Real::new();
     let mut simple = Simple::default();
     for (number, group) in groups.iter().enumerate() {
@@ -38,13 +38,13 @@ async fn run(groups: &[Group], operations: &AtomicU64) -> Result<(), String> {
         real.forget_failed(&simple);
         verify::all(&mut real, &simple).await.map_err(here)?;
         match group.after {
-            After::Nothing => {}
-            After::Collect => real.collect(&mut simple).await.map_err(here)?,
-            After::Reopen => real.reopen().await.map_err(here)?,
-            After::Backup => real.back_up(&simple).map_err(here)?,
-            After::Damage(which) => real.damage(which, &mut simple).map_err(here)?,
+            AfterGroup::Nothing => {}
+            AfterGroup::Collect => real.collect(&mut simple).await.map_err(here)?,
+            AfterGroup::Reopen => real.reopen().await.map_err(here)?,
+            AfterGroup::Backup => real.back_up(&simple).map_err(here)?,
+            AfterGroup::Damage(which) => real.damage(which, &mut simple).map_err(here)?,
         }
-        if group.after != After::Nothing {
+        if group.after != AfterGroup::Nothing {
             verify::all(&mut real, &simple)
                 .await
                 .map_err(|fault| here(format!("{:?}: {fault}", group.after)))?;

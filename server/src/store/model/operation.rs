@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sealift_protocol::Digest;
+use sealift_types::Digest;
 
 /// The identities, each with a space of its own; the last space is nobody's.
 pub(super) const NAMES: [&str; 3] = ["alice", "bob", "carol"];
@@ -17,14 +17,14 @@ const LARGE: u8 = 8;
 
 /// A path in a space.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct At {
+pub(super) struct ModelPath {
     pub(super) space: usize,
     pub(super) names: Vec<String>,
 }
 
 /// A content, by its size and its number among those.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(super) enum ModelContent {
     Tiny(u8),
     Packed(u8),
     Large(u8),
@@ -32,14 +32,14 @@ pub(super) enum Piece {
 
 /// How a content reaches the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
+pub(super) enum ModelUpload {
     Sent,
     Claimed,
 }
 
 /// What of a move's or a copy's target is to refuse it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unless {
+pub(super) struct ModelCondition {
     /// Anything that would be replaced.
     pub(super) taken: bool,
     /// A directory, which would receive the entry.
@@ -47,60 +47,60 @@ pub(super) struct Unless {
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Operation {
+pub(super) enum ModelOperation {
     Put {
         by: usize,
-        at: At,
-        piece: Piece,
-        how: How,
+        at: ModelPath,
+        piece: ModelContent,
+        how: ModelUpload,
         mtime: i64,
         update: bool,
     },
     /// Stores the bytes of a file below `blobs/`, which may be a pack, as one content.
     PutBlob {
         by: usize,
-        at: At,
+        at: ModelPath,
         which: u8,
     },
     /// Leaves the beginning of an upload, so many blocks.
     Begin {
         by: usize,
-        at: At,
+        at: ModelPath,
         piece: u8,
         blocks: u8,
     },
     /// Goes on with what was left of an upload, or sends all of it.
     Continue {
         by: usize,
-        at: At,
+        at: ModelPath,
         piece: u8,
     },
     MakeDirectory {
         by: usize,
-        at: At,
+        at: ModelPath,
         if_absent: bool,
     },
     Link {
         by: usize,
-        at: At,
+        at: ModelPath,
         mtime: i64,
     },
     Remove {
         by: usize,
-        at: At,
+        at: ModelPath,
         recursive: bool,
     },
     Move {
         by: usize,
-        from: At,
-        to: At,
-        unless: Unless,
+        from: ModelPath,
+        to: ModelPath,
+        unless: ModelCondition,
     },
     Copy {
         by: usize,
-        from: At,
-        to: At,
-        unless: Unless,
+        from: ModelPath,
+        to: ModelPath,
+        unless: ModelCondition,
     },
     Grant {
         space: usize,
@@ -113,7 +113,7 @@ pub(super) enum Operation {
     Dissolve,
 }
 
-impl Operation {
+impl ModelOperation {
     /// Who asks for it, or is let in.
     pub(super) fn who(&self) -> Option<usize> {
         match self {
@@ -134,7 +134,7 @@ impl Operation {
 
 /// What goes wrong in a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum ModelFault {
     Nothing,
     /// A statement is cut off. SQLite takes the whole transaction back, as it does when the disk fails.
     Statement(u16),
@@ -146,7 +146,7 @@ pub(super) enum Fault {
 
 /// What follows a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum After {
+pub(super) enum AfterGroup {
     Nothing,
     Collect,
     Reopen,
@@ -157,29 +157,29 @@ pub(super) enum After {
 
 /// What is submitted while the writer is busy.
 #[derive(Debug, Clone)]
-pub(super) struct Group {
-    pub(super) operations: Vec<Operation>,
-    pub(super) fault: Fault,
-    pub(super) after: After,
+pub(super) struct ModelGroup {
+    pub(super) operations: Vec<ModelOperation>,
+    pub(super) fault: ModelFault,
+    pub(super) after: AfterGroup,
 }
 
 /// A content's bytes and digest.
 #[derive(Debug)]
-pub(super) struct Bytes {
+pub(super) struct ModelBytes {
     pub(super) data: Vec<u8>,
     pub(super) digest: Digest,
 }
 
-impl Bytes {
+impl ModelBytes {
     pub(super) fn new(data: Vec<u8>) -> Arc<Self> {
         let digest = Digest::of(&data);
         Arc::new(Self { data, digest })
     }
 }
 
-impl Piece {
-    pub(super) fn bytes(self) -> Arc<Bytes> {
-        static ALL: LazyLock<[Vec<Arc<Bytes>>; 3]> = LazyLock::new(|| {
+impl ModelContent {
+    pub(super) fn bytes(self) -> Arc<ModelBytes> {
+        static ALL: LazyLock<[Vec<Arc<ModelBytes>>; 3]> = LazyLock::new(|| {
             [(TINY, 0, 200), (PACKED, 20_000, 1_100), (LARGE, 70_000, 5_000)].map(|(count, least, step)| {
                 let data = |number| {
                     random(
@@ -187,7 +187,7 @@ impl Piece {
                         usize::try_from(least + step * u64::from(number)).unwrap(),
                     )
                 };
-                (0..count).map(|number| Bytes::new(data(number))).collect()
+                (0..count).map(|number| ModelBytes::new(data(number))).collect()
             })
         });
         match self {
@@ -210,18 +210,18 @@ fn random(seed: u64, length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).flatten().take(length).collect()
 }
 
-fn at() -> impl Strategy<Value = At> {
+fn at() -> impl Strategy<Value = ModelPath> {
     let name = prop_oneof![Just("a"), Just("b"), Just("c"), Just("d")];
     let name = name.prop_map(str::to_owned);
     let names = prop_oneof![3 => vec(name.clone(), 1), 1 => vec(name, 2..=3)];
-    (0..SPACES.len(), names).prop_map(|(space, names)| At { space, names })
+    (0..SPACES.len(), names).prop_map(|(space, names)| ModelPath { space, names })
 }
 
 /// A place that is mostly somebody's own and mostly not deep, so that much is stored and little refused.
-fn own() -> impl Strategy<Value = (usize, At)> {
+fn own() -> impl Strategy<Value = (usize, ModelPath)> {
     let by = 0..NAMES.len();
     prop_oneof![
-        6 => (by.clone(), at()).prop_map(|(by, at)| (by, At { space: by, ..at })),
+        6 => (by.clone(), at()).prop_map(|(by, at)| (by, ModelPath { space: by, ..at })),
         2 => (by, at()),
     ]
 }
@@ -232,75 +232,73 @@ fn mostly() -> impl Strategy<Value = bool> {
 }
 
 /// Mostly nothing.
-fn unless() -> impl Strategy<Value = Unless> {
-    (mostly(), mostly()).prop_map(|(taken, directory)| Unless { taken: !taken, directory: !directory })
+fn unless() -> impl Strategy<Value = ModelCondition> {
+    (mostly(), mostly())
+        .prop_map(|(taken, directory)| ModelCondition { taken: !taken, directory: !directory })
 }
 
-fn piece() -> impl Strategy<Value = Piece> {
+fn piece() -> impl Strategy<Value = ModelContent> {
     prop_oneof![
-        1 => (0..TINY).prop_map(Piece::Tiny),
-        8 => (0..PACKED).prop_map(Piece::Packed),
-        2 => (0..LARGE).prop_map(Piece::Large),
+        1 => (0..TINY).prop_map(ModelContent::Tiny),
+        8 => (0..PACKED).prop_map(ModelContent::Packed),
+        2 => (0..LARGE).prop_map(ModelContent::Large),
     ]
 }
 
-fn operation() -> impl Strategy<Value = Operation> {
-    let how = prop_oneof![5 => Just(How::Sent), 1 => Just(How::Claimed)];
+fn operation() -> impl Strategy<Value = ModelOperation> {
+    let how = prop_oneof![5 => Just(ModelUpload::Sent), 1 => Just(ModelUpload::Claimed)];
     let mtime = 1..4i64;
     let update = prop_oneof![7 => Just(false), 1 => Just(true)];
     prop_oneof![
         24 => (own(), piece(), how, mtime.clone(), update).prop_map(|((by, at), piece, how, mtime, update)| {
-            Operation::Put { by, at, piece, how, mtime, update }
+            ModelOperation::Put { by, at, piece, how, mtime, update }
         }),
-        1 => (own(), any::<u8>()).prop_map(|((by, at), which)| Operation::PutBlob { by, at, which }),
+        1 => (own(), any::<u8>()).prop_map(|((by, at), which)| ModelOperation::PutBlob { by, at, which }),
         1 => (own(), 0..LARGE, 1..16u8).prop_map(|((by, at), piece, blocks)| {
-            Operation::Begin { by, at, piece, blocks }
+            ModelOperation::Begin { by, at, piece, blocks }
         }),
-        1 => (own(), 0..LARGE).prop_map(|((by, at), piece)| Operation::Continue { by, at, piece }),
+        1 => (own(), 0..LARGE).prop_map(|((by, at), piece)| ModelOperation::Continue { by, at, piece }),
         1 => (own(), any::<bool>())
-            .prop_map(|((by, at), if_absent)| Operation::MakeDirectory { by, at, if_absent }),
-        1 => (own(), mtime).prop_map(|((by, at), mtime)| Operation::Link { by, at, mtime }),
-        6 => (own(), mostly()).prop_map(|((by, at), recursive)| Operation::Remove { by, at, recursive }),
+            .prop_map(|((by, at), if_absent)| ModelOperation::MakeDirectory { by, at, if_absent }),
+        1 => (own(), mtime).prop_map(|((by, at), mtime)| ModelOperation::Link { by, at, mtime }),
+        6 => (own(), mostly()).prop_map(|((by, at), recursive)| ModelOperation::Remove { by, at, recursive }),
         2 => (own(), at(), unless())
-            .prop_map(|((by, from), to, unless)| Operation::Move { by, from, to, unless }),
+            .prop_map(|((by, from), to, unless)| ModelOperation::Move { by, from, to, unless }),
         2 => (own(), at(), unless())
-            .prop_map(|((by, from), to, unless)| Operation::Copy { by, from, to, unless }),
+            .prop_map(|((by, from), to, unless)| ModelOperation::Copy { by, from, to, unless }),
         1 => (0..SPACES.len(), prop::option::of(0..NAMES.len()), 0..16u8)
-            .prop_map(|(space, to, rights)| Operation::Grant { space, to, rights }),
-        1 => (0..NAMES.len()).prop_map(Operation::Join),
-        1 => Just(Operation::Dissolve),
+            .prop_map(|(space, to, rights)| ModelOperation::Grant { space, to, rights }),
+        1 => (0..NAMES.len()).prop_map(ModelOperation::Join),
+        1 => Just(ModelOperation::Dissolve),
         1 => (0..2 * NAMES.len()).prop_map(|who| match who {
             // Less often: nobody can do anything until they join again.
-            who if who < NAMES.len() => Operation::Revoke(who),
-            who => Operation::Join(who - NAMES.len()),
+            who if who < NAMES.len() => ModelOperation::Revoke(who),
+            who => ModelOperation::Join(who - NAMES.len()),
         }),
     ]
 }
 
-fn fault() -> impl Strategy<Value = Fault> {
+fn fault() -> impl Strategy<Value = ModelFault> {
     prop_oneof![
-        8 => Just(Fault::Nothing),
-        2 => (1..400u16).prop_map(Fault::Statement),
-        1 => (0..12u8).prop_map(Fault::Full),
-        1 => Just(Fault::Pack),
+        8 => Just(ModelFault::Nothing),
+        2 => (1..400u16).prop_map(ModelFault::Statement),
+        1 => (0..12u8).prop_map(ModelFault::Full),
+        1 => Just(ModelFault::Pack),
     ]
 }
 
-fn after() -> impl Strategy<Value = After> {
+fn after() -> impl Strategy<Value = AfterGroup> {
     prop_oneof![
-        12 => Just(After::Nothing),
-        3 => Just(After::Collect),
-        1 => Just(After::Reopen),
-        1 => Just(After::Backup),
-        2 => any::<u8>().prop_map(After::Damage),
+        12 => Just(AfterGroup::Nothing),
+        3 => Just(AfterGroup::Collect),
+        1 => Just(AfterGroup::Reopen),
+        1 => Just(AfterGroup::Backup),
+        2 => any::<u8>().prop_map(AfterGroup::Damage),
     ]
 }
 
-pub(super) fn groups() -> impl Strategy<Value = Vec<Group>> {
-    let group = (vec(operation(), 1..24), fault(), after()).prop_map(|(operations, fault, after)| Group {
-        operations,
-        fault,
-        after,
-    });
+pub(super) fn groups() -> impl Strategy<Value = Vec<ModelGroup>> {
+    let group = (vec(operation(), 1..24), fault(), after())
+        .prop_map(|(operations, fault, after)| ModelGroup { operations, fault, after });
     vec(group, 1..8)
 }

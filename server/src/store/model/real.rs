@@ -13,31 +13,34 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperati
 use sealift_protocol::message::{
     Body, Direction, Link, MakeDirectory, Put, Remove, Reply, Request, Stored, Transplant,
 };
-use sealift_protocol::{Digest, ErrorCode, Name, RemotePath};
+use sealift_types::{Digest, EntryPath, ErrorCode, Name};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::operation::{At, Bytes, Fault, Group, How, NAMES, Operation, Piece, SPACES, Unless};
-use super::simple::{Outcome, Simple, Told};
+use super::operation::{
+    ModelBytes, ModelCondition, ModelContent, ModelFault, ModelGroup, ModelOperation, ModelPath, ModelUpload,
+    NAMES, SPACES,
+};
+use super::simple::{ModelOutcome, RealAnswer, Simple};
 use super::verify;
+use crate::caller::Caller;
 use crate::clock;
-use crate::config::Config;
+use crate::config::ServerConfig;
 use crate::data::{DataDirectory, backup};
-use crate::error::{Error, Result};
+use crate::error::{Result, ServerError};
 use crate::pki::{self, Pki};
-use crate::policy::Rights;
-use crate::request::put::commit::{Brought, commit};
-use crate::request::transplant::Ends;
+use crate::request::put::commit::{UploadedContent, commit};
+use crate::request::transplant::TransplantEnds;
 use crate::request::{change, disturbs, enter_with, submit};
-use crate::session::Caller;
-use crate::state::State;
-use crate::store::catalog::Pending;
-use crate::store::certificates::{self, NewCertificate, Origin};
-use crate::store::entries::{self, Copied, Moved, NewFile};
+use crate::state::ServerState;
+use crate::store::catalog::PendingCommit;
+use crate::store::certificates::{self, CertificateOrigin, NewCertificate};
+use crate::store::entries::{self, NewEntry, TreeCopied, TreeMoved};
 use crate::store::objects::BlobId;
-use crate::store::parts::{self, Target};
-use crate::store::{Blobs, Catalog, gc, identities, packs, schema, spaces};
-use crate::ticket::Ticket;
+use crate::store::partial_uploads::{self, UploadPath};
+use crate::store::{Blobs, Catalog, dissolve, gc, identities, schema, spaces};
+use crate::transfer_guard::TransferGuard;
+use sealift_types::Rights;
 
 /// How long the server's certificate is valid.
 const LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -56,7 +59,7 @@ struct Sabotage {
 pub(super) struct Real {
     dir: TempDir,
     data: DataDirectory,
-    server: Option<(Arc<State>, JoinHandle<()>)>,
+    server: Option<(Arc<ServerState>, JoinHandle<()>)>,
     sabotage: Sabotage,
     /// The number of each identity's newest certificate.
     certificates: [u64; NAMES.len()],
@@ -66,10 +69,10 @@ pub(super) struct Real {
 
 /// An operation that waits for its commit.
 enum Submitted {
-    Request(Pending<Reply>),
-    Change(Pending<()>),
+    Request(PendingCommit<Reply>),
+    Change(PendingCommit<()>),
     /// It did not come so far.
-    Ended(Outcome, String),
+    Ended(ModelOutcome, String),
 }
 
 impl Sabotage {
@@ -94,9 +97,9 @@ impl Sabotage {
         }))
     }
 
-    fn prepare(&self, fault: Fault, connection: &Connection) -> Result<()> {
+    fn prepare(&self, fault: ModelFault, connection: &Connection) -> Result<()> {
         let most = match fault {
-            Fault::Full(pages) => {
+            ModelFault::Full(pages) => {
                 let count: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
                 count + i64::from(pages)
             }
@@ -104,7 +107,7 @@ impl Sabotage {
         };
         connection.pragma_update_and_check(None, "max_page_count", most, |_| Ok(()))?;
         // Last, so that it does not hit this very transaction before its end.
-        if let Fault::Statement(count) = fault {
+        if let ModelFault::Statement(count) = fault {
             self.statement.store(u64::from(count), Ordering::Relaxed);
         }
         Ok(())
@@ -156,14 +159,14 @@ fn fingerprint(who: usize, number: u64) -> Digest {
 fn join(connection: &Connection, who: usize, number: u64) -> Result<i64> {
     let identity = identities::ensure(connection, &NAMES[who].parse().unwrap(), 1)?;
     let fingerprint = &fingerprint(who, number);
-    let origin = Origin::Token(None);
+    let origin = CertificateOrigin::Token(None);
     let new = NewCertificate { fingerprint, issued_at: 1, expires_at: i64::MAX, origin };
     certificates::add(connection, identity, new)?;
     Ok(identity)
 }
 
-impl At {
-    pub(super) fn path(&self) -> RemotePath {
+impl ModelPath {
+    pub(super) fn path(&self) -> EntryPath {
         format!("/{}/{}", SPACES[self.space], self.names.join("/")).parse().unwrap()
     }
 }
@@ -193,10 +196,11 @@ impl Real {
         let catalog = catalog.in_order();
         let authority = pki::authority(&self.data).unwrap();
         let pki = Pki::open(&self.data, authority, Vec::new(), LIFETIME, SystemTime::now()).unwrap();
-        self.server = Some((Arc::new(State::new(Config::default().into(), catalog, blobs, pki)), writer));
+        self.server =
+            Some((Arc::new(ServerState::new(ServerConfig::default().into(), catalog, blobs, pki)), writer));
     }
 
-    pub(super) fn state(&self) -> &Arc<State> {
+    pub(super) fn state(&self) -> &Arc<ServerState> {
         &self.server.as_ref().unwrap().0
     }
 
@@ -233,7 +237,11 @@ impl Real {
     }
 
     /// Submits a group while the writer is busy, and waits until all of it has ended.
-    pub(super) async fn apply(&mut self, group: &Group, simple: &mut Simple) -> Result<Vec<Told>, String> {
+    pub(super) async fn apply(
+        &mut self,
+        group: &ModelGroup,
+        simple: &mut Simple,
+    ) -> Result<Vec<RealAnswer>, String> {
         let incoming = self.data.path().join("incoming");
         let aside = self.dir.path().join("aside");
         let (release, held) = std::sync::mpsc::channel::<()>();
@@ -251,7 +259,7 @@ impl Real {
             let one = self.submit(operation, simple).await;
             submitted.push((one, operation.who().map_or(0, |who| self.certificates[who])));
         }
-        if fault == Fault::Pack {
+        if fault == ModelFault::Pack {
             fs::rename(&incoming, &aside).unwrap();
         }
         release.send(()).unwrap();
@@ -262,17 +270,17 @@ impl Real {
                 Submitted::Change(pending) => outcome(pending.wait().await.map(|()| Reply::Done {})),
                 Submitted::Ended(outcome, what) => (outcome, what),
             };
-            told.push(Told { outcome, what, bytes, file, certificate });
+            told.push(RealAnswer { outcome, what, bytes, file, certificate });
         }
         // The group may have nothing to wait for, and its fault must not hit what comes after it.
         let _ = holding.wait().await;
         self.sabotage.end();
-        if let Fault::Full(_) = fault {
+        if let ModelFault::Full(_) = fault {
             let sabotage = self.sabotage.clone();
-            let mend = move |connection: &Connection| sabotage.prepare(Fault::Nothing, connection);
+            let mend = move |connection: &Connection| sabotage.prepare(ModelFault::Nothing, connection);
             self.state().catalog.write(mend).await.map_err(|error| error.to_string())?;
         }
-        if fault == Fault::Pack {
+        if fault == ModelFault::Pack {
             fs::rename(&aside, &incoming).unwrap();
         }
         if simple.unlinks(group) {
@@ -285,33 +293,33 @@ impl Real {
 
     async fn submit(
         &mut self,
-        operation: &Operation,
+        operation: &ModelOperation,
         simple: &mut Simple,
-    ) -> (Submitted, Option<Arc<Bytes>>, Option<u64>) {
+    ) -> (Submitted, Option<Arc<ModelBytes>>, Option<u64>) {
         let submitted = match operation {
-            Operation::Put { by, at, piece, how, mtime, update } => {
+            ModelOperation::Put { by, at, piece, how, mtime, update } => {
                 let bytes = piece.bytes();
                 let brought = match (how, piece) {
-                    (How::Claimed, _) => None,
-                    (How::Sent, Piece::Large(_)) => Some(self.place(&bytes).await),
-                    (How::Sent, _) => Some(Brought::Inline(bytes.data.clone(), None)),
+                    (ModelUpload::Claimed, _) => None,
+                    (ModelUpload::Sent, ModelContent::Large(_)) => Some(self.place(&bytes).await),
+                    (ModelUpload::Sent, _) => Some(UploadedContent::Inline(bytes.data.clone(), None)),
                 };
                 self.put(*by, at, &bytes, brought, *mtime, *update).await
             }
-            Operation::PutBlob { by, at, which } => {
+            ModelOperation::PutBlob { by, at, which } => {
                 let files = self.files();
                 let Some(digest) = files.get(usize::from(*which) % files.len().max(1)) else {
-                    let bytes = Piece::Tiny(0).bytes();
-                    let brought = Brought::Inline(bytes.data.clone(), None);
+                    let bytes = ModelContent::Tiny(0).bytes();
+                    let brought = UploadedContent::Inline(bytes.data.clone(), None);
                     let submitted = self.put(*by, at, &bytes, Some(brought), 1, false).await;
                     return (submitted, Some(bytes), None);
                 };
-                let bytes = Bytes::new(fs::read(self.state().blobs.path(digest)).unwrap());
+                let bytes = ModelBytes::new(fs::read(self.state().blobs.path(digest)).unwrap());
                 let brought = self.place(&bytes).await;
                 return (self.put(*by, at, &bytes, Some(brought), 1, false).await, Some(bytes), None);
             }
-            Operation::Begin { by, at, piece, blocks } => {
-                let bytes = Piece::Large(*piece).bytes();
+            ModelOperation::Begin { by, at, piece, blocks } => {
+                let bytes = ModelContent::Large(*piece).bytes();
                 let mut incoming = self.state().blobs.receive().unwrap();
                 incoming.write_all(&bytes.data[..usize::from(*blocks) * 4096]).unwrap();
                 let hold = incoming.hold().clone();
@@ -321,18 +329,18 @@ impl Real {
                 let insert = move |connection: &Connection| {
                     let wanted = Rights::CREATE.union(Rights::REPLACE);
                     let (permit, names) = enter_with(connection, &caller, &path, wanted)?;
-                    let key = Target::new(caller.identity, &permit, &names).upload(size, 2);
-                    parts::insert(connection, file, &key)
+                    let key = UploadPath::new(caller.identity, &permit, &names).upload(size, 2);
+                    partial_uploads::insert(connection, file, &key)
                 };
                 let pending = self.state().catalog.submit(insert).await;
                 return (Submitted::Change(pending), None, Some(file));
             }
-            Operation::Continue { by, at, piece } => {
-                let bytes = Piece::Large(*piece).bytes();
+            ModelOperation::Continue { by, at, piece } => {
+                let bytes = ModelContent::Large(*piece).bytes();
                 let brought = match self.offered(*by, at, *piece) {
                     None => self.place(&bytes).await,
                     Some(offer) => {
-                        let hold = parts::take(&self.state().blobs, offer, bytes.data.len() as u64);
+                        let hold = partial_uploads::take(&self.state().blobs, offer, bytes.data.len() as u64);
                         let hold = hold.unwrap().unwrap();
                         hold.keep();
                         let mut incoming = self.state().blobs.resume(hold, offer.offset).unwrap();
@@ -346,24 +354,28 @@ impl Real {
                 };
                 self.put(*by, at, &bytes, Some(brought), 2, false).await
             }
-            Operation::MakeDirectory { by, at, if_absent } => {
+            ModelOperation::MakeDirectory { by, at, if_absent } => {
                 let make = MakeDirectory { path: at.path(), mtime: None, if_absent: *if_absent };
                 self.request(*by, Request::MakeDirectory(make)).await
             }
-            Operation::Link { by, at, mtime } => {
+            ModelOperation::Link { by, at, mtime } => {
                 let link = Link { path: at.path(), target: "target".into(), mtime: Some(*mtime) };
                 self.request(*by, Request::Link(link)).await
             }
-            Operation::Remove { by, at, recursive } => {
+            ModelOperation::Remove { by, at, recursive } => {
                 self.request(
                     *by,
                     Request::Remove(Remove { path: at.path(), recursive: *recursive, if_match: None }),
                 )
                 .await
             }
-            Operation::Move { by, from, to, unless } => self.transplant(*by, from, to, *unless, true).await,
-            Operation::Copy { by, from, to, unless } => self.transplant(*by, from, to, *unless, false).await,
-            Operation::Grant { space, to, rights } => {
+            ModelOperation::Move { by, from, to, unless } => {
+                self.transplant(*by, from, to, *unless, true).await
+            }
+            ModelOperation::Copy { by, from, to, unless } => {
+                self.transplant(*by, from, to, *unless, false).await
+            }
+            ModelOperation::Grant { space, to, rights } => {
                 let (space, to, rights) = (SPACES[*space].parse::<Name>().unwrap(), *to, *rights);
                 let to = to.map(|to| NAMES[to].parse::<Name>().unwrap());
                 self.change(move |connection| {
@@ -371,31 +383,36 @@ impl Real {
                 })
                 .await
             }
-            Operation::Revoke(who) => {
+            ModelOperation::Revoke(who) => {
                 let name: Name = NAMES[*who].parse().unwrap();
                 self.change(move |connection| identities::revoke(connection, &name, clock::now()).map(drop))
                     .await
             }
-            Operation::Join(who) => {
+            ModelOperation::Join(who) => {
                 // What comes later in the group uses the new certificate; should the group fail, there is none.
                 self.issued += 1;
                 self.certificates[*who] = self.issued;
                 let (who, number) = (*who, self.certificates[*who]);
                 self.change(move |connection| join(connection, who, number).map(drop)).await
             }
-            Operation::Dissolve => self.dissolve().await,
+            ModelOperation::Dissolve => self.dissolve().await,
         };
         (submitted, None, None)
     }
 
     /// What an identity could continue now.
-    pub(super) fn offered(&self, by: usize, at: &At, piece: u8) -> Option<parts::Offer> {
+    pub(super) fn offered(
+        &self,
+        by: usize,
+        at: &ModelPath,
+        piece: u8,
+    ) -> Option<partial_uploads::ResumeOffer> {
         let identity = i64::try_from(by + 1).unwrap();
         let space = i64::try_from(at.space + 1).unwrap();
-        let size = Piece::Large(piece).bytes().data.len() as u64;
-        let key = Target::of(identity, space, &at.names.join("/")).upload(size, 2);
+        let size = ModelContent::Large(piece).bytes().data.len() as u64;
+        let key = UploadPath::of(identity, space, &at.names.join("/")).upload(size, 2);
         let blobs = &self.state().blobs;
-        self.state().catalog.read_here(|connection| parts::offer(connection, blobs, &key)).unwrap()
+        self.state().catalog.read_here(|connection| partial_uploads::offer(connection, blobs, &key)).unwrap()
     }
 
     /// What the collector does with one pack, up to the change that it submits.
@@ -403,43 +420,47 @@ impl Real {
         let blobs = self.state().blobs.clone();
         let guard = blobs.guard();
         let look = |connection: &Connection| {
-            let thinned = packs::thinned(connection)?.into_iter().next();
+            let thinned = dissolve::thinned(connection)?.into_iter().next();
             Ok(thinned
-                .map(|blob: BlobId| packs::rest(connection, &blobs, blob, &guard))
+                .map(|blob: BlobId| dissolve::rest(connection, &blobs, blob, &guard))
                 .transpose()?
                 .flatten())
         };
         match self.state().catalog.read_here(look).unwrap() {
             Some(rest) => self.change(move |connection| rest.keep(connection)).await,
-            None => Submitted::Ended(Outcome::Done, String::new()),
+            None => Submitted::Ended(ModelOutcome::Done, String::new()),
         }
     }
 
     /// A content's file in its place.
-    async fn place(&self, bytes: &Bytes) -> Brought {
+    async fn place(&self, bytes: &ModelBytes) -> UploadedContent {
         let mut incoming = self.state().blobs.receive().unwrap();
         incoming.write_all(&bytes.data).unwrap();
         self.place_incoming(incoming, bytes).await
     }
 
-    async fn place_incoming(&self, incoming: crate::store::incoming::Incoming, bytes: &Bytes) -> Brought {
+    async fn place_incoming(
+        &self,
+        incoming: crate::store::incoming::StagedFile,
+        bytes: &ModelBytes,
+    ) -> UploadedContent {
         let guard = self.state().blobs.guard();
         let hold = self.state().blobs.place(incoming, &bytes.digest, &guard).unwrap();
-        Brought::Blob(guard, hold)
+        UploadedContent::Blob(guard, hold)
     }
 
     async fn put(
         &self,
         by: usize,
-        at: &At,
-        bytes: &Bytes,
-        brought: Option<Brought>,
+        at: &ModelPath,
+        bytes: &ModelBytes,
+        brought: Option<UploadedContent>,
         mtime: i64,
         update: bool,
     ) -> Submitted {
         let (caller, path) = (self.caller(by), at.path());
         let stored = Stored { size: bytes.data.len() as u64, sha256: bytes.digest };
-        let ticket = Ticket::new(self.state(), &caller, Direction::Put, &path);
+        let ticket = TransferGuard::new(self.state(), &caller, Direction::Put, &path);
         let (body, mtime) = (Body::Inline, Some(mtime));
         let (size, sha256) = (Some(stored.size), Some(stored.sha256));
         let (executable, resume, key) = (false, None, None);
@@ -454,23 +475,30 @@ impl Real {
     }
 
     /// A move or a copy, as far as it is one change.
-    async fn transplant(&self, by: usize, from: &At, to: &At, unless: Unless, moves: bool) -> Submitted {
+    async fn transplant(
+        &self,
+        by: usize,
+        from: &ModelPath,
+        to: &ModelPath,
+        unless: ModelCondition,
+        moves: bool,
+    ) -> Submitted {
         let caller = self.caller(by);
-        let Unless { taken: if_absent, directory: exact } = unless;
+        let ModelCondition { taken: if_absent, directory: exact } = unless;
         let paths = Transplant { from: from.path(), to: to.path(), if_absent, exact };
         let work = move |connection: &Connection| {
-            let of = if moves { Ends::of_move } else { Ends::of_copy };
+            let of = if moves { TransplantEnds::of_move } else { TransplantEnds::of_copy };
             let ends = of(connection, &caller, &paths)?;
             let now = clock::now();
-            let directories = NewFile { mtime: now, executable: false, by: caller.identity, now };
+            let directories = NewEntry { mtime: now, executable: false, by: caller.identity, now };
             let (from, to) = (ends.from(), ends.to());
             let done = if moves {
-                matches!(entries::rename(connection, from, to, &directories, None)?, Moved::Done(_))
+                matches!(entries::rename(connection, from, to, &directories, None)?, TreeMoved::Done(_))
             } else {
-                matches!(entries::copy(connection, from, to, caller.identity, now)?, Copied::Done(_))
+                matches!(entries::copy(connection, from, to, caller.identity, now)?, TreeCopied::Done(_))
             };
             // What is large is done in many changes, which have tests of their own.
-            if done { Ok(()) } else { Err(Error::refused(ErrorCode::Busy, "large")) }
+            if done { Ok(()) } else { Err(ServerError::refused(ErrorCode::Busy, "large")) }
         };
         self.change(work).await
     }
@@ -484,7 +512,7 @@ impl Real {
         let state = self.state();
         state.trees.settle(&state.catalog).await.map_err(|error| error.to_string())?;
         match gc::everything(&state.catalog, &state.blobs, KEEP, true).await {
-            gc::Outcome::Done(_) => {}
+            gc::CollectionOutcome::Done(_) => {}
             other => return Err(format!("the collection ended with {other:?}")),
         }
         for parts in simple.parts.values_mut() {
@@ -550,15 +578,15 @@ impl Real {
     }
 }
 
-fn outcome(result: Result<Reply>) -> (Outcome, String) {
+fn outcome(result: Result<Reply>) -> (ModelOutcome, String) {
     match result {
-        Ok(Reply::Kept {}) => (Outcome::Kept, String::new()),
-        Ok(_) => (Outcome::Done, String::new()),
-        Err(Error::Refused(error)) => match error.code {
-            ErrorCode::NotAllowed | ErrorCode::CertificateRefused => (Outcome::Denied, error.message),
-            ErrorCode::Busy => (Outcome::Large, error.message),
-            _ => (Outcome::Refused, error.message),
+        Ok(Reply::Kept {}) => (ModelOutcome::Kept, String::new()),
+        Ok(_) => (ModelOutcome::Done, String::new()),
+        Err(ServerError::Refused(error)) => match error.code {
+            ErrorCode::NotAllowed | ErrorCode::CertificateRefused => (ModelOutcome::Denied, error.message),
+            ErrorCode::Busy => (ModelOutcome::Large, error.message),
+            _ => (ModelOutcome::Refused, error.message),
         },
-        Err(error) => (Outcome::Failed, error.to_string()),
+        Err(error) => (ModelOutcome::Failed, error.to_string()),
     }
 }

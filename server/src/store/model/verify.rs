@@ -5,16 +5,16 @@ use std::fmt::Display;
 use std::path::Path;
 
 use rusqlite::Connection;
-use sealift_protocol::{Digest, Hasher};
+use sealift_types::{Digest, Hasher};
 
-use super::operation::{At, NAMES, SPACES};
+use super::operation::{ModelPath, NAMES, SPACES};
 use super::real::Real;
-use super::simple::{Node, Simple};
-use crate::policy::Rights;
+use super::simple::{ModelNode, Simple};
 use crate::request::get;
 use crate::store::blobs::path_below;
-use crate::store::objects::{self, Bytes, ObjectId};
+use crate::store::objects::{self, ContentBytes, ContentId};
 use crate::store::spaces;
+use sealift_types::Rights;
 
 /// Queries that must find nothing.
 const NEVER: &[(&str, &str)] = &[
@@ -96,7 +96,7 @@ pub(super) fn tree(connection: &Connection, data: &Path, simple: &Simple) -> Res
     let mut found = BTreeSet::new();
     while let Some(row) = rows.next().map_err(text)? {
         let (space, path): (String, String) = (row.get(0).map_err(text)?, row.get(1).map_err(text)?);
-        let at = At {
+        let at = ModelPath {
             space: SPACES.iter().position(|known| *known == space).ok_or("a space of no name")?,
             names: path.split('/').map(str::to_owned).collect(),
         };
@@ -105,14 +105,14 @@ pub(super) fn tree(connection: &Connection, data: &Path, simple: &Simple) -> Res
         let object: Option<i64> = row.get(2).map_err(text)?;
         let (target, time): (Option<String>, i64) = (row.get(3).map_err(text)?, row.get(4).map_err(text)?);
         match (node, object, target) {
-            (Node::Directory, None, None) => {}
-            (Node::Link { mtime }, None, Some(_)) if *mtime == time => {}
-            (Node::File { bytes, mtime }, Some(object), None) if *mtime == time => {
+            (ModelNode::Directory, None, None) => {}
+            (ModelNode::Link { mtime }, None, Some(_)) if *mtime == time => {}
+            (ModelNode::File { bytes, mtime }, Some(object), None) if *mtime == time => {
                 if simple.damaged.contains(&bytes.digest) {
                     found.insert(at);
                     continue;
                 }
-                let read = read(connection, &data.join("blobs"), ObjectId(object));
+                let read = read(connection, &data.join("blobs"), ContentId(object));
                 let good = read.as_ref().is_ok_and(|data| *data == bytes.data);
                 demand(good, || format!("{} reads {}", here(), described(read.as_deref())))?;
             }
@@ -132,11 +132,11 @@ pub(super) fn tree(connection: &Connection, data: &Path, simple: &Simple) -> Res
     }
 }
 
-fn kind(node: &Node) -> String {
+fn kind(node: &ModelNode) -> String {
     match node {
-        Node::Directory => "a directory".into(),
-        Node::File { bytes, mtime } => format!("{} bytes of {mtime}", bytes.data.len()),
-        Node::Link { mtime } => format!("a link of {mtime}"),
+        ModelNode::Directory => "a directory".into(),
+        ModelNode::File { bytes, mtime } => format!("{} bytes of {mtime}", bytes.data.len()),
+        ModelNode::Link { mtime } => format!("a link of {mtime}"),
     }
 }
 
@@ -147,10 +147,10 @@ fn described(read: Result<&[u8], &String>) -> String {
     }
 }
 
-fn read(connection: &Connection, blobs: &Path, object: ObjectId) -> Result<Vec<u8>, String> {
+fn read(connection: &Connection, blobs: &Path, object: ContentId) -> Result<Vec<u8>, String> {
     match objects::bytes(connection, object).map_err(text)? {
-        Bytes::Inline(data) => Ok(data),
-        Bytes::Extents(extents) => {
+        ContentBytes::Inline(data) => Ok(data),
+        ContentBytes::Extents(extents) => {
             let mut bytes = Vec::new();
             for extent in extents {
                 let file = std::fs::read(path_below(blobs, &extent.blob)).map_err(text)?;
@@ -192,7 +192,7 @@ fn rights(real: &Real, simple: &Simple) -> Result<(), String> {
 /// What somebody gets who may read there, and who may not.
 async fn readers(real: &Real, simple: &Simple) -> Result<(), String> {
     for (number, (at, node)) in simple.nodes.iter().enumerate() {
-        let Node::File { bytes, .. } = node else { continue };
+        let ModelNode::File { bytes, .. } = node else { continue };
         if simple.damaged.contains(&bytes.digest) {
             continue;
         }

@@ -23,9 +23,12 @@ fn store(connection: &Connection, space: i64, content: &str, names: u32) -> Dige
     let data = std::path::Path::new(connection.path().unwrap()).parent().unwrap();
     std::fs::create_dir_all(data.join("incoming")).unwrap();
     let blobs = Blobs::open(data).unwrap();
-    let object =
-        keep_inline(connection, &blobs, Small { by: space, digest: &digest, data: content.as_bytes() })
-            .unwrap();
+    let object = keep_inline(
+        connection,
+        &blobs,
+        SmallContent { by: space, digest: &digest, data: content.as_bytes() },
+    )
+    .unwrap();
     for number in 0..names {
         connection
             .execute(

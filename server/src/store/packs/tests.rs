@@ -2,14 +2,16 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::mpsc;
 
-use sealift_protocol::ErrorCode;
+use rusqlite::params;
+use sealift_types::ErrorCode;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::store::catalog::{Held, Pending};
+use crate::store::catalog::{ChangeHeld, PendingCommit};
+use crate::store::dissolve::dissolve;
 use crate::store::fixture::{Fixture, fixture};
 use crate::store::gc;
-use crate::store::objects::Bytes;
+use crate::store::objects::{ContentBytes, ContentId};
 
 const SIZE: usize = 40_000;
 
@@ -18,19 +20,19 @@ struct Brought {
     digest: Digest,
     data: Vec<u8>,
     blobs: Blobs,
-    place: Option<Placement>,
+    place: Option<PackPlacement>,
 }
 
-impl Held for Brought {
+impl ChangeHeld for Brought {
     fn checks_first(&self) -> bool {
         true
     }
 
-    fn content(&self) -> Option<Small<'_>> {
-        Some(Small { by: 1, digest: &self.digest, data: &self.data })
+    fn content(&self) -> Option<SmallContent<'_>> {
+        Some(SmallContent { by: 1, digest: &self.digest, data: &self.data })
     }
 
-    fn packed(&mut self, place: Placement) {
+    fn packed(&mut self, place: PackPlacement) {
         self.place = Some(place);
     }
 }
@@ -55,14 +57,14 @@ impl Fixture {
     }
 
     /// Submits a content; `name` is the entry that it gets, and without one it is refused.
-    async fn submit(&self, data: Vec<u8>, name: Option<&'static str>) -> Pending<()> {
+    async fn submit(&self, data: Vec<u8>, name: Option<&'static str>) -> PendingCommit<()> {
         let small = Brought { digest: Digest::of(&data), data, blobs: self.blobs.clone(), place: None };
         let work = move |connection: &Connection, small: &Brought| {
-            let Some(name) = name else { return Err(Error::refused(ErrorCode::NotAllowed, "no")) };
+            let Some(name) = name else { return Err(ServerError::refused(ErrorCode::NotAllowed, "no")) };
             let object = match &small.place {
                 Some(place) => objects::keep_packed(connection, &small.digest, place)?,
                 None => {
-                    let brought = Small { by: 1, digest: &small.digest, data: &small.data };
+                    let brought = SmallContent { by: 1, digest: &small.digest, data: &small.data };
                     objects::keep_inline(connection, &small.blobs, brought)?
                 }
             };
@@ -93,17 +95,17 @@ impl Fixture {
     async fn delete(&self, name: &'static str) {
         let delete = move |connection: &Connection| {
             let sql = "DELETE FROM entries WHERE name = ?1 RETURNING object";
-            let object = connection.query_row(sql, [name], |row| row.get(0).map(ObjectId))?;
+            let object = connection.query_row(sql, [name], |row| row.get(0).map(ContentId))?;
             objects::drop_unnamed(connection, object)
         };
         self.catalog.write(delete).await.unwrap();
     }
 
     async fn is_in_pack(&self, data: &[u8]) -> bool {
-        matches!(self.bytes(data).await, Bytes::Extents(_))
+        matches!(self.bytes(data).await, ContentBytes::Extents(_))
     }
 
-    async fn bytes(&self, data: &[u8]) -> Bytes {
+    async fn bytes(&self, data: &[u8]) -> ContentBytes {
         let digest = Digest::of(data);
         let find = move |connection: &Connection| {
             objects::bytes(connection, objects::find(connection, &digest)?.expect("it was stored"))
@@ -114,8 +116,8 @@ impl Fixture {
     async fn holds(&self, data: &[u8]) -> bool {
         let guard = self.blobs.guard();
         match self.bytes(data).await {
-            Bytes::Inline(found) => found == data,
-            Bytes::Extents(extents) => self.blobs.packs(&guard).read(&extents).unwrap() == data,
+            ContentBytes::Inline(found) => found == data,
+            ContentBytes::Extents(extents) => self.blobs.packs(&guard).read(&extents).unwrap() == data,
         }
     }
 
@@ -215,7 +217,7 @@ async fn what_is_refused_leaves_no_trace_of_a_pack() {
     }
     drop(busy);
     for pending in refused {
-        assert!(matches!(pending.wait().await, Err(Error::Refused(_))));
+        assert!(matches!(pending.wait().await, Err(ServerError::Refused(_))));
     }
     store.collect().await;
     assert!(store.stored().is_empty());
@@ -236,7 +238,7 @@ async fn a_pack_that_cannot_be_written_fails_its_group() {
     drop(busy);
     for pending in lost {
         let error = pending.wait().await.unwrap_err();
-        assert!(matches!(&error, Error::File { .. }), "{error}");
+        assert!(matches!(&error, ServerError::File { .. }), "{error}");
     }
     assert_eq!((store.count("entries").await, store.count("blobs").await), (0, 0));
     fs::rename(&aside, &incoming).unwrap();

@@ -1,10 +1,10 @@
 //! Upgrades of catalogs that earlier versions wrote.
 
 use super::*;
-use crate::store::entries::{self, Place};
-use crate::store::objects::{self, Bytes};
+use crate::store::entries::{self, EntryPlace};
+use crate::store::objects::{self, ContentBytes};
 use crate::store::{identities, spaces};
-use sealift_protocol::Digest;
+use sealift_types::Digest;
 
 /// A catalog of version 1, as its server left it.
 fn version_1(path: &Path) {
@@ -34,21 +34,23 @@ fn everything_survives_the_upgrade_from_version_1() {
     assert_eq!(alice, 1);
     let permit = |space: &str| {
         let access = spaces::access(&connection, alice, &space.parse().unwrap()).unwrap();
-        access.permit(crate::policy::Rights::READ).unwrap()
+        access.permit(sealift_types::Rights::READ).unwrap()
     };
     let read = |space: &str, path: &str| match entries::find(&connection, &permit(space), &names(path)) {
-        Ok(Place::File(node, file)) => {
+        Ok(EntryPlace::File(node, file)) => {
             (node.mtime, file.size, objects::bytes(&connection, file.object).unwrap())
         }
         other => panic!("{space}/{path}: {other:?}"),
     };
-    assert_eq!(read("alice", "hello.txt"), (7, 5, Bytes::Inline(b"hello".to_vec())));
-    assert_eq!(read("bob", "deep/er/hello.txt"), (8, 5, Bytes::Inline(b"hello".to_vec())));
-    let Bytes::Extents(extents) = read("alice", "deep/packed").2 else { panic!("a packed content moved") };
+    assert_eq!(read("alice", "hello.txt"), (7, 5, ContentBytes::Inline(b"hello".to_vec())));
+    assert_eq!(read("bob", "deep/er/hello.txt"), (8, 5, ContentBytes::Inline(b"hello".to_vec())));
+    let ContentBytes::Extents(extents) = read("alice", "deep/packed").2 else {
+        panic!("a packed content moved")
+    };
     assert_eq!((extents[0].offset, extents[0].length), (4, 6));
     assert!(matches!(
         entries::find(&connection, &permit("alice"), &names("deep/link")),
-        Ok(Place::Link(_, target)) if target == "../hello.txt"
+        Ok(EntryPlace::Link(_, target)) if target == "../hello.txt"
     ));
     let hello = Digest::of(b"hello");
     assert!(objects::within_reach(&connection, alice, &hello, 5).unwrap().is_some());

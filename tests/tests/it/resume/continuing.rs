@@ -4,10 +4,11 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use proptest::test_runner::{Config, TestRunner};
-use sealift_protocol::content::{ALIGNMENT, FRAME};
+use sealift_pipeline::{ALIGNMENT, FRAME};
 use sealift_protocol::message::{Trailer, Verdict};
-use sealift_protocol::{Digest, ErrorCode, FrameKind, Header, WireError};
+use sealift_protocol::{FrameKind, Header, WireError};
 use sealift_tests::{Launcher, Machine, Pattern, Settings, World, eventually};
+use sealift_types::{Digest, ErrorCode};
 
 use super::{MIB, MTIME, at, begin, dated, failed, go_on, left, offered, resumed, whole};
 use crate::{SEALIFTD, code};

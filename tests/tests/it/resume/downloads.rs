@@ -1,8 +1,8 @@
 //! Downloads that go on.
 
-use sealift_protocol::{Digest, ErrorCode};
 use sealift_tests::transfer::end_of;
 use sealift_tests::{Pattern, World};
+use sealift_types::{Digest, ErrorCode};
 
 use super::at;
 

@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 
-use sealift_protocol::content::FRAME;
+use sealift_pipeline::FRAME;
 use sealift_protocol::message::{Put, Trailer, Verdict};
-use sealift_protocol::{Digest, ErrorCode};
-use sealift_server::policy::Rights;
 use sealift_tests::transfer::end_of;
 use sealift_tests::{Pattern, Settings, World, eventually};
+use sealift_types::Rights;
+use sealift_types::{Digest, ErrorCode};
 
 use super::{MIB, MTIME, at, begin, cut, dated, left, resumed};
 use crate::code;

@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::time::Duration;
 
-use sealift_protocol::content::FRAME;
+use sealift_pipeline::FRAME;
 use sealift_protocol::message::{Body, Part, Put, Request, Verdict};
-use sealift_protocol::{Digest, ErrorCode};
-use sealift_server::policy::Rights;
 use sealift_tests::transfer::{end_of, put, put_inline};
 use sealift_tests::{PATIENCE, Pattern, Settings, World, eventually, within};
+use sealift_types::Rights;
+use sealift_types::{Digest, ErrorCode};
 
 use super::{MIB, MTIME, at, begin, beside, dated, go_on, left, offered, resumed, whole};
 use crate::code;

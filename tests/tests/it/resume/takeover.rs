@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use sealift_protocol::content::FRAME;
+use sealift_pipeline::FRAME;
+use sealift_protocol::WireError;
 use sealift_protocol::message::{Trailer, Verdict};
-use sealift_protocol::{ErrorCode, WireError};
 use sealift_tests::transfer::end_of;
 use sealift_tests::{Pattern, Settings, World};
+use sealift_types::ErrorCode;
 
 use super::{MIB, MTIME, begin, beside, dated, failed, go_on, left, resumed};
 

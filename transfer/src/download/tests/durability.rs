@@ -5,15 +5,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use sealift_protocol::message::{Entry, EntryKind};
-use sealift_protocol::{Digest, Reply, Request};
+use sealift_protocol::{Reply, Request};
+use sealift_types::Digest;
 
-use super::super::queue::{Queue, Sharing};
+use super::super::queue::{DownloadQueue, SharingPolicy};
 use super::super::{Destination, Download, run};
 use super::{asked, content, download, serve};
-use crate::local::Operation;
-use crate::peer::{Peer, Record, pair};
-use crate::tree::Walking;
-use crate::{Event, Manner};
+use crate::local::DiskOperation;
+use crate::peer::{EventRecord, ScriptedServer, pair};
+use crate::tree::WalkOptions;
+use crate::{Event, TransferOptions};
 
 /// How a file system is synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +28,10 @@ async fn recorded<F: Future<Output = ()>>(
     place: &Path,
     syncing: Syncing,
     downloads: Vec<Download>,
-    serve: impl FnOnce(Peer) -> F,
-) -> (Vec<Operation>, HashMap<usize, PathBuf>) {
+    serve: impl FnOnce(ScriptedServer) -> F,
+) -> (Vec<DiskOperation>, HashMap<usize, PathBuf>) {
     let (mut connection, peer) = pair();
-    let (record, paths) = (Record::default(), std::sync::Mutex::new(HashMap::new()));
+    let (record, paths) = (EventRecord::default(), std::sync::Mutex::new(HashMap::new()));
     let take = |event| {
         match &event {
             Event::Found { id, local, .. } => {
@@ -41,8 +42,9 @@ async fn recorded<F: Future<Output = ()>>(
         }
         record.take(event);
     };
-    let walking = Walking { links: true, ..Walking::default() };
-    let queue = Queue::new(downloads, &walking, Manner::default(), Sharing::default(), &take);
+    let walking = WalkOptions { links: true, ..WalkOptions::default() };
+    let queue =
+        DownloadQueue::new(downloads, &walking, TransferOptions::default(), SharingPolicy::default(), &take);
     if syncing == Syncing::Each {
         queue.commits().disks().sync_each(place.metadata().unwrap().dev());
     }
@@ -59,35 +61,35 @@ async fn recorded<F: Future<Output = ()>>(
 }
 
 /// Replays the operations and holds each against what is durable by then. Returns how many transfers were told to be done.
-fn check(operations: &[Operation], paths: &HashMap<usize, PathBuf>) -> usize {
+fn check(operations: &[DiskOperation], paths: &HashMap<usize, PathBuf>) -> usize {
     let (mut written, mut synced) = (HashSet::new(), HashSet::new());
     let (mut named, mut durable) = (HashSet::new(), HashSet::new());
     let (mut entered, mut told) = (HashSet::new(), 0);
     for operation in operations {
         match operation {
-            Operation::Write(path) => {
+            DiskOperation::Write(path) => {
                 written.insert(path.clone());
             }
-            Operation::SyncFile(path) => {
+            DiskOperation::SyncFile(path) => {
                 synced.insert(path.clone());
             }
-            Operation::Publish(path) => {
+            DiskOperation::Publish(path) => {
                 assert!(synced.contains(path), "{} has a name and no durable content", path.display());
                 named.insert(path.clone());
             }
-            Operation::Enter(directory) => {
+            DiskOperation::Enter(directory) => {
                 entered.insert(directory.clone());
             }
-            Operation::SyncDirectory(directory) => {
+            DiskOperation::SyncDirectory(directory) => {
                 durable.extend(named.iter().filter(|path| path.parent() == Some(directory)).cloned());
                 entered.remove(directory);
             }
-            Operation::SyncWhole => {
+            DiskOperation::SyncWhole => {
                 synced.extend(written.iter().cloned());
                 durable.extend(named.iter().cloned());
                 entered.clear();
             }
-            Operation::Tell(id) => {
+            DiskOperation::Tell(id) => {
                 let path = &paths[id];
                 assert!(durable.contains(path), "{} is told to be done before it is", path.display());
                 let mut way = path.ancestors();
@@ -120,8 +122,8 @@ async fn named_files_are_durable_before_they_are_told_to_be_done() {
         .await;
         assert_eq!(check(&operations, &paths), count, "{operations:?}");
         // Many together cost no more than a few.
-        let syncs = |operation: &&Operation| {
-            !matches!(operation, Operation::Write(_) | Operation::Publish(_) | Operation::Tell(_))
+        let syncs = |operation: &&DiskOperation| {
+            !matches!(operation, DiskOperation::Write(_) | DiskOperation::Publish(_) | DiskOperation::Tell(_))
         };
         let syncs = operations.iter().filter(syncs).count();
         match (syncing, count) {
@@ -168,7 +170,7 @@ async fn a_tree_is_durable_with_its_directories_and_links() {
         .await;
         assert_eq!(check(&operations, &paths), 20, "{operations:?}");
         assert!(root.join("empty").is_dir() && root.join("link").is_symlink());
-        let entered = |operation: &&Operation| matches!(operation, Operation::Enter(_));
+        let entered = |operation: &&DiskOperation| matches!(operation, DiskOperation::Enter(_));
         assert_eq!(operations.iter().filter(entered).count(), 4, "{operations:?}");
     }
 }

@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sealift_protocol::message::{Entry, EntryKind, Nanoseconds};
-use sealift_protocol::{Digest, RemotePath};
+use sealift_types::{Digest, EntryPath};
 use tokio::sync::mpsc;
 
-use crate::download::{Becomes, make_directory, make_link};
-use crate::error::{Error, Unfit};
-use crate::event::{Action, Change, Place};
-use crate::leftovers::{Leftover, leftover};
-use crate::local::{Abilities, Directory, FoldedNames, Root, Seen, fold};
+use crate::download::{LocalEntryPlan, make_directory, make_link};
+use crate::error::{TransferError, Unfit};
+use crate::event::{EitherPath, TreeChange, TreeChangeKind};
+use crate::leftovers::{LeftoverFile, leftover};
+use crate::local::{Abilities, Directory, EntrySeen, FoldedNames, TreeRoot, fold};
 use crate::sync::extras::Extras;
-use crate::sync::pairs::{Pair, Pairs, Step};
+use crate::sync::pairs::{Pair, PairStep, Pairs};
 use crate::sync::place::dress;
-use crate::sync::walk::{Kind, Local};
-use crate::sync::{Delete, Rules, Withheld, digest};
+use crate::sync::walk::{LocalEntry, LocalKind};
+use crate::sync::{DeletePolicy, SyncOptions, Withheld, digest};
 use crate::tree::Omitted;
 
 /// Files that are handed over at a time.
@@ -30,7 +30,7 @@ const BATCH: usize = 64;
 /// also if they are here: a tree is never held whole.
 const HELD: usize = 64 * 1024 * 1024;
 
-type Found = Result<Becomes, Omitted>;
+type ComparedSide = Result<LocalEntryPlan, Omitted>;
 
 /// What the comparison found out beside what is to be fetched.
 #[derive(Debug, Default)]
@@ -39,13 +39,13 @@ pub(super) struct Compared {
     /// Files and links in the destination.
     pub(super) files: usize,
     /// What only this side has.
-    pub(super) extras: Extras<Here>,
+    pub(super) extras: Extras<LocalOnly>,
     /// Directories that lose entries, and the times that they get behind that.
     pub(super) times: Vec<(PathBuf, Nanoseconds)>,
     /// Files and links that wait for a directory to go, or for a name in another case.
-    pub(super) waiting: Vec<Waiting>,
+    pub(super) waiting: Vec<BlockedByDirectory>,
     /// Unfinished downloads.
-    pub(super) parts: Vec<Leftover>,
+    pub(super) parts: Vec<LeftoverFile>,
     /// Files and links among what only this side has that have to go before a directory can take their place.
     pub(super) in_the_way: Vec<usize>,
     pub(super) moved: usize,
@@ -55,9 +55,9 @@ pub(super) struct Compared {
 
 /// An entry that only this side has.
 #[derive(Debug)]
-pub(super) struct Here {
+pub(super) struct LocalOnly {
     pub(super) path: PathBuf,
-    pub(super) seen: Seen,
+    pub(super) seen: EntrySeen,
     /// Of a file.
     pub(super) size: Option<u64>,
     /// What its file system can hold.
@@ -66,7 +66,7 @@ pub(super) struct Here {
 
 /// Something in whose way a directory is.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct BlockedByDirectory {
     /// The directory among what only this side has.
     pub(super) number: usize,
     pub(super) path: PathBuf,
@@ -75,22 +75,22 @@ pub(super) struct Waiting {
 
 /// An entry whose name is here in another case, where that does not count.
 #[derive(Debug)]
-struct Hidden {
+struct HiddenEntry {
     path: PathBuf,
     size: u64,
 }
 
 /// A file that is to be fetched, unless its content is here.
 #[derive(Debug)]
-struct Wanted {
+struct WantedFile {
     entry: Entry,
-    from: RemotePath,
+    from: EntryPath,
     path: PathBuf,
     directory: Option<Arc<Directory>>,
-    action: Action,
+    action: TreeChangeKind,
 }
 
-impl Wanted {
+impl WantedFile {
     /// The memory that it takes.
     fn bytes(&self) -> usize {
         let Self { entry, from, path, .. } = self;
@@ -102,7 +102,7 @@ impl Wanted {
 
 /// A directory that both sides have.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct SharedDirectory {
     /// Its key with a NUL behind it; empty for the root.
     prefix: String,
     path: PathBuf,
@@ -115,7 +115,7 @@ pub(super) struct Open {
     names: FoldedNames,
 }
 
-impl Open {
+impl SharedDirectory {
     /// A directory with this key and a NUL behind it as the prefix of what is in it.
     pub(super) fn new(
         prefix: String,
@@ -131,17 +131,17 @@ impl Open {
 pub(super) struct Comparison {
     pairs: Pairs,
     /// The local tree, if there is one yet.
-    tree: Option<Arc<Root>>,
-    from: RemotePath,
-    rules: Rules,
+    tree: Option<Arc<TreeRoot>>,
+    from: EntryPath,
+    rules: SyncOptions,
     /// The directories from the root to where the comparison is.
-    open: Vec<Open>,
-    tell: mpsc::Sender<Vec<Found>>,
-    batch: Vec<Found>,
+    open: Vec<SharedDirectory>,
+    tell: mpsc::Sender<Vec<ComparedSide>>,
+    batch: Vec<ComparedSide>,
     /// Entries whose names are here in another case.
-    hidden: Vec<Hidden>,
+    hidden: Vec<HiddenEntry>,
     /// Files that may be here under another name, which is known at the end only. `None` if there is nothing here.
-    held: Option<Vec<Wanted>>,
+    held: Option<Vec<WantedFile>>,
     /// The most bytes that those may take, and how many they do.
     room: usize,
     held_bytes: usize,
@@ -152,11 +152,11 @@ impl Comparison {
     /// A comparison whose root is `open`; nothing is there yet if it `is_new`.
     pub(super) fn new(
         pairs: Pairs,
-        tree: Option<Arc<Root>>,
-        from: &RemotePath,
-        rules: &Rules,
-        open: Open,
-        tell: mpsc::Sender<Vec<Found>>,
+        tree: Option<Arc<TreeRoot>>,
+        from: &EntryPath,
+        rules: &SyncOptions,
+        open: SharedDirectory,
+        tell: mpsc::Sender<Vec<ComparedSide>>,
         is_new: bool,
     ) -> Self {
         Self {
@@ -176,14 +176,14 @@ impl Comparison {
     }
 
     /// Compares everything.
-    pub(super) fn run(&mut self) -> Result<(), Error> {
+    pub(super) fn run(&mut self) -> Result<(), TransferError> {
         while let Some(step) = self.pairs.next()? {
             match step {
-                Step::Pair(pair) => self.judge(pair)?,
-                Step::LeftOut(_) => {}
-                Step::LeftHere(key) => self.compared.extras.protect(&key),
-                Step::Part { key, path } => self.part(&key, path),
-                Step::Omitted(omitted) => self.say(Err(omitted))?,
+                PairStep::Pair(pair) => self.judge(pair)?,
+                PairStep::LeftOut(_) => {}
+                PairStep::LeftHere(key) => self.compared.extras.protect(&key),
+                PairStep::Part { key, path } => self.part(&key, path),
+                PairStep::Omitted(omitted) => self.say(Err(omitted))?,
             }
         }
         self.open.clear();
@@ -192,20 +192,20 @@ impl Comparison {
         Ok(())
     }
 
-    fn judge(&mut self, Pair { key, local, remote }: Pair) -> Result<(), Error> {
+    fn judge(&mut self, Pair { key, local, remote }: Pair) -> Result<(), TransferError> {
         while self.open.last().is_some_and(|open| !key.starts_with(&open.prefix)) {
             self.open.pop();
         }
         self.compared.extras.settle(&key);
         let links = self.rules.walking.links;
-        let out_of_scope = |local: &Local| match local.kind {
-            Kind::Special => true,
-            Kind::Link { .. } => !links,
-            Kind::File { .. } | Kind::Directory { .. } => false,
+        let out_of_scope = |local: &LocalEntry| match local.kind {
+            LocalKind::Special => true,
+            LocalKind::Link { .. } => !links,
+            LocalKind::File { .. } | LocalKind::Directory { .. } => false,
         };
         if let Some(local) = &local {
             self.compared.files +=
-                usize::from(!matches!(local.kind, Kind::Directory { .. }) && !out_of_scope(local));
+                usize::from(!matches!(local.kind, LocalKind::Directory { .. }) && !out_of_scope(local));
         }
         let Some(entry) = remote else {
             match local {
@@ -222,7 +222,7 @@ impl Comparison {
         // A name that is spelled in another way here keeps its spelling.
         let path = local.as_ref().map_or_else(|| open.path.join(name), |local| local.path.clone());
         let is_directory = entry.kind == EntryKind::Directory;
-        let was_directory = matches!(local, Some(Local { kind: Kind::Directory { .. }, .. }));
+        let was_directory = matches!(local, Some(LocalEntry { kind: LocalKind::Directory { .. }, .. }));
         let may_write = !self.rules.pretend;
         if open.names.is_twin(name, &open.path, may_write) {
             return self.leave(path, Unfit::Twin, is_directory, was_directory);
@@ -237,7 +237,7 @@ impl Comparison {
             if is_directory {
                 self.pairs.skip_remote();
             }
-            self.hidden.push(Hidden { path, size: entry.size });
+            self.hidden.push(HiddenEntry { path, size: entry.size });
             return Ok(());
         }
         if entry.kind == EntryKind::Link && !links {
@@ -245,20 +245,20 @@ impl Comparison {
         }
         if let Some(local) = local.as_ref().filter(|local| out_of_scope(local)) {
             let unfit = match local.kind {
-                Kind::Link { .. } if is_directory => Unfit::LinkInTheWay,
-                Kind::Link { .. } => Unfit::LinkStays,
+                LocalKind::Link { .. } if is_directory => Unfit::LinkInTheWay,
+                LocalKind::Link { .. } => Unfit::LinkStays,
                 _ => Unfit::SpecialTarget,
             };
             return self.leave(path, unfit, is_directory, false);
         }
         let local = match local {
-            Some(_) if is_directory != was_directory && self.rules.delete == Delete::No => {
+            Some(_) if is_directory != was_directory && self.rules.delete == DeletePolicy::No => {
                 return self.leave(path, Unfit::OtherKind, is_directory, was_directory);
             }
             Some(local) if is_directory != was_directory => {
                 let number = self.extra(&key, local);
                 if was_directory {
-                    self.compared.waiting.push(Waiting { number, path, size: entry.size });
+                    self.compared.waiting.push(BlockedByDirectory { number, path, size: entry.size });
                     return Ok(());
                 }
                 self.compared.in_the_way.push(number);
@@ -284,31 +284,31 @@ impl Comparison {
     /// An unfinished download: once everything is fetched, it is of no use, unless somebody else goes on with it.
     fn part(&mut self, key: &str, path: PathBuf) {
         let name = path.file_name().map(std::ffi::OsStr::to_owned).unwrap_or_default();
-        match leftover(path, &name).filter(|_| self.rules.delete != Delete::No) {
+        match leftover(path, &name).filter(|_| self.rules.delete != DeletePolicy::No) {
             Some(leftover) => self.compared.parts.push(leftover),
             None => self.compared.extras.protect(key),
         }
     }
 
     /// What is here in another case and on the server not at all goes first; what is there in both cases has no place.
-    fn settle_hidden(&mut self) -> Result<(), Error> {
+    fn settle_hidden(&mut self) -> Result<(), TransferError> {
         let key = |path: &Path| fold(&path.to_string_lossy());
         if self.hidden.is_empty() {
             return Ok(());
         }
         let going = self.compared.extras.going.iter().enumerate();
         let going: HashMap<_, _> = match self.rules.delete {
-            Delete::No => HashMap::new(),
-            Delete::Guarded | Delete::Anyway => {
+            DeletePolicy::No => HashMap::new(),
+            DeletePolicy::Guarded | DeletePolicy::Anyway => {
                 going.map(|(number, extra)| (key(&extra.entry.path), number)).collect()
             }
         };
-        for Hidden { path, size } in std::mem::take(&mut self.hidden) {
+        for HiddenEntry { path, size } in std::mem::take(&mut self.hidden) {
             if let Some(number) = going.get(&key(&path)).copied() {
-                self.compared.waiting.push(Waiting { number, path, size });
+                self.compared.waiting.push(BlockedByDirectory { number, path, size });
                 continue;
             }
-            let error = Error::Unfit { path: path.clone(), unfit: Unfit::Twin };
+            let error = TransferError::Unfit { path: path.clone(), unfit: Unfit::Twin };
             self.say(Err(Omitted { path, error, in_tree: true }))?;
         }
         Ok(())
@@ -321,34 +321,40 @@ impl Comparison {
         unfit: Unfit,
         is_directory: bool,
         was_directory: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<(), TransferError> {
         if is_directory {
             self.pairs.skip_remote();
         }
         if was_directory {
             self.pairs.skip_local();
         }
-        let error = Error::Unfit { path: path.clone(), unfit };
+        let error = TransferError::Unfit { path: path.clone(), unfit };
         self.say(Err(Omitted { path, error, in_tree: true }))
     }
 
     /// Takes down what only this side has. Returns its number.
-    fn extra(&mut self, key: &str, local: Local) -> usize {
+    fn extra(&mut self, key: &str, local: LocalEntry) -> usize {
         if let Some(open) = self.open.last_mut().filter(|open| !open.noted) {
             open.noted = true;
             let time = open.mtime.map(|mtime| (open.path.clone(), mtime));
             self.compared.times.extend(time);
         }
         let (is_directory, size) = match local.kind {
-            Kind::Directory { .. } => (true, None),
-            Kind::File { size, .. } => (false, Some(size)),
-            Kind::Link { .. } | Kind::Special => (false, None),
+            LocalKind::Directory { .. } => (true, None),
+            LocalKind::File { size, .. } => (false, Some(size)),
+            LocalKind::Link { .. } | LocalKind::Special => (false, None),
         };
-        let Local { path, seen, abilities, .. } = local;
-        self.compared.extras.add(key, Here { path, seen, size, abilities }, is_directory)
+        let LocalEntry { path, seen, abilities, .. } = local;
+        self.compared.extras.add(key, LocalOnly { path, seen, size, abilities }, is_directory)
     }
 
-    fn enter(&mut self, key: &str, path: PathBuf, entry: &Entry, is_there: bool) -> Result<(), Error> {
+    fn enter(
+        &mut self,
+        key: &str,
+        path: PathBuf,
+        entry: &Entry,
+        is_there: bool,
+    ) -> Result<(), TransferError> {
         if !is_there {
             let above = self.open.last().and_then(|open| open.directory.as_ref());
             if let Some(above) = above
@@ -357,24 +363,24 @@ impl Comparison {
                 self.pairs.skip_remote();
                 return self.say(Err(Omitted { path, error, in_tree: true }));
             }
-            self.change(Action::MakeDirectory, path.join(""), None)?;
+            self.change(TreeChangeKind::MakeDirectory, path.join(""), None)?;
         }
         let above = self.open.last().and_then(|open| open.directory.clone());
         let mtime = Some(entry.mtime);
         let directory = above.map(|above| Arc::new(Directory::new(path.clone(), mtime, Some(above))));
-        self.open.push(Open::new(format!("{key}\0"), path, mtime, directory));
+        self.open.push(SharedDirectory::new(format!("{key}\0"), path, mtime, directory));
         Ok(())
     }
 
     fn link(
         &mut self,
         path: PathBuf,
-        from: RemotePath,
+        from: EntryPath,
         entry: &Entry,
-        local: Option<&Local>,
-    ) -> Result<(), Error> {
+        local: Option<&LocalEntry>,
+    ) -> Result<(), TransferError> {
         let target = entry.target.as_deref().unwrap_or_default();
-        if let Some(Local { kind: Kind::Link { mtime }, abilities, .. }) = local
+        if let Some(LocalEntry { kind: LocalKind::Link { mtime }, abilities, .. }) = local
             && mtime.is_some_and(|mtime| abilities.is_same_time(mtime, entry.mtime))
             && let Some(tree) = &self.tree
             && tree.target(&path).is_ok_and(|is| is.to_str() == Some(target))
@@ -383,22 +389,27 @@ impl Comparison {
             return Ok(());
         }
         if self.rules.pretend {
-            return self.change(if local.is_some() { Action::Update } else { Action::Fetch }, path, None);
+            return self.change(
+                if local.is_some() { TreeChangeKind::Update } else { TreeChangeKind::Fetch },
+                path,
+                None,
+            );
         }
         let above = self.open.last().and_then(|open| open.directory.as_ref());
         let made = make_link(above, &path, entry);
-        let made = made.map(|()| Becomes::Link { from, path: path.clone() });
+        let made = made.map(|()| LocalEntryPlan::Link { from, path: path.clone() });
         self.say(made.map_err(|error| Omitted { path, error, in_tree: true }))
     }
 
     fn file(
         &mut self,
         path: PathBuf,
-        from: RemotePath,
+        from: EntryPath,
         entry: Entry,
-        local: Option<&Local>,
-    ) -> Result<(), Error> {
-        if let Some(Local { kind: Kind::File { size, mtime, executable }, abilities, seen, .. }) = local
+        local: Option<&LocalEntry>,
+    ) -> Result<(), TransferError> {
+        if let Some(LocalEntry { kind: LocalKind::File { size, mtime, executable }, abilities, seen, .. }) =
+            local
             && *size == entry.size
         {
             let same_time = mtime.is_some_and(|mtime| abilities.is_same_time(mtime, entry.mtime));
@@ -424,12 +435,12 @@ impl Comparison {
                         Err(error) => return self.say(Err(Omitted { path, error, in_tree: true })),
                     }
                 }
-                return self.change(Action::Touch, path, None);
+                return self.change(TreeChangeKind::Touch, path, None);
             }
         }
         let directory = self.open.last().and_then(|open| open.directory.clone());
-        let action = if local.is_some() { Action::Update } else { Action::Fetch };
-        let wanted = Wanted { entry, from, path, directory, action };
+        let action = if local.is_some() { TreeChangeKind::Update } else { TreeChangeKind::Fetch };
+        let wanted = WantedFile { entry, from, path, directory, action };
         let bytes = wanted.bytes();
         match &mut self.held {
             Some(held) if self.held_bytes + bytes <= self.room => {
@@ -441,36 +452,44 @@ impl Comparison {
         }
     }
 
-    fn digest(&self, path: &Path, size: u64) -> Result<Digest, Error> {
+    fn digest(&self, path: &Path, size: u64) -> Result<Digest, TransferError> {
         match &self.tree {
             Some(tree) => digest(tree, path, size),
-            None => Err(Error::local("read", path)(io::ErrorKind::NotFound.into())),
+            None => Err(TransferError::local("read", path)(io::ErrorKind::NotFound.into())),
         }
     }
 
-    fn fetch(&mut self, Wanted { entry, from, path, directory, action }: Wanted) -> Result<(), Error> {
+    fn fetch(
+        &mut self,
+        WantedFile { entry, from, path, directory, action }: WantedFile,
+    ) -> Result<(), TransferError> {
         if self.rules.pretend {
             let size = Some(entry.size);
             return self.change(action, path, size);
         }
-        self.say(Ok(Becomes::File { entry, from, path, directory }))
+        self.say(Ok(LocalEntryPlan::File { entry, from, path, directory }))
     }
 
-    fn change(&mut self, action: Action, path: PathBuf, size: Option<u64>) -> Result<(), Error> {
+    fn change(
+        &mut self,
+        action: TreeChangeKind,
+        path: PathBuf,
+        size: Option<u64>,
+    ) -> Result<(), TransferError> {
         let pretended = self.rules.pretend;
-        let change = Change { action, place: Place::Local(path), from: None, size, pretended };
-        self.say(Ok(Becomes::Changed(change)))
+        let change = TreeChange { action, place: EitherPath::Local(path), from: None, size, pretended };
+        self.say(Ok(LocalEntryPlan::Changed(change)))
     }
 
-    fn say(&mut self, found: Found) -> Result<(), Error> {
+    fn say(&mut self, found: ComparedSide) -> Result<(), TransferError> {
         self.batch.push(found);
         if self.batch.len() >= BATCH { self.flush() } else { Ok(()) }
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
+    fn flush(&mut self) -> Result<(), TransferError> {
         let batch = std::mem::take(&mut self.batch);
         // The connections are gone; why, is told elsewhere.
-        let gone = |_| Error::Protocol("the transfers ended before the comparison".into());
+        let gone = |_| TransferError::Protocol("the transfers ended before the comparison".into());
         self.tell.blocking_send(batch).map_err(gone)
     }
 }
@@ -507,21 +526,21 @@ mod tests {
         };
         for (fitting, held) in [(0, 0), (5, 5), (100, FILES)] {
             let listed = listing::listed((0..FILES).map(entry).collect());
-            let tree = Arc::new(Root::open(directory.path()).unwrap());
-            let rules = Rules::default();
+            let tree = Arc::new(TreeRoot::open(directory.path()).unwrap());
+            let rules = SyncOptions::default();
             let pairs =
                 Pairs::new(directory.path(), Some(tree.clone()), listed, &rules.walking.filter, true, true);
             let root = Arc::new(Directory::root(directory.path().to_owned(), None, &Arc::default()));
-            let open = Open::new(String::new(), directory.path().to_owned(), None, Some(root));
+            let open = SharedDirectory::new(String::new(), directory.path().to_owned(), None, Some(root));
             let (tell, mut told) = mpsc::channel(10);
             let from = "t".parse().unwrap();
             let mut comparison = Comparison::new(pairs, Some(tree), &from, &rules, open, tell, false);
-            let wanted = Wanted {
+            let wanted = WantedFile {
                 entry: entry(0),
                 from: "t/000".parse().unwrap(),
                 path: directory.path().join("000"),
                 directory: None,
-                action: Action::Fetch,
+                action: TreeChangeKind::Fetch,
             };
             comparison.room = fitting * wanted.bytes();
             comparison.run().unwrap();
@@ -529,7 +548,8 @@ mod tests {
             comparison.settle().unwrap();
             let mut files = 0;
             while let Ok(batch) = told.try_recv() {
-                files += batch.iter().filter(|found| matches!(found, Ok(Becomes::File { .. }))).count();
+                files +=
+                    batch.iter().filter(|found| matches!(found, Ok(LocalEntryPlan::File { .. }))).count();
             }
             assert_eq!(files, FILES);
         }

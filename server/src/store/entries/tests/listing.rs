@@ -20,8 +20,9 @@ fn a_listing_goes_on_behind_what_is_gone_or_has_become_something_else() {
         tree.put(path, "").unwrap();
     }
     let behind = |after: &str, recursive: bool| {
-        let mut page = Page::new(u64::MAX);
-        list(&tree.connection, &tree.permit("alice"), &Place::Root, recursive, after, &mut page).unwrap();
+        let mut page = EntryPage::new(u64::MAX);
+        list(&tree.connection, &tree.permit("alice"), &EntryPlace::Root, recursive, after, &mut page)
+            .unwrap();
         page.finish().0.iter().map(line).collect::<Vec<_>>()
     };
     assert_eq!(behind("a/1", true), ["a/2 0", "b/", "b/1 0", "b/2/", "b/2/x 0", "c 0"]);
@@ -57,8 +58,8 @@ fn a_page_fits_a_frame() {
     let permit = tree.permit("alice");
     let (mut after, mut seen, mut pages) = (String::new(), 0, 0);
     loop {
-        let mut page = Page::new(u64::MAX);
-        list(&tree.connection, &permit, &Place::Root, true, &after, &mut page).unwrap();
+        let mut page = EntryPage::new(u64::MAX);
+        list(&tree.connection, &permit, &EntryPlace::Root, true, &after, &mut page).unwrap();
         let (entries, more) = page.finish();
         seen += entries.len();
         pages += 1;

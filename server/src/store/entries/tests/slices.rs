@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::store::objects;
 
-use super::super::unlinked::{Relabelling, doomed, reclaim};
+use super::super::unlinked::{SpaceRelabelling, doomed, reclaim};
 use super::*;
 
 impl Tree {
@@ -20,11 +20,11 @@ impl Tree {
 
     /// Does all background work, so many entries at a time; `between` runs between the slices.
     fn settle(&self, rows: usize, mut between: impl FnMut()) {
-        while !reclaim(&self.connection, &self.building, &mut Slice::of(rows)).unwrap() {
+        while !reclaim(&self.connection, &self.building, &mut WorkSlice::of(rows)).unwrap() {
             between();
         }
-        while let Some(mut relabelling) = Relabelling::next(&self.connection).unwrap() {
-            while !relabelling.go_on(&self.connection, &mut Slice::of(rows)).unwrap() {
+        while let Some(mut relabelling) = SpaceRelabelling::next(&self.connection).unwrap() {
+            while !relabelling.go_on(&self.connection, &mut WorkSlice::of(rows)).unwrap() {
                 between();
             }
         }
@@ -101,15 +101,15 @@ fn a_large_copy_is_seen_as_a_whole_or_not_at_all() {
     let (source, target) = (names("large"), names("new/copy"));
     let (from, to) = ((&from, &source[..]), (&to, &target[..]));
     let copied = copy(&tree.connection, from, to, tree.identity, 9).unwrap();
-    assert!(matches!(copied, Copied::Large) && tree.connection.total_changes() == changed);
-    let mut copying = Copying::begin(&tree.connection, &tree.building, from, to, tree.identity, 9).unwrap();
+    assert!(matches!(copied, TreeCopied::Large) && tree.connection.total_changes() == changed);
+    let mut copying = TreeCopy::begin(&tree.connection, &tree.building, from, to, tree.identity, 9).unwrap();
     let mut slices = 0;
-    while copying.go_on(&tree.connection, from, &mut Slice::of(7)).unwrap() == Progress::Growing {
+    while copying.go_on(&tree.connection, from, &mut WorkSlice::of(7)).unwrap() == CopyProgress::Growing {
         slices += 1;
         assert!(tree.all("shared", "").is_empty());
         // Others change what they like, and the background takes nothing away.
         tree.put(&format!("other/{slices}"), "x").unwrap();
-        assert!(reclaim(&tree.connection, &tree.building, &mut Slice::of(100)).unwrap());
+        assert!(reclaim(&tree.connection, &tree.building, &mut WorkSlice::of(100)).unwrap());
         tree.sound();
     }
     assert!(slices * 7 > 100, "{slices}");
@@ -129,12 +129,12 @@ fn a_copy_that_is_given_up_or_found_at_a_start_leaves_nothing() {
     let (from, to) = ((&permit, &source[..]), (&permit, &target[..]));
     for restart in [false, true] {
         let mut copying =
-            Copying::begin(&tree.connection, &tree.building, from, to, tree.identity, 9).unwrap();
-        copying.go_on(&tree.connection, from, &mut Slice::of(50)).unwrap();
+            TreeCopy::begin(&tree.connection, &tree.building, from, to, tree.identity, 9).unwrap();
+        copying.go_on(&tree.connection, from, &mut WorkSlice::of(50)).unwrap();
         assert_eq!(doomed(&tree.connection, &tree.building).unwrap(), None);
         if restart {
             // A new process knows of no copies.
-            assert!(doomed(&tree.connection, &Building::default()).unwrap().is_some());
+            assert!(doomed(&tree.connection, &CopiesInProgress::default()).unwrap().is_some());
         }
         drop(copying);
         tree.settle(7, || tree.sound());
@@ -150,17 +150,17 @@ fn a_copy_ends_when_its_source_goes_or_its_place_is_taken() {
     let permit = tree.permit("alice");
     let (source, target) = (names("large"), names("copy"));
     let (from, to) = ((&permit, &source[..]), (&permit, &target[..]));
-    let begin = || Copying::begin(&tree.connection, &tree.building, from, to, tree.identity, 9).unwrap();
+    let begin = || TreeCopy::begin(&tree.connection, &tree.building, from, to, tree.identity, 9).unwrap();
     let mut copying = begin();
-    while copying.go_on(&tree.connection, from, &mut Slice::of(20)).unwrap() == Progress::Growing {}
+    while copying.go_on(&tree.connection, from, &mut WorkSlice::of(20)).unwrap() == CopyProgress::Growing {}
     tree.put("copy", "in the way").unwrap();
     assert_eq!(code(copying.link(&tree.connection, from, to)), ErrorCode::Exists);
     drop(copying);
     tree.rm("copy").unwrap();
     let mut copying = begin();
-    copying.go_on(&tree.connection, from, &mut Slice::of(20)).unwrap();
+    copying.go_on(&tree.connection, from, &mut WorkSlice::of(20)).unwrap();
     tree.mv("large", "alice", "elsewhere").unwrap();
-    assert_eq!(copying.go_on(&tree.connection, from, &mut Slice::of(20)).unwrap(), Progress::Gone);
+    assert_eq!(copying.go_on(&tree.connection, from, &mut WorkSlice::of(20)).unwrap(), CopyProgress::Gone);
     drop(copying);
     tree.settle(1000, || {});
     tree.settled();
@@ -178,15 +178,15 @@ fn a_large_tree_moves_to_another_space_by_one_row() {
     assert_eq!(tree.connection.total_changes() - changed, 2, "its row, and the note for the background");
     assert_eq!((tree.all("shared", "l"), tree.all("alice", "").len()), (original, 0));
     // Parts of it move on while it is being relabelled.
-    let mut relabelling = Relabelling::next(&tree.connection).unwrap().unwrap();
-    assert!(!relabelling.go_on(&tree.connection, &mut Slice::of(30)).unwrap());
+    let mut relabelling = SpaceRelabelling::next(&tree.connection).unwrap().unwrap();
+    assert!(!relabelling.go_on(&tree.connection, &mut WorkSlice::of(30)).unwrap());
     let (shared, alice) = (tree.permit("shared"), tree.permit("alice"));
     for (from, permit, to) in [("l/inner/deep", &alice, "back"), ("l/inner", &shared, "inner")] {
         let (from, to) = (names(from), names(to));
         let moved = rename(&tree.connection, (&shared, &from), (permit, &to), &tree.file(), None).unwrap();
-        assert!(matches!(moved, Moved::Done(_)));
+        assert!(matches!(moved, TreeMoved::Done(_)));
     }
-    while !relabelling.go_on(&tree.connection, &mut Slice::of(30)).unwrap() {}
+    while !relabelling.go_on(&tree.connection, &mut WorkSlice::of(30)).unwrap() {}
     tree.settle(30, || tree.sound());
     tree.settled();
 }
@@ -241,9 +241,9 @@ proptest! {
                     tree.mv(&path_of(from), if other { "shared" } else { "alice" }, &path_of(to)).map(drop)
                 }
                 Step::Background(rows) => {
-                    let mut slice = Slice::of(rows.into());
+                    let mut slice = WorkSlice::of(rows.into());
                     if reclaim(&tree.connection, &tree.building, &mut slice).unwrap()
-                        && let Some(mut relabelling) = Relabelling::next(&tree.connection).unwrap()
+                        && let Some(mut relabelling) = SpaceRelabelling::next(&tree.connection).unwrap()
                     {
                         relabelling.go_on(&tree.connection, &mut slice).unwrap();
                     }

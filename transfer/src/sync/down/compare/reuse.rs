@@ -4,19 +4,19 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use sealift_protocol::Digest;
+use sealift_types::Digest;
 
-use super::{Compared, Comparison, Here, Waiting, Wanted};
-use crate::download::Becomes;
-use crate::error::Error;
-use crate::event::{Action, Change, Done, Place};
-use crate::local::{Landing, Site};
-use crate::sync::Delete;
+use super::{BlockedByDirectory, Compared, Comparison, LocalOnly, WantedFile};
+use crate::download::LocalEntryPlan;
+use crate::error::TransferError;
+use crate::event::{EitherPath, TransferSummary, TreeChange, TreeChangeKind};
+use crate::local::{CommittingFile, FileSite};
+use crate::sync::DeletePolicy;
 use crate::sync::place::{copy, relocate};
 
 impl Comparison {
     /// Finds what is here under other names, and has the rest fetched.
-    pub(in crate::sync::down) fn settle(mut self) -> Result<Compared, Error> {
+    pub(in crate::sync::down) fn settle(mut self) -> Result<Compared, TransferError> {
         let mut by_size: HashMap<u64, Vec<usize>> = HashMap::new();
         for (number, extra) in self.compared.extras.going.iter().enumerate() {
             if let Some(size) = extra.entry.size.filter(|size| *size > 0) {
@@ -46,7 +46,7 @@ impl Comparison {
         let going = files - taken.len();
         self.compared.withheld = self.rules.judge(going, self.compared.files);
         let may_move =
-            self.rules.delete != Delete::No && self.compared.withheld.is_none() && !self.compared.torn;
+            self.rules.delete != DeletePolicy::No && self.compared.withheld.is_none() && !self.compared.torn;
         let mut left: HashMap<usize, usize> = HashMap::new();
         for (number, _) in &matched {
             *left.entry(*number).or_default() += 1;
@@ -63,10 +63,10 @@ impl Comparison {
         }
         if self.rules.pretend {
             for number in 0..self.compared.waiting.len() {
-                let Waiting { number, path, size } = &self.compared.waiting[number];
+                let BlockedByDirectory { number, path, size } = &self.compared.waiting[number];
                 if !self.compared.extras.going[*number].stays {
                     let (path, size) = (path.clone(), Some(*size));
-                    self.change(Action::Fetch, path, size)?;
+                    self.change(TreeChangeKind::Fetch, path, size)?;
                 }
             }
         }
@@ -75,44 +75,45 @@ impl Comparison {
     }
 
     /// Gives a content that is here its new name.
-    fn reuse(&mut self, number: usize, wanted: Wanted, moves: bool) -> Result<(), Error> {
-        let Here { path: source, seen, abilities, .. } = &self.compared.extras.going[number].entry;
+    fn reuse(&mut self, number: usize, wanted: WantedFile, moves: bool) -> Result<(), TransferError> {
+        let LocalOnly { path: source, seen, abilities, .. } = &self.compared.extras.going[number].entry;
         let (source, seen, abilities) = (source.clone(), *seen, *abilities);
         self.compared.moved += 1;
         if self.rules.pretend {
-            let change = Change {
-                action: if moves { Action::Move } else { Action::Copy },
-                place: Place::Local(wanted.path),
-                from: Some(Place::Local(source)),
+            let change = TreeChange {
+                action: if moves { TreeChangeKind::Move } else { TreeChangeKind::Copy },
+                place: EitherPath::Local(wanted.path),
+                from: Some(EitherPath::Local(source)),
                 size: Some(wanted.entry.size),
                 pretended: true,
             };
-            return self.say(Ok(Becomes::Changed(change)));
+            return self.say(Ok(LocalEntryPlan::Changed(change)));
         }
         let began = Instant::now();
-        let Wanted { entry, from, path, directory, .. } = &wanted;
+        let WantedFile { entry, from, path, directory, .. } = &wanted;
         let tree = self.tree.as_deref();
         let place = || {
-            let tree =
-                tree.ok_or_else(|| Error::local("read", &source)(std::io::ErrorKind::NotFound.into()))?;
+            let tree = tree
+                .ok_or_else(|| TransferError::local("read", &source)(std::io::ErrorKind::NotFound.into()))?;
             let site = match directory {
                 Some(directory) => directory.site(path)?,
-                None => Site::named(path, &Arc::default())?,
+                None => FileSite::named(path, &Arc::default())?,
             };
             if moves {
                 relocate(tree, &source, &seen, &site, entry, abilities)?;
                 let directory = site.directory().clone();
-                return Ok(Landing::There { directory, path: path.clone() });
+                return Ok(CommittingFile::There { directory, path: path.clone() });
             }
-            copy(tree, &source, &site, entry).map(Landing::Target)
+            copy(tree, &source, &site, entry).map(CommittingFile::Target)
         };
-        let placed: Result<Landing, Error> = place();
+        let placed: Result<CommittingFile, TransferError> = place();
         match (placed, entry.sha256) {
             (Ok(landing), Some(sha256)) => {
                 self.compared.extras.going[number].moved |= moves;
                 let duration = began.elapsed();
-                let done = Done { size: entry.size, sha256, deduplicated: true, duration, wire_bytes: 0 };
-                self.say(Ok(Becomes::Had { from: from.clone(), path: path.clone(), done, landing }))
+                let done =
+                    TransferSummary { size: entry.size, sha256, deduplicated: true, duration, wire_bytes: 0 };
+                self.say(Ok(LocalEntryPlan::Had { from: from.clone(), path: path.clone(), done, landing }))
             }
             // It can be fetched still.
             _ => {
