@@ -81,7 +81,7 @@ bench *ARGS:
 
 # Measures the inner loops: frames, messages, hashing, the catalog
 bench-inner *ARGS:
-    cargo bench -p sealift-protocol -p sealift-server -- {{ARGS}}
+    cargo bench -p sealift-protocol -p sealift-pipeline -p sealift-server -- {{ARGS}}
 
 # Licences, sources and advisories of the dependencies (needs cargo-deny)
 deny:
