@@ -1,4 +1,3 @@
-
 use super::*;
 use crate::sizes::BLOCKS;
 use crate::write_stage::{WriteStage, write_stage, write_stage_with_loans};

@@ -1,5 +1,9 @@
+use std::io::Read;
+
+use sealift_protocol::message::MAX_INLINE;
 
 use super::*;
+use crate::store::extent::{self, Extent};
 use std::io::Write;
 
 fn blobs() -> (tempfile::TempDir, Blobs) {

@@ -1,4 +1,3 @@
-
 use std::fs;
 use std::time::{Duration, UNIX_EPOCH};
 

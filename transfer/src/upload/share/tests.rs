@@ -1,4 +1,3 @@
-
 use sealift_pipeline;
 
 use super::*;
