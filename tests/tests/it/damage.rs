@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::SystemTime;
 
 use sealift_protocol::message::{LogQuery, Verdict};
 use sealift_tests::{Launcher, PATIENCE, Pattern, Settings, World, eventually, within};
@@ -88,10 +89,26 @@ async fn a_copy_that_was_written_to_is_read_before_an_upload_is_spared_by_it() {
     let mut client = world.enrol("alice").await.connect().await;
     let content = Pattern::new(1, 3_000_000).whole();
     let sha256 = client.put_stream("file", &content).await.unwrap().sha256;
-    flip_a_byte(&world.store().blob(&sha256), 2_222_222);
+    let copy = world.store().blob(&sha256);
+    clock_of_the_disk_has_moved(copy.parent().unwrap());
+    flip_a_byte(&copy, 2_222_222);
     assert_eq!(code(client.claim("again", 3_000_000, sha256).await), ErrorCode::Absent);
     client.put_stream("again", &content).await.unwrap();
     assert!(client.get("file").await.unwrap() == content);
+}
+
+/// Waits until a file that is written to in `directory` gets a time after this moment. File systems take the time from the
+/// kernel's last tick.
+fn clock_of_the_disk_has_moved(directory: &Path) {
+    let (begun, probe) = (SystemTime::now(), directory.join("probe"));
+    loop {
+        fs::write(&probe, b"tick").unwrap();
+        let written = probe.metadata().unwrap().modified().unwrap();
+        fs::remove_file(&probe).unwrap();
+        if written > begun {
+            break;
+        }
+    }
 }
 
 /// The server believes its own reading of the copy, not the client, and lets nobody fill its log.
