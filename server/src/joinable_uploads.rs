@@ -27,7 +27,7 @@ pub struct JoinableUpload {
     /// Where the order begins in the content.
     start: u64,
     size: u64,
-    attempt: Option<UploadLease>,
+    lease: Option<UploadLease>,
     /// Room for what comes ahead of its turn, once anything may.
     room: OnceLock<Option<BudgetLoan>>,
     bytes: AtomicU64,
@@ -51,10 +51,10 @@ impl JoinableUploads {
         order: Arc<ReorderBuffer>,
         start: u64,
         size: u64,
-        attempt: Option<UploadLease>,
+        lease: Option<UploadLease>,
     ) -> Option<OpenUpload> {
         let (room, bytes, wire_bytes) = (OnceLock::new(), AtomicU64::new(0), AtomicU64::new(0));
-        let upload = Arc::new(JoinableUpload { order, start, size, attempt, room, bytes, wire_bytes });
+        let upload = Arc::new(JoinableUpload { order, start, size, lease, room, bytes, wire_bytes });
         let mut open = self.lock();
         if open.contains_key(&key) {
             return None;
@@ -109,9 +109,9 @@ impl JoinableUpload {
     }
 
     /// Somebody else brings slices: as long as they do, the upload's client is not silent.
-    pub fn watch(&self, pulse: &Arc<Liveness>) {
-        if let Some(attempt) = &self.attempt {
-            attempt.joined(pulse);
+    pub fn watch(&self, liveness: &Arc<Liveness>) {
+        if let Some(lease) = &self.lease {
+            lease.joined(liveness);
         }
     }
 

@@ -24,7 +24,7 @@ pub struct Liveness {
 #[derive(Debug)]
 pub struct WatchedStream<R> {
     stream: R,
-    pulse: Arc<Liveness>,
+    liveness: Arc<Liveness>,
 }
 
 impl Liveness {
@@ -57,12 +57,12 @@ impl Default for Liveness {
 impl<R> WatchedStream<R> {
     /// Watches `stream`.
     pub fn new(stream: R) -> Self {
-        Self { stream, pulse: Arc::default() }
+        Self { stream, liveness: Arc::default() }
     }
 
     /// What is known about it, for others to look at.
-    pub fn pulse(&self) -> Arc<Liveness> {
-        self.pulse.clone()
+    pub fn liveness(&self) -> Arc<Liveness> {
+        self.liveness.clone()
     }
 }
 
@@ -74,8 +74,8 @@ impl<R: AsyncRead + Unpin> AsyncRead for WatchedStream<R> {
     ) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         match polled {
-            Poll::Ready(_) => self.pulse.beats(),
-            Poll::Pending => self.pulse.waits(),
+            Poll::Ready(_) => self.liveness.beats(),
+            Poll::Pending => self.liveness.waits(),
         }
         polled
     }
@@ -92,13 +92,13 @@ mod tests {
         const SOON: Duration = Duration::from_millis(20);
         let (mut near, far) = tokio::io::duplex(64);
         let mut watched = WatchedStream::new(far);
-        let pulse = watched.pulse();
+        let liveness = watched.liveness();
         std::thread::sleep(SOON);
-        assert_eq!(pulse.silence(), Duration::ZERO, "nobody has asked for anything");
+        assert_eq!(liveness.silence(), Duration::ZERO, "nobody has asked for anything");
         assert!(tokio::time::timeout(SOON, watched.read_u8()).await.is_err());
-        assert!(pulse.silence() >= SOON / 2);
+        assert!(liveness.silence() >= SOON / 2);
         near.write_u8(7).await.unwrap();
         assert_eq!(watched.read_u8().await.unwrap(), 7);
-        assert_eq!(pulse.silence(), Duration::ZERO);
+        assert_eq!(liveness.silence(), Duration::ZERO);
     }
 }

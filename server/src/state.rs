@@ -70,7 +70,7 @@ pub struct ServerState {
     /// Room for parts of uploads that are hashed before anybody continues them.
     pub prefixes: Arc<Semaphore>,
     /// The uploads under way that can be continued.
-    pub attempts: UploadLeases,
+    pub leases: UploadLeases,
     /// The uploads under way that further connections may join.
     pub shared: JoinableUploads,
     /// What was moved, replaced or deleted lately, for those who list trees.
@@ -104,7 +104,7 @@ impl ServerState {
         let budget = MemoryBudget::new(settings.clone());
         let reads = Arc::new(Semaphore::new(READS));
         let prefixes = Arc::new(Semaphore::new(PREFIXES));
-        let (attempts, shared, unfinished) =
+        let (leases, shared, unfinished) =
             (UploadLeases::default(), JoinableUploads::default(), UnfinishedUploads::default());
         let monitor = Monitor::new(catalog.clone());
         let copies = CopyVerifier::of(&catalog, blobs.clone());
@@ -123,7 +123,7 @@ impl ServerState {
             joining: JoinGate::default(),
             descriptors: Descriptors::current(),
             prefixes,
-            attempts,
+            leases,
             shared,
             disturbances: Disturbances::default(),
             unfinished,

@@ -314,7 +314,7 @@ fn asks_first(fetch: &FetchJob, manner: TransferOptions) -> bool {
         FetchTarget::File { path, .. } => manner.update && path.symlink_metadata().is_ok(),
         FetchTarget::Stream(_) | FetchTarget::Nowhere => false,
     };
-    fetch.mtime.is_none() && (manner.pretend || newer_is_possible)
+    fetch.mtime.is_none() && (manner.dry_run || newer_is_possible)
 }
 
 /// What follows from a description.
@@ -347,7 +347,7 @@ fn described(
         EntryKind::Directory | EntryKind::Space if fetch.tree.is_some() => return Ok(InfoVerdict::Directory),
         EntryKind::File => {}
         // The server has a sentence for what cannot be fetched.
-        _ if !manner.pretend => {
+        _ if !manner.dry_run => {
             fetch.mtime = Some(description.mtime);
             return Ok(InfoVerdict::Fetch);
         }

@@ -172,7 +172,7 @@ pub struct TreeChange {
     /// The content's size, where there is one.
     pub size: Option<u64>,
     /// Whether it was only talked about.
-    pub pretended: bool,
+    pub dry_run: bool,
 }
 
 /// What a [`TreeChange`] does.

@@ -43,7 +43,7 @@ pub struct SyncOptions {
     /// A file that is written to meanwhile is stored as it was read.
     pub allow_changing: bool,
     /// Nothing is changed: it is only told what would be.
-    pub pretend: bool,
+    pub dry_run: bool,
 }
 
 /// What is done about that which only the destination has.

@@ -6,7 +6,7 @@ pub struct TransferOptions {
     /// A file that is newer at the other end stays there as it is.
     pub update: bool,
     /// Nothing is changed at either end: it is only told what would be.
-    pub pretend: bool,
+    pub dry_run: bool,
     /// A file that is written to while it is read is stored as it was read, up to the length that it had.
     pub allow_changing: bool,
     /// What is downloaded is only shown: the server's log tells it apart. At most some megabytes.
@@ -17,8 +17,8 @@ pub struct TransferOptions {
 
 impl TransferOptions {
     /// The usual one, with these changes.
-    pub fn new(update: bool, pretend: bool) -> Self {
-        Self { update, pretend, ..Self::default() }
+    pub fn new(update: bool, dry_run: bool) -> Self {
+        Self { update, dry_run, ..Self::default() }
     }
 
     /// For contents that are only shown.

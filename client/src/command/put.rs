@@ -98,8 +98,8 @@ pub(crate) async fn run(
                 [only] if only == "-" => {
                     // What the plan refuses is told before anybody waits for a byte.
                     plan::upload_stream(Box::new(std::io::empty()), to.as_ref())?;
-                    let is_asked = arguments.allow_empty || manner.pretend;
-                    let reader: Box<dyn Read + Send> = if manner.pretend {
+                    let is_asked = arguments.allow_empty || manner.dry_run;
+                    let reader: Box<dyn Read + Send> = if manner.dry_run {
                         Box::new(std::io::stdin())
                     } else {
                         input::standard_input(session, to.as_ref(), is_asked).await?

@@ -425,10 +425,10 @@ impl ReportState<'_> {
 
     /// Something else was done, or would be.
     fn changed(&mut self, change: &TreeChange) {
-        let TreeChange { action, place, from, size, pretended } = change;
+        let TreeChange { action, place, from, size, dry_run } = change;
         self.changed += 1;
         self.touched += usize::from(*action == TreeChangeKind::Touch);
-        if *pretended
+        if *dry_run
             && matches!(action, TreeChangeKind::Store | TreeChangeKind::Fetch | TreeChangeKind::Update)
         {
             self.would += 1;
@@ -445,9 +445,9 @@ impl ReportState<'_> {
         let key = if matches!(place, EitherPath::Remote(_)) { "path" } else { "local" };
         let (place, from) = (shown(place), from.as_ref().map(shown));
         if self.printer.wants_json() {
-            let kind = if *pretended { "would" } else { "did" };
+            let kind = if *dry_run { "would" } else { "did" };
             self.print(&json!({ "type": kind, "action": action, key: place, "from": from, "size": size }));
-        } else if *pretended {
+        } else if *dry_run {
             let from = from.map_or_else(String::new, |from| format!("{} -> ", self.printer.name(&from)));
             let size = size.map_or_else(String::new, |size| format!(" ({})", text::size(size)));
             let line = format!("would {action} {from}{}{size}", self.printer.name(&place));

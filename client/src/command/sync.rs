@@ -89,7 +89,7 @@ pub(crate) async fn run(
         (true, false) => DeletePolicy::Guarded,
         (false, false) => DeletePolicy::No,
     };
-    let rules = SyncOptions { walking: trees.walking()?, checksum, delete, allow_changing, pretend: dry_run };
+    let rules = SyncOptions { walking: trees.walking()?, checksum, delete, allow_changing, dry_run };
     session.wish(lines.wishes());
     let client = session.client()?;
     let own = client.identity().clone();

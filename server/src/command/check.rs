@@ -56,7 +56,7 @@ impl CheckArgs {
         let mut connection = connection;
         if !suspects.is_empty() && !connection.is_readonly(rusqlite::MAIN_DB)? {
             transact(&mut connection, |connection| {
-                suspects.iter().try_for_each(|digest| objects::suspect(connection, digest))
+                suspects.iter().try_for_each(|digest| objects::quarantine(connection, digest))
             })?;
         }
         if catalog > 0 {

@@ -127,7 +127,7 @@ fn open(
                 Err(error) if error.is_damage() => {
                     error!(%error, "a blob is missing, or does not reach where a content should be");
                     let sha256 = content.sha256;
-                    state.catalog.post(move |connection| objects::suspect(connection, &sha256));
+                    state.catalog.post(move |connection| objects::quarantine(connection, &sha256));
                     Err(ServerError::Refused(damage(&sha256)))
                 }
                 Err(error) => Err(error),
@@ -207,7 +207,7 @@ pub async fn send(
         }
     }
     if error == Some(ErrorCode::Integrity) {
-        state.catalog.post(move |connection| objects::suspect(connection, &sha256));
+        state.catalog.post(move |connection| objects::quarantine(connection, &sha256));
     }
     ticket.finish(error).await;
     Ok(RequestOutcome::of_error(error))

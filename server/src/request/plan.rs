@@ -38,7 +38,7 @@ pub async fn serve(
     let mut judged = judge_all(state, caller, &plan).await?;
     let busy: Vec<_> = judged.iter_mut().filter_map(|judgement| judgement.busy.take()).collect();
     if !busy.is_empty() {
-        state.attempts.settle(&busy, state.config().uploads.yield_after()).await;
+        state.leases.settle(&busy, state.config().uploads.yield_after()).await;
         judged = judge_all(state, caller, &plan).await?;
     }
     prefixes.begin(state, judged.iter().filter_map(|judgement| judgement.offer));
@@ -100,7 +100,7 @@ fn judge(
     }
     let upload = file.mtime.map(|mtime| target.upload(file.size, mtime));
     // Asked before the look at what is free: what ends between the two is found there.
-    let busy = upload.clone().filter(|upload| state.attempts.has(upload));
+    let busy = upload.clone().filter(|upload| state.leases.has(upload));
     if let Some(upload) = upload
         && let Some(offer) = partial_uploads::offer(connection, &state.blobs, &upload)?
     {

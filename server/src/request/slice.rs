@@ -55,7 +55,7 @@ async fn receive(
     if !upload.widen(|| state.room_ahead(caller.identity)) {
         return Err(absent());
     }
-    upload.watch(&reader.stream().pulse());
+    upload.watch(&reader.stream().liveness());
     if slice.length == 0 {
         return Ok(SliceAcceptance::Welcome);
     }

@@ -155,7 +155,7 @@ fn note(connection: &Connection, digest: &Digest, good: bool) -> Result<()> {
         return objects::set_verified(connection, digest);
     }
     error!(%digest, "a stored content is damaged: restore it from a backup, or put the file again");
-    objects::suspect(connection, digest)
+    objects::quarantine(connection, digest)
 }
 
 /// True if a copy was found good within `trust`, and its file has not changed since.

@@ -51,7 +51,7 @@ struct HoldsState {
     /// Whether the collector is to look at the file afterwards.
     wakes: bool,
     /// Dropped after the file was released, so that whoever waits for the end of the attempt finds it free.
-    attempt: OnceLock<UploadLease>,
+    lease: OnceLock<UploadLease>,
 }
 
 impl FileHolds {
@@ -92,8 +92,8 @@ impl FileHolds {
 
     fn take(&self, file: u64, wakes: bool) -> Option<FileHold> {
         let taken = self.lock().insert(file);
-        let (kept, attempt) = (AtomicBool::new(false), OnceLock::new());
-        let inner = || HoldsState { file, holds: self.clone(), kept, wakes, attempt };
+        let (kept, lease) = (AtomicBool::new(false), OnceLock::new());
+        let inner = || HoldsState { file, holds: self.clone(), kept, wakes, lease };
         taken.then(|| FileHold(Arc::new(inner())))
     }
 
@@ -114,9 +114,9 @@ impl FileHold {
     }
 
     /// The attempt that the file is used for lasts as long as its use.
-    pub fn belongs_to(&self, attempt: UploadLease) {
+    pub fn belongs_to(&self, lease: UploadLease) {
         // A use is for one attempt, so there was none before.
-        let _ = self.0.attempt.set(attempt);
+        let _ = self.0.lease.set(lease);
     }
 
     /// From now on the file stays, however the upload ends.

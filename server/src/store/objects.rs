@@ -195,7 +195,7 @@ fn size_reachable() -> String {
 }
 
 /// Takes a content that did not verify out of reach, so that the next upload of it puts its bytes in place again.
-pub fn suspect(connection: &Connection, digest: &Digest) -> Result<()> {
+pub fn quarantine(connection: &Connection, digest: &Digest) -> Result<()> {
     connection
         .prepare_cached("UPDATE objects SET suspect = 1 WHERE digest = ?1")?
         .execute([digest.as_bytes()])?;

@@ -37,14 +37,14 @@ impl ChangeHeld for Option<UploadLease> {}
 
 #[derive(Debug)]
 struct RunningLease {
-    attempts: UploadLeases,
+    leases: UploadLeases,
     key: PartialUploadKey,
     facts: Arc<LeaseFacts>,
 }
 
 #[derive(Debug)]
 struct LeaseFacts {
-    pulse: Arc<Liveness>,
+    liveness: Arc<Liveness>,
     /// Of the further connections that bring some of it, as long as there are any.
     further: Mutex<Vec<Weak<Liveness>>>,
     /// Set when nothing more is received.
@@ -55,12 +55,12 @@ struct LeaseFacts {
 
 impl UploadLeases {
     /// Notes that an upload begins, or goes on.
-    pub fn begin(&self, key: PartialUploadKey, pulse: Arc<Liveness>) -> UploadLease {
+    pub fn begin(&self, key: PartialUploadKey, liveness: Arc<Liveness>) -> UploadLease {
         let (further, over, superseded) =
             (Mutex::default(), AtomicBool::new(false), CancellationToken::new());
-        let facts = Arc::new(LeaseFacts { pulse, further, over, superseded });
+        let facts = Arc::new(LeaseFacts { liveness, further, over, superseded });
         self.lock().entry(key.clone()).or_default().push(facts.clone());
-        UploadLease(Arc::new(RunningLease { attempts: self.clone(), key, facts }))
+        UploadLease(Arc::new(RunningLease { leases: self.clone(), key, facts }))
     }
 
     /// Whether an upload is under way.
@@ -111,18 +111,18 @@ impl LeaseFacts {
     /// How long nothing has come over any of the upload's connections.
     fn silence(&self) -> Duration {
         let further = self.further.lock().unwrap_or_else(PoisonError::into_inner);
-        let others = further.iter().filter_map(Weak::upgrade).map(|pulse| pulse.silence());
-        others.fold(self.pulse.silence(), Duration::min)
+        let others = further.iter().filter_map(Weak::upgrade).map(|liveness| liveness.silence());
+        others.fold(self.liveness.silence(), Duration::min)
     }
 }
 
 impl UploadLease {
     /// Another connection brings some of it.
-    pub fn joined(&self, pulse: &Arc<Liveness>) {
+    pub fn joined(&self, liveness: &Arc<Liveness>) {
         let mut further = self.0.facts.further.lock().unwrap_or_else(PoisonError::into_inner);
         further.retain(|known| known.strong_count() > 0);
-        if !further.iter().any(|known| known.as_ptr() == Arc::as_ptr(pulse)) {
-            further.push(Arc::downgrade(pulse));
+        if !further.iter().any(|known| known.as_ptr() == Arc::as_ptr(liveness)) {
+            further.push(Arc::downgrade(liveness));
         }
     }
 
@@ -139,7 +139,7 @@ impl UploadLease {
 
 impl Drop for RunningLease {
     fn drop(&mut self) {
-        let mut running = self.attempts.lock();
+        let mut running = self.leases.lock();
         if let Some(same) = running.get_mut(&self.key) {
             same.retain(|facts| !Arc::ptr_eq(facts, &self.facts));
             if same.is_empty() {
@@ -147,7 +147,7 @@ impl Drop for RunningLease {
             }
         }
         drop(running);
-        self.attempts.ended.notify_waiters();
+        self.leases.ended.notify_waiters();
     }
 }
 
@@ -171,34 +171,34 @@ mod tests {
         let mut watched = WatchedStream::new(far);
         let _ = tokio::time::timeout(SILENCE, watched.read_u8()).await;
         drop(near);
-        watched.pulse()
+        watched.liveness()
     }
 
     #[tokio::test]
     async fn what_receives_is_left_alone_and_what_is_silent_is_ended() {
-        let attempts = UploadLeases::default();
-        let going = attempts.begin(key(1), Arc::default());
-        attempts.settle(&[key(2)], SILENCE).await;
-        attempts.settle(&[key(1)], SILENCE).await;
-        assert!(attempts.has(&key(1)) && !going.0.facts.superseded.is_cancelled());
-        let stuck = attempts.begin(key(2), silent().await);
+        let leases = UploadLeases::default();
+        let going = leases.begin(key(1), Arc::default());
+        leases.settle(&[key(2)], SILENCE).await;
+        leases.settle(&[key(1)], SILENCE).await;
+        assert!(leases.has(&key(1)) && !going.0.facts.superseded.is_cancelled());
+        let stuck = leases.begin(key(2), silent().await);
         let ending = tokio::spawn(async move { stuck.superseded().await });
-        attempts.settle(&[key(2)], SILENCE).await;
-        assert!(!attempts.has(&key(2)));
+        leases.settle(&[key(2)], SILENCE).await;
+        assert!(!leases.has(&key(2)));
         ending.await.unwrap();
         drop(going);
-        assert!(!attempts.has(&key(1)));
+        assert!(!leases.has(&key(1)));
     }
 
     #[tokio::test]
     async fn what_receives_nothing_more_is_waited_for_whoever_is_silent() {
-        let attempts = UploadLeases::default();
-        let attempt = attempts.begin(key(1), silent().await);
-        attempt.over();
-        let (second, waiting) = (attempt.clone(), attempts.clone());
+        let leases = UploadLeases::default();
+        let lease = leases.begin(key(1), silent().await);
+        lease.over();
+        let (second, waiting) = (lease.clone(), leases.clone());
         let waiting = tokio::spawn(async move { waiting.settle(&[key(1)], Duration::ZERO).await });
         tokio::task::yield_now().await;
-        drop(attempt);
+        drop(lease);
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished() && !second.0.facts.superseded.is_cancelled());
         drop(second);

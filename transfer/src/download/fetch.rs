@@ -117,7 +117,7 @@ pub(super) fn settle(fetch: &FetchJob, manner: TransferOptions, events: Events<'
         events(Event::Kept { id });
         return true;
     }
-    if manner.pretend {
+    if manner.dry_run {
         let is_named = tree.is_some();
         let check = if is_named { local::check_named_target } else { local::check_target };
         match path.map(|path| check(path)) {
@@ -125,7 +125,7 @@ pub(super) fn settle(fetch: &FetchJob, manner: TransferOptions, events: Events<'
             _ => events(Event::Would { id, size, at_server: ServerCopy::No }),
         }
     }
-    manner.pretend
+    manner.dry_run
 }
 
 impl FetchJob {

@@ -365,7 +365,7 @@ impl DownloadQueue {
                     let id = state.next();
                     state.without_content += 1;
                     events(Event::Found { id, remote: from, local: path, size: None, content: false });
-                    events(if self.manner.pretend {
+                    events(if self.manner.dry_run {
                         Event::Would { id, size: None, at_server: ServerCopy::No }
                     } else {
                         Event::Made { id }
@@ -378,7 +378,7 @@ impl DownloadQueue {
                     self.commits.add(id, landing, done);
                 }
                 Ok(LocalEntryPlan::Changed(change)) => {
-                    if !change.pretended {
+                    if !change.dry_run {
                         self.commits.disks().change();
                     }
                     events(Event::Changed(change));
@@ -517,7 +517,7 @@ impl DownloadQueue {
 
     fn add_tree(&self, from: EntryPath, root: PathBuf, events: Events<'_>) {
         let (walking, disks) = (self.walking.clone(), self.commits.disks().clone());
-        let mut tree = Box::new(ListedTree::new(from, root.clone(), walking, self.manner.pretend, disks));
+        let mut tree = Box::new(ListedTree::new(from, root.clone(), walking, self.manner.dry_run, disks));
         match tree.begin() {
             Ok(()) => self.state().trees.push_back(tree),
             Err(error) => events(Event::Omitted(Omitted { path: root, error, in_tree: false })),

@@ -57,7 +57,7 @@ pub(crate) struct ListedTree {
     failed: bool,
     walking: WalkOptions,
     /// Whether nothing is made.
-    pretend: bool,
+    dry_run: bool,
     root: PathBuf,
     disks: Arc<FileSystems>,
     /// The directories from the root down to the last entry.
@@ -110,7 +110,7 @@ impl ListedTree {
         from: EntryPath,
         root: PathBuf,
         walking: WalkOptions,
-        pretend: bool,
+        dry_run: bool,
         disks: Arc<FileSystems>,
     ) -> Self {
         Self {
@@ -126,7 +126,7 @@ impl ListedTree {
             forgot: false,
             failed: false,
             walking,
-            pretend,
+            dry_run,
             root,
             disks,
             levels: Vec::new(),
@@ -136,7 +136,7 @@ impl ListedTree {
     /// Makes the root. Blocks.
     pub(crate) fn begin(&mut self) -> Result<(), TransferError> {
         // Whoever names the root may have a link there.
-        let directory = if self.pretend {
+        let directory = if self.dry_run {
             match self.root.metadata() {
                 Ok(metadata) if !metadata.is_dir() => {
                     return Err(TransferError::Unfit { path: self.root.clone(), unfit: Unfit::FileInTheWay });
@@ -160,7 +160,7 @@ impl ListedTree {
 
     /// Begins the listing anew if it was not of one state. Returns whether it did; an error if it was done too often.
     pub(crate) fn look_again(&mut self) -> Result<bool, TransferError> {
-        if !(self.torn || self.missed) || self.pretend {
+        if !(self.torn || self.missed) || self.dry_run {
             return Ok(false);
         }
         if self.looks == LOOKS {
@@ -318,7 +318,7 @@ impl ListedTree {
         if !fits(name, cfg!(windows)) {
             return omitted(TransferError::Unfit { path: path.clone(), unfit: Unfit::LocalName });
         }
-        if level.names.is_twin(name, &level.path, !self.pretend) {
+        if level.names.is_twin(name, &level.path, !self.dry_run) {
             return omitted(TransferError::Unfit { path: path.clone(), unfit: Unfit::Twin });
         }
         let from = match self.from.join(&entry.name) {
@@ -337,7 +337,7 @@ impl ListedTree {
                     Err(error) => return omitted(error),
                 };
                 let directory =
-                    (!self.pretend).then(|| Arc::new(Directory::new(path.clone(), Some(entry.mtime), above)));
+                    (!self.dry_run).then(|| Arc::new(Directory::new(path.clone(), Some(entry.mtime), above)));
                 self.levels.push(ListedLevel {
                     below: below + "/",
                     path,
@@ -354,7 +354,7 @@ impl ListedTree {
             EntryKind::Link if !self.walking.links => {
                 omitted(TransferError::Unfit { path: path.clone(), unfit: Unfit::Link })
             }
-            EntryKind::Link if self.pretend => match local::check_target(&path) {
+            EntryKind::Link if self.dry_run => match local::check_target(&path) {
                 Ok(()) => Some(Ok(Some(LocalEntryPlan::Link { from, path }))),
                 Err(error) => omitted(error),
             },

@@ -60,7 +60,7 @@ pub async fn down(
         numbering = numbering.next();
         let mut outcome = whole.take().map_or_else(|| outcome.clone(), |earlier| earlier.and(&outcome));
         // Something else can take the place of what was deleted; what was renamed may be on another page now.
-        if (torn || freed) && look < LOOKS && !rules.pretend {
+        if (torn || freed) && look < LOOKS && !rules.dry_run {
             whole = Some(outcome);
             continue;
         }
@@ -68,7 +68,7 @@ pub async fn down(
             let error = TransferError::Unfit { path: path.clone(), unfit: Unfit::Blocked };
             events(Event::Omitted(Omitted { path, error, in_tree: true }));
         }
-        if torn && !rules.pretend {
+        if torn && !rules.dry_run {
             outcome.withheld = Some(Withheld::Restless);
         }
         return Ok(outcome);
@@ -103,14 +103,14 @@ async fn pass(
         return Err(WireError::new(ErrorCode::NotFound, message).into());
     };
     check_conditions(client, rules).await?;
-    let is_new = prepare_root(to, rules.pretend)?;
+    let is_new = prepare_root(to, rules.dry_run)?;
     let tree = if to.exists() { Some(Arc::new(TreeRoot::open(to)?)) } else { None };
     let (tell_pages, listed) = listing::channel();
     let (tell, found) = mpsc::channel(AHEAD);
     let disks = Arc::<FileSystems>::default();
     let mtime = (there.kind == EntryKind::Directory).then_some(there.mtime);
-    let root = (!rules.pretend).then(|| Arc::new(Directory::root(to.to_owned(), mtime, &disks)));
-    let pairs = Pairs::new(to, tree.clone(), listed, &rules.walking.filter, true, !rules.pretend);
+    let root = (!rules.dry_run).then(|| Arc::new(Directory::root(to.to_owned(), mtime, &disks)));
+    let pairs = Pairs::new(to, tree.clone(), listed, &rules.walking.filter, true, !rules.dry_run);
     let open = SharedDirectory::new(String::new(), to.to_owned(), mtime, root);
     let mut comparison = Comparison::new(pairs, tree.clone(), from, rules, open, tell, is_new);
     let comparing = spawn_blocking(move || {
@@ -134,7 +134,7 @@ async fn pass(
         waiting.into_iter().partition(|waiting| !extras.going[waiting.number].stays);
     passed.blocked = stuck.into_iter().map(|waiting| waiting.path).collect();
     // A listing that is not of one state does not tell what has gone.
-    if rules.delete == DeletePolicy::No || (torn && !rules.pretend) {
+    if rules.delete == DeletePolicy::No || (torn && !rules.dry_run) {
         return Ok(passed);
     }
     if watch.failed() && !extras.going.is_empty() {
@@ -144,10 +144,10 @@ async fn pass(
         return Ok(passed);
     }
     let Some(tree) = tree else { return Ok(passed) };
-    let parts = if watch.failed() || rules.pretend { 0 } else { delete_parts(parts, &take) };
-    let (deleted, left) = delete(&tree, &extras, rules.pretend, &take);
+    let parts = if watch.failed() || rules.dry_run { 0 } else { delete_parts(parts, &take) };
+    let (deleted, left) = delete(&tree, &extras, rules.dry_run, &take);
     passed.outcome.deleted = parts + deleted;
-    if rules.pretend {
+    if rules.dry_run {
         return Ok(passed);
     }
     // What moved away has changed them, too.
@@ -167,13 +167,13 @@ async fn pass(
 }
 
 /// Makes the root. Returns whether nothing is in it yet. Blocks.
-fn prepare_root(to: &Path, pretend: bool) -> Result<bool, TransferError> {
+fn prepare_root(to: &Path, dry_run: bool) -> Result<bool, TransferError> {
     match to.metadata() {
         Ok(metadata) if !metadata.is_dir() => {
             Err(TransferError::Unfit { path: to.to_owned(), unfit: Unfit::FileInTheWay })
         }
         Ok(_) => Ok(fs::read_dir(to).map_err(TransferError::local("read", to))?.next().is_none()),
-        Err(_) if pretend => Ok(true),
+        Err(_) if dry_run => Ok(true),
         Err(_) => {
             make_directories(to)?;
             Ok(true)
@@ -190,7 +190,7 @@ fn delete_parts(parts: Vec<LeftoverFile>, events: Events<'_>) -> usize {
             count += 1;
             let place = EitherPath::Local(part.path);
             let (action, from, size) = (TreeChangeKind::Delete, None, Some(part.bytes));
-            events(Event::Changed(TreeChange { action, place, from, size, pretended: false }));
+            events(Event::Changed(TreeChange { action, place, from, size, dry_run: false }));
         }
     }
     count
@@ -200,20 +200,20 @@ fn delete_parts(parts: Vec<LeftoverFile>, events: Events<'_>) -> usize {
 fn delete(
     tree: &TreeRoot,
     extras: &Extras<LocalOnly>,
-    pretend: bool,
+    dry_run: bool,
     events: Events<'_>,
 ) -> (usize, LeftEntry) {
     let (mut count, mut left) = (0, LeftEntry::default());
     extras.going.iter().filter(|extra| extra.stays).for_each(|extra| left.add(&extra.entry.path));
     for (_, extra) in extras.doomed() {
         let path = &extra.entry.path;
-        let removed = if pretend { Ok(()) } else { tree.remove(path, &extra.entry.seen) };
+        let removed = if dry_run { Ok(()) } else { tree.remove(path, &extra.entry.seen) };
         let error = match removed {
             Ok(()) => {
                 count += 1;
                 let place = EitherPath::Local(if extra.is_directory { path.join("") } else { path.clone() });
                 let (action, from, size) = (TreeChangeKind::Delete, None, None);
-                events(Event::Changed(TreeChange { action, place, from, size, pretended: pretend }));
+                events(Event::Changed(TreeChange { action, place, from, size, dry_run }));
                 continue;
             }
             Err(TransferError::Local { source, .. }) if source.kind() == io::ErrorKind::NotFound => continue,

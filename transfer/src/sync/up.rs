@@ -108,7 +108,7 @@ async fn pass(
             listed,
             &rules.walking.filter,
             false,
-            !rules.pretend,
+            !rules.dry_run,
         ),
         tree: Arc::clone(&tree),
         to: to.clone(),
@@ -125,11 +125,11 @@ async fn pass(
         }
         Ok(())
     };
-    let mut pretended = Vec::new();
-    if rules.pretend {
+    let mut dry_run = Vec::new();
+    if rules.dry_run {
         let collecting = async {
             let collected = spawn_blocking(move || found.collect::<Vec<_>>()).await;
-            pretended = collected.map_err(|panic| TransferError::Local {
+            dry_run = collected.map_err(|panic| TransferError::Local {
                 action: "read",
                 path: from.to_owned(),
                 source: std::io::Error::other(panic),
@@ -153,14 +153,14 @@ async fn pass(
     for BlockedByRemote { number, path, upload } in std::mem::take(&mut shared.waiting) {
         match upload {
             _ if shared.extras.going[number].stays => blocked.by.push(path),
-            Some(upload) if rules.pretend => pretended.push(Ok(upload)),
+            Some(upload) if rules.dry_run => dry_run.push(Ok(upload)),
             _ => shared.waiting.push(BlockedByRemote { number, path, upload }),
         }
     }
     let files = || shared.extras.going.iter().filter(|extra| !extra.is_directory).map(|extra| &extra.entry);
     let mut had = Vec::new();
-    if rules.pretend {
-        had = tell_of(pretended, &files(), &tree, to, rules, &take);
+    if rules.dry_run {
+        had = tell_of(dry_run, &files(), &tree, to, rules, &take);
         outcome.moved = had.len();
     } else {
         outcome.moved = watch.moved.load(Ordering::Relaxed);
@@ -185,8 +185,8 @@ async fn pass(
         return Ok((outcome, blocked));
     }
     let left;
-    (outcome.deleted, left) = delete(client, to, &shared.extras, rules.pretend, &take).await?;
-    if rules.pretend {
+    (outcome.deleted, left) = delete(client, to, &shared.extras, rules.dry_run, &take).await?;
+    if rules.dry_run {
         return Ok((outcome, blocked));
     }
     let below = |number: &usize| Path::new(&shared.extras.going[*number].entry.below);
@@ -373,7 +373,7 @@ impl Differences {
             Some(entry) if is_directory != was_directory => {
                 let number = lock(&self.shared).extras.add(&key, RemoteOnly::of(entry), was_directory);
                 if was_directory {
-                    let upload = self.rules.pretend.then(|| self.upload(local, None)).transpose();
+                    let upload = self.rules.dry_run.then(|| self.upload(local, None)).transpose();
                     match upload {
                         Ok(upload) => {
                             lock(&self.shared).waiting.push(BlockedByRemote { number, path, upload });
@@ -382,7 +382,7 @@ impl Differences {
                     }
                     return None;
                 }
-                if !self.rules.pretend {
+                if !self.rules.dry_run {
                     lock(&self.shared).in_the_way.push(number);
                     self.pairs.skip_local();
                     return None;
@@ -531,7 +531,7 @@ fn tell_of<'a>(
             place: EitherPath::Remote(place),
             from: from.map(EitherPath::Remote),
             size: size.map(|(_, size)| size),
-            pretended: true,
+            dry_run: true,
         }));
     }
     had
@@ -542,7 +542,7 @@ async fn delete(
     client: &mut Client,
     to: &EntryPath,
     extras: &Extras<RemoteOnly>,
-    pretend: bool,
+    dry_run: bool,
     events: Events<'_>,
 ) -> Result<(usize, LeftEntry), TransferError> {
     let mut doomed = Vec::new();
@@ -553,11 +553,10 @@ async fn delete(
     extras.going.iter().filter(|extra| extra.stays).for_each(|extra| left.add(Path::new(&extra.entry.below)));
     let deleted = |(path, extra): &(EntryPath, &Extra<RemoteOnly>)| {
         let place = EitherPath::Remote(if extra.is_directory { as_directory(path) } else { path.clone() });
-        let change =
-            TreeChange { action: TreeChangeKind::Delete, place, from: None, size: None, pretended: pretend };
+        let change = TreeChange { action: TreeChangeKind::Delete, place, from: None, size: None, dry_run };
         events(Event::Changed(change));
     };
-    if pretend {
+    if dry_run {
         doomed.iter().for_each(deleted);
         return Ok((doomed.len(), left));
     }

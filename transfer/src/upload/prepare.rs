@@ -36,7 +36,7 @@ pub(super) enum Prepared {
     /// One of unknown size, and more than fits in a request.
     Stream(UploadJob, Box<dyn Read + Send>),
     /// One that is only talked about, and about which there is nothing to ask.
-    Pretended(UploadJob),
+    DryRun(UploadJob),
     /// One that cannot be read.
     Failed(UploadJob, TransferError),
 }
@@ -153,7 +153,7 @@ impl Intake {
 impl Prepared {
     pub(super) fn job(&self) -> &UploadJob {
         match self {
-            Self::Request(job, _) | Self::Stream(job, _) | Self::Pretended(job) | Self::Failed(job, _) => job,
+            Self::Request(job, _) | Self::Stream(job, _) | Self::DryRun(job) | Self::Failed(job, _) => job,
             Self::Inline(inline) => &inline.job,
             Self::Large(large) => &large.job,
         }
@@ -168,7 +168,7 @@ impl Prepared {
             },
             Self::Inline(inline) => inline.mtime,
             Self::Large(large) => large.mtime,
-            Self::Stream(..) | Self::Pretended(_) | Self::Failed(..) => None,
+            Self::Stream(..) | Self::DryRun(_) | Self::Failed(..) => None,
         }
     }
 
@@ -177,7 +177,7 @@ impl Prepared {
         match self {
             Self::Inline(inline) => inline.content.len() as u64,
             Self::Large(large) => large.size,
-            Self::Request(..) | Self::Stream(..) | Self::Pretended(_) | Self::Failed(..) => 0,
+            Self::Request(..) | Self::Stream(..) | Self::DryRun(_) | Self::Failed(..) => 0,
         }
     }
 }
@@ -218,8 +218,8 @@ fn first(upload: Upload, manner: TransferOptions) -> Prepared {
         UploadSource::Directory { path, mtime } => prepare(job(path, UploadKind::Directory { mtime })),
         UploadSource::Link { path, target, mtime } => prepare(job(path, UploadKind::Link { target, mtime })),
         // Whatever is in standard input stays there.
-        UploadSource::Stream(_) if manner.pretend => {
-            Prepared::Pretended(job(PathBuf::from("-"), UploadKind::Pipe))
+        UploadSource::Stream(_) if manner.dry_run => {
+            Prepared::DryRun(job(PathBuf::from("-"), UploadKind::Pipe))
         }
         UploadSource::Stream(reader) => stream(job(PathBuf::from("-"), UploadKind::Pipe), reader),
     }
@@ -228,9 +228,7 @@ fn first(upload: Upload, manner: TransferOptions) -> Prepared {
 fn prepare(job: UploadJob) -> Prepared {
     match &job.what {
         UploadKind::File | UploadKind::Pipe => file(job),
-        UploadKind::Directory { .. } | UploadKind::Link { .. } if job.manner.pretend => {
-            Prepared::Pretended(job)
-        }
+        UploadKind::Directory { .. } | UploadKind::Link { .. } if job.manner.dry_run => Prepared::DryRun(job),
         UploadKind::Directory { mtime } => {
             let request = Request::MakeDirectory(MakeDirectory {
                 path: job.to.clone(),
@@ -249,7 +247,7 @@ fn prepare(job: UploadJob) -> Prepared {
 fn file(job: UploadJob) -> Prepared {
     let prepare = || {
         let mut source = job.open()?;
-        if source.stamp.size > MAX_INLINE || job.manner.ask_first || job.manner.pretend {
+        if source.stamp.size > MAX_INLINE || job.manner.ask_first || job.manner.dry_run {
             return Ok(Prepared::Large(LargeUpload {
                 size: source.stamp.size,
                 mtime: source.mtime(),

@@ -184,7 +184,7 @@ impl<'a> UploadSender<'a> {
             }
             Prepared::Large(large) => self.add_to_plan(large),
             Prepared::Stream(job, reader) => self.stream(job, StreamInput::Pipe(reader), 0).await,
-            Prepared::Pretended(job) => {
+            Prepared::DryRun(job) => {
                 match job.what {
                     UploadKind::Directory { .. } => self.board.made(job.id),
                     _ => self.board.would(job.id, None, ServerCopy::No),
@@ -246,7 +246,7 @@ impl<'a> UploadSender<'a> {
         let planned = |large: &LargeUpload| {
             let UploadJob { to, manner, resumable, known, .. } = &large.job;
             // A part that nobody is going to continue need not be offered.
-            let timed = manner.update || (*resumable && !manner.pretend);
+            let timed = manner.update || (*resumable && !manner.dry_run);
             PlannedFile {
                 path: to.clone(),
                 size: large.size,
@@ -254,7 +254,7 @@ impl<'a> UploadSender<'a> {
                 // Without a time nothing is newer.
                 update: manner.update && large.mtime.is_some(),
                 // A digest only asks. A claim does more, and needs no question before it.
-                sha256: known.filter(|_| manner.pretend).map(|(_, sha256)| sha256),
+                sha256: known.filter(|_| manner.dry_run).map(|(_, sha256)| sha256),
             }
         };
         self.requests.push(&Request::Plan(Plan { files: files.iter().map(planned).collect() }))?;
@@ -275,7 +275,7 @@ impl<'a> UploadSender<'a> {
                 self.board.kept(large.job.id);
                 Ok(())
             }
-            verdict if large.job.manner.pretend => self.pretend(large, &verdict).await,
+            verdict if large.job.manner.dry_run => self.dry_run(large, &verdict).await,
             Verdict::Hash | Verdict::Present => self.claim(large).await,
             // It was planned only because the server might have had it.
             Verdict::Send if large.size <= MAX_INLINE => {
@@ -293,7 +293,7 @@ impl<'a> UploadSender<'a> {
     }
 
     /// Tells that a file would be stored, and whether its content need not be sent.
-    async fn pretend(&mut self, mut large: LargeUpload, verdict: &Verdict) -> Result<(), StreamError> {
+    async fn dry_run(&mut self, mut large: LargeUpload, verdict: &Verdict) -> Result<(), StreamError> {
         let at_server = match verdict {
             // What is small is sent at once, whatever the server has.
             _ if large.size <= MAX_INLINE => ServerCopy::No,

@@ -19,7 +19,7 @@ impl ReportState<'_> {
             (1, false) => "; 1 file is newer here and stays".to_owned(),
             (count, false) => format!("; {count} files are newer here and stay"),
         };
-        if self.manner.pretend {
+        if self.manner.dry_run {
             let verb = if stored { "store" } else { "fetch" };
             let size = text::size(self.bytes);
             let mut there = String::new();
@@ -87,14 +87,14 @@ impl ReportState<'_> {
         let SyncOutcome { unchanged, deleted, moved, touched, .. } = *outcome;
         let touched = touched + self.touched;
         self.tell_imperfect();
-        let pretend = self.manner.pretend;
-        let transferred = if pretend { self.would } else { self.finished - self.deduplicated };
+        let dry_run = self.manner.dry_run;
+        let transferred = if dry_run { self.would } else { self.finished - self.deduplicated };
         let bytes = self.bytes - self.had_bytes;
         if self.printer.wants_json() {
             self.print(&json!({
                 "type": "summary",
                 "direction": self.direction,
-                "dry_run": pretend,
+                "dry_run": dry_run,
                 "files": transferred,
                 "bytes": bytes,
                 "deduplicated_files": self.deduplicated,
@@ -106,7 +106,7 @@ impl ReportState<'_> {
                 "failed": self.failures.len(),
             }));
         }
-        let verb = match (self.direction, pretend) {
+        let verb = match (self.direction, dry_run) {
             (Direction::Put, false) => "stored",
             (Direction::Get, false) => "fetched",
             (Direction::Put, true) => "would store",
@@ -116,7 +116,7 @@ impl ReportState<'_> {
         if self.kept_bytes > 0 {
             note += &format!(", {} of it earlier,", text::size(self.kept_bytes));
         }
-        if !pretend {
+        if !dry_run {
             note += &format!(" in {}", text::duration(self.began.elapsed()));
         }
         note += ")";
@@ -126,7 +126,7 @@ impl ReportState<'_> {
             }
         }
         note += &format!("; {unchanged} unchanged");
-        if pretend {
+        if dry_run {
             note += "; nothing was changed";
         }
         let is_nothing = transferred + moved + touched + deleted == 0;

@@ -196,7 +196,7 @@ pub(crate) async fn commit(
                 if let Some(object) = found
                     && !copies::can_be_shared(connection, &blobs, object, &sha256, trust)?
                 {
-                    objects::suspect(connection, &sha256)?;
+                    objects::quarantine(connection, &sha256)?;
                 }
             }
             _ => {}

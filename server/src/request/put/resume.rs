@@ -46,11 +46,10 @@ pub(super) async fn resume(
     };
     hold.keep();
     // Not before: while the part is hashed nothing is received, and it may still be offered to others.
-    let attempt = upload.attempt(put);
+    let lease = upload.lease(put);
     let incoming = state.blobs.resume(hold, offer.offset)?;
-    let sink =
-        UploadSink::resumed(state.clone(), attempt.clone(), upload.caller, put, incoming, mark).await?;
-    Ok((sink, attempt))
+    let sink = UploadSink::resumed(state.clone(), lease.clone(), upload.caller, put, incoming, mark).await?;
+    Ok((sink, lease))
 }
 
 fn absent() -> ServerError {

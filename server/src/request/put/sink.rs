@@ -43,7 +43,7 @@ pub(super) enum ArrivedContent {
 pub(super) struct UploadSink {
     state: Arc<ServerState>,
     announced: Option<u64>,
-    attempt: Option<UploadLease>,
+    lease: Option<UploadLease>,
     /// What makes this upload one that can be continued, until the catalog knows.
     note: Option<UploadNote>,
     /// Whose upload it is.
@@ -82,14 +82,14 @@ struct UploadNote {
 }
 
 impl UploadSink {
-    /// `attempt` is there if what comes can be continued.
+    /// `lease` is there if what comes can be continued.
     pub(super) fn new(
         state: Arc<ServerState>,
-        attempt: Option<UploadLease>,
+        lease: Option<UploadLease>,
         caller: &Caller,
         put: &Put,
     ) -> Self {
-        let facts = put.size.zip(put.mtime).filter(|_| attempt.is_some());
+        let facts = put.size.zip(put.mtime).filter(|_| lease.is_some());
         let note = facts.map(|(size, mtime)| UploadNote {
             caller: caller.clone(),
             path: put.path.clone(),
@@ -97,13 +97,13 @@ impl UploadSink {
             mtime,
         });
         let (identity, key) = (caller.identity, put.key);
-        Self { note, key, ..Self::empty(state, identity, attempt, put.size, 0) }
+        Self { note, key, ..Self::empty(state, identity, lease, put.size, 0) }
     }
 
     fn empty(
         state: Arc<ServerState>,
         identity: i64,
-        attempt: Option<UploadLease>,
+        lease: Option<UploadLease>,
         announced: Option<u64>,
         offset: u64,
     ) -> Self {
@@ -112,7 +112,7 @@ impl UploadSink {
         Self {
             state,
             announced,
-            attempt,
+            lease,
             note,
             identity,
             key,
@@ -129,13 +129,13 @@ impl UploadSink {
     /// Goes on behind the mark, where `incoming` does.
     pub(super) async fn resumed(
         state: Arc<ServerState>,
-        attempt: Option<UploadLease>,
+        lease: Option<UploadLease>,
         caller: &Caller,
         put: &Put,
         incoming: StagedFile,
         mark: HashCheckpoint,
     ) -> Result<Self> {
-        let empty = Self::empty(state, caller.identity, attempt, put.size, mark.offset);
+        let empty = Self::empty(state, caller.identity, lease, put.size, mark.offset);
         let mut sink = Self { key: put.key, ..empty };
         sink.begin(incoming, CheckpointingHasher::behind(mark)).await?;
         Ok(sink)
@@ -269,15 +269,15 @@ impl UploadSink {
         let lender = Some(share.lender.clone());
         let (blocks, drainer) = sealift_pipeline::write_stage_with_loans(share.block, share.blocks, lender);
         let single = rest.is_some_and(|rest| rest <= share.block as u64);
-        if let Some(attempt) = &self.attempt {
-            incoming.hold().belongs_to(attempt.clone());
+        if let Some(lease) = &self.lease {
+            incoming.hold().belongs_to(lease.clone());
         }
         self.hold = Some(incoming.hold().clone());
         // A block has to be a slice.
         let shared = self.key.zip(self.announced).filter(|_| !single && share.block as u64 == SLICE);
         let open = shared.and_then(|(key, size)| {
-            let (order, attempt) = (blocks.order(), self.attempt.clone());
-            self.state.shared.open((self.identity, key), order, self.offset, size, attempt)
+            let (order, lease) = (blocks.order(), self.lease.clone());
+            self.state.shared.open((self.identity, key), order, self.offset, size, lease)
         });
         let draining = background("upload", move || {
             let drained = if single {
@@ -329,8 +329,8 @@ impl UploadSink {
             partial_uploads::insert(connection, file, &key)
         };
         // Whoever waits for the end of the attempt is to find the row, too.
-        let attempt = self.attempt.clone();
-        drop(self.changes().submit_holding(attempt, insert, |_, _, _| Ok(())).await);
+        let lease = self.lease.clone();
+        drop(self.changes().submit_holding(lease, insert, |_, _, _| Ok(())).await);
     }
 }
 

@@ -16,14 +16,14 @@ use crate::store::upload_leases::UploadLease;
 
 /// Receives the body. If it breaks off, what came stays to be continued; if it is refused, nothing does.
 pub(super) async fn receive(upload: &mut UploadReader<'_>, put: &Put) -> ReceivedUpload {
-    let (mut sink, attempt) = match &put.resume {
+    let (mut sink, lease) = match &put.resume {
         None => {
-            let attempt = upload.attempt(put);
-            (UploadSink::new(upload.state.clone(), attempt.clone(), upload.caller, put), attempt)
+            let lease = upload.lease(put);
+            (UploadSink::new(upload.state.clone(), lease.clone(), upload.caller, put), lease)
         }
         Some(part) => resume::resume(upload, put, *part).await.map_err(PutFailure::incomplete)?,
     };
-    let received = receive_into(&mut sink, attempt, upload, put).await;
+    let received = receive_into(&mut sink, lease, upload, put).await;
     if received.as_ref().is_err_and(|failure| !failure.is_interruption()) {
         sink.discard().await;
     }
@@ -32,23 +32,23 @@ pub(super) async fn receive(upload: &mut UploadReader<'_>, put: &Put) -> Receive
 
 async fn receive_into(
     sink: &mut UploadSink,
-    attempt: Option<UploadLease>,
+    lease: Option<UploadLease>,
     upload: &mut UploadReader<'_>,
     put: &Put,
 ) -> ReceivedUpload {
-    let filled = match &attempt {
+    let filled = match &lease {
         None => fill(sink, upload, put).await,
-        Some(attempt) => {
+        Some(lease) => {
             let filled = tokio::select! {
                 biased;
                 filled = fill(sink, upload, put) => filled,
-                () = attempt.superseded() => Err(silent(upload)),
+                () = lease.superseded() => Err(silent(upload)),
             };
-            attempt.over();
+            lease.over();
             filled
         }
     };
-    drop(attempt);
+    drop(lease);
     match filled? {
         Trailer::Error(error) => {
             // The client may ask at once what is left.

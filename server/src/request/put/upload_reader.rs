@@ -42,10 +42,10 @@ pub(super) type ReceivedUpload = std::result::Result<(Option<UploadedContent>, u
 
 impl UploadReader<'_> {
     /// Notes that this is under way, if what comes of it can be continued.
-    pub(super) fn attempt(&self, put: &Put) -> Option<UploadLease> {
+    pub(super) fn lease(&self, put: &Put) -> Option<UploadLease> {
         let target = self.target.clone().filter(|_| !self.state.config().uploads.keep().is_zero())?;
         let (size, mtime) = put.size.zip(put.mtime)?;
-        Some(self.state.attempts.begin(target.upload(size, mtime), self.reader.stream().pulse()))
+        Some(self.state.leases.begin(target.upload(size, mtime), self.reader.stream().liveness()))
     }
 
     /// Room for a small content, for which there is memory already.

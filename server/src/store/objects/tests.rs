@@ -100,7 +100,7 @@ fn the_work_of_a_claim_does_not_depend_on_what_others_have() {
     let own = store(&connection, 1, "a content", 1);
     assert!(ask(&connection, &own, 9).1);
     assert!(!ask(&connection, &own, 8).1, "of another size it is another content");
-    suspect(&connection, &own).unwrap();
+    quarantine(&connection, &own).unwrap();
     assert!(!ask(&connection, &own, 9).1);
 }
 

@@ -261,7 +261,7 @@ async fn a_damaged_pack_is_not_copied_from() {
     assert_eq!(store.stored().len(), 1, "its name tells that it is damaged");
     // Stored again, the content leaves the pack.
     let digest = Digest::of(&content(9));
-    store.catalog.write(move |connection| objects::suspect(connection, &digest)).await.unwrap();
+    store.catalog.write(move |connection| objects::quarantine(connection, &digest)).await.unwrap();
     store.store([(content(9), "again")]).await;
     assert!(store.holds(&content(9)).await);
     store.collect().await;

@@ -223,7 +223,7 @@ impl Comparison {
         let path = local.as_ref().map_or_else(|| open.path.join(name), |local| local.path.clone());
         let is_directory = entry.kind == EntryKind::Directory;
         let was_directory = matches!(local, Some(LocalEntry { kind: LocalKind::Directory { .. }, .. }));
-        let may_write = !self.rules.pretend;
+        let may_write = !self.rules.dry_run;
         if open.names.is_twin(name, &open.path, may_write) {
             return self.leave(path, Unfit::Twin, is_directory, was_directory);
         }
@@ -262,7 +262,7 @@ impl Comparison {
                     return Ok(());
                 }
                 self.compared.in_the_way.push(number);
-                if !self.rules.pretend {
+                if !self.rules.dry_run {
                     self.pairs.skip_remote();
                     return Ok(());
                 }
@@ -388,7 +388,7 @@ impl Comparison {
             self.compared.unchanged += 1;
             return Ok(());
         }
-        if self.rules.pretend {
+        if self.rules.dry_run {
             return self.change(
                 if local.is_some() { TreeChangeKind::Update } else { TreeChangeKind::Fetch },
                 path,
@@ -427,7 +427,7 @@ impl Comparison {
                 if same_time && executable.is_none_or(|is| is == entry.executable) {
                     return Ok(());
                 }
-                if let Some(tree) = self.tree.as_ref().filter(|_| !self.rules.pretend) {
+                if let Some(tree) = self.tree.as_ref().filter(|_| !self.rules.dry_run) {
                     match dress(tree, &path, seen, &entry, *abilities) {
                         Ok(true) => {}
                         // It has all that its file system can hold.
@@ -463,7 +463,7 @@ impl Comparison {
         &mut self,
         WantedFile { entry, from, path, directory, action }: WantedFile,
     ) -> Result<(), TransferError> {
-        if self.rules.pretend {
+        if self.rules.dry_run {
             let size = Some(entry.size);
             return self.change(action, path, size);
         }
@@ -476,8 +476,8 @@ impl Comparison {
         path: PathBuf,
         size: Option<u64>,
     ) -> Result<(), TransferError> {
-        let pretended = self.rules.pretend;
-        let change = TreeChange { action, place: EitherPath::Local(path), from: None, size, pretended };
+        let dry_run = self.rules.dry_run;
+        let change = TreeChange { action, place: EitherPath::Local(path), from: None, size, dry_run };
         self.say(Ok(LocalEntryPlan::Changed(change)))
     }
 

@@ -58,10 +58,10 @@ impl Comparison {
             let moves = may_move && *left == 0;
             self.reuse(number, wanted, moves)?;
         }
-        if may_move && self.rules.pretend {
+        if may_move && self.rules.dry_run {
             taken.iter().for_each(|number| self.compared.extras.going[*number].moved = true);
         }
-        if self.rules.pretend {
+        if self.rules.dry_run {
             for number in 0..self.compared.waiting.len() {
                 let BlockedByDirectory { number, path, size } = &self.compared.waiting[number];
                 if !self.compared.extras.going[*number].stays {
@@ -79,13 +79,13 @@ impl Comparison {
         let LocalOnly { path: source, seen, abilities, .. } = &self.compared.extras.going[number].entry;
         let (source, seen, abilities) = (source.clone(), *seen, *abilities);
         self.compared.moved += 1;
-        if self.rules.pretend {
+        if self.rules.dry_run {
             let change = TreeChange {
                 action: if moves { TreeChangeKind::Move } else { TreeChangeKind::Copy },
                 place: EitherPath::Local(wanted.path),
                 from: Some(EitherPath::Local(source)),
                 size: Some(wanted.entry.size),
-                pretended: true,
+                dry_run: true,
             };
             return self.say(Ok(LocalEntryPlan::Changed(change)));
         }
