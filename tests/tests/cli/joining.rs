@@ -10,6 +10,7 @@ use sealift_tests::{Computer, World};
 use tokio::net::TcpListener;
 
 use crate::credentials::{expired, install};
+use crate::gate::{Gate, Way};
 use crate::redaction::redacted;
 use crate::{SEALIFT, alice};
 
@@ -177,9 +178,18 @@ async fn a_token_is_not_spent_by_a_join_that_cannot_succeed() {
 async fn joins_at_once_all_keep_what_their_tokens_brought() {
     let world = World::start().await;
     let computer = Computer::new(SEALIFT);
-    let tokens: Vec<_> = (0..6).map(|_| world.invite("alice").to_string()).collect();
-    let joining: Vec<_> =
-        tokens.iter().map(|token| computer.call(["--json", "join", token]).start()).collect();
+    let (mut joining, mut gates) = (Vec::new(), Vec::new());
+    for _ in 0..6 {
+        let (token, gate) =
+            (world.invite("alice").to_string(), Gate::before(world.address, Way::Up, 0).await);
+        joining.push(computer.call(["--json", "join", &token, "--server", &gate.server()]).start());
+        gates.push(gate);
+    }
+    // One that begins when another has ended joins again, and takes its place.
+    for gate in &mut gates {
+        gate.reached().await;
+    }
+    gates.iter().for_each(Gate::open);
     let mut names = Vec::new();
     for joining in joining {
         let joined = joining.ended().await.ok().object("joined");
