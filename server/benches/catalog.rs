@@ -21,8 +21,7 @@ use sealift_server::store::objects;
 use sealift_server::store::partial_uploads::{self, UploadPath};
 use sealift_server::store::transfers::{self, TransferRow};
 use sealift_server::store::{Blobs, Catalog, identities, spaces};
-use sealift_types::Rights;
-use sealift_types::{Digest, Name};
+use sealift_types::{Digest, Name, Rights};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 

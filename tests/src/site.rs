@@ -9,8 +9,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use sealift_certs::{Authority, Issued, JoinToken, Secret, Validity, new_key_and_request};
 use sealift_server::clock::{nanoseconds, now};
 use sealift_server::store::{identities, schema, spaces};
-use sealift_types::Rights;
-use sealift_types::{Digest, Name};
+use sealift_types::{Digest, Name, Rights};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::{Machine, Store, joining};

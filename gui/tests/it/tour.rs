@@ -13,8 +13,7 @@ use sealift_protocol::message::{Entry, EntryKind};
 use sealift_tests::World;
 use sealift_transfer::TransferError;
 use sealift_transfer::error::HandshakeError;
-use sealift_types::Name;
-use sealift_types::Rights;
+use sealift_types::{Name, Rights};
 
 use crate::busy;
 use crate::desk::Desk;

@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Nanoseconds, is_zero};
 use crate::WireError;
-use sealift_types::EntryPath;
-use sealift_types::{Digest, ErrorCode, Name};
+use sealift_types::{Digest, EntryPath, ErrorCode, Name};
 
 /// What the server answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

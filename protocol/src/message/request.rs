@@ -4,9 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Direction, Nanoseconds, is_zero};
 use crate::WireError;
-use sealift_types::EntryPath;
 use sealift_types::path::PathError;
-use sealift_types::{Digest, ErrorCode};
+use sealift_types::{Digest, EntryPath, ErrorCode};
 
 /// What a client asks. Requests are answered in the order in which they were sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,12 +3,11 @@
 use std::io::Write;
 
 use clap::Args;
-use sealift_types::Name;
+use sealift_types::{Name, Rights};
 
 use super::common::{CommonArgs, transact};
 use crate::store::spaces;
 use crate::{audit, clock};
-use sealift_types::Rights;
 
 /// Sets what somebody may do in a space, instead of what was granted to them before.
 ///

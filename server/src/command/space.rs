@@ -4,12 +4,11 @@ use std::io::Write;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
-use sealift_types::Name;
+use sealift_types::{Name, Rights};
 
 use super::common::{CommonArgs, transact};
 use crate::store::spaces::{self, SpaceGrants};
 use crate::{audit, clock};
-use sealift_types::Rights;
 
 /// Makes and lists spaces. Everyone has one of their own; shared ones belong to nobody and open by `grant`.
 #[derive(Debug, Args)]

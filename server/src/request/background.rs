@@ -12,12 +12,12 @@ use crate::store::catalog::ChangeHeld;
 /// Calls those who work in the background when a change is over: names that went may have been the last of their contents.
 #[derive(Debug)]
 pub(super) struct BackgroundCalls {
-    pub(super) garbage: Arc<Notify>,
-    pub(super) trees: TreeUpkeep,
+    garbage: Arc<Notify>,
+    trees: TreeUpkeep,
     /// What listings have to know of, until the change is over.
     pub(super) disturbing: Disturbing,
-    pub(super) weight: usize,
-    pub(super) frees: bool,
+    weight: usize,
+    frees: bool,
 }
 
 impl BackgroundCalls {

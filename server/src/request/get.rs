@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use sealift_protocol::WireError;
 use sealift_protocol::frame::HEADER;
 use sealift_protocol::message::{Content, Direction, Get, MAX_INLINE, Reply, Trailer};
-use sealift_types::{Digest, EntryPath, ErrorCode};
+use sealift_types::{Digest, EntryPath, ErrorCode, Rights};
 use tracing::error;
 
 use self::ahead::ContentReadAhead;
@@ -24,7 +24,6 @@ use crate::store::blobs::{ExtentReader, FileGuard};
 use crate::store::entries::{self, EntryPlace};
 use crate::store::objects::{self, ContentBytes};
 use crate::transfer_guard::TransferGuard;
-use sealift_types::Rights;
 
 /// Bytes of small contents that are looked up before the first of them is sent, beyond those of one.
 const AHEAD: usize = 256 * 1024;

@@ -2,14 +2,13 @@
 
 use rusqlite::Connection;
 use sealift_protocol::message::{Link, MAX_TARGET, Reply};
-use sealift_types::ErrorCode;
+use sealift_types::{ErrorCode, Rights};
 
 use super::access::enter_with;
 use crate::caller::Caller;
 use crate::clock;
 use crate::error::{Result, ServerError};
 use crate::store::entries::{self, NewEntry};
-use sealift_types::Rights;
 
 /// Stores the target as it is: where it leads is for those to judge who put the link to use.
 pub fn apply(connection: &Connection, caller: &Caller, request: &Link) -> Result<Reply> {

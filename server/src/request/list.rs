@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use sealift_protocol::message::{Entry, EntryKind, List, Reply};
 use sealift_types::path::name_key;
-use sealift_types::{ErrorCode, Location};
+use sealift_types::{ErrorCode, Location, Rights};
 
 use super::access::{enter_with, find_place};
 use super::answer::{push, to_reply};
@@ -16,7 +16,6 @@ use crate::session::SessionWriter;
 use crate::state::ServerState;
 use crate::store::entries::{self, EntryPage, EntryPlace};
 use crate::store::spaces;
-use sealift_types::Rights;
 
 /// Sends the entries page by page; no more than one is held, whatever there is to list.
 pub async fn serve(

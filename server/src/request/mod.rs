@@ -63,7 +63,7 @@ impl TreeRequest {
 
 impl std::fmt::Debug for TreeRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Change").field("weight", &self.weight).finish_non_exhaustive()
+        f.debug_struct("TreeRequest").field("weight", &self.weight).finish_non_exhaustive()
     }
 }
 

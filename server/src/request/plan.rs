@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use sealift_protocol::WireError;
 use sealift_protocol::message::{MAX_PLAN, Plan, PlannedFile, Reply, Verdict};
-use sealift_types::ErrorCode;
+use sealift_types::{ErrorCode, Rights};
 
 use super::access::enter_with;
 use super::put;
@@ -16,7 +16,6 @@ use crate::state::ServerState;
 use crate::store::entries::{self, EntrySlot};
 use crate::store::objects;
 use crate::store::partial_uploads::{self, PartialUploadKey, ResumeOffer, UploadPath};
-use sealift_types::Rights;
 
 /// Judges every file. What the client is offered to continue is hashed meanwhile.
 pub async fn serve(

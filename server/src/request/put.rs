@@ -17,7 +17,7 @@ use rusqlite::Connection;
 use sealift_protocol::FrameKind;
 use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{Body, Direction, MAX_INLINE, Put, Reply, Stored};
-use sealift_types::{Digest, ErrorCode};
+use sealift_types::{Digest, ErrorCode, Rights};
 
 use self::commit::{UploadedContent, commit};
 use self::newer::stays;
@@ -34,7 +34,6 @@ use crate::store::entries::EntrySlot;
 use crate::store::objects;
 use crate::store::partial_uploads::UploadPath;
 use crate::transfer_guard::TransferGuard;
-use sealift_types::Rights;
 
 /// What came of an upload.
 #[derive(Debug)]

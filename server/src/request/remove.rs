@@ -2,13 +2,12 @@
 
 use rusqlite::Connection;
 use sealift_protocol::message::{Remove, Reply};
-use sealift_types::ErrorCode;
+use sealift_types::{ErrorCode, Rights};
 
 use super::access::{enter_with, find_place};
 use crate::caller::Caller;
 use crate::error::{Result, ServerError};
 use crate::store::entries;
-use sealift_types::Rights;
 
 /// Deletes the entry; a content goes with its last name.
 pub fn apply(connection: &Connection, caller: &Caller, request: &Remove) -> Result<Reply> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use sealift_protocol::message::{Reply, Transplant};
-use sealift_types::{EntryPath, ErrorCode};
+use sealift_types::{EntryPath, ErrorCode, Rights};
 
 use super::access::{enter_with, find_place};
 use super::background::BackgroundCalls;
@@ -21,7 +21,6 @@ use crate::store::entries::{
     self, CopyProgress, EntryPlace, LongestPath, NewEntry, PathMeasure, TreeCopied, TreeCopy, TreeMoved,
     WorkSlice,
 };
-use sealift_types::Rights;
 
 /// Entries that are measured in one look.
 const LOOK: usize = 20_000;

@@ -11,7 +11,7 @@ mod walk;
 use rusqlite::{Connection, Row, params};
 use sealift_protocol::message::{Entry, EntryKind, Nanoseconds};
 use sealift_types::path::name_key;
-use sealift_types::{Digest, Name};
+use sealift_types::{Digest, Name, Rights};
 
 pub use self::copying::{CopyProgress, TreeCopy};
 pub use self::listing::{EntryPage, list};
@@ -23,7 +23,6 @@ pub use self::walk::{FEW, LongestPath, PathMeasure, WorkSlice};
 use super::objects::ContentId;
 use crate::error::Result;
 use crate::policy::{Permit, SpaceId};
-use sealift_types::Rights;
 
 /// The parent of what lies in a space's root: no entry, and different for every space.
 fn root(space: SpaceId) -> i64 {

@@ -3,13 +3,12 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sealift_protocol::message::Nanoseconds;
-use sealift_types::{ErrorCode, Name};
+use sealift_types::{ErrorCode, Name, Rights};
 
 use super::columns::name_of;
 use super::invitations;
 use crate::error::{Result, ServerError};
 use crate::policy::{Access, SpaceId};
-use sealift_types::Rights;
 
 /// Stands for everyone in the grants.
 pub const EVERYONE: i64 = 0;

@@ -3,8 +3,7 @@
 use sealift_protocol::WireError;
 use sealift_protocol::message::{EntryKind, Verdict};
 use sealift_tests::{Client, Launcher, Pattern, World};
-use sealift_types::Rights;
-use sealift_types::{Digest, ErrorCode};
+use sealift_types::{Digest, ErrorCode, Rights};
 
 use crate::{SEALIFTD, code};
 

@@ -3,8 +3,7 @@
 use sealift_protocol::message::{EntryKind, Info, List, MAX_TARGET, MakeDirectory, Remove, Reply, Request};
 use sealift_tests::client::{link, list, path};
 use sealift_tests::{Client, Pattern, World};
-use sealift_types::ErrorCode;
-use sealift_types::Rights;
+use sealift_types::{ErrorCode, Rights};
 use serde_json::json;
 
 use crate::code;

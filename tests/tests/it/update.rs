@@ -8,8 +8,7 @@ use sealift_protocol::message::{
 use sealift_tests::client::path;
 use sealift_tests::transfer::{end_of, put, put_inline};
 use sealift_tests::{Client, Pattern, World};
-use sealift_types::Rights;
-use sealift_types::{Digest, ErrorCode};
+use sealift_types::{Digest, ErrorCode, Rights};
 
 use crate::code;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use sealift_protocol::message::{MAX_INLINE, Put, Reply, Stored};
-use sealift_types::{Digest, ErrorCode};
+use sealift_types::{Digest, ErrorCode, Rights};
 use tokio::sync::Notify;
 
 use super::newer::stays;
@@ -27,7 +27,6 @@ use crate::store::file_holds::FileHold;
 use crate::store::objects::{self, ContentId};
 use crate::store::partial_uploads::{self, UploadPath};
 use crate::transfer_guard::TransferGuard;
-use sealift_types::Rights;
 
 /// How long a claim waits for its commit at most, and the copy is taken for good that was read before.
 const QUEUED: Duration = Duration::from_secs(300);

@@ -1,7 +1,7 @@
 //! An upload that continues what an earlier one left.
 
 use sealift_protocol::message::{Part, Put};
-use sealift_types::ErrorCode;
+use sealift_types::{ErrorCode, Rights};
 use tracing::warn;
 
 use super::sink::UploadSink;
@@ -10,7 +10,6 @@ use crate::error::{Result, ServerError};
 use crate::request::access::enter_with;
 use crate::store::partial_uploads::{self, UploadPath};
 use crate::store::upload_leases::UploadLease;
-use sealift_types::Rights;
 
 /// Takes the part for this upload, if it is there and is what the client has; one that is not the same goes.
 pub(super) async fn resume(

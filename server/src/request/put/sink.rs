@@ -8,7 +8,7 @@ use sealift_pipeline::BlockReceiver;
 use sealift_protocol::Header;
 use sealift_protocol::io::StreamError;
 use sealift_protocol::message::{MAX_INLINE, Nanoseconds, Put, SLICE};
-use sealift_types::{Digest, EntryPath, ErrorCode};
+use sealift_types::{Digest, EntryPath, ErrorCode, Rights};
 
 use super::upload_reader::PutFailure;
 use crate::background::{Background, background};
@@ -26,7 +26,6 @@ use crate::store::incoming::StagedFile;
 use crate::store::partial_uploads::{self, UploadPath};
 use crate::store::upload_leases::UploadLease;
 use crate::unfinished_uploads::UnfinishedUpload;
-use sealift_types::Rights;
 
 /// Contents of at most this many bytes live in the catalog: those that may travel with their request.
 #[allow(clippy::cast_possible_truncation)] // 64 KiB fits any usize

@@ -6,8 +6,8 @@
 
 use rusqlite::{Connection, params};
 use sealift_protocol::message::Nanoseconds;
-use sealift_types::ErrorCode;
 use sealift_types::path::{MAX_PATH, PathError, name_key};
+use sealift_types::{ErrorCode, Rights};
 
 use super::refusal::{into_itself, is_a_space, taken};
 use super::unlinked::{ask_relabelling, delete_row, delete_tree, is_relabelling, relabel, unlink};
@@ -19,7 +19,6 @@ use super::{
 use crate::error::{Result, ServerError};
 use crate::policy::Permit;
 use crate::store::objects;
-use sealift_types::Rights;
 
 /// What came of a move.
 #[derive(Debug)]

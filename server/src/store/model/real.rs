@@ -13,7 +13,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperati
 use sealift_protocol::message::{
     Body, Direction, Link, MakeDirectory, Put, Remove, Reply, Request, Stored, Transplant,
 };
-use sealift_types::{Digest, EntryPath, ErrorCode, Name};
+use sealift_types::{Digest, EntryPath, ErrorCode, Name, Rights};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -40,7 +40,6 @@ use crate::store::objects::BlobId;
 use crate::store::partial_uploads::{self, UploadPath};
 use crate::store::{Blobs, Catalog, dissolve, gc, identities, schema, spaces};
 use crate::transfer_guard::TransferGuard;
-use sealift_types::Rights;
 
 /// How long the server's certificate is valid.
 const LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);

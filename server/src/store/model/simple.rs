@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sealift_types::Digest;
+use sealift_types::{Digest, Rights};
 
 use super::operation::{
     ModelBytes, ModelCondition, ModelContent, ModelFault, ModelGroup, ModelOperation, ModelPath, ModelUpload,
     NAMES, SPACES,
 };
-use sealift_types::Rights;
 
 /// Entries below a directory that is deleted or moved at once.
 const FEW: usize = 32;

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::path::Path;
 
 use rusqlite::Connection;
-use sealift_types::{Digest, Hasher};
+use sealift_types::{Digest, Hasher, Rights};
 
 use super::operation::{ModelPath, NAMES, SPACES};
 use super::real::Real;
@@ -14,7 +14,6 @@ use crate::request::get;
 use crate::store::blobs::path_below;
 use crate::store::objects::{self, ContentBytes, ContentId};
 use crate::store::spaces;
-use sealift_types::Rights;
 
 /// Queries that must find nothing.
 const NEVER: &[(&str, &str)] = &[

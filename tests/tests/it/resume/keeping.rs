@@ -7,8 +7,7 @@ use sealift_pipeline::FRAME;
 use sealift_protocol::message::{Put, Trailer, Verdict};
 use sealift_tests::transfer::end_of;
 use sealift_tests::{Pattern, Settings, World, eventually};
-use sealift_types::Rights;
-use sealift_types::{Digest, ErrorCode};
+use sealift_types::{Digest, ErrorCode, Rights};
 
 use super::{MIB, MTIME, at, begin, cut, dated, left, resumed};
 use crate::code;

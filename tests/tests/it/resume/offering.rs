@@ -7,8 +7,7 @@ use sealift_pipeline::FRAME;
 use sealift_protocol::message::{Body, Part, Put, Request, Verdict};
 use sealift_tests::transfer::{end_of, put, put_inline};
 use sealift_tests::{PATIENCE, Pattern, Settings, World, eventually, within};
-use sealift_types::Rights;
-use sealift_types::{Digest, ErrorCode};
+use sealift_types::{Digest, ErrorCode, Rights};
 
 use super::{MIB, MTIME, at, begin, beside, dated, go_on, left, offered, resumed, whole};
 use crate::code;
